@@ -1,0 +1,54 @@
+import type { MillraceError } from "../errors.ts";
+
+/** What every call knows. Deadlines are on the monotonic clock. */
+export interface CallContext {
+  /** Monotonic milliseconds; undefined: the caller set none. */
+  readonly deadline: number | undefined;
+  /** Address of the caller, for messages only. */
+  readonly peer: string;
+  /** Who the caller proved to be; "anonymous" until security exists. */
+  readonly principal: string;
+  readonly cancelled: boolean;
+  /** Called at most once, when the caller goes away, cancels, or its deadline passes. Set after the fact: called at once. */
+  onCancel(run: () => void): void;
+}
+
+export type UnaryHandler = (request: Uint8Array, call: CallContext) => Promise<Uint8Array>;
+
+/** The server's side of a stream. Bytes in, bytes out (design §8). */
+export interface ServerStream {
+  readonly call: CallContext;
+  /** Set synchronously in the handler. A server-streaming method gets exactly one message, then `ended`. */
+  handlers: StreamHandlers;
+  /** @returns false when buffers are full: write no more until `drain`. The message is queued in any case. */
+  write(message: Uint8Array): boolean;
+  /** Stops reading requests; HTTP/2 flow control holds the sender. */
+  pause(): void;
+  resume(): void;
+  /** Ends the stream with OK, or with the error. Later writes do nothing. */
+  end(error?: MillraceError): void;
+}
+
+export interface StreamHandlers {
+  message(message: Uint8Array): void;
+  /** The caller half-closed: no more messages. */
+  ended(): void;
+  drain(): void;
+}
+
+export type StreamHandler = (stream: ServerStream) => void;
+
+export type RpcMethod =
+  | { readonly kind: "unary"; readonly handle: UnaryHandler }
+  | { readonly kind: "server-stream" | "bidi"; readonly handle: StreamHandler };
+
+export interface RpcServer {
+  /** @param path "/millrace.v1.LogService/Produce". All methods are registered before `listen`. */
+  register(path: string, method: RpcMethod): void;
+  /** Marks a service (or "" for all) as serving or not in `grpc.health.v1`. */
+  setServing(service: string, serving: boolean): void;
+  /** @returns the bound "host:port" */
+  listen(address: string): Promise<string>;
+  /** Refuses new calls, waits `graceMs` for the open ones, then ends them. */
+  close(graceMs: number): Promise<void>;
+}

@@ -1,0 +1,152 @@
+import type { GroupId, Incarnation, LogIndex, Offset, ReplicaId, Term } from "../base/ids.ts";
+import type { Frame, FrameDraft, FramePlace } from "../records/frame-types.ts";
+
+/**
+ * The face of the log shell (design §4): one write-ahead log per broker, segments of committed frames per group.
+ * Everything a partition loop needs is synchronous, except cold reads and opening.
+ */
+
+export interface StartPoint {
+  /** Of the last entry before the log: the first frame present has `index + 1`. */
+  readonly index: LogIndex;
+  readonly term: Term;
+  /** Offset of the first record at or after the start. */
+  readonly offset: Offset;
+}
+
+/** What recovery knows of one group, enough to build its Raft core. */
+export interface RecoveredGroup {
+  readonly groupId: GroupId;
+  readonly replicaId: ReplicaId;
+  readonly term: Term;
+  readonly votedFor: ReplicaId | undefined;
+  readonly start: StartPoint;
+  readonly terms: readonly { readonly term: Term; readonly firstIndex: LogIndex }[];
+  readonly lastIndex: LogIndex;
+  /** Everything at or below is committed (it is in a synced segment). */
+  readonly syncedIndex: LogIndex;
+  /** Opaque bytes given to `openGroup` when the group was made (who votes, topic, …). */
+  readonly config: Uint8Array;
+}
+
+/** One write of a group, in order: state, truncation, frames. */
+export interface GroupWrite {
+  readonly state: { readonly term: Term; readonly votedFor: ReplicaId | undefined } | undefined;
+  readonly truncateFrom: LogIndex | undefined;
+  /** Drafts (leader: header is filled from `place`, payload copied once into the block buffer) or whole frames (follower: bytes copied). */
+  readonly frames: readonly (Frame | { readonly draft: FrameDraft; readonly place: FramePlace })[];
+}
+
+/** A piece of the log read for a consumer or follower. Whole frames, ascending, contiguous. */
+export type ReadResult =
+  | { readonly kind: "frames"; readonly frames: readonly Frame[] }
+  /** Asked below the start point. */
+  | { readonly kind: "below-start"; readonly start: StartPoint };
+
+export interface GroupLog {
+  readonly groupId: GroupId;
+  readonly replicaId: ReplicaId;
+  readonly start: StartPoint;
+  readonly lastIndex: LogIndex;
+  /** Offset the next record gets. */
+  readonly endOffset: Offset;
+  /** Append time of the last frame, ms; the next one is never below it. */
+  readonly lastAppendTime: number;
+
+  /**
+   * Puts the write into the current block; returns at once with the frames as they now lie in memory (so followers can be sent
+   * the same bytes). `durable` is called once, in call order per group, when all of it is durable. A failed WAL write or sync
+   * ends the broker through `LogStoreOptions.failed`; `durable` is then never called.
+   */
+  write(write: GroupWrite, durable: () => void): readonly Frame[];
+
+  /** Frames up to here are committed: they reach the segments in time, once they are durable in the WAL too. Never falls. */
+  commit(index: LogIndex): void;
+
+  /** In memory (hot tail or not yet in a segment), else undefined: then use `read`. */
+  frame(index: LogIndex): Frame | undefined;
+  /** Offset after the frame at `index` (start.offset for start.index). For HW = commit index mapped to an offset. Index must be ≥ start.index, and in memory or the last committed. */
+  offsetAfter(index: LogIndex): Offset;
+
+  /** Frames from `index` on up to `maxBytes` (at least one), none above `upTo`. Synchronous when hot. */
+  read(index: LogIndex, maxBytes: number, upTo: LogIndex): ReadResult | Promise<ReadResult>;
+  /** The same, starting with the frame that holds `offset`. */
+  readFrom(offset: Offset, maxBytes: number, upTo: LogIndex): ReadResult | Promise<ReadResult>;
+  /** First frame at or below `upTo` whose max timestamp is ≥ `timestampMs`. */
+  findTime(timestampMs: number, upTo: LogIndex): Promise<Frame | undefined>;
+
+  /** Producer sequences (idempotence), kept with the log: base as of the segments plus overlay, dropped on truncation (design §6). */
+  readonly producers: ProducerTable;
+
+  /** Bulk catch-up on a follower: committed frames straight into segments, past the WAL. Resolves when synced and the `synced` record is durable. */
+  extend(frames: readonly Frame[]): Promise<void>;
+
+  /** Bytes of frames not yet committed, or not yet in a segment. */
+  readonly pendingBytes: number;
+  /** Bytes in segments. */
+  readonly segmentBytes: number;
+}
+
+export interface ProducerEntry {
+  readonly epoch: number;
+  /** Newest last; at most five. */
+  readonly batches: readonly ProducerBatch[];
+}
+
+export interface ProducerBatch {
+  readonly baseSequence: number;
+  readonly recordCount: number;
+  readonly baseOffset: Offset;
+  readonly index: LogIndex;
+  readonly term: Term;
+  readonly appendTime: number;
+}
+
+export interface ProducerTable {
+  /** As of the end of the log, uncommitted frames included. */
+  get(producerId: number): ProducerEntry | undefined;
+  readonly size: number;
+}
+
+export interface LogStore {
+  readonly incarnation: Incarnation;
+  /** Block sequence up to which this disk is durable (carried by handshakes, design §4). */
+  readonly durableBlockSequence: number;
+  /** Groups found by recovery, not yet opened. */
+  readonly recovered: readonly RecoveredGroup[];
+  /** Opens a recovered group. Its segments are scanned lazily, in the background. */
+  open(groupId: GroupId): GroupLog;
+  /**
+   * Makes a new replica: WAL record `open{group, replica id, folder}` and its folder. Resolves when durable.
+   * @throws when the group is open, or the replica id was dropped once (it may never come back)
+   */
+  create(groupId: GroupId, replicaId: ReplicaId, start: StartPoint, config: Uint8Array): Promise<GroupLog>;
+  /** WAL record `drop`, then removes the files. Resolves when the record is durable. */
+  drop(groupId: GroupId): Promise<void>;
+  /** Syncs what is open and stops. Nothing may be written after it was called. */
+  close(): Promise<void>;
+}
+
+export interface LogStoreOptions {
+  /** Bytes of one WAL file (default 64 MiB) and most files (default 16). */
+  readonly walFileBytes: number;
+  readonly walFilesMax: number;
+  readonly segmentBytes: number;
+  readonly segmentMs: number;
+  /** Memory for hot tails over all groups. */
+  readonly hotTailBytes: number;
+  /** A write or sync failed: the broker must exit ≠ 0 (design §4, D3). Called at most once. */
+  readonly failed: (error: Error) => void;
+}
+
+/** The bytes on disk are not what was promised: damage, not a torn tail. Until repair exists the broker refuses to start (issue 2). */
+export class DamagedLog extends Error {
+  override readonly name = "DamagedLog";
+  readonly path: string;
+  readonly position: number;
+  constructor(path: string, position: number, what: string) {
+    super(`${path} is damaged at byte ${position}: ${what}. The broker does not start on damaged data; restore this file or start with an empty directory.`);
+    this.path = path;
+    this.position = position;
+  }
+}
