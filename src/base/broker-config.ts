@@ -1,0 +1,138 @@
+import type { BrokerId } from "./ids.ts";
+
+/**
+ * Everything `createBroker` is told (design §10, §12). A plain object: `config/` makes one from flags, environment and file;
+ * tests and the simulation make theirs from `defaultBrokerConfig`. All addresses are "host:port", all times milliseconds.
+ */
+export interface BrokerConfig {
+  readonly brokerId: BrokerId;
+  /** The voters of the metadata group with their peer addresses: 1, 3 or 5, the same on all brokers. */
+  readonly seeds: readonly SeedAddress[];
+  /** Peer address of any live broker, for one that is not a seed. */
+  readonly join: string | undefined;
+  /** Replicas of a partition are spread over racks. */
+  readonly rack: string | undefined;
+  /** Where the RPC server listens. */
+  readonly listen: string;
+  /** What clients are told. */
+  readonly advertise: string;
+  /** Where other brokers connect. */
+  readonly peerListen: string;
+  /** What other brokers are told. */
+  readonly peerAdvertise: string;
+  readonly timings: BrokerTimings;
+  readonly limits: BrokerLimits;
+  readonly log: BrokerLogOptions;
+  readonly topicDefaults: TopicDefaults;
+}
+
+export interface SeedAddress {
+  readonly id: BrokerId;
+  /** Peer address. */
+  readonly address: string;
+}
+
+export interface BrokerTimings {
+  /** One message per broker pair and interval, for all groups. */
+  readonly heartbeatMs: number;
+  /** A follower that hears nothing for a random time in [min, max] asks for votes. */
+  readonly electionMinMs: number;
+  readonly electionMaxMs: number;
+  /** A lost connection not back within this is evidence of death (design §5). */
+  readonly reconnectGraceMs: number;
+  /** A follower not caught up for this long leaves the in-sync replicas. */
+  readonly replicaLagMaxMs: number;
+  /** A broker the controller has not heard of for this long is fenced. */
+  readonly brokerSessionMs: number;
+  /** How long a call waits for a leader to be known before LEADER_UNKNOWN. */
+  readonly forwardWaitMs: number;
+  /** How long a stopping broker waits for hand-overs and open calls. */
+  readonly shutdownGraceMs: number;
+  /** Longest time a long poll waits, whatever the caller asks. */
+  readonly fetchWaitMaxMs: number;
+}
+
+/** Every size, count and queue that a caller could fill (design §8). */
+export interface BrokerLimits {
+  /** One record set, as received. */
+  readonly maxMessageBytes: number;
+  /** Bytes of one partition that wait for acknowledgement. */
+  readonly producePendingMaxBytes: number;
+  /** Bytes of calls held or forwarded by this broker, over all partitions. */
+  readonly forwardPendingMaxBytes: number;
+  /** Bytes of unanswered batches a produce stream, or of unread batches a subscription, may have. */
+  readonly streamCreditBytes: number;
+  /** One fetch reply when the caller does not say. */
+  readonly fetchDefaultBytes: number;
+  /** One fetch reply at most (callers that raised their own receive limit). */
+  readonly fetchMaxBytes: number;
+  /** Idempotent producers remembered per partition. */
+  readonly producersPerPartitionMax: number;
+  readonly partitionsPerTopicMax: number;
+  readonly partitionsMax: number;
+}
+
+/** `LogStoreOptions` without its callback. */
+export interface BrokerLogOptions {
+  readonly walFileBytes: number;
+  readonly walFilesMax: number;
+  readonly segmentBytes: number;
+  readonly segmentMs: number;
+  readonly hotTailBytes: number;
+}
+
+/** What a topic gets when its creator does not say. */
+export interface TopicDefaults {
+  readonly partitions: number;
+  /** Lowered to the number of live brokers. */
+  readonly replicas: number;
+  readonly retentionMs: number;
+  /** Per partition; 0 = none. */
+  readonly retentionBytes: number;
+  /** 0 = min(replicas, ⌊replicas/2⌋+1). */
+  readonly minInsyncReplicas: number;
+}
+
+const KiB = 1024;
+const MiB = 1024 * KiB;
+const DAY_MS = 24 * 60 * 60 * 1000;
+
+export const defaultTimings: BrokerTimings = {
+  heartbeatMs: 100,
+  electionMinMs: 500,
+  electionMaxMs: 1000,
+  reconnectGraceMs: 150,
+  replicaLagMaxMs: 10_000,
+  brokerSessionMs: 9_000,
+  forwardWaitMs: 2_000,
+  shutdownGraceMs: 10_000,
+  fetchWaitMaxMs: 30_000,
+};
+
+export const defaultLimits: BrokerLimits = {
+  maxMessageBytes: 1 * MiB,
+  producePendingMaxBytes: 16 * MiB,
+  forwardPendingMaxBytes: 64 * MiB,
+  streamCreditBytes: 4 * MiB,
+  fetchDefaultBytes: 1 * MiB,
+  fetchMaxBytes: 60 * MiB,
+  producersPerPartitionMax: 10_000,
+  partitionsPerTopicMax: 1_000,
+  partitionsMax: 10_000,
+};
+
+export const defaultLogOptions: BrokerLogOptions = {
+  walFileBytes: 64 * MiB,
+  walFilesMax: 16,
+  segmentBytes: 128 * MiB,
+  segmentMs: 7 * DAY_MS,
+  hotTailBytes: 64 * MiB,
+};
+
+export const defaultTopicDefaults: TopicDefaults = {
+  partitions: 1,
+  replicas: 3,
+  retentionMs: 7 * DAY_MS,
+  retentionBytes: 0,
+  minInsyncReplicas: 0,
+};
