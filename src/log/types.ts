@@ -63,6 +63,8 @@ export interface GroupLog {
   /** Frames up to here are committed: they reach the segments in time, once they are durable in the WAL too. Never falls. */
   commit(index: LogIndex): void;
 
+  /** Every frame from here to the end is in memory (`lastIndex + 1` when none is). Raft catches up followers below it in bulk. */
+  readonly hotFrom: LogIndex;
   /** In memory (hot tail or not yet in a segment), else undefined: then use `read`. */
   frame(index: LogIndex): Frame | undefined;
   /** Offset after the frame at `index` (start.offset for start.index). For HW = commit index mapped to an offset. Index must be ≥ start.index, and in memory or the last committed. */
