@@ -37,21 +37,36 @@ const unknown = (status: StatusName, doc: string): ErrorSpec => ({ status, retri
  */
 export const errors = {
   // Routing and leadership
-  NOT_LEADER: retry("FAILED_PRECONDITION", "This broker does not lead the partition; `leader_id` and `leader_address` name who does. Nothing was written."),
+  NOT_LEADER: retry(
+    "FAILED_PRECONDITION",
+    "This broker does not lead the partition; `leader_id` and `leader_address` name who does. Nothing was written.",
+  ),
   LEADER_UNKNOWN: retry("UNAVAILABLE", "No leader could be found within `forward.wait.ms`. Nothing was written; send again."),
-  LEADERSHIP_LOST: unknown("UNKNOWN", "The leader stepped down while the batch was waiting. It may or may not have been written; an idempotent producer may send it again."),
+  LEADERSHIP_LOST: unknown(
+    "UNKNOWN",
+    "The leader stepped down while the batch was waiting. It may or may not have been written; an idempotent producer may send it again.",
+  ),
   HOP_LOST: unknown("UNKNOWN", "The broker that forwarded the call lost its connection to the leader. The outcome is unknown."),
   SHUTTING_DOWN: retry("UNAVAILABLE", "The broker is stopping. Nothing was written; use another broker."),
   NOT_READY: retry("UNAVAILABLE", "The broker has not joined its cluster yet. Nothing was written."),
   // Acknowledgement levels
-  NOT_ENOUGH_REPLICAS: retry("UNAVAILABLE", "Fewer in-sync replicas than `min.insync.replicas`. Nothing was written; wait, or use acks=QUORUM."),
-  NOT_ENOUGH_REPLICAS_AFTER_APPEND: unknown("UNKNOWN", "The in-sync replicas fell below `min.insync.replicas` after the batch was appended. It may be committed."),
+  NOT_ENOUGH_REPLICAS: retry(
+    "UNAVAILABLE",
+    "Fewer in-sync replicas than `min.insync.replicas`. Nothing was written; wait, or use acks=QUORUM.",
+  ),
+  NOT_ENOUGH_REPLICAS_AFTER_APPEND: unknown(
+    "UNKNOWN",
+    "The in-sync replicas fell below `min.insync.replicas` after the batch was appended. It may be committed.",
+  ),
   ACKS_NOT_ALLOWED: refused("INVALID_ARGUMENT", "The topic or the producer id does not allow this acks level."),
   REQUEST_TIMED_OUT: unknown("DEADLINE_EXCEEDED", "The deadline passed before the batch was acknowledged. It may have been written."),
   DEADLINE_PASSED: retry("DEADLINE_EXCEEDED", "The deadline passed before anything was written."),
   CALL_CANCELLED: unknown("CANCELLED", "The caller went away. What was appended stays."),
   // Idempotent producers
-  UNKNOWN_PRODUCER: refused("FAILED_PRECONDITION", "The partition does not know this producer id, and the batch does not start at sequence 0. Take a new producer id."),
+  UNKNOWN_PRODUCER: refused(
+    "FAILED_PRECONDITION",
+    "The partition does not know this producer id, and the batch does not start at sequence 0. Take a new producer id.",
+  ),
   OUT_OF_ORDER_SEQUENCE: refused("FAILED_PRECONDITION", "The base sequence does not follow the last one (`expected_sequence`)."),
   ALREADY_WRITTEN: refused("ALREADY_EXISTS", "The batch was written before, too long ago to remember its offset."),
   PRECEDING_FAILED: retry("ABORTED", "An earlier batch of this partition failed on this stream; resume the partition first."),
@@ -60,7 +75,10 @@ export const errors = {
   MALFORMED_RECORD_SET: refused("INVALID_ARGUMENT", "The record set is not a well-formed `millrace.v1.RecordSet`; `position` says where."),
   RECORD_SET_TOO_LARGE: refused("INVALID_ARGUMENT", "The record set is larger than `max.message.bytes`."),
   TIMESTAMP_TOO_NEW: refused("INVALID_ARGUMENT", "A record is stamped more than an hour ahead of the leader's clock."),
-  COMPRESSION_UNSUPPORTED: refused("INVALID_ARGUMENT", "This codec is not known to this version, or the reader does not accept what is stored."),
+  COMPRESSION_UNSUPPORTED: refused(
+    "INVALID_ARGUMENT",
+    "This codec is not known to this version, or the reader does not accept what is stored.",
+  ),
   INVALID_NAME: refused("INVALID_ARGUMENT", "Names are 1 to 249 of a-z A-Z 0-9 . _ - and neither `.` nor `..` nor begin with `__`."),
   INVALID_CONFIG: refused("INVALID_ARGUMENT", "A configuration key is unknown or its value out of range; `key` and `nearest` help."),
   NOT_IMPLEMENTED: refused("UNIMPLEMENTED", "This call is part of the design but not of this version."),
@@ -69,9 +87,15 @@ export const errors = {
   UNKNOWN_PARTITION: refused("NOT_FOUND", "The topic has fewer partitions; `partitions` says how many."),
   UNKNOWN_BROKER: refused("NOT_FOUND", "No broker of this id is registered."),
   TOPIC_EXISTS: refused("ALREADY_EXISTS", "A topic of this name exists."),
-  OFFSET_OUT_OF_RANGE: refused("OUT_OF_RANGE", "The offset is below the log start offset or above the high watermark; `log_start_offset` and `high_watermark` give the range."),
+  OFFSET_OUT_OF_RANGE: refused(
+    "OUT_OF_RANGE",
+    "The offset is below the log start offset or above the high watermark; `log_start_offset` and `high_watermark` give the range.",
+  ),
   // Limits
-  PENDING_FULL: retry("RESOURCE_EXHAUSTED", "Too many bytes wait for acknowledgement (`limit`). Nothing was written; send again after the delay."),
+  PENDING_FULL: retry(
+    "RESOURCE_EXHAUSTED",
+    "Too many bytes wait for acknowledgement (`limit`). Nothing was written; send again after the delay.",
+  ),
   TOO_MANY_REQUESTS: retry("RESOURCE_EXHAUSTED", "A named limit (`limit`) is reached. Nothing was written."),
   DISK_FULL: retry("RESOURCE_EXHAUSTED", "The leader's disk is below its reserve. Nothing was written."),
   INSUFFICIENT_BROKERS: retry("FAILED_PRECONDITION", "Fewer live brokers than replicas asked for."),
@@ -81,7 +105,10 @@ export const errors = {
   STALE_VERSION: retry("ABORTED", "A compare-and-set lost against a newer version or term."),
   TRANSFER_FAILED: retry("ABORTED", "Leadership could not be handed over; the old leader goes on."),
   CONTROLLER_UNKNOWN: retry("UNAVAILABLE", "The metadata group has no leader now. Nothing was written."),
-  METADATA_OUTCOME_UNKNOWN: unknown("UNKNOWN", "The controller changed while the command was being recorded; describe to see whether it took effect."),
+  METADATA_OUTCOME_UNKNOWN: unknown(
+    "UNKNOWN",
+    "The controller changed while the command was being recorded; describe to see whether it took effect.",
+  ),
   // Stored data and bugs
   DATA_LOSS: refused("DATA_LOSS", "The range is damaged on every replica."),
   INTERNAL: unknown("UNKNOWN", "A bug in Millrace; the broker's log has the details. The outcome is unknown."),

@@ -147,7 +147,9 @@ export class DamagedLog extends Error {
   readonly path: string;
   readonly position: number;
   constructor(path: string, position: number, what: string) {
-    super(`${path} is damaged at byte ${position}: ${what}. The broker does not start on damaged data; restore this file or start with an empty directory.`);
+    super(
+      `${path} is damaged at byte ${position}: ${what}. The broker does not start on damaged data; restore this file or start with an empty directory.`,
+    );
     this.path = path;
     this.position = position;
   }

@@ -95,7 +95,12 @@ export type Message<P> =
       /** Set on a refusal: where to look next (fast backtracking by term) and which probe is answered. */
       readonly refused?: { readonly prevIndex: LogIndex; readonly hintIndex: LogIndex; readonly hintTerm: Term };
     }
-  | { readonly kind: "heartbeat"; readonly term: Term; readonly commit: LogIndex; /** Number of the newest read round; echoed. */ readonly round: number }
+  | {
+      readonly kind: "heartbeat";
+      readonly term: Term;
+      readonly commit: LogIndex /** Number of the newest read round; echoed. */;
+      readonly round: number;
+    }
   | { readonly kind: "heartbeatReply"; readonly term: Term; readonly round: number; readonly durable: LogIndex }
   | { readonly kind: "timeoutNow"; readonly term: Term }
   /** Bulk catch-up (design §5): the follower truncates above `matched`, refuses appends and takes committed frames on the bulk connection. */

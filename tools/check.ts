@@ -1,0 +1,29 @@
+import { checkBanned } from "./checks/banned.ts";
+import { readSources } from "./checks/files.ts";
+import { type Finding, show } from "./checks/finding.ts";
+import { checkLayers } from "./checks/layers.ts";
+import { checkRepo } from "./checks/repo.ts";
+import { runSteps, type Step } from "./steps.ts";
+
+/**
+ * `npm run check`: everything about the code that can be said in a minute. `npm run check` compiles first, so types are checked
+ * before this runs. It changes no tracked file.
+ */
+const root = process.cwd();
+const sources = readSources(root);
+const code = sources.filter((file) => file.path.endsWith(".ts"));
+const lines = (findings: readonly Finding[]): readonly string[] => findings.map(show);
+
+export const checkSteps: readonly Step[] = [
+  {
+    name: "format and lint",
+    command: ["node", "node_modules/@biomejs/biome/bin/biome", "ci", "--colors=off", "--max-diagnostics=50", "."],
+  },
+  { name: "layers", find: () => lines(checkLayers(code)) },
+  { name: "banned calls", find: () => lines(checkBanned(code)) },
+  { name: "repository", find: () => lines(checkRepo(sources)) },
+];
+
+const unitTests: Step = { name: "unit tests", command: ["node", "dist/tools/run-tests.js", "--unit"] };
+
+if (process.argv[1]?.endsWith("/check.js") === true) process.exitCode = runSteps("check", [...checkSteps, unitTests]);

@@ -1,0 +1,93 @@
+import type { Finding, SourceFile } from "./finding.ts";
+import { tokenize } from "./tokens.ts";
+
+/** Rules about the repository as a whole: it must work on any machine, and its tests must all run. */
+export function checkRepo(files: readonly SourceFile[]): Finding[] {
+  return files.flatMap((file) => [...machinePaths(file), ...lockfile(file), ...tests(file), ...manifest(file)]);
+}
+
+/** Folders of one machine. A test may name a place that cannot exist, but not one that somebody happens to have. */
+const MACHINE_PATH = /(?<![\w.~/@-])\/(?:work|root|tmp|home\/\w+|Users\/\w+)(?=[/\s"'`),.;:]|$)|\.\.\/shared\b/;
+
+function machinePaths(file: SourceFile): Finding[] {
+  if (!/^(?:src|test|tools|bench|chaos|docs|proto|helm|examples|\.ci)\/|^[^/]+\.(?:md|json|yaml|yml)$/.test(file.path)) return [];
+  if (file.path.startsWith("test/checks/") || file.path === "tools/checks/repo.ts") return [];
+  return file.text.split("\n").flatMap((text, index) => {
+    const found = MACHINE_PATH.exec(text)?.[0];
+    return found === undefined
+      ? []
+      : [{ file: file.path, line: index + 1, rule: "repo/machine-path", message: `"${found}" exists on one machine only` }];
+  });
+}
+
+/** The lockfile must install from whatever registry the reader uses. */
+function lockfile(file: SourceFile): Finding[] {
+  if (!/(?:^|\/)(?:package-lock\.json|npm-shrinkwrap\.json|\.npmrc)$/.test(file.path)) return [];
+  return file.text.split("\n").flatMap((text, index) =>
+    /"resolved":\s*"https?:|^\s*(?:@[\w-]+:)?registry\s*=/.test(text)
+      ? [
+          {
+            file: file.path,
+            line: index + 1,
+            rule: "repo/registry-host",
+            message: "names a registry; .npmrc keeps hosts out of the lockfile",
+          },
+        ]
+      : [],
+  );
+}
+
+const SKIPPERS = new Set(["skip", "only", "todo"]);
+const TEST_WORDS = new Set(["it", "test", "describe", "suite", "t", "context", "before", "after"]);
+
+/** Every test runs: none alone, none skipped, none to be written later. */
+function tests(file: SourceFile): Finding[] {
+  if (!file.path.startsWith("test/") || !file.path.endsWith(".ts")) return [];
+  const code = tokenize(file.text).filter((token) => token.kind !== "comment");
+  return code.flatMap((token, index) => {
+    if (token.kind !== "word" || !SKIPPERS.has(token.text)) return [];
+    const before = code[index - 1]?.text ?? "";
+    const after = code[index + 1]?.text ?? "";
+    const called = before === "." && (after === "(" || after === ".") && TEST_WORDS.has(code[index - 2]?.text ?? "");
+    const option = (before === "{" || before === ",") && after === ":" && ["true", "skip"].includes(code[index + 2]?.text ?? "");
+    const asked =
+      option || ((before === "{" || before === ",") && after === ":" && code[index + 2]?.kind === "string" && token.text !== "only");
+    return called || asked
+      ? [{ file: file.path, line: token.line, rule: `repo/test-${token.text}`, message: `a test marked "${token.text}" proves nothing` }]
+      : [];
+  });
+}
+
+interface Manifest {
+  readonly license?: string;
+  readonly type?: string;
+  readonly engines?: { readonly node?: string };
+  readonly exports?: Readonly<Record<string, unknown>>;
+  readonly scripts?: Readonly<Record<string, string>>;
+  readonly bin?: Readonly<Record<string, string>>;
+  readonly dependencies?: Readonly<Record<string, string>>;
+}
+
+/** What package.json promises to those who install it. */
+function manifest(file: SourceFile): Finding[] {
+  if (file.path !== "package.json") return [];
+  const parsed = JSON.parse(file.text) as Manifest;
+  const findings: Finding[] = [];
+  const expect = (holds: boolean, message: string): void => {
+    if (!holds) findings.push({ file: file.path, line: 0, rule: "repo/manifest", message });
+  };
+  expect(parsed.license === "Apache-2.0", "license must be Apache-2.0");
+  expect(parsed.type === "module", 'type must be "module"');
+  expect(parsed.engines?.node === ">=20.19", 'engines.node must be ">=20.19"');
+  expect(parsed.exports?.["./client"] !== undefined, "exports must offer ./client");
+  expect(parsed.bin?.["millrace"] !== undefined, "bin must offer millrace");
+  for (const script of ["build", "prepare", "start", "check", "test", "ok", "format"]) {
+    expect(parsed.scripts?.[script] !== undefined, `the script "${script}" is missing`);
+  }
+  for (const script of ["preinstall", "install", "postinstall"]) {
+    expect(parsed.scripts?.[script] === undefined, `no "${script}": only prepare may run, and only in a clone`);
+  }
+  const count = Object.keys(parsed.dependencies ?? {}).length;
+  expect(count <= 25, `at most 25 packages at run time: ${count}`);
+  return findings;
+}

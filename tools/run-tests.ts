@@ -1,0 +1,62 @@
+import { spawnSync } from "node:child_process";
+import { existsSync } from "node:fs";
+import { availableParallelism } from "node:os";
+import { listFiles } from "./checks/files.ts";
+
+/**
+ * Runs the compiled tests: `node dist/tools/run-tests.js [--unit|--slow|--all] [--list] [FOLDER_OR_FILE …]`.
+ *
+ * The list comes from the sources, so a stale file in dist/ never runs, and it is a list of files, not a pattern, so that a
+ * pattern that matches nothing cannot pass. Files named `*.slow.test.ts` run only with `--slow` or `--all`.
+ */
+export type Kind = "unit" | "slow" | "all";
+
+/** Test sources of this kind; `filters` are folders or files (`raft`, `test/raft`, `test/raft/core.test.ts`). */
+export function selectTests(paths: readonly string[], kind: Kind, filters: readonly string[]): string[] {
+  const wanted = filters.map((filter) =>
+    `test/${filter.replace(/^(?:\.\/)?(?:dist\/)?(?:test\/)?/, "").replace(/\.js$/, ".ts")}`.replace(/\/$/, ""),
+  );
+  return paths.filter((path) => {
+    if (!path.startsWith("test/") || !path.endsWith(".test.ts")) return false;
+    const slow = path.endsWith(".slow.test.ts");
+    if ((kind === "unit" && slow) || (kind === "slow" && !slow)) return false;
+    return wanted.length === 0 || wanted.some((one) => path === one || path.startsWith(`${one}/`));
+  });
+}
+
+function main(args: readonly string[]): number {
+  const kind: Kind = args.includes("--slow") ? "slow" : args.includes("--all") ? "all" : "unit";
+  const filters = args.filter((arg) => !arg.startsWith("--"));
+  const sources = selectTests(listFiles(process.cwd()), kind, filters);
+  if (args.includes("--list")) {
+    console.log(sources.join("\n"));
+    return 0;
+  }
+  if (sources.length === 0) {
+    console.error(`no ${kind} test matches ${filters.join(" ") || "test/"}: a run without tests proves nothing`);
+    return 1;
+  }
+  const compiled = sources.map((path) => `dist/${path.replace(/\.ts$/, ".js")}`);
+  const missing = compiled.filter((path) => !existsSync(path));
+  if (missing.length > 0) {
+    console.error(`not compiled (npm run build): ${missing.join(" ")}`);
+    return 1;
+  }
+  const concurrency = Number(process.env["MILLRACE_TEST_CONCURRENCY"] ?? Math.min(4, Math.max(2, availableParallelism())));
+  const { status } = spawnSync(
+    process.execPath,
+    [
+      "--enable-source-maps",
+      "--test",
+      `--test-concurrency=${concurrency}`,
+      `--test-timeout=${kind === "unit" ? 60_000 : 230_000}`,
+      "--test-reporter=./dist/tools/test-reporter.js",
+      "--test-reporter-destination=stdout",
+      ...compiled,
+    ],
+    { stdio: "inherit", env: { ...process.env, NODE_OPTIONS: "" } },
+  );
+  return status ?? 1;
+}
+
+if (process.argv[1]?.endsWith("run-tests.js") === true) process.exitCode = main(process.argv.slice(2));

@@ -1,0 +1,58 @@
+import { relative } from "node:path";
+import { inspect } from "node:util";
+
+/**
+ * A reporter for node:test that says little: each failure with its place and error, and one line of counts at the end. A skipped
+ * or empty test counts as failed, because it would pass whatever the code does. Node's own types of these events differ between
+ * the two Nodes we run on, so only what both send is read here.
+ */
+interface TestEvent {
+  readonly type: string;
+  readonly data: {
+    readonly name?: string;
+    readonly file?: string;
+    readonly line?: number;
+    readonly nesting?: number;
+    readonly skip?: string | boolean;
+    readonly todo?: string | boolean;
+    readonly message?: string;
+    readonly details?: { readonly type?: string; readonly error?: { readonly cause?: unknown; readonly failureType?: string } };
+  };
+}
+
+export default async function* report(events: AsyncIterable<TestEvent>): AsyncGenerator<string> {
+  let passed = 0;
+  let failed = 0;
+  const output: string[] = [];
+  for await (const { type, data } of events) {
+    if (type === "test:stdout" || type === "test:stderr") output.push(data.message ?? "");
+    if (type !== "test:pass" && type !== "test:fail") continue;
+    const suite = data.details?.type === "suite";
+    const place = data.file === undefined ? "" : `${relative(process.cwd(), data.file)}:${data.line ?? 0}`;
+    const marked =
+      data.skip !== undefined && data.skip !== false ? "skipped" : data.todo !== undefined && data.todo !== false ? "to do" : undefined;
+    if (marked !== undefined) {
+      failed += 1;
+      yield `✖ ${data.name}  (${place})\n  is ${marked}: it would pass whatever the code does\n\n`;
+    } else if (type === "test:pass") {
+      if (suite) continue;
+      if (/\.test\.js$/.test(data.name ?? "") && data.nesting === 0) {
+        failed += 1;
+        yield `✖ ${data.name}\n  holds no test\n\n`;
+      } else passed += 1;
+    } else {
+      // A suite or a test fails once more for each of its parts that failed: those were shown already.
+      const failure = data.details?.error;
+      if (failure?.failureType === "subtestsFailed") continue;
+      failed += 1;
+      const cause = failure?.cause ?? failure;
+      yield `✖ ${data.name}  (${place})\n${indent(cause instanceof Error ? (cause.stack ?? cause.message) : inspect(cause))}\n\n`;
+    }
+  }
+  if (failed > 0 && output.length > 0) yield `output of the tests:\n${output.join("").slice(-20_000)}\n`;
+  yield `tests: ${passed} passed, ${failed} failed\n`;
+}
+
+function indent(text: string): string {
+  return text.replace(/^/gm, "  ");
+}
