@@ -1,4 +1,4 @@
-import { bytes, int32, message, type MessageOf, repeated, string, submessage } from "./codec/index.ts";
+import { bytes, int32, type MessageOf, message, repeated, string, submessage } from "./codec/index.ts";
 
 /** `google.protobuf.Any`. */
 export const Any = message("google.protobuf.Any", { typeUrl: string(1), value: bytes(2) });

@@ -13,7 +13,9 @@ const declared = declaredIn(publicMessages, status);
 
 const RecordSet = root.lookupType("millrace.v1.RecordSet");
 const recordSet = fc
-  .array(fc.record({ key: fc.uint8Array({ maxLength: 8 }), value: fc.uint8Array({ maxLength: 1500 }), timestamp_ms: fc.nat() }), { maxLength: 3 })
+  .array(fc.record({ key: fc.uint8Array({ maxLength: 8 }), value: fc.uint8Array({ maxLength: 1500 }), timestamp_ms: fc.nat() }), {
+    maxLength: 3,
+  })
   .map((records) => Uint8Array.from(RecordSet.encode({ records }).finish()));
 
 describe("declared messages", () => {

@@ -2,8 +2,8 @@ import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import protobuf from "protobufjs";
-import { MessageType } from "../../src/protocol/codec/message.ts";
 import type { AnyMessageType } from "../../src/protocol/codec/field.ts";
+import { MessageType } from "../../src/protocol/codec/message.ts";
 
 /** The repository's `proto/` folder, seen from `dist/test/protocol/`. */
 export const protoFolder = fileURLToPath(new URL("../../../proto/", import.meta.url));

@@ -23,7 +23,7 @@ function machinePaths(file: SourceFile): Finding[] {
 /** The lockfile must install from whatever registry the reader uses. */
 function lockfile(file: SourceFile): Finding[] {
   if (!/(?:^|\/)(?:package-lock\.json|npm-shrinkwrap\.json|\.npmrc)$/.test(file.path)) return [];
-  return file.text.split("\n").flatMap((text, index) =>
+  const hosts = file.text.split("\n").flatMap((text, index) =>
     /"resolved":\s*"https?:|^\s*(?:@[\w-]+:)?registry\s*=/.test(text)
       ? [
           {
@@ -34,6 +34,24 @@ function lockfile(file: SourceFile): Finding[] {
           },
         ]
       : [],
+  );
+  return [...hosts, ...(file.path === "package-lock.json" ? missingFromLockfile(file) : [])];
+}
+
+interface Lockfile {
+  readonly packages: Readonly<Record<string, { readonly optionalDependencies?: Readonly<Record<string, string>> }>>;
+}
+
+/**
+ * `npm ci` refuses a lockfile without an entry for every platform's package, and `npm install` leaves out those that the registry
+ * it asked does not have. Such an entry needs no more than version, os, cpu and `optional`.
+ */
+function missingFromLockfile(file: SourceFile): Finding[] {
+  const { packages } = JSON.parse(file.text) as Lockfile;
+  return Object.entries(packages).flatMap(([place, { optionalDependencies = {} }]) =>
+    Object.keys(optionalDependencies)
+      .filter((name) => packages[`node_modules/${name}`] === undefined && packages[`${place}/node_modules/${name}`] === undefined)
+      .map((name) => ({ file: file.path, line: 0, rule: "repo/lockfile-entry", message: `no entry for ${name}: npm ci would refuse it` })),
   );
 }
 

@@ -26,7 +26,10 @@ export function encodeMessage(type: AnyMessageType, value: object, parts: Uint8A
   const total = measureMessage(type, value as Values);
   const writer = new Writer(total - partBytes, parts);
   writeMessage(writer, type, value as Values);
-  invariant(writer.length === total - partBytes && lengthsRead === lengths.length, () => `${type.name}: measured ${total} bytes, wrote ${writer.length}`);
+  invariant(
+    writer.length === total - partBytes && lengthsRead === lengths.length,
+    () => `${type.name}: measured ${total} bytes, wrote ${writer.length}`,
+  );
   return writer.finish();
 }
 
@@ -125,7 +128,10 @@ function measureString(type: AnyMessageType, field: CompiledField, value: unknow
 
 function refuse(type: AnyMessageType, field: CompiledField, value: unknown): never {
   const what = `${type.name}.${field.protoName}`;
-  throw new MillraceError("INVALID_REQUEST", `Cannot write ${what}: ${String(value)} does not fit ${field.kind}`, { message: type.name, field: field.protoName });
+  throw new MillraceError("INVALID_REQUEST", `Cannot write ${what}: ${String(value)} does not fit ${field.kind}`, {
+    message: type.name,
+    field: field.protoName,
+  });
 }
 
 function nextLength(): number {

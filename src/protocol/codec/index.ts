@@ -3,5 +3,21 @@
  *
  * `export const Ping = message("millrace.v1.Ping", { sentAtMs: int64(1) }); export type Ping = MessageOf<typeof Ping>;`
  */
-export { bool, bytes, double, embedded, type EnumObject, type Field, enumeration, int32, int64, oneof, optional, repeated, string, submessage, uint32 } from "./field.ts";
-export { map, message, type MessageInput, type MessageOf, type MessageType } from "./message.ts";
+export {
+  bool,
+  bytes,
+  double,
+  type EnumObject,
+  embedded,
+  enumeration,
+  type Field,
+  int32,
+  int64,
+  oneof,
+  optional,
+  repeated,
+  string,
+  submessage,
+  uint32,
+} from "./field.ts";
+export { type MessageInput, type MessageOf, type MessageType, map, message } from "./message.ts";

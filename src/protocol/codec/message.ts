@@ -1,7 +1,19 @@
 import { invariant } from "../../base/invariant.ts";
 import { decodeMessage } from "./decode.ts";
 import { encodeMessage } from "./encode.ts";
-import { type AnyMessageType, type DecodedOf, type EntryFields, type Field, type FieldKind, type FieldLabel, type Fields, type InputOf, isPackable, map as mapOf, string } from "./field.ts";
+import {
+  type AnyMessageType,
+  type DecodedOf,
+  type EntryFields,
+  type Field,
+  type FieldKind,
+  type FieldLabel,
+  type Fields,
+  type InputOf,
+  isPackable,
+  map as mapOf,
+  string,
+} from "./field.ts";
 
 /** Declared messages nest no deeper; the wire cannot either, since only declared fields are entered. */
 export const DEPTH_MAX = 32;

@@ -1,5 +1,5 @@
 /** `millrace.v1` admin_service.proto: topics, partitions, brokers, the cluster. Meaning of each field: the .proto. */
-import { bool, enumeration, int32, int64, map, message, type MessageOf, optional, repeated, string, submessage } from "../codec/index.ts";
+import { bool, enumeration, int32, int64, type MessageOf, map, message, optional, repeated, string, submessage } from "../codec/index.ts";
 
 export const ConfigSource = { unspecified: 0, default: 1, cluster: 2, topic: 3, broker: 4 } as const;
 export type ConfigSource = (typeof ConfigSource)[keyof typeof ConfigSource];

@@ -1,5 +1,20 @@
 /** `millrace.v1` log_service.proto: produce and read. Meaning of each field: the .proto. */
-import { bool, bytes, double, embedded, enumeration, int32, int64, message, type MessageOf, oneof, optional, repeated, string, submessage } from "../codec/index.ts";
+import {
+  bool,
+  bytes,
+  double,
+  embedded,
+  enumeration,
+  int32,
+  int64,
+  type MessageOf,
+  message,
+  oneof,
+  optional,
+  repeated,
+  string,
+  submessage,
+} from "../codec/index.ts";
 import { Status } from "../rpc-status.ts";
 import { Acks, Compression } from "./records.ts";
 
