@@ -47,7 +47,7 @@ export interface RpcServer {
   register(path: string, method: RpcMethod): void;
   /** Marks a service (or "" for all) as serving or not in `grpc.health.v1`. */
   setServing(service: string, serving: boolean): void;
-  /** @returns the bound "host:port" */
+  /** @returns the bound "host:port" @throws {ListenError} */
   listen(address: string): Promise<string>;
   /** Refuses new calls, waits `graceMs` for the open ones, then ends them. */
   close(graceMs: number): Promise<void>;

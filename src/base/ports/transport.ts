@@ -28,7 +28,7 @@ export interface ConnectionHandlers {
 }
 
 export interface Transport {
-  /** @param address "host:port" @throws {Error} with `code` "EADDRINUSE" and the like */
+  /** @param address "host:port" @throws {ListenError} */
   listen(address: string, accept: (connection: Connection) => void): Promise<Listener>;
   /** Rejects when nobody answers within `timeoutMs`. */
   dial(address: string, timeoutMs: number): Promise<Connection>;
