@@ -1,0 +1,281 @@
+import type { GroupId, LogIndex, ReplicaId, Term } from "../../base/ids.ts";
+import { invariant } from "../../base/invariant.ts";
+
+/** What the metadata log records of one partition's in-sync replicas. */
+export interface IsrRecord {
+  /** Recorded members, any order. */
+  readonly isr: readonly ReplicaId[];
+  /** Rises with every record. */
+  readonly isrVersion: number;
+  /** The newest claim; undefined before the first leader claimed. */
+  readonly claim: { readonly replicaId: ReplicaId; readonly term: Term } | undefined;
+}
+
+/** What the tracker asks the controller to record. */
+export type IsrCommand =
+  /** Compare-and-set on (term, version): the members from now on. */
+  | {
+      readonly kind: "alterIsr";
+      readonly group: GroupId;
+      readonly term: Term;
+      readonly isrVersion: number;
+      readonly isr: readonly ReplicaId[];
+    }
+  /** "I lead this term": of the recorded members keep those in `isr`, add me, fence older terms. */
+  | {
+      readonly kind: "leaderClaim";
+      readonly group: GroupId;
+      readonly replicaId: ReplicaId;
+      readonly term: Term;
+      readonly isr: readonly ReplicaId[];
+    };
+
+/** How the controller answered the command taken last. */
+export type IsrAnswer =
+  | { readonly kind: "recorded"; readonly record: IsrRecord }
+  /** `isrVersion`: the recorded one, when the refusal said so. */
+  | { readonly kind: "refused"; readonly isrVersion: number | undefined }
+  /** Timed out, connection lost, controller gone: it may be recorded now, later, or never. */
+  | { readonly kind: "unknown" };
+
+/** How the leader sees one of its voters (from `RaftCore.progress`). */
+export interface FollowerView {
+  /** Highest index known equal and durable there. */
+  readonly match: LogIndex;
+  /** Monotonic ms of its last answer in this term. */
+  readonly heardAt: number;
+  /** It has a hole or is quarantined (design §4): never in sync. */
+  readonly barred?: boolean;
+}
+
+/** The leader's own state at a tick. */
+export interface LeaderView {
+  readonly lastIndex: LogIndex;
+  readonly commit: LogIndex;
+  /** Highest own durable index. */
+  readonly durable: LogIndex;
+  /** undefined: nothing known of this voter. */
+  readonly follower: (replica: ReplicaId) => FollowerView | undefined;
+}
+
+export interface IsrOptions {
+  readonly group: GroupId;
+  readonly self: ReplicaId;
+  /** The leader's term; a tracker lives as long as one leadership. */
+  readonly term: Term;
+  /** Index of this term's no-op. */
+  readonly noopIndex: LogIndex;
+  /** Voters of both sets while joint, self included. Learners never count. */
+  readonly voters: readonly ReplicaId[];
+  /** A member leaves when it was not caught up for so long (`replica.lag.max.ms`). */
+  readonly replicaLagMaxMs: number;
+  /** A member leaves when it was not heard for so long (2 × the election timeout). */
+  readonly silentMs: number;
+  /** Least time between a refused or unanswered command and the next one; also how long a refused joiner is left out. */
+  readonly retryMs: number;
+}
+
+/** What is known of one follower over time. */
+interface Samples {
+  /** The leader's last index at some tick, and when that was: reaching it proves "caught up as of then" (Kafka KIP-16). */
+  sampleIndex: LogIndex;
+  sampleAt: number;
+  caughtUpAt: number;
+  /** Its broker's connection is gone: silent at once (design §5). */
+  gone: boolean;
+  /** A proposal with it was refused: not proposed again before. */
+  notBefore: number;
+}
+
+/**
+ * The leader's side of the in-sync replicas of one partition, for one term (design §6). It decides who is in sync, which replicas an
+ * acknowledgement at ALL must wait for (`required`), and what to ask the controller to record. Pure: `now` is monotonic ms.
+ *
+ * The rule everything hangs on: *whoever may be in the recorded ISR is in the required set*. So a joiner counts from the moment it is
+ * proposed, a leaver counts until its leaving is recorded, and before this term's claim is known every voter counts. A proposal stays
+ * open until a record of a higher version is known: its outcome may be unknown, and a delayed copy of it may still be recorded while
+ * the version is the one it names. A refusal therefore closes nothing; the tracker records the present set again, which raises the version.
+ *
+ * Use: `tick` at every heartbeat and after `peerGone`; perform the command it returns, and tell `answered` what came of it (always,
+ * after a time limit as "unknown"). `recorded` whenever the local image shows the partition anew. After each, look at `required` again.
+ */
+export class IsrTracker {
+  readonly #options: IsrOptions;
+  readonly #followers = new Map<ReplicaId, Samples>();
+  #record: IsrRecord;
+  /** Highest version heard of, perhaps only in a refusal: nothing is proposed until its record is known. */
+  #knownVersion: number;
+  /** Members of proposals sent under the present version. */
+  #open = new Set<ReplicaId>();
+  #inFlight: IsrCommand | undefined;
+  #notBefore = 0;
+  #lastTick: number;
+  /** Silence before this proves nothing: the leadership began, or the process stood still. */
+  #listeningSince: number;
+  #required: readonly ReplicaId[] = [];
+
+  /** @param record as the local image shows it; it may be old */
+  constructor(options: IsrOptions, record: IsrRecord, now: number) {
+    invariant(options.voters.includes(options.self), "only a voter leads");
+    this.#options = options;
+    this.#record = record;
+    this.#knownVersion = record.isrVersion;
+    this.#lastTick = now;
+    this.#listeningSince = now;
+    for (const voter of options.voters) {
+      // A new leader knows nothing of the past: everyone gets the full time.
+      if (voter !== options.self)
+        this.#followers.set(voter, { sampleIndex: options.noopIndex, sampleAt: now, caughtUpAt: now, gone: false, notBefore: 0 });
+    }
+    this.#settleRequired();
+  }
+
+  /** This leader's claim is committed: the recorded ISR counts. Before it, ALL waits for all voters. */
+  get claimed(): boolean {
+    const claim = this.#record.claim;
+    return claim !== undefined && claim.term === this.#options.term && claim.replicaId === this.#options.self;
+  }
+
+  /** Whose durable index an acknowledgement at ALL waits for. Ascending; a new array whenever it changed. */
+  get required(): readonly ReplicaId[] {
+    return this.#required;
+  }
+
+  /** What is compared with `min.insync.replicas`: recorded members; all voters before the claim is known. */
+  get isrSize(): number {
+    return this.claimed ? this.#record.isr.length : this.#options.voters.length;
+  }
+
+  /** The newest record known. */
+  get record(): IsrRecord {
+    return this.#record;
+  }
+
+  /** The connection to the broker of this replica is gone and did not come back in time. */
+  peerGone(replica: ReplicaId): void {
+    const follower = this.#followers.get(replica);
+    if (follower !== undefined) follower.gone = true;
+  }
+
+  peerBack(replica: ReplicaId): void {
+    const follower = this.#followers.get(replica);
+    if (follower !== undefined) follower.gone = false;
+  }
+
+  /** The committed metadata shows this. Older than what is known: ignored. */
+  recorded(record: IsrRecord): void {
+    if (record.isrVersion <= this.#record.isrVersion) return;
+    this.#record = record;
+    this.#knownVersion = Math.max(this.#knownVersion, record.isrVersion);
+    // Every open proposal names a lower version: it can no longer be recorded.
+    this.#open = new Set();
+    this.#settleRequired();
+  }
+
+  /** The outcome of the command `tick` returned last. */
+  answered(answer: IsrAnswer, now: number): void {
+    const command = this.#inFlight;
+    invariant(command !== undefined, "an answer belongs to a command under way");
+    this.#inFlight = undefined;
+    if (answer.kind === "recorded") {
+      this.recorded(answer.record);
+      return;
+    }
+    this.#notBefore = now + this.#options.retryMs;
+    if (answer.kind === "unknown") return;
+    if (answer.isrVersion !== undefined) this.#knownVersion = Math.max(this.#knownVersion, answer.isrVersion);
+    // Refused for what it asked, not for its age: leave the joiners out for a while, so that what is tried next is the present set.
+    if (command.kind === "alterIsr" && this.#knownVersion === command.isrVersion) {
+      for (const replica of command.isr) {
+        const follower = this.#followers.get(replica);
+        if (follower !== undefined && !this.#record.isr.includes(replica)) follower.notBefore = now + 10 * this.#options.retryMs;
+      }
+    }
+  }
+
+  /**
+   * Takes samples and decides.
+   * @returns what to send to the controller now; the tracker counts it as under way until `answered`
+   */
+  tick(view: LeaderView, now: number): IsrCommand | undefined {
+    this.#sample(view, now);
+    if (this.#inFlight !== undefined || now < this.#notBefore) return undefined;
+    const command = this.claimed ? this.#alterIsr(view, now) : this.#leaderClaim(view, now);
+    this.#inFlight = command;
+    return command;
+  }
+
+  #sample(view: LeaderView, now: number): void {
+    // A process that stood still itself (SIGSTOP, a long pause) has no evidence against anyone: the time it slept does not count.
+    const slept = now - this.#lastTick > this.#options.silentMs / 2 ? now - this.#lastTick : 0;
+    this.#lastTick = now;
+    for (const [replica, follower] of this.#followers) {
+      follower.caughtUpAt += slept;
+      follower.sampleAt += slept;
+      const match = view.follower(replica)?.match ?? -1;
+      if (match >= view.lastIndex) follower.caughtUpAt = now;
+      else if (match >= follower.sampleIndex) follower.caughtUpAt = Math.max(follower.caughtUpAt, follower.sampleAt);
+      else continue;
+      follower.sampleIndex = view.lastIndex;
+      follower.sampleAt = now;
+    }
+    if (slept > 0) this.#listeningSince = now;
+  }
+
+  /** Not caught up for too long, or silent. */
+  #lagging(replica: ReplicaId, view: LeaderView, now: number): boolean {
+    const follower = this.#followers.get(replica);
+    if (follower === undefined) return false;
+    const seen = view.follower(replica);
+    const heardAt = Math.max(seen?.heardAt ?? this.#listeningSince, this.#listeningSince);
+    return (
+      follower.gone ||
+      seen?.barred === true ||
+      now - heardAt > this.#options.silentMs ||
+      now - follower.caughtUpAt > this.#options.replicaLagMaxMs
+    );
+  }
+
+  #joins(replica: ReplicaId, view: LeaderView, now: number): boolean {
+    const match = view.follower(replica)?.match ?? -1;
+    const follower = this.#followers.get(replica);
+    // The no-op proves that it holds all that earlier leaders acknowledged, commit that it holds all that this one did (design §6).
+    return (
+      follower !== undefined &&
+      match >= view.commit &&
+      match >= this.#options.noopIndex &&
+      now >= follower.notBefore &&
+      !this.#lagging(replica, view, now)
+    );
+  }
+
+  #leaderClaim(view: LeaderView, now: number): IsrCommand | undefined {
+    const { group, self, term, noopIndex, voters } = this.#options;
+    // Its own log up to its no-op holds everything ever acknowledged; only once that is durable may it stand in the ISR.
+    if (view.durable < noopIndex) return undefined;
+    const isr = voters.filter((voter) => voter === self || !this.#lagging(voter, view, now));
+    return { kind: "leaderClaim", group, replicaId: self, term, isr };
+  }
+
+  #alterIsr(view: LeaderView, now: number): IsrCommand | undefined {
+    const { group, term, voters, self } = this.#options;
+    const { isr, isrVersion } = this.#record;
+    if (this.#knownVersion > isrVersion) return undefined;
+    const wanted = voters.filter(
+      (voter) => voter === self || (isr.includes(voter) ? !this.#lagging(voter, view, now) : this.#joins(voter, view, now)),
+    );
+    const same = wanted.length === isr.length && wanted.every((replica) => isr.includes(replica));
+    // With a proposal open the present set is recorded again: only a higher version proves that the open one is dead.
+    if (same && this.#open.size === 0) return undefined;
+    for (const replica of wanted) this.#open.add(replica);
+    this.#settleRequired();
+    return { kind: "alterIsr", group, term, isrVersion, isr: wanted };
+  }
+
+  #settleRequired(): void {
+    const members = this.claimed ? new Set([...this.#record.isr, ...this.#open]) : new Set(this.#options.voters);
+    const required = [...members].sort((a, b) => a - b);
+    const same = required.length === this.#required.length && required.every((replica, at) => replica === this.#required[at]);
+    if (!same) this.#required = required;
+  }
+}
