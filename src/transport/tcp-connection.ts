@@ -115,7 +115,10 @@ export class TcpConnection implements Connection {
       while (!this.#paused && this.#closed === undefined) {
         const body = this.#decoder.next();
         if (body === "more") return;
-        if (body === "too-long") return this.#end(`the other side announced a message longer than ${PEER_MESSAGE_BYTES_MAX} bytes`);
+        if (body === "too-long") {
+          this.#end(`the other side announced a message longer than ${PEER_MESSAGE_BYTES_MAX} bytes`);
+          return;
+        }
         this.handlers.message(this.#decoder.kind, body);
       }
     } finally {

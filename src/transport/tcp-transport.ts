@@ -1,7 +1,7 @@
 import { connect, type Socket } from "node:net";
 import { formatAddress, parseAddress } from "../base/address.ts";
 import type { Connection, Listener, Transport } from "../base/ports/transport.ts";
-import { listenTcp } from "../host/listen-tcp.ts";
+import { listenTcp } from "./listen-tcp.ts";
 import { TcpConnection } from "./tcp-connection.ts";
 
 export interface TcpTransportOptions {

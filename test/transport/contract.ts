@@ -122,7 +122,10 @@ export function transportContract(name: string, open: () => Promise<TransportUnd
       withPair(async ({ dialer, atAccepted }) => {
         dialer.send(7, [bytes(10, 1), new Uint8Array(0), bytes(5_000, 2), bytes(3, 3)]);
         await atAccepted.received(1);
-        assert.deepEqual(Uint8Array.from(atAccepted.messages[0]?.body ?? []), Uint8Array.from([...bytes(10, 1), ...bytes(5_000, 2), ...bytes(3, 3)]));
+        assert.deepEqual(
+          Uint8Array.from(atAccepted.messages[0]?.body ?? []),
+          Uint8Array.from([...bytes(10, 1), ...bytes(5_000, 2), ...bytes(3, 3)]),
+        );
       }),
     );
 
@@ -150,12 +153,10 @@ export function transportContract(name: string, open: () => Promise<TransportUnd
       withPair(async ({ dialer, accepted, atAccepted, atDialer }) => {
         accepted.handlers = {
           ...accepted.handlers,
-          message: (
-            (inner) => (kind: number, body: Uint8Array) => {
-              if (kind === 1) accepted.pause();
-              inner(kind, body);
-            }
-          )(accepted.handlers.message),
+          message: ((inner) => (kind: number, body: Uint8Array) => {
+            if (kind === 1) accepted.pause();
+            inner(kind, body);
+          })(accepted.handlers.message),
         };
         for (let kind = 0; kind < 10; kind++) dialer.send(kind, [bytes(100, kind)]);
         await atAccepted.received(2);

@@ -17,7 +17,9 @@ transportContract("node:net", open);
 
 async function listenRaw(): Promise<{ port: number; connections: { connection: Connection; seen: Seen }[]; close: () => Promise<void> }> {
   const connections: { connection: Connection; seen: Seen }[] = [];
-  const listener = await createTcpTransport().listen("127.0.0.1:0", (connection) => connections.push({ connection, seen: new Seen(connection) }));
+  const listener = await createTcpTransport().listen("127.0.0.1:0", (connection) =>
+    connections.push({ connection, seen: new Seen(connection) }),
+  );
   return { port: Number(listener.address.split(":")[1]), connections, close: () => listener.close() };
 }
 

@@ -33,6 +33,7 @@ export const layers: Readonly<Record<string, Layer>> = {
 
   disk: { floor: 3, imports: [...PURE, "base/ports"], packages: ["node:*"] },
   transport: { floor: 3, imports: [...PURE, "base/ports"], packages: ["node:*"] },
+  host: { floor: 3, imports: [...PURE, "base/ports"], packages: ["node:*"] },
   grpc: {
     floor: 3,
     imports: [...PURE, "base/ports"],
