@@ -1,0 +1,143 @@
+import type { SimProcess } from "../process.ts";
+import type { SimRandom } from "../random.ts";
+import type { Scheduler } from "../scheduler.ts";
+import type { CutMood, FileNode } from "./file-node.ts";
+import { Tree } from "./tree.ts";
+
+export type OperationKind = "open" | "write" | "read" | "sync" | "truncate" | "size" | "close" | "list" | "makeDirectory" | "rename" | "unlink" | "removeDirectory" | "syncDirectory" | "lock";
+
+/** One call under way. */
+export interface Operation {
+  readonly kind: OperationKind;
+  readonly path: string;
+  /** What happens when it completes. @throws {DiskError} */
+  readonly complete: () => void;
+  /** What may have happened when the process or the machine dies first. */
+  readonly interrupted: (random: SimRandom) => void;
+}
+
+/** How long calls take, milliseconds. */
+export interface DiskSpeed {
+  readonly quickMs: readonly [number, number];
+  readonly syncMs: readonly [number, number];
+}
+
+const SPEED: DiskSpeed = { quickMs: [0.02, 0.3], syncMs: [0.1, 2] };
+
+/** Ways in which a disk can break its promises, for tests that must notice (each is false in every real run). */
+export interface DiskLies {
+  /** `sync` returns at once and does nothing. */
+  readonly sync?: boolean;
+  /** Writes of durable files stay in the page cache. */
+  readonly durableWrites?: boolean;
+  /** `syncDirectory` does nothing, so renames, creates and unlinks are never durable. */
+  readonly syncDirectory?: boolean;
+  /** A write is answered before it happened. */
+  readonly earlyWrites?: boolean;
+  /** A process crash takes the page cache with it. */
+  readonly forgetfulCache?: boolean;
+  /** Everybody gets the lock. */
+  readonly lock?: boolean;
+  /** "create" opens what exists. */
+  readonly create?: boolean;
+}
+
+/**
+ * One simulated disk. It outlives processes and power cuts; `SimDisk` is one process' view of it.
+ *
+ * - A process crash keeps the page cache; calls under way happen, do not, or (writes) stop at a page border.
+ * - A power cut keeps what was promised; each other sector of 512 bytes is old or new; names not synced come and go in order.
+ */
+export class DiskDevice {
+  readonly name: string;
+  readonly scheduler: Scheduler;
+  readonly random: SimRandom;
+  readonly tree = new Tree();
+  readonly lies: DiskLies;
+  capacityBytes = Number.MAX_SAFE_INTEGER;
+  /** Every call takes so many times as long. */
+  slowness = 1;
+  holder: SimProcess | undefined;
+  /** Called as each operation is issued, with its number from 1: the place to crash at any I/O. */
+  watch: ((kind: OperationKind, path: string, number: number) => void) | undefined;
+  #operations = 0;
+  readonly #speed: DiskSpeed;
+  readonly #underWay = new Set<Operation>();
+  readonly #failures: { readonly kind: OperationKind; readonly code: string }[] = [];
+
+  constructor(scheduler: Scheduler, name: string, options: { readonly speed?: DiskSpeed; readonly lies?: DiskLies } = {}) {
+    this.name = name;
+    this.scheduler = scheduler;
+    this.random = scheduler.random.fork(`disk ${name}`);
+    this.#speed = options.speed ?? SPEED;
+    this.lies = options.lies ?? {};
+  }
+
+  /** Operations issued so far. */
+  get operations(): number {
+    return this.#operations;
+  }
+
+  /** The next call of this kind fails with this errno ("EIO", "ENOSPC"). */
+  failNext(kind: OperationKind, code: string): void {
+    this.#failures.push({ kind, code });
+  }
+
+  /** Takes the failure planned for this call. */
+  failureFor(kind: OperationKind): string | undefined {
+    const at = this.#failures.findIndex((failure) => failure.kind === kind);
+    return at < 0 ? undefined : this.#failures.splice(at, 1)[0]?.code;
+  }
+
+  get usedBytes(): number {
+    let sum = 0;
+    for (const { node } of this.tree.walk()) if (node.kind === "file") sum += node.size;
+    return sum;
+  }
+
+  /** Puts an operation under way: it completes after a drawn time, unless its process or the power dies first. */
+  start(operation: Operation): void {
+    this.#operations++;
+    this.#underWay.add(operation);
+    const slow = operation.kind === "sync" || operation.kind === "syncDirectory";
+    const [least, most] = slow ? this.#speed.syncMs : this.#speed.quickMs;
+    const delay = (least + ((most - least) * this.random.below(4096)) / 4096) * this.slowness;
+    this.scheduler.after(delay, `${this.name} ${operation.kind} ${operation.path}`, () => {
+      if (this.#underWay.delete(operation)) operation.complete();
+    });
+    this.watch?.(operation.kind, operation.path, this.#operations);
+  }
+
+  /** The process that used this disk died; the machine lives on. */
+  processCrash(): void {
+    this.#interrupt();
+    if (this.lies.forgetfulCache === true) this.tree.powerCut("nothing", this.random);
+  }
+
+  powerCut(): void {
+    const mood: CutMood = this.random.pick(["nothing", "everything", "some", "some"] as const);
+    this.scheduler.trace.note(this.scheduler.now, `${this.name} loses power and ${mood} survives of what was not promised`);
+    this.#interrupt();
+    this.tree.powerCut(mood, this.random);
+  }
+
+  /** The kernel writes back some dirty pages, unasked. */
+  writeBack(): void {
+    for (const { node } of this.tree.walk()) if (node.kind === "file") node.writeBack(this.random);
+  }
+
+  files(): { readonly path: string; readonly file: FileNode }[] {
+    const files: { path: string; file: FileNode }[] = [];
+    for (const { path, node } of this.tree.walk()) if (node.kind === "file") files.push({ path, file: node });
+    return files;
+  }
+
+  #interrupt(): void {
+    this.holder = undefined;
+    const underWay = [...this.#underWay];
+    this.#underWay.clear();
+    for (const operation of underWay) {
+      if (this.random.chance(1, 2)) operation.interrupted(this.random);
+    }
+  }
+}

@@ -1,0 +1,63 @@
+import type { Scheduler, SimEvent } from "./scheduler.ts";
+
+/**
+ * One life of one simulated process. Everything that could call into it goes through here, so that after `kill` nothing does: timers do
+ * not fire, promises of its ports never settle, messages are not delivered. Its own code may still be on the stack when it dies (a
+ * crash in the middle of a disk call); then its ports swallow what it goes on to ask for.
+ */
+export class SimProcess {
+  readonly name: string;
+  readonly scheduler: Scheduler;
+  #alive = true;
+  readonly #atDeath: (() => void)[] = [];
+
+  constructor(scheduler: Scheduler, name: string) {
+    this.scheduler = scheduler;
+    this.name = name;
+  }
+
+  get alive(): boolean {
+    return this.#alive;
+  }
+
+  /** Dies at once. What the kernel does for a dead process (closing sockets, dropping the lock) is registered with `atDeath`. */
+  kill(): void {
+    if (!this.#alive) return;
+    this.#alive = false;
+    this.scheduler.trace.note(this.scheduler.now, `${this.name} dies`);
+    for (const run of this.#atDeath) run();
+    this.#atDeath.length = 0;
+  }
+
+  atDeath(run: () => void): void {
+    if (this.#alive) this.#atDeath.push(run);
+  }
+
+  /** @param what for the trace */
+  after(delayMs: number, what: string, run: () => void): SimEvent {
+    return this.scheduler.after(delayMs, `${this.name} ${what}`, () => {
+      if (this.#alive) run();
+    });
+  }
+
+  soon(what: string, run: () => void): SimEvent {
+    return this.scheduler.soon(`${this.name} ${what}`, () => {
+      if (this.#alive) run();
+    });
+  }
+
+  /** A promise that settles only while this process lives. */
+  promise<T>(start: (resolve: (value: T) => void, reject: (error: Error) => void) => void): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      if (!this.#alive) return;
+      start(
+        (value) => {
+          if (this.#alive) resolve(value);
+        },
+        (error) => {
+          if (this.#alive) reject(error);
+        },
+      );
+    });
+  }
+}

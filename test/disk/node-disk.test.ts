@@ -1,0 +1,135 @@
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, it } from "node:test";
+import { fileURLToPath } from "node:url";
+import { DiskError } from "../../src/base/ports/disk.ts";
+import { openDisk } from "../../src/disk/index.ts";
+import { diskContract } from "./contract.ts";
+import { judge, Progress } from "./crash-contract.ts";
+
+const CHILD = fileURLToPath(new URL("./crash-child.js", import.meta.url));
+
+async function inDirectory(work: (directory: string) => Promise<void>): Promise<void> {
+  const directory = mkdtempSync(join(tmpdir(), "millrace-disk-"));
+  try {
+    await work(directory);
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+function refusalOf(directory: string): DiskError {
+  try {
+    openDisk(directory);
+  } catch (error) {
+    assert.ok(error instanceof DiskError);
+    return error;
+  }
+  assert.fail(`${directory} was not refused`);
+}
+
+diskContract("node:fs", (work) => inDirectory((directory) => work(openDisk(directory), () => openDisk(directory))));
+
+/** @returns how far a child got that kills itself at its n-th operation, and whether it got killed */
+function cutChild(directory: string, at: number): Promise<{ progress: Progress; killed: boolean }> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, [CHILD, directory, String(at)], { stdio: ["ignore", "pipe", "inherit"] });
+    let said = "";
+    child.stdout.setEncoding("utf8").on("data", (part: string) => {
+      said += part;
+    });
+    child.on("error", reject);
+    child.on("close", (code, signal) => {
+      const progress = new Progress();
+      for (const line of said.split("\n")) {
+        const [event, step] = line.split("\t");
+        if (step !== undefined && (event === "begin" || event === "end")) progress.note(event, step);
+      }
+      if (signal === "SIGKILL" || code === 0) resolve({ progress, killed: signal === "SIGKILL" });
+      else reject(new Error(`the child ended with code ${code}, signal ${signal}`));
+    });
+  });
+}
+
+describe("Disk crash contract: node:fs", () => {
+  it("keeps every promise of a process killed at any of its operations", async () => {
+    let judged = 0;
+    let kills = 0;
+    for (let at = 1; ; at++) {
+      let killed = false;
+      await inDirectory(async (directory) => {
+        const child = await cutChild(directory, at);
+        killed = child.killed;
+        if (!killed) return;
+        const verdict = await judge(openDisk(directory), child.progress, "process crash");
+        assert.deepEqual(verdict.broken, [], `killed at operation ${at}`);
+        judged += verdict.judged;
+      });
+      if (!killed) break;
+      kills++;
+    }
+    assert.ok(kills >= 20, `only ${kills} kills`);
+    assert.ok(judged > 80, `only ${judged} promises judged`);
+  });
+});
+
+describe("openDisk", () => {
+  it("makes a missing data directory that only its owner can enter", () =>
+    inDirectory(async (directory) => {
+      openDisk(`${directory}/new/data`);
+      assert.equal(statSync(`${directory}/new/data`).mode & 0o777, 0o700);
+    }));
+
+  it("refuses a symbolic link, a file, and a world-writable directory by name (case 52)", () =>
+    inDirectory(async (directory) => {
+      mkdirSync(`${directory}/real`);
+      symlinkSync(`${directory}/real`, `${directory}/link`);
+      assert.equal(refusalOf(`${directory}/link`).code, "ELOOP");
+      writeFileSync(`${directory}/file`, "");
+      assert.equal(refusalOf(`${directory}/file`).code, "ENOTDIR");
+      mkdirSync(`${directory}/open`);
+      chmodSync(`${directory}/open`, 0o777);
+      const refused = refusalOf(`${directory}/open`);
+      assert.equal(refused.code, "EACCES");
+      assert.ok(refused.message.includes(`${directory}/open`));
+    }));
+
+  it("does not follow a link inside the data directory", () =>
+    inDirectory(async (directory) => {
+      mkdirSync(`${directory}/data`, { mode: 0o700 });
+      writeFileSync(`${directory}/secret`, "secret");
+      symlinkSync(`${directory}/secret`, `${directory}/data/f`);
+      await assert.rejects(openDisk(`${directory}/data`).open("f", { mode: "write" }), { code: "ELOOP" });
+    }));
+});
+
+describe("The lock", () => {
+  it("refuses a path over 90 bytes by name", () =>
+    inDirectory(async (directory) => {
+      const long = `${directory}/${"x".repeat(90)}`;
+      await assert.rejects(openDisk(long).lock(), { code: "ENAMETOOLONG" });
+    }));
+
+  it("gives exactly one of many that start at once the directory", () =>
+    inDirectory(async (directory) => {
+      const tries = await Promise.allSettled(Array.from({ length: 8 }, () => openDisk(directory).lock()));
+      const owners = tries.flatMap((each) => (each.status === "fulfilled" ? [each.value] : []));
+      assert.equal(owners.length, 1);
+      for (const each of tries) if (each.status === "rejected") assert.equal((each.reason as DiskError).code, "ELOCKED");
+      await owners[0]?.release();
+    }));
+
+  it("leaves nothing behind when it is released, and one socket while it is held", () =>
+    inDirectory(async (directory) => {
+      const disk = openDisk(directory);
+      writeFileSync(`${directory}/lock.1`, "");
+      writeFileSync(`${directory}/lock.2`, "");
+      const lock = await disk.lock();
+      assert.deepEqual(await disk.list(""), [{ name: "lock.3", kind: "other" }]);
+      await lock.release();
+      assert.deepEqual(await disk.list(""), []);
+    }));
+});
