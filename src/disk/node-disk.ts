@@ -1,6 +1,5 @@
-import { constants } from "node:fs";
+import { constants, open } from "node:fs";
 import { mkdir, open as openHandle, readdir, rename, rmdir, statfs, unlink } from "node:fs/promises";
-import { open } from "node:fs";
 import type { Disk, DiskEntry, DiskFile, OpenOptions } from "../base/ports/disk.ts";
 import { claimDataDirectory } from "./data-directory.ts";
 import { toDiskError } from "./disk-error.ts";
@@ -65,7 +64,11 @@ class NodeDisk implements Disk {
   }
 
   async syncDirectory(path: string): Promise<void> {
-    const directory = await named(path, "open directory", openHandle(resolveInside(this.root, path), constants.O_RDONLY | constants.O_DIRECTORY));
+    const directory = await named(
+      path,
+      "open directory",
+      openHandle(resolveInside(this.root, path), constants.O_RDONLY | constants.O_DIRECTORY),
+    );
     try {
       await named(path, "sync directory", directory.sync());
     } finally {

@@ -32,7 +32,8 @@ const PROCESS_ONLY: readonly Cut[] = ["process crash"];
 
 /** Longer than a page and not a multiple of a sector, so that torn writes show. */
 const text = (letter: string): string => letter.repeat(9_001);
-const chunks = (letter: string): Uint8Array[] => [text(letter).slice(0, 700), text(letter).slice(700)].map((part) => new TextEncoder().encode(part));
+const chunks = (letter: string): Uint8Array[] =>
+  [text(letter).slice(0, 700), text(letter).slice(700)].map((part) => new TextEncoder().encode(part));
 
 function held(work: Work, path: string): DiskFile {
   const file = work.files.get(path);
@@ -120,11 +121,34 @@ const promises: readonly Promised[] = [
     broken: async (disk) => ((await disk.list("")).some((entry) => entry.name === "a") ? undefined : "directory a is missing"),
   },
   { what: "a created file is there", since: "create a/log", survives: PROCESS_ONLY, broken: begins("a/log", "") },
-  { what: "a created file is there once its directory was synced", since: "sync directory a with log", survives: EITHER, broken: begins("a/log", "") },
+  {
+    what: "a created file is there once its directory was synced",
+    since: "sync directory a with log",
+    survives: EITHER,
+    broken: begins("a/log", ""),
+  },
   { what: "a durable write is kept whole", since: "write A to a/log", survives: EITHER, broken: begins("a/log", text("A")) },
-  { what: "the second durable write is kept whole", since: "write B to a/log", until: "truncate log", survives: EITHER, broken: content("a/log", text("A") + text("B")) },
-  { what: "a write that returned survives its process", since: "write C to a/tmp", until: "rename tmp to snapshot", survives: PROCESS_ONLY, broken: content("a/tmp", text("C")) },
-  { what: "a rename survives its process", since: "rename tmp to snapshot", until: "rename tmp2 over snapshot", survives: PROCESS_ONLY, broken: content("a/snapshot", text("C")) },
+  {
+    what: "the second durable write is kept whole",
+    since: "write B to a/log",
+    until: "truncate log",
+    survives: EITHER,
+    broken: content("a/log", text("A") + text("B")),
+  },
+  {
+    what: "a write that returned survives its process",
+    since: "write C to a/tmp",
+    until: "rename tmp to snapshot",
+    survives: PROCESS_ONLY,
+    broken: content("a/tmp", text("C")),
+  },
+  {
+    what: "a rename survives its process",
+    since: "rename tmp to snapshot",
+    until: "rename tmp2 over snapshot",
+    survives: PROCESS_ONLY,
+    broken: content("a/snapshot", text("C")),
+  },
   {
     what: "a synced file renamed in a synced directory is there whole",
     since: "sync directory a with snapshot",
@@ -148,7 +172,12 @@ const promises: readonly Promised[] = [
   },
   { what: "a truncation is durable once synced", since: "sync a/log", survives: EITHER, broken: content("a/log", text("A")) },
   { what: "an unlink survives its process", since: "unlink snapshot", survives: PROCESS_ONLY, broken: missing("a/snapshot") },
-  { what: "an unlink is durable once its directory was synced", since: "sync directory a without snapshot", survives: EITHER, broken: missing("a/snapshot") },
+  {
+    what: "an unlink is durable once its directory was synced",
+    since: "sync directory a without snapshot",
+    survives: EITHER,
+    broken: missing("a/snapshot"),
+  },
   {
     what: "the lock of a dead process is free",
     since: "lock",
@@ -189,7 +218,11 @@ export class Progress {
 }
 
 /** @returns what was promised and is broken on `disk`, and how many promises were judged */
-export async function judge(disk: Disk, progress: Progress, cut: Cut): Promise<{ readonly broken: readonly string[]; readonly judged: number }> {
+export async function judge(
+  disk: Disk,
+  progress: Progress,
+  cut: Cut,
+): Promise<{ readonly broken: readonly string[]; readonly judged: number }> {
   const broken: string[] = [];
   let judged = 0;
   for (const promised of promises) {

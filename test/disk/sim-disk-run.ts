@@ -42,7 +42,12 @@ export async function settled<T>(scheduler: Scheduler, promise: Promise<T>): Pro
  * One run of the crash contract on a simulated disk, cut at operation `at`.
  * @returns undefined when the work ended before its `at`-th operation
  */
-export async function cutRun(seed: number, at: number, cut: Cut, lies: DiskLies = {}): Promise<{ broken: readonly string[]; judged: number } | undefined> {
+export async function cutRun(
+  seed: number,
+  at: number,
+  cut: Cut,
+  lies: DiskLies = {},
+): Promise<{ broken: readonly string[]; judged: number } | undefined> {
   const { scheduler, device, start } = simulatedBench(seed, lies);
   const first = start();
   const progress = new Progress();

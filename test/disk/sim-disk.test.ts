@@ -10,7 +10,10 @@ const CUTS: readonly Cut[] = ["process crash", "power cut"];
 
 diskContract("simulated", async (work) => {
   const { scheduler, start } = simulatedBench(7);
-  await settled(scheduler, work(start().disk, () => start().disk));
+  await settled(
+    scheduler,
+    work(start().disk, () => start().disk),
+  );
 });
 
 /** Every cut at every operation, for every seed. */
@@ -63,7 +66,10 @@ describe("Disk contract: what it refuses", () => {
       const failed: string[] = [];
       for (const each of diskCases) {
         const { scheduler, start } = simulatedBench(7, lies);
-        await settled(scheduler, each.run(start().disk, () => start().disk)).catch(() => failed.push(each.name));
+        await settled(
+          scheduler,
+          each.run(start().disk, () => start().disk),
+        ).catch(() => failed.push(each.name));
       }
       assert.ok(failed.includes(refusedBy), `failed cases: ${failed.join("; ")}`);
     });

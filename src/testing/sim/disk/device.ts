@@ -4,7 +4,21 @@ import type { Scheduler } from "../scheduler.ts";
 import type { CutMood, FileNode } from "./file-node.ts";
 import { Tree } from "./tree.ts";
 
-export type OperationKind = "open" | "write" | "read" | "sync" | "truncate" | "size" | "close" | "list" | "makeDirectory" | "rename" | "unlink" | "removeDirectory" | "syncDirectory" | "lock";
+export type OperationKind =
+  | "open"
+  | "write"
+  | "read"
+  | "sync"
+  | "truncate"
+  | "size"
+  | "close"
+  | "list"
+  | "makeDirectory"
+  | "rename"
+  | "unlink"
+  | "removeDirectory"
+  | "syncDirectory"
+  | "lock";
 
 /** One call under way. */
 export interface Operation {

@@ -51,7 +51,12 @@ export class SimFile implements DiskFile {
         }
       },
       // A killed process' write may stop at any page; a power cut then takes sectors out of it.
-      (random) => put(random.chance(1, 2) ? length : Math.max(0, random.below(Math.ceil(length / PAGE_BYTES) + 1) * PAGE_BYTES - (position % PAGE_BYTES))),
+      (random) =>
+        put(
+          random.chance(1, 2)
+            ? length
+            : Math.max(0, random.below(Math.ceil(length / PAGE_BYTES) + 1) * PAGE_BYTES - (position % PAGE_BYTES)),
+        ),
       this.#device.lies.earlyWrites === true,
     );
   }

@@ -1,5 +1,5 @@
 import { invariant } from "../../../base/invariant.ts";
-import { DiskError, type DiskEntry } from "../../../base/ports/disk.ts";
+import { type DiskEntry, DiskError } from "../../../base/ports/disk.ts";
 import type { SimRandom } from "../random.ts";
 import { DirectoryNode, type Node } from "./directory-node.ts";
 import { type CutMood, FileNode } from "./file-node.ts";
