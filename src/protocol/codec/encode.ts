@@ -1,8 +1,8 @@
 import { MillraceError } from "../../base/errors.ts";
 import { invariant } from "../../base/invariant.ts";
+import { utf8Length } from "../../base/utf8.ts";
 import type { AnyMessageType } from "./field.ts";
 import type { CompiledField } from "./message.ts";
-import { utf8Length } from "./utf8.ts";
 import { PART_BYTES_MIN, varintLength, Writer } from "./writer.ts";
 
 type Values = Readonly<Record<string, unknown>>;

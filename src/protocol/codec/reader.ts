@@ -1,5 +1,5 @@
 import { MillraceError } from "../../base/errors.ts";
-import { readUtf8 } from "./utf8.ts";
+import { readUtf8 } from "../../base/utf8.ts";
 
 /** Wire types (https://protobuf.dev/programming-guides/encoding). 3 and 4 are groups: refused. */
 export const WireType = { varint: 0, fixed64: 1, bytes: 2, fixed32: 5 } as const;

@@ -1,4 +1,4 @@
-import { writeUtf8 } from "./utf8.ts";
+import { writeUtf8 } from "../../base/utf8.ts";
 
 /** A bytes field of this size or more leaves as its own chunk; below, a copy is cheaper than another chunk. */
 export const PART_BYTES_MIN = 1024;
