@@ -1,0 +1,49 @@
+import type { ServerUnaryCall } from "@grpc/grpc-js";
+import type { Clock } from "../base/ports/clock.ts";
+import type { CallContext } from "../base/ports/rpc-server.ts";
+
+/** What grpc-js offers on calls of every kind. */
+export type SurfaceCall = Pick<ServerUnaryCall<Buffer, Uint8Array>, "getDeadline" | "getPeer">;
+
+/** What a handler knows of its call. Life: made by the adapter, `finish`ed by an answer or `cancel`led by grpc-js, whichever is first. */
+export class GrpcCallContext implements CallContext {
+  readonly deadline: number | undefined;
+  readonly peer: string;
+  readonly principal = "anonymous";
+  #state: "open" | "finished" | "cancelled" = "open";
+  #onCancel: (() => void)[] = [];
+
+  constructor(call: SurfaceCall, clock: Clock) {
+    const deadline = call.getDeadline();
+    const wall = typeof deadline === "number" ? deadline : deadline.getTime();
+    this.deadline = Number.isFinite(wall) ? clock.monotonic() + (wall - Date.now()) : undefined;
+    this.peer = call.getPeer();
+  }
+
+  get cancelled(): boolean {
+    return this.#state === "cancelled";
+  }
+
+  get finished(): boolean {
+    return this.#state === "finished";
+  }
+
+  onCancel(run: () => void): void {
+    if (this.#state === "cancelled") run();
+    else if (this.#state === "open") this.#onCancel.push(run);
+  }
+
+  /** Answered: what happens to the connection from now on is no cancellation. */
+  finish(): void {
+    if (this.#state === "open") this.#state = "finished";
+    this.#onCancel = [];
+  }
+
+  cancel(): void {
+    if (this.#state !== "open") return;
+    this.#state = "cancelled";
+    const runs = this.#onCancel;
+    this.#onCancel = [];
+    for (const run of runs) run();
+  }
+}

@@ -1,0 +1,63 @@
+import { constants, type Http2Server, type IncomingHttpHeaders, type ServerHttp2Session, type ServerHttp2Stream } from "node:http2";
+
+/** Longest deadline a timer can hold (2^31 − 1 ms, 24.8 days); a caller who asks for more gets this. */
+const TIMEOUT_SECONDS_MAX = 2_147_483;
+/** Names no encoding there is: see `normalizeHeaders`. */
+const NO_ENCODING = "none";
+
+/**
+ * Stands between Node's HTTP/2 server and grpc-js: drops calls that were reset before anybody saw them (answering one throws),
+ * makes headers safe to read, turns a throw into a reset of that one stream, and closes connections that never speak HTTP/2.
+ */
+export function guardHttp2Server(server: Http2Server, prefaceTimeoutMs: number): void {
+  const listeners = server.listeners("stream");
+  server.removeAllListeners("stream");
+  server.on("stream", (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, flags: number) => {
+    stream.on("error", ignore);
+    if (stream.destroyed || stream.closed) return;
+    normalizeHeaders(headers);
+    try {
+      for (const listener of listeners) Reflect.apply(listener, server, [stream, headers, flags]);
+    } catch {
+      if (!stream.destroyed) stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+    }
+  });
+  server.on("session", (session) => closeUnlessSpeaking(session, prefaceTimeoutMs));
+  // Broken bytes end their session; nobody else needs to know.
+  server.on("sessionError", ignore);
+}
+
+function ignore(): void {}
+
+function closeUnlessSpeaking(session: ServerHttp2Session, prefaceTimeoutMs: number): void {
+  const timer = setTimeout(() => session.destroy(), prefaceTimeoutMs);
+  timer.unref();
+  const stop = (): void => clearTimeout(timer);
+  session.once("remoteSettings", stop);
+  session.once("close", stop);
+}
+
+/**
+ * - `grpc-timeout`: grpc-js finds a number anywhere in it and computes in 32 bits, so ten years become an arbitrary time and "-5S"
+ *   five seconds. Negative counts as passed, too long is clamped, what is no timeout stays for grpc-js to refuse.
+ * - `grpc-encoding`: without one grpc-js takes a message flagged as compressed as if it were not; with an unknown one it refuses
+ *   flagged messages only.
+ */
+export function normalizeHeaders(headers: IncomingHttpHeaders): void {
+  const timeout = headers["grpc-timeout"];
+  if (typeof timeout === "string") headers["grpc-timeout"] = normalizeTimeout(timeout);
+  const encoding = headers["grpc-encoding"];
+  if (encoding === undefined || encoding === "identity") headers["grpc-encoding"] = NO_ENCODING;
+}
+
+const unitSeconds: Readonly<Record<string, number>> = { H: 3600, M: 60, S: 1, m: 1e-3, u: 1e-6, n: 1e-9 };
+
+/** @returns a value grpc-js reads rightly, or "invalid", which it answers with INTERNAL */
+export function normalizeTimeout(text: string): string {
+  const match = /^(-?)(\d{1,8})([HMSmun])$/.exec(text);
+  if (match === null) return "invalid";
+  const [, sign, digits, unit = "S"] = match;
+  if (sign === "-") return "0n";
+  const seconds = Number(digits) * (unitSeconds[unit] ?? 1);
+  return seconds > TIMEOUT_SECONDS_MAX ? `${TIMEOUT_SECONDS_MAX}S` : text;
+}

@@ -1,0 +1,194 @@
+import { createServer, type Server as NetServer, type Socket } from "node:net";
+import { type ConnectionInjector, Server, ServerCredentials } from "@grpc/grpc-js";
+import type { HealthImplementation } from "grpc-health-check";
+import { formatAddress, parseAddress } from "../base/address.ts";
+import { MillraceError } from "../base/errors.ts";
+import { invariant } from "../base/invariant.ts";
+import type { Clock } from "../base/ports/clock.ts";
+import { ListenError } from "../base/ports/listen-error.ts";
+import type { RpcMethod, RpcServer } from "../base/ports/rpc-server.ts";
+import { silentTelemetry, type Telemetry } from "../base/ports/telemetry.ts";
+import { publicMethods } from "../protocol/methods.ts";
+import { assertWindows, raiseWindows } from "./http2-windows.ts";
+import { ServerCalls } from "./server-calls.ts";
+import { addHealth, addReflection } from "./standard-services.ts";
+import { asBuffer, identity } from "./status.ts";
+
+const KiB = 1024;
+const MiB = 1024 * KiB;
+
+/** Every limit of the HTTP/2 and gRPC layers, with its default. */
+export interface RpcServerLimits {
+  /** One request message. Default 3 MiB + 64 KiB: the largest record set, and what stands around it. */
+  readonly requestBytesMax: number;
+  /** Connections at the same time; further ones are closed at once. */
+  readonly connectionsMax: number;
+  /** Calls at the same time per connection. */
+  readonly streamsPerConnectionMax: number;
+  /** Headers of one call. */
+  readonly headerBytesMax: number;
+  readonly headerPairsMax: number;
+  /** Memory of one HTTP/2 session, MiB: new calls are refused above it. */
+  readonly sessionMiBMax: number;
+  /** Time a new connection has to begin to speak HTTP/2. */
+  readonly prefaceTimeoutMs: number;
+  readonly keepaliveTimeMs: number;
+  readonly keepaliveTimeoutMs: number;
+}
+
+export const defaultRpcServerLimits: RpcServerLimits = {
+  requestBytesMax: 3 * MiB + 64 * KiB,
+  connectionsMax: 4096,
+  streamsPerConnectionMax: 1000,
+  headerBytesMax: 16 * KiB,
+  headerPairsMax: 64,
+  sessionMiBMax: 256,
+  prefaceTimeoutMs: 10_000,
+  keepaliveTimeMs: 60_000,
+  keepaliveTimeoutMs: 20_000,
+};
+
+export interface RpcServerOptions {
+  readonly clock: Clock;
+  readonly telemetry?: Telemetry;
+  readonly limits?: Partial<RpcServerLimits>;
+  /** Default on. */
+  readonly reflection?: boolean;
+}
+
+export interface GrpcRpcServer extends RpcServer {
+  /** Calls whose stream still exists. */
+  readonly openCalls: number;
+}
+
+/** The public API on grpc-js. Nothing outside `src/grpc` knows the engine. */
+export function createRpcServer(options: RpcServerOptions): GrpcRpcServer {
+  return new GrpcServer(options);
+}
+
+class GrpcServer implements GrpcRpcServer {
+  readonly #limits: RpcServerLimits;
+  readonly #server: Server;
+  readonly #calls: ServerCalls;
+  readonly #health: HealthImplementation;
+  readonly #registered = new Set<string>();
+  readonly #serving = new Set<string>();
+  readonly #sockets = new Set<Socket>();
+  #listener: NetServer | undefined;
+  #closing = false;
+
+  constructor(options: RpcServerOptions) {
+    this.#limits = { ...defaultRpcServerLimits, ...options.limits };
+    this.#server = new Server(grpcOptions(this.#limits));
+    raiseWindows(this.#server, {
+      maxConcurrentStreams: this.#limits.streamsPerConnectionMax,
+      maxHeaderBytes: this.#limits.headerBytesMax,
+      maxHeaderPairs: this.#limits.headerPairsMax,
+      prefaceTimeoutMs: this.#limits.prefaceTimeoutMs,
+    });
+    this.#calls = new ServerCalls(options.clock, options.telemetry ?? silentTelemetry);
+    this.#health = addHealth(this.#server);
+    if (options.reflection ?? true) addReflection(this.#server);
+  }
+
+  get openCalls(): number {
+    return this.#calls.open;
+  }
+
+  register(path: string, method: RpcMethod): void {
+    invariant(this.#listener === undefined, () => `methods are registered before listen: ${path}`);
+    invariant(!this.#registered.has(path), () => `a method is registered once: ${path}`);
+    this.#registered.add(path);
+    if (method.kind === "unary") this.#server.register(path, this.#calls.unary(path, method.handle), asBuffer, identity, "unary");
+    else if (method.kind === "server-stream") {
+      this.#server.register(path, this.#calls.serverStream(path, method.handle), asBuffer, identity, "serverStream");
+    } else this.#server.register(path, this.#calls.bidi(path, method.handle), asBuffer, identity, "bidi");
+  }
+
+  setServing(service: string, serving: boolean): void {
+    this.#serving.add(service);
+    this.#health.setStatus(service, serving ? "SERVING" : "NOT_SERVING");
+  }
+
+  async listen(address: string): Promise<string> {
+    const place = parseAddress(address);
+    if (place === undefined) throw new ListenError("EINVAL", address);
+    this.#registerMissing();
+    const injector = this.#server.createConnectionInjector(ServerCredentials.createInsecure());
+    await assertWindows(injector);
+    const listener = createServer({ noDelay: true }, (socket) => this.#accept(socket, injector));
+    listener.maxConnections = this.#limits.connectionsMax;
+    const port = await bind(listener, place.host, place.port, address);
+    this.#listener = listener;
+    return formatAddress({ host: place.host, port });
+  }
+
+  async close(graceMs: number): Promise<void> {
+    if (this.#closing) return;
+    this.#closing = true;
+    for (const service of ["", ...this.#serving]) this.#health.setStatus(service, "NOT_SERVING");
+    const unbound = new Promise<void>((resolve) => {
+      if (this.#listener === undefined) resolve();
+      else this.#listener.close(() => resolve());
+    });
+    await this.#drain(graceMs);
+    this.#server.forceShutdown();
+    for (const socket of this.#sockets) socket.destroy();
+    await unbound;
+  }
+
+  /** GOAWAY on every connection; done when the last open call is, or after `graceMs`. */
+  #drain(graceMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, graceMs);
+      this.#server.tryShutdown(() => {
+        clearTimeout(timer);
+        resolve();
+      });
+    });
+  }
+
+  #accept(socket: Socket, injector: ConnectionInjector): void {
+    this.#sockets.add(socket);
+    socket.once("close", () => this.#sockets.delete(socket));
+    socket.on("error", () => {});
+    injector.injectConnection(socket);
+  }
+
+  /** Calls that are part of the design but not of this version are refused by name (design §8). */
+  #registerMissing(): void {
+    for (const { path, kind } of publicMethods) {
+      if (this.#registered.has(path)) continue;
+      const missing = new MillraceError("NOT_IMPLEMENTED", `Cannot call ${path}: this version does not have it yet`, { method: path });
+      if (kind === "unary") this.register(path, { kind, handle: () => Promise.reject(missing) });
+      else this.register(path, { kind, handle: (stream) => stream.end(missing) });
+    }
+  }
+}
+
+function bind(listener: NetServer, host: string, port: number, address: string): Promise<number> {
+  return new Promise((resolve, reject) => {
+    listener.once("error", (error: NodeJS.ErrnoException) => reject(new ListenError(error.code ?? "UNKNOWN", address)));
+    listener.listen({ host, port }, () => {
+      listener.removeAllListeners("error");
+      // Errors of accept(2), such as EMFILE: that connection is not made, the listener goes on.
+      listener.on("error", () => {});
+      const bound = listener.address();
+      resolve(typeof bound === "object" && bound !== null ? bound.port : port);
+    });
+  });
+}
+
+function grpcOptions(limits: RpcServerLimits): Record<string, number> {
+  return {
+    "grpc.max_receive_message_length": limits.requestBytesMax,
+    // What we send is bounded by what the caller asked for.
+    "grpc.max_send_message_length": -1,
+    "grpc.max_concurrent_streams": limits.streamsPerConnectionMax,
+    "grpc.keepalive_time_ms": limits.keepaliveTimeMs,
+    "grpc.keepalive_timeout_ms": limits.keepaliveTimeoutMs,
+    "grpc.keepalive_permit_without_calls": 1,
+    "grpc-node.max_session_memory": limits.sessionMiBMax,
+    "grpc.enable_channelz": 0,
+  };
+}

@@ -1,0 +1,114 @@
+import type { ServerDuplexStream, ServerUnaryCall, ServerWritableStream, StatusObject, sendUnaryData } from "@grpc/grpc-js";
+import { MillraceError } from "../base/errors.ts";
+import type { Clock } from "../base/ports/clock.ts";
+import type { StreamHandler, UnaryHandler } from "../base/ports/rpc-server.ts";
+import type { Telemetry } from "../base/ports/telemetry.ts";
+import { GrpcCallContext, type SurfaceCall } from "./call-context.ts";
+import { GrpcServerStream } from "./server-stream.ts";
+import { internalStatus, statusOfError } from "./status.ts";
+
+type UnaryCall = ServerUnaryCall<Buffer, Uint8Array>;
+type WritableCall = ServerWritableStream<Buffer, Uint8Array>;
+type DuplexCall = ServerDuplexStream<Buffer, Uint8Array>;
+
+/** Puts our handlers behind grpc-js's, and counts the calls that are open. */
+export class ServerCalls {
+  readonly #clock: Clock;
+  readonly #telemetry: Telemetry;
+  #open = 0;
+
+  constructor(clock: Clock, telemetry: Telemetry) {
+    this.#clock = clock;
+    this.#telemetry = telemetry;
+  }
+
+  /** Calls whose stream still exists: handlers, timers and buffers of all others are gone. */
+  get open(): number {
+    return this.#open;
+  }
+
+  unary(path: string, handle: UnaryHandler): (call: UnaryCall, callback: sendUnaryData<Uint8Array>) => void {
+    return (call, callback) => {
+      const context = this.#admit(call);
+      const refuse = (error: unknown): void => {
+        context.finish();
+        callback(this.statusOf(path, error), null);
+      };
+      if (isLate(context, this.#clock)) {
+        refuse(late(path));
+        return;
+      }
+      let answer: Promise<Uint8Array>;
+      try {
+        answer = handle(call.request, context);
+      } catch (error) {
+        refuse(error);
+        return;
+      }
+      answer.then((reply) => {
+        context.finish();
+        callback(null, reply);
+      }, refuse);
+    };
+  }
+
+  serverStream(path: string, handle: StreamHandler): (call: WritableCall) => void {
+    return (call) => {
+      const stream = this.#stream(path, call, handle);
+      stream?.receiveOnly(call.request);
+    };
+  }
+
+  bidi(path: string, handle: StreamHandler): (call: DuplexCall) => void {
+    return (call) => {
+      const stream = this.#stream(path, call, handle);
+      stream?.receiveFrom(call);
+    };
+  }
+
+  /** What the caller is told; a bug is told to the log only. */
+  statusOf(path: string, error: unknown): StatusObject {
+    if (error instanceof MillraceError) return statusOfError(error);
+    this.#telemetry.log("error", "grpc.handler_failed", {
+      path,
+      error: error instanceof Error ? error.message : String(error),
+      stack: error instanceof Error ? error.stack : undefined,
+    });
+    this.#telemetry.count("grpc.handler_failed");
+    return internalStatus();
+  }
+
+  #stream(path: string, call: WritableCall | DuplexCall, handle: StreamHandler): GrpcServerStream | undefined {
+    const context = this.#admit(call);
+    const stream = new GrpcServerStream(call, context, (error) => this.statusOf(path, error));
+    if (isLate(context, this.#clock)) {
+      stream.end(late(path));
+      return undefined;
+    }
+    stream.guarded(() => handle(stream));
+    return stream;
+  }
+
+  #admit(call: SurfaceCall & NodeJS.EventEmitter): GrpcCallContext {
+    const context = new GrpcCallContext(call, this.#clock);
+    this.#open++;
+    // grpc-js emits it once for every call, also after a normal end: then the context is finished and tells nobody.
+    call.once("cancelled", () => {
+      this.#open--;
+      try {
+        context.cancel();
+      } catch (error) {
+        this.statusOf("cancel", error);
+      }
+    });
+    return context;
+  }
+}
+
+function isLate(context: GrpcCallContext, clock: Clock): boolean {
+  return context.deadline !== undefined && context.deadline <= clock.monotonic();
+}
+
+function late(path: string): MillraceError {
+  return new MillraceError("DEADLINE_PASSED", `Cannot serve ${path}: its deadline had passed when it arrived`);
+}

@@ -1,0 +1,102 @@
+import type { ServerDuplexStream, ServerWritableStream, StatusObject } from "@grpc/grpc-js";
+import type { MillraceError } from "../base/errors.ts";
+import type { ServerStream, StreamHandlers } from "../base/ports/rpc-server.ts";
+import type { GrpcCallContext } from "./call-context.ts";
+
+const ignore: StreamHandlers = { message() {}, ended() {}, drain() {} };
+
+/** The server's side of one stream over a grpc-js call. Back-pressure is that of the call's Node stream: 16 messages each way. */
+export class GrpcServerStream implements ServerStream {
+  handlers: StreamHandlers = ignore;
+  readonly call: GrpcCallContext;
+  readonly #stream: ServerDuplexStream<Buffer, Uint8Array> | ServerWritableStream<Buffer, Uint8Array>;
+  readonly #statusOf: (error: unknown) => StatusObject;
+  /** Set while reading from a bidi call. */
+  #reading: ServerDuplexStream<Buffer, Uint8Array> | undefined;
+  /** The one request of a server-streaming call, while it waits for `resume`. */
+  #request: Buffer | undefined;
+  #paused = false;
+
+  constructor(
+    stream: ServerDuplexStream<Buffer, Uint8Array> | ServerWritableStream<Buffer, Uint8Array>,
+    call: GrpcCallContext,
+    statusOf: (error: unknown) => StatusObject,
+  ) {
+    this.call = call;
+    this.#stream = stream;
+    this.#statusOf = statusOf;
+    stream.on("drain", () => this.guarded(this.#drained));
+  }
+
+  write(message: Uint8Array): boolean {
+    return this.#over || this.#stream.write(message);
+  }
+
+  pause(): void {
+    this.#paused = true;
+    this.#reading?.pause();
+  }
+
+  resume(): void {
+    if (!this.#paused) return;
+    this.#paused = false;
+    this.#reading?.resume();
+    if (this.#request !== undefined) setImmediate(this.#deliverRequest);
+  }
+
+  end(error?: MillraceError): void {
+    if (this.#over) return;
+    this.call.finish();
+    // The documented way to end with a status; what was written before is sent first.
+    if (error === undefined) this.#stream.end();
+    else this.#stream.emit("error", this.#statusOf(error));
+  }
+
+  /** Runs a handler; a throw ends the stream as a bug. */
+  guarded(run: () => void): void {
+    if (this.#over) return;
+    try {
+      run();
+    } catch (error) {
+      if (this.#over) return;
+      this.call.finish();
+      this.#stream.emit("error", this.#statusOf(error));
+    }
+  }
+
+  receiveFrom(stream: ServerDuplexStream<Buffer, Uint8Array>): void {
+    this.#reading = stream;
+    stream.on("data", (message: Buffer) => {
+      if (this.#over) return;
+      try {
+        this.handlers.message(message);
+      } catch (error) {
+        this.guarded(() => {
+          throw error;
+        });
+      }
+    });
+    stream.on("end", () => this.guarded(this.#ended));
+    if (this.#paused) stream.pause();
+  }
+
+  receiveOnly(request: Buffer): void {
+    this.#request = request;
+    this.#deliverRequest();
+  }
+
+  get #over(): boolean {
+    return this.call.finished || this.call.cancelled;
+  }
+
+  readonly #drained = (): void => this.handlers.drain();
+  readonly #ended = (): void => this.handlers.ended();
+
+  readonly #deliverRequest = (): void => {
+    const request = this.#request;
+    if (request === undefined || this.#paused) return;
+    this.#request = undefined;
+    this.guarded(() => this.handlers.message(request));
+    this.guarded(this.#ended);
+  };
+}
