@@ -14,7 +14,8 @@ export interface Entry<P> {
   readonly type: FrameType;
   /** Bytes of the whole frame: what windows and limits count. */
   readonly bytes: number;
-  readonly payload: P;
+  /** Undefined for the no-op a new leader appends itself: the shell makes that frame. */
+  readonly payload: P | undefined;
 }
 
 /** A proposal: an entry that has no place yet. */
@@ -50,6 +51,13 @@ export interface RaftOptions {
   readonly entryBytesMax: number;
   /** A number in [0, 1); called once per election attempt. */
   readonly draw: () => number;
+  /** Bytes of a no-op's frame (default 128). */
+  readonly noopBytes?: number;
+  /**
+   * Tell idle followers of a new commit index at once, by an empty append, instead of with the next append or heartbeat. For
+   * machine groups, whose learners serve reads from their image; a data partition does not need it.
+   */
+  readonly eagerCommit?: boolean;
 }
 
 /** What recovery found (or an empty log: start {index 0, term 0}, lastIndex 0). */
@@ -65,6 +73,8 @@ export interface RaftRecovered {
   readonly commit: LogIndex;
   /** No vote, no candidacy, acknowledgements do not count (design §4); always false until damage handling exists. */
   readonly quarantined: boolean;
+  /** Bytes of a recovered entry above `commit`. Without it each counts as `entryBytesMax`, so they are sent one by one. */
+  readonly entryBytes?: (index: LogIndex) => number;
 }
 
 export type Message<P> =
@@ -174,10 +184,16 @@ export interface RaftCore<P> {
   peerBack(replica: ReplicaId, now: number): void;
   /** Bulk catch-up of a follower ended: match moved to `match` (synced, and its `synced` record durable) or it failed (undefined). */
   extended(replica: ReplicaId, match: LogIndex | undefined, now: number): void;
-  /** On the follower that is being extended: frames up to `last` are durable in segments past the WAL, with their terms. */
+  /**
+   * On the follower that is being extended: these frames are durable in segments past the WAL. The last of them ends it; an empty
+   * list says that the stream broke, and ends it too.
+   */
   extendedLocally(entries: readonly Omit<Entry<P>, "payload">[], now: number): void;
-  /** Frames below here may leave memory: a follower that needs them is caught up with `extend` instead of append. */
+  /** Frames below here (at most `commit + 1`) may leave memory: a follower that needs them is caught up with `extend` instead of append. */
   forgetBelow(index: LogIndex): void;
+
+  /** The bulk catch-up this replica agreed to: bulk frames are taken only while it is set. */
+  readonly extending: { readonly after: LogIndex; readonly upTo: LogIndex } | undefined;
 
   drain(): Ready<P> | undefined;
   /** Monotonic time of the next `tick` needed; Infinity for none. */

@@ -1,0 +1,137 @@
+import type { LogIndex, ReplicaId } from "../base/ids.ts";
+import { invariant } from "../base/invariant.ts";
+import type { ReplicaState } from "./replica-state.ts";
+import type { Entry, Message } from "./types.ts";
+
+type Append<P> = Extract<Message<P>, { readonly kind: "append" }>;
+type Heartbeat = Extract<Message<never>, { readonly kind: "heartbeat" }>;
+type Extend = Extract<Message<never>, { readonly kind: "extend" }>;
+
+const NONE: readonly never[] = [];
+
+/** Takes a leader's log. One object per stay in the role: what it knows to match belongs to one leader and term. */
+export class Follower<P> {
+  readonly kind = "follower";
+  readonly #state: ReplicaState<P>;
+  /** Last index known equal to the leader's log in this term. */
+  #matched = 0;
+  /** Highest durable index told to the leader in this term. */
+  #reported = 0;
+  #extending: { readonly after: LogIndex; readonly upTo: LogIndex } | undefined;
+
+  constructor(state: ReplicaState<P>) {
+    this.#state = state;
+  }
+
+  get extending(): { readonly after: LogIndex; readonly upTo: LogIndex } | undefined {
+    return this.#extending;
+  }
+
+  /** What may be acknowledged: equal to the leader's log, and on disk (scenario 29). */
+  get #acknowledgeable(): LogIndex {
+    return Math.min(this.#state.log.durable, this.#matched) as LogIndex;
+  }
+
+  onAppend(from: ReplicaId, append: Append<P>): void {
+    const { log } = this.#state;
+    const { prevIndex, prevTerm } = append;
+    invariant((append.entries[0]?.index ?? prevIndex + 1) === prevIndex + 1, "entries of an append follow its previous index");
+    if (prevIndex >= log.commit && log.termAt(prevIndex) !== prevTerm) {
+      this.#refuse(from, append);
+      return;
+    }
+    // While frames come in bulk no entries are taken: both would write the same indexes. The question itself is answered, so a
+    // leader whose stream broke finds its way back.
+    const entries = this.#extending === undefined ? append.entries : NONE;
+    this.#take(entries);
+    const last = entries.at(-1)?.index ?? prevIndex;
+    // Below commit both logs are equal (Leader Completeness, Raft §5.4.3), whatever part of it is still here.
+    this.#matched = Math.max(this.#matched, last, prevIndex < log.commit ? log.commit : 0);
+    invariant(this.#matched <= log.lastIndex, "what matches the leader is in the log");
+    log.commitTo(Math.min(append.commit, this.#matched));
+    // Still on its way to disk: the acknowledgement follows when it arrives there.
+    if (this.#acknowledgeable >= last) this.#acknowledge(from);
+  }
+
+  /** Cuts at the first conflict only (scenario 26), appends what is new, leaves the rest as it is (scenarios 27, 28). */
+  #take(entries: readonly Entry<P>[]): void {
+    const { log } = this.#state;
+    for (const entry of entries) {
+      if (entry.index <= log.lastIndex) {
+        const term = log.termAt(entry.index);
+        if (term === undefined || term === entry.term) continue;
+        invariant(entry.index > this.#matched, () => `the leader changed its own entry ${entry.index} from term ${term} to ${entry.term}`);
+        log.truncateFrom(entry.index);
+      }
+      log.appendReceived(entry);
+    }
+  }
+
+  #refuse(from: ReplicaId, append: Append<P>): void {
+    const { log, term } = this.#state;
+    const hintIndex = log.lastAtMost(append.prevIndex, append.prevTerm);
+    const hintTerm = log.termAt(hintIndex);
+    invariant(hintTerm !== undefined, () => `no term is known for entry ${hintIndex}`);
+    this.#state.sendWhenStateDurable(from, {
+      kind: "appendReply",
+      term,
+      durable: this.#acknowledgeable,
+      refused: { prevIndex: append.prevIndex, hintIndex, hintTerm },
+    });
+  }
+
+  /** Commit only what this leader's log was seen to match: the rest of ours may be about to be cut (scenario 34). */
+  onHeartbeat(from: ReplicaId, heartbeat: Heartbeat): void {
+    this.#state.log.commitTo(Math.min(heartbeat.commit, this.#matched));
+    this.#state.sendWhenStateDurable(from, {
+      kind: "heartbeatReply",
+      term: this.#state.term,
+      round: heartbeat.round,
+      durable: this.#acknowledgeable,
+    });
+  }
+
+  /** Something became durable: tell the leader. */
+  onDurable(): void {
+    const { leader } = this.#state;
+    if (leader !== undefined && this.#state.termDurable && this.#acknowledgeable > this.#reported) this.#acknowledge(leader);
+  }
+
+  #acknowledge(to: ReplicaId): void {
+    const durable = this.#acknowledgeable;
+    this.#reported = Math.max(this.#reported, durable);
+    this.#state.sendWhenStateDurable(to, {
+      kind: "appendReply",
+      term: this.#state.term,
+      durable,
+    });
+  }
+
+  /** The leader will stream `matched + 1`…`upTo` in bulk: make way. */
+  onExtend(from: ReplicaId, extend: Extend): void {
+    const { log } = this.#state;
+    if (extend.matched < Math.max(log.commit, this.#matched) || extend.matched > log.lastIndex) {
+      // The leader does not know yet how far this log matches. What matches may have been acknowledged, what is committed is for
+      // ever: neither is cut. Say how far it goes; the leader probes again.
+      this.#matched = Math.max(this.#matched, log.commit);
+      this.#acknowledge(from);
+      return;
+    }
+    this.#matched = extend.matched;
+    if (log.lastIndex > extend.matched) log.truncateFrom(extend.matched + 1);
+    this.#extending = { after: extend.matched, upTo: extend.upTo };
+  }
+
+  /**
+   * Frames that came in bulk are durable. They are committed, so every later leader has them too: they are taken whatever term it
+   * is by now. The last ones end the catch-up; so does an empty call, which says that the stream broke.
+   */
+  onExtendedLocally(entries: readonly Omit<Entry<P>, "payload">[]): void {
+    const { log, leader } = this.#state;
+    for (const entry of entries) log.adopt(entry);
+    const last = entries.at(-1)?.index;
+    if (last === undefined || last >= (this.#extending?.upTo ?? 0)) this.#extending = undefined;
+    this.#matched = Math.max(this.#matched, last ?? 0);
+    if (leader !== undefined) this.#acknowledge(leader);
+  }
+}

@@ -1,0 +1,123 @@
+import type { LogIndex, ReplicaId, Term } from "../base/ids.ts";
+import { invariant } from "../base/invariant.ts";
+import type { FrameType } from "../records/frame-types.ts";
+import { EntrySizes } from "./entry-sizes.ts";
+import { PendingWrites } from "./pending-writes.ts";
+import { TermTable } from "./term-table.ts";
+import type { Entry, RaftOptions, RaftRecovered, RaftWrite } from "./types.ts";
+
+/** This replica's log as the core sees it: terms and sizes of entries, what is committed, what is durable. */
+export class ReplicaLog<P> {
+  readonly #terms: TermTable;
+  readonly #sizes: EntrySizes;
+  readonly writes: PendingWrites<P>;
+  #commit: number;
+  #inMemoryFrom: number;
+
+  constructor(options: RaftOptions, recovered: RaftRecovered) {
+    this.#terms = new TermTable(recovered.start, recovered.terms, recovered.lastIndex);
+    invariant(recovered.commit <= recovered.lastIndex, () => `commit ${recovered.commit} is above the last index ${recovered.lastIndex}`);
+    this.#commit = Math.max(recovered.commit, recovered.start.index);
+    const sized = recovered.entryBytes !== undefined;
+    this.#sizes = new EntrySizes((sized ? this.#commit : recovered.lastIndex) + 1, options.entryBytesMax);
+    if (recovered.entryBytes !== undefined) {
+      for (let index = this.#commit + 1; index <= recovered.lastIndex; index++) this.#sizes.push(recovered.entryBytes(index as LogIndex));
+    }
+    this.#inMemoryFrom = recovered.start.index + 1;
+    // What recovery found was written again before this core was made (design §4): it is durable.
+    this.writes = new PendingWrites(recovered.lastIndex, recovered.term, recovered.votedFor);
+  }
+
+  get startIndex(): LogIndex {
+    return this.#terms.startIndex;
+  }
+  get lastIndex(): LogIndex {
+    return this.#terms.lastIndex;
+  }
+  get lastTerm(): Term {
+    return this.#terms.lastTerm;
+  }
+  get commit(): LogIndex {
+    return this.#commit as LogIndex;
+  }
+  get durable(): LogIndex {
+    return this.writes.durable;
+  }
+  /** First index whose frame the shell still has in memory. */
+  get inMemoryFrom(): LogIndex {
+    return this.#inMemoryFrom as LogIndex;
+  }
+
+  termAt(index: number): Term | undefined {
+    return this.#terms.termAt(index);
+  }
+  lastAtMost(index: number, term: number): LogIndex {
+    return this.#terms.lastAtMost(index, term);
+  }
+  bytesBetween(first: number, last: number): number {
+    return this.#sizes.between(first, last);
+  }
+  fit(first: number, last: number, bytesMax: number): LogIndex {
+    return this.#sizes.fit(first, last, bytesMax);
+  }
+
+  /** A leader's own entry. */
+  appendNew(term: Term, type: FrameType, bytes: number, payload: P | undefined): LogIndex {
+    const index = this.#terms.append(term);
+    this.#sizes.push(bytes);
+    this.writes.append({ index, term, type, bytes, payload });
+    return index;
+  }
+
+  /** An entry from a leader, at its place. */
+  appendReceived(entry: Entry<P>): void {
+    invariant(entry.index === this.#terms.lastIndex + 1, () => `entry ${entry.index} does not follow ${this.#terms.lastIndex}`);
+    this.#terms.append(entry.term);
+    this.#sizes.push(entry.bytes);
+    this.writes.append(entry);
+  }
+
+  /** An entry that came in bulk: committed, and durable past the write-ahead log already. */
+  adopt(entry: Omit<Entry<P>, "payload">): void {
+    if (entry.index <= this.#terms.lastIndex) {
+      const term = this.#terms.termAt(entry.index);
+      invariant(
+        term === undefined || term === entry.term,
+        () => `committed entry ${entry.index} has term ${entry.term} in bulk, ${term} in the log`,
+      );
+    } else {
+      invariant(entry.index === this.#terms.lastIndex + 1, () => `bulk entry ${entry.index} does not follow ${this.#terms.lastIndex}`);
+      this.#terms.append(entry.term);
+      this.#sizes.push(entry.bytes);
+    }
+    this.writes.durablePastWal(entry.index);
+    this.commitTo(Math.max(this.#commit, entry.index));
+  }
+
+  truncateFrom(index: number): void {
+    // A committed entry is for ever (Raft §5.4.3, Leader Completeness): whoever asks for this is wrong, or the disk was.
+    invariant(index > this.#commit, () => `cannot cut at ${index}: entries up to ${this.#commit} are committed`);
+    this.#terms.truncateFrom(index);
+    this.#sizes.truncateFrom(index);
+    this.writes.truncateFrom(index);
+  }
+
+  commitTo(index: number): boolean {
+    if (index <= this.#commit) return false;
+    invariant(index <= this.#terms.lastIndex, () => `cannot commit ${index}: the log ends at ${this.#terms.lastIndex}`);
+    this.#commit = index;
+    return true;
+  }
+
+  forgetBelow(index: LogIndex): void {
+    // Bulk catch-up streams committed frames only, so what is not committed must stay where an append can take it.
+    invariant(index <= this.#commit + 1, () => `entries below ${index} cannot be forgotten: only ${this.#commit} are committed`);
+    if (index <= this.#inMemoryFrom) return;
+    this.#inMemoryFrom = index;
+    this.#sizes.forgetBelow(index);
+  }
+
+  takeWrite(term: Term, votedFor: ReplicaId | undefined): RaftWrite<P> | undefined {
+    return this.writes.take(term, votedFor, this.#terms.lastIndex);
+  }
+}

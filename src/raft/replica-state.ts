@@ -1,0 +1,123 @@
+import type { LogIndex, ReplicaId, Term } from "../base/ids.ts";
+import { invariant } from "../base/invariant.ts";
+import { Outbox } from "./outbox.ts";
+import { isVoter } from "./quorum.ts";
+import { ReplicaLog } from "./replica-log.ts";
+import { Timeouts } from "./timeouts.ts";
+import type { Configuration, Message, RaftOptions, RaftRecovered } from "./types.ts";
+
+/** What a replica keeps in every role: term, vote, log, messages on their way, and when it last heard a leader. */
+export class ReplicaState<P> {
+  readonly options: RaftOptions;
+  readonly self: ReplicaId;
+  readonly configuration: Configuration;
+  readonly quarantined: boolean;
+  readonly log: ReplicaLog<P>;
+  readonly outbox = new Outbox<P>();
+  readonly timeouts: Timeouts;
+  /** Replicas whose broker is known to be gone (design §5). A message from one proves the contrary. */
+  readonly gone = new Set<ReplicaId>();
+  readonly reads: {
+    readonly context: number;
+    readonly index: LogIndex | undefined;
+  }[] = [];
+  #term: Term;
+  #votedFor: ReplicaId | undefined;
+  #leader: ReplicaId | undefined;
+  /** Monotonic time a leader was last heard. */
+  heardAt = Number.NEGATIVE_INFINITY;
+  /** When this replica asks for votes; meaningless for a leader. */
+  electionAt = Number.POSITIVE_INFINITY;
+  /** Attempts since a leader was last heard. */
+  attempts = 0;
+  /** Of this process: late answers to an earlier attempt carry another number. */
+  attemptNumber = 0;
+  now: number;
+
+  constructor(options: RaftOptions, recovered: RaftRecovered, now: number) {
+    invariant(options.heartbeatMs > 0 && options.heartbeatMs < options.electionMinMs, "heartbeats must be more frequent than elections");
+    invariant(options.electionMinMs <= options.electionMaxMs, "electionMinMs must not be above electionMaxMs");
+    invariant(options.inflightMessagesMax >= 1 && options.inflightBytesMax >= 1, "the in-flight window must let one message go");
+    this.options = options;
+    this.self = options.self;
+    this.configuration = options.configuration;
+    this.quarantined = recovered.quarantined;
+    this.log = new ReplicaLog(options, recovered);
+    invariant(
+      recovered.term >= this.log.lastTerm,
+      () => `the log has entries of term ${this.log.lastTerm}, the stored term is ${recovered.term}`,
+    );
+    this.timeouts = new Timeouts(options);
+    this.#term = recovered.term;
+    this.#votedFor = recovered.votedFor;
+    this.now = now;
+  }
+
+  get term(): Term {
+    return this.#term;
+  }
+  get votedFor(): ReplicaId | undefined {
+    return this.#votedFor;
+  }
+  get leader(): ReplicaId | undefined {
+    return this.#leader;
+  }
+  get termDurable(): boolean {
+    return this.log.writes.durableTerm === this.#term;
+  }
+  /** May ask for votes. */
+  get electable(): boolean {
+    return !this.quarantined && isVoter(this.configuration, this.self);
+  }
+
+  setTerm(term: Term): void {
+    invariant(term > this.#term, () => `the term cannot go from ${this.#term} to ${term}`);
+    this.#term = term;
+    this.#votedFor = undefined;
+    this.#leader = undefined;
+    this.log.writes.stateChanged();
+    // Answers in the old term help nobody, and a vote in it must not leave after this term was heard of.
+    this.outbox.dropHeld();
+  }
+
+  voteFor(candidate: ReplicaId): void {
+    if (this.#votedFor === candidate) return;
+    invariant(this.#votedFor === undefined, () => `voted for ${this.#votedFor} in term ${this.#term}, cannot vote for ${candidate}`);
+    invariant(!this.quarantined, "a quarantined replica does not vote");
+    this.#votedFor = candidate;
+    this.log.writes.stateChanged();
+  }
+
+  setLeader(leader: ReplicaId | undefined): void {
+    invariant(
+      leader === undefined || this.#leader === undefined || this.#leader === leader,
+      () => `two leaders in term ${this.#term}: ${this.#leader} and ${leader}`,
+    );
+    this.#leader = leader;
+  }
+
+  /** The leader spoke: the election clock starts anew. */
+  heardLeader(leader: ReplicaId, now: number): void {
+    this.setLeader(leader);
+    this.heardAt = now;
+    this.attempts = 0;
+    this.resetElection(now);
+  }
+
+  resetElection(now: number): void {
+    this.electionAt = this.electable ? now + this.timeouts.election(this.attempts) : Number.POSITIVE_INFINITY;
+  }
+
+  /** A leader lives as far as this replica can tell: requests for votes are ignored (Raft dissertation §4.2.3). */
+  leaderAlive(now: number): boolean {
+    const leader = this.#leader;
+    if (leader === undefined || this.gone.has(leader)) return false;
+    return leader === this.self || now - this.heardAt < this.options.electionMinMs;
+  }
+
+  /** For messages that must not leave before the present term (and vote) are durable. */
+  sendWhenStateDurable(to: ReplicaId, message: Message<P>): void {
+    const writes = this.log.writes;
+    this.outbox.sendAfter(writes.stateSeq, writes.doneSeq, to, message);
+  }
+}

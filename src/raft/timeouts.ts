@@ -1,0 +1,41 @@
+import type { ReplicaId } from "../base/ids.ts";
+import type { RaftOptions } from "./types.ts";
+
+/** Followers that know their leader's broker is gone ask within this time (design §5). */
+export const EVIDENCE_TIMEOUT_MAX_MS = 200;
+
+/**
+ * Draws election timeouts. Priority = replica order: on the first attempt each voter draws from its own slice of the range, so
+ * the first live voter asks first and votes do not split. Later attempts draw from the whole range: the order was no help.
+ */
+export class Timeouts {
+  readonly #options: RaftOptions;
+
+  constructor(options: RaftOptions) {
+    this.#options = options;
+  }
+
+  election(attempt: number): number {
+    const { electionMinMs, electionMaxMs } = this.#options;
+    return electionMinMs + (electionMaxMs - electionMinMs) * (attempt === 0 ? this.#inSlice() : this.#options.draw());
+  }
+
+  /** The leader's broker is known to be gone: only a random spread, no waiting. */
+  evidence(): number {
+    return EVIDENCE_TIMEOUT_MAX_MS * this.#inSlice();
+  }
+
+  /**
+   * An unanswered pre-vote is asked again soon: it disturbs nobody, and those who ignored it because they had heard the leader a
+   * few milliseconds later than this replica did will answer then.
+   */
+  preVoteRetry(): number {
+    return (this.#options.electionMinMs / 4) * (1 + this.#options.draw());
+  }
+
+  #inSlice(): number {
+    const voters: readonly ReplicaId[] = this.#options.configuration.voters;
+    const place = Math.max(0, voters.indexOf(this.#options.self));
+    return (place + this.#options.draw()) / Math.max(1, voters.length);
+  }
+}

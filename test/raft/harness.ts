@@ -1,0 +1,386 @@
+import type { LogIndex, ReplicaId, Term } from "../../src/base/ids.ts";
+import { toGroupId, toLogIndex, toReplicaId, toTerm } from "../../src/base/ids.ts";
+import { createRaft } from "../../src/raft/raft.ts";
+import type {
+  Configuration,
+  Entry,
+  Message,
+  Outgoing,
+  RaftCore,
+  RaftOptions,
+  RaftRecovered,
+  RaftWrite,
+  Ready,
+} from "../../src/raft/types.ts";
+import { FrameType } from "../../src/records/frame-types.ts";
+
+export type TestEntry = Entry<string>;
+export type TestMessage = Message<string>;
+export interface Packet {
+  readonly from: ReplicaId;
+  readonly to: ReplicaId;
+  readonly message: TestMessage;
+}
+
+export const replica = (n: number): ReplicaId => toReplicaId(n);
+export const index = (n: number): LogIndex => toLogIndex(n);
+export const term = (n: number): Term => toTerm(n);
+
+/** Same numbers every time for the same seed (mulberry32). */
+export function seededDraw(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+export function optionsFor(self: number, configuration: Configuration, changes: Partial<RaftOptions> = {}): RaftOptions {
+  return {
+    group: toGroupId(7),
+    self: replica(self),
+    configuration,
+    heartbeatMs: 100,
+    electionMinMs: 500,
+    electionMaxMs: 1000,
+    inflightMessagesMax: 16,
+    inflightBytesMax: 4096,
+    appendBytesMax: 1024,
+    uncommittedBytesMax: 16384,
+    entryBytesMax: 1024,
+    draw: seededDraw(self),
+    ...changes,
+  };
+}
+
+export function voters(...ids: number[]): Configuration {
+  return { voters: ids.map(replica), learners: [] };
+}
+
+export const EMPTY: RaftRecovered = recoveredFrom([], 0, undefined, 0);
+
+/** What recovery would say of these entries. */
+export function recoveredFrom(
+  entries: readonly { readonly term: number }[],
+  atTerm: number,
+  votedFor: number | undefined,
+  commit = 0,
+): RaftRecovered {
+  const runs: { term: Term; firstIndex: LogIndex }[] = [];
+  for (const [at, entry] of entries.entries()) {
+    if (runs.at(-1)?.term !== entry.term) runs.push({ term: term(entry.term), firstIndex: index(at + 1) });
+  }
+  return {
+    term: term(atTerm),
+    votedFor: votedFor === undefined ? undefined : replica(votedFor),
+    start: { index: index(0), term: term(0) },
+    terms: runs,
+    lastIndex: index(entries.length),
+    commit: index(commit),
+    quarantined: false,
+  };
+}
+
+export const entryOf = (at: number, inTerm: number, payload = `${at}@${inTerm}`, bytes = 100): TestEntry => ({
+  index: index(at),
+  term: term(inTerm),
+  type: FrameType.data,
+  bytes,
+  payload,
+});
+
+/** Entries 1, 2, … of these terms. */
+export const entriesOf = (...terms: number[]): TestEntry[] => terms.map((inTerm, at) => entryOf(at + 1, inTerm));
+
+/** One replica: a core, the log its shell holds in memory, and a disk whose writes return when told. */
+export class TestReplica {
+  readonly id: ReplicaId;
+  readonly cluster: TestCluster;
+  options: RaftOptions;
+  core: RaftCore<string>;
+  /** As the shell holds it in memory; entry i at position i - 1. */
+  log: TestEntry[] = [];
+  disk: { term: Term; votedFor: ReplicaId | undefined; entries: TestEntry[] } = { term: term(0), votedFor: undefined, entries: [] };
+  /** Handed to the disk, not yet durable. */
+  writes: RaftWrite<string>[] = [];
+  /** Writes return only by `finishWrite`. */
+  slowDisk = false;
+  up = true;
+  /** Everything this replica ever put out in this life, for tests to read. */
+  readies: Ready<string>[] = [];
+  reads: { context: number; index: LogIndex | undefined }[] = [];
+  /** The commit index the segments hold: survives a crash. */
+  syncedCommit = 0;
+
+  constructor(
+    cluster: TestCluster,
+    options: RaftOptions,
+    entries: readonly TestEntry[],
+    atTerm: number,
+    votedFor: number | undefined,
+    commit: number,
+    quarantined = false,
+  ) {
+    this.cluster = cluster;
+    this.id = options.self;
+    this.options = options;
+    this.log = [...entries];
+    this.disk = {
+      term: term(atTerm),
+      votedFor: votedFor === undefined ? undefined : replica(votedFor),
+      entries: [...entries],
+    };
+    this.syncedCommit = commit;
+    this.core = createRaft(options, { ...recoveredFrom(entries, atTerm, votedFor, commit), quarantined }, cluster.now);
+  }
+
+  /** Performs Readies until there is none. */
+  pump(): void {
+    if (!this.up) return;
+    for (let ready = this.core.drain(); ready !== undefined; ready = this.core.drain()) {
+      this.readies.push(ready);
+      this.reads.push(...ready.reads);
+      if (ready.write !== undefined) this.#startWrite(ready.write);
+      for (const out of ready.send)
+        this.cluster.post({
+          from: this.id,
+          to: out.to,
+          message: this.#fill(out),
+        });
+      this.cluster.onReady?.(this, ready);
+      if (!this.slowDisk) while (this.writes.length > 0) this.#endWrite();
+    }
+  }
+
+  #startWrite(write: RaftWrite<string>): void {
+    if (write.truncateFrom !== undefined) this.log.length = write.truncateFrom - 1;
+    for (const entry of write.entries) {
+      if (entry.index !== this.log.length + 1) throw new Error(`entry ${entry.index} written behind ${this.log.length}`);
+      this.log.push(entry);
+    }
+    this.writes.push(write);
+  }
+
+  #endWrite(): void {
+    const write = this.writes.shift();
+    if (write === undefined) throw new Error("nothing to finish");
+    this.applyToDisk(write);
+    this.core.ioDone(write.seq, this.cluster.now);
+  }
+
+  applyToDisk(write: RaftWrite<string>): void {
+    if (write.state !== undefined) {
+      this.disk.term = write.state.term;
+      this.disk.votedFor = write.state.votedFor;
+    }
+    if (write.truncateFrom !== undefined) this.disk.entries.length = Math.min(this.disk.entries.length, write.truncateFrom - 1);
+    this.disk.entries.push(...write.entries);
+  }
+
+  finishWrite(): void {
+    this.#endWrite();
+    this.pump();
+  }
+
+  finishWrites(): void {
+    while (this.writes.length > 0) this.finishWrite();
+  }
+
+  #fill(out: Outgoing<string>): TestMessage {
+    if (out.message.kind !== "append" || out.range === undefined) return out.message;
+    const { first, last } = out.range;
+    if (last > this.log.length) throw new Error(`range ${first}..${last} is not in the log`);
+    return { ...out.message, entries: this.log.slice(first - 1, last) };
+  }
+
+  /** Power cut: what is not durable is gone; of the writes in flight the first `kept` made it. */
+  crash(kept = 0): void {
+    for (const write of this.writes.slice(0, kept)) this.applyToDisk(write);
+    this.writes = [];
+    this.up = false;
+  }
+
+  restart(changes: Partial<RaftOptions> = {}): void {
+    this.up = true;
+    this.options = { ...this.options, ...changes };
+    this.log = [...this.disk.entries];
+    this.readies = [];
+    this.reads = [];
+    this.core = createRaft(
+      this.options,
+      recoveredFrom(this.log, this.disk.term, this.disk.votedFor, Math.min(this.syncedCommit, this.log.length)),
+      this.cluster.now,
+    );
+  }
+
+  propose(...payloads: string[]): ReturnType<RaftCore<string>["propose"]> {
+    const result = this.core.propose(
+      payloads.map((payload) => ({
+        type: FrameType.data,
+        bytes: 100,
+        payload,
+      })),
+      this.core.term,
+    );
+    this.pump();
+    return result;
+  }
+
+  step(from: number, message: TestMessage): void {
+    this.core.step(replica(from), message, this.cluster.now);
+    this.pump();
+  }
+
+  tick(): void {
+    this.core.tick(this.cluster.now);
+    this.pump();
+  }
+
+  /** Lets the election deadline of this replica pass, as if it heard nothing. */
+  timeOut(): void {
+    this.cluster.now = Math.max(this.cluster.now, this.core.nextDeadline);
+    this.tick();
+  }
+
+  readIndex(context: number): void {
+    this.core.readIndex(context, this.cluster.now);
+    this.pump();
+  }
+
+  payloads(): (string | undefined)[] {
+    return this.log.map((entry) => entry.payload);
+  }
+}
+
+/** Cores on a network and disks that do as they are told. */
+export class TestCluster {
+  now = 0;
+  readonly replicas = new Map<number, TestReplica>();
+  queue: Packet[] = [];
+  /** Every packet that was put on the network, in order. */
+  sent: Packet[] = [];
+  /** A packet it says true to is lost. */
+  loses: (packet: Packet) => boolean = () => false;
+  onReady: ((of: TestReplica, ready: Ready<string>) => void) | undefined;
+  onDelivered: ((packet: Packet) => void) | undefined;
+  readonly #cut = new Set<string>();
+
+  static of(ids: readonly number[], changes: Partial<RaftOptions> = {}, learners: readonly number[] = []): TestCluster {
+    const cluster = new TestCluster();
+    const configuration = {
+      voters: ids.map(replica),
+      learners: learners.map(replica),
+    };
+    for (const id of [...ids, ...learners]) cluster.add(optionsFor(id, configuration, changes));
+    return cluster;
+  }
+
+  add(
+    options: RaftOptions,
+    entries: readonly TestEntry[] = [],
+    atTerm = 0,
+    votedFor?: number,
+    commit = 0,
+    quarantined = false,
+  ): TestReplica {
+    const added = new TestReplica(this, options, entries, atTerm, votedFor, commit, quarantined);
+    this.replicas.set(options.self, added);
+    return added;
+  }
+
+  at(id: number): TestReplica {
+    const found = this.replicas.get(id);
+    if (found === undefined) throw new Error(`no replica ${id}`);
+    return found;
+  }
+
+  post(packet: Packet): void {
+    this.sent.push(packet);
+    this.queue.push(packet);
+  }
+
+  cut(from: number, to: number): void {
+    this.#cut.add(`${from}>${to}`);
+  }
+  isolate(id: number): void {
+    for (const other of this.replicas.keys()) {
+      if (other === id) continue;
+      this.cut(id, other);
+      this.cut(other, id);
+    }
+  }
+  heal(): void {
+    this.#cut.clear();
+    this.loses = () => false;
+  }
+
+  passes(packet: Packet): boolean {
+    return !this.#cut.has(`${packet.from}>${packet.to}`) && !this.loses(packet) && this.replicas.get(packet.to)?.up === true;
+  }
+
+  deliver(packet: Packet): void {
+    if (!this.passes(packet)) return;
+    const to = this.at(packet.to);
+    to.core.step(packet.from, packet.message, this.now);
+    to.pump();
+    this.onDelivered?.(packet);
+  }
+
+  /** Delivers all that is under way, and what follows from it, in order; time stands still. */
+  settle(): void {
+    for (const each of this.replicas.values()) each.pump();
+    for (let rounds = 0; this.queue.length > 0; rounds++) {
+      if (rounds > 100_000) throw new Error("the network does not come to rest");
+      this.deliver(this.queue.shift() as Packet);
+    }
+  }
+
+  /** Time goes on; every deadline on the way is met, every message arrives at once. */
+  advance(ms: number): void {
+    const end = this.now + ms;
+    this.settle();
+    for (;;) {
+      let next = Number.POSITIVE_INFINITY;
+      for (const each of this.replicas.values()) if (each.up) next = Math.min(next, each.core.nextDeadline);
+      if (next > end) break;
+      this.now = Math.max(this.now, next);
+      for (const each of this.replicas.values()) if (each.up && each.core.nextDeadline <= this.now) each.tick();
+      this.settle();
+    }
+    this.now = end;
+  }
+
+  /** Advances until `holds`, at most `ms`. */
+  until(holds: () => boolean, ms = 10_000): void {
+    const end = this.now + ms;
+    while (!holds()) {
+      if (this.now >= end) throw new Error(`did not happen within ${ms} ms`);
+      this.advance(10);
+    }
+  }
+
+  /** Lets `id` be elected: its deadline passes while the others have not heard a leader. */
+  elect(id: number): TestReplica {
+    const candidate = this.at(id);
+    if (candidate.core.role !== "leader") {
+      this.now += candidate.options.electionMaxMs + 1;
+      candidate.tick();
+      this.settle();
+    }
+    if (candidate.core.role !== "leader") throw new Error(`replica ${id} was not elected: it is ${candidate.core.role}`);
+    return candidate;
+  }
+
+  leaders(): TestReplica[] {
+    return [...this.replicas.values()].filter((each) => each.up && each.core.role === "leader");
+  }
+
+  /** The one leader of the highest term. */
+  leader(): TestReplica {
+    const leaders = this.leaders().sort((a, b) => b.core.term - a.core.term);
+    if (leaders[0] === undefined) throw new Error("there is no leader");
+    return leaders[0];
+  }
+}
