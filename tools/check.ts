@@ -9,10 +9,9 @@ import { runSteps, type Step } from "./steps.ts";
  * `npm run check`: everything about the code that can be said in a minute. `npm run check` compiles first, so types are checked
  * before this runs. It changes no tracked file.
  */
-const root = process.cwd();
-const sources = readSources(root);
+export const sources = readSources(process.cwd());
 const code = sources.filter((file) => file.path.endsWith(".ts"));
-const lines = (findings: readonly Finding[]): readonly string[] => findings.map(show);
+export const lines = (findings: readonly Finding[]): readonly string[] => findings.map(show);
 
 export const checkSteps: readonly Step[] = [
   {

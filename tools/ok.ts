@@ -1,11 +1,36 @@
-import { checkSteps } from "./check.ts";
+import { existsSync } from "node:fs";
+import { checkSteps, lines, sources } from "./check.ts";
+import { checkGenerated, checkLinks, checkStatus, longFiles } from "./checks/docs.ts";
+import { listFiles } from "./checks/files.ts";
+import { generatedPages } from "./docs/pages.ts";
+import { checkReliability, citations, uncovered } from "./docs/reliability-page.ts";
 import { runSteps, type Step } from "./steps.ts";
 
 /** `npm run ok`: whether a change is sound, said by one command that changes no tracked file. */
+const page = (path: string) => sources.find((file) => file.path === path) ?? { path, text: "" };
+const reliability = page("docs/reliability.md");
+
+const docsSteps: readonly Step[] = [
+  { name: "docs: links", find: () => lines(checkLinks(sources, listFiles(process.cwd()))) },
+  { name: "docs: status", find: () => lines(checkStatus(page("docs/status.md"))) },
+  { name: "docs: reliability", find: () => lines(checkReliability(reliability.text, citations(sources))) },
+  { name: "docs: generated", find: () => lines(generatedPages(sources).flatMap(({ path, text }) => checkGenerated(path, text, sources))) },
+];
+
+/** Simulated runs; the file appears with the simulator. */
+const simulation = "dist/src/testing/run-seeds.js";
+const seeds: readonly Step[] = existsSync(simulation) ? [{ name: "1,000 seeds", command: ["node", simulation, "--seeds", "1000"] }] : [];
+
 const steps: readonly Step[] = [
   ...checkSteps,
   { name: "buf lint", command: ["node_modules/.bin/buf", "lint", "proto"] },
+  ...docsSteps,
   { name: "tests", command: ["node", "dist/tools/run-tests.js", "--all"] },
+  ...seeds,
 ];
 
-process.exitCode = runSteps("ok", steps);
+const exitCode = runSteps("ok", steps, () => {
+  const open = uncovered(reliability.text);
+  return [...longFiles(sources), ...(open.length > 0 ? [`docs/reliability.md: no test cites ${open.join(" ")}`] : [])];
+});
+process.exitCode = exitCode;

@@ -16,9 +16,10 @@ const OUTPUT_MAX = 12_000;
  * Runs every step, also after one failed, and prints one line for each: what failed says how, what passed says only how long it
  * took. The last line counts steps and tests, as `.ci/run` sums them.
  *
+ * @param remarks what is worth saying but does not fail
  * @returns the exit code
  */
-export function runSteps(title: string, steps: readonly Step[]): number {
+export function runSteps(title: string, steps: readonly Step[], remarks: () => readonly string[] = () => []): number {
   const failures: string[] = [];
   const started = Date.now();
   let passed = 0;
@@ -30,9 +31,11 @@ export function runSteps(title: string, steps: readonly Step[]): number {
     failed += counts === undefined ? (ok ? 0 : 1) : counts.failed + (ok || counts.failed > 0 ? 0 : 1);
     const tests = counts === undefined ? "" : `  (${counts.passed} passed, ${counts.failed} failed)`;
     if (!ok) console.log(`${output.slice(-OUTPUT_MAX).trimEnd()}\n`);
+    for (const [line] of output.matchAll(/^could not run: .*$/gm)) if (ok) console.log(line);
     console.log(`${ok ? "ok  " : "FAIL"}  ${step.name}  ${((Date.now() - began) / 1000).toFixed(1)} s${tests}`);
     if (!ok) failures.push(step.name);
   }
+  for (const remark of remarks()) console.log(`note  ${remark}`);
   const verdict = failures.length === 0 ? "ok" : `FAILED: ${failures.join(", ")}`;
   console.log(`${title}: ${verdict} in ${((Date.now() - started) / 1000).toFixed(1)} s`);
   console.log(`${passed} passed, ${failed} failed`);

@@ -1,0 +1,13 @@
+import { errors } from "../../src/base/errors.ts";
+import type { SourceFile } from "../checks/finding.ts";
+import { errorsPage } from "./errors-page.ts";
+import { citations, reliabilityPage } from "./reliability-page.ts";
+
+/** Pages that are made from the code, as they should be now. `npm run docs` writes them, `npm run ok` compares them. */
+export function generatedPages(files: readonly SourceFile[]): readonly SourceFile[] {
+  const reliability = files.find((file) => file.path === "docs/reliability.md");
+  return [
+    { path: "docs/errors.md", text: errorsPage(errors) },
+    ...(reliability === undefined ? [] : [{ path: reliability.path, text: reliabilityPage(reliability.text, citations(files)) }]),
+  ];
+}
