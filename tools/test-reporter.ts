@@ -36,7 +36,7 @@ export default async function* report(events: AsyncIterable<TestEvent>): AsyncGe
       yield `✖ ${data.name}  (${place})\n  is ${marked}: it would pass whatever the code does\n\n`;
     } else if (type === "test:pass") {
       if (suite) continue;
-      if (/\.test\.js$/.test(data.name ?? "") && data.nesting === 0) {
+      if (/\.test\.m?js$/.test(data.name ?? "") && data.nesting === 0) {
         failed += 1;
         yield `✖ ${data.name}\n  holds no test\n\n`;
       } else passed += 1;
@@ -50,6 +50,8 @@ export default async function* report(events: AsyncIterable<TestEvent>): AsyncGe
     }
   }
   if (failed > 0 && output.length > 0) yield `output of the tests:\n${output.join("").slice(-20_000)}\n`;
+  // node --test itself succeeds when all that is wrong is that tests were skipped or are missing.
+  if (failed > 0 || passed === 0) process.exitCode = 1;
   yield `tests: ${passed} passed, ${failed} failed\n`;
 }
 

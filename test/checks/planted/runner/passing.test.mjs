@@ -1,0 +1,7 @@
+import { describe, it } from "node:test";
+describe("planted", () => {
+  it("passes", () => {});
+  describe("deeper", () => {
+    it("passes too", () => {});
+  });
+});

@@ -1,0 +1,68 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { describe, it } from "node:test";
+import { selectTests } from "../../tools/run-tests.ts";
+import { lastCounts } from "../../tools/steps.ts";
+
+const PATHS = ["test/log/wal.test.ts", "test/log/kill.slow.test.ts", "test/raft/core.test.ts", "test/raft/harness.ts", "src/a.test.ts"];
+
+/** Runs planted test files under the project's reporter; the tests inside must not think they run inside a test. */
+function runPlanted(...names: readonly string[]): { readonly status: number | null; readonly stdout: string } {
+  const { NODE_TEST_CONTEXT: _, ...env } = process.env;
+  const files = names.map((name) => `test/checks/planted/runner/${name}.test.mjs`);
+  return spawnSync(process.execPath, ["--test", "--test-reporter=./dist/tools/test-reporter.js", ...files], { encoding: "utf8", env });
+}
+
+describe("test runner", () => {
+  it("takes its list from the sources, slow tests apart", () => {
+    assert.deepEqual(selectTests(PATHS, "unit", []), ["test/log/wal.test.ts", "test/raft/core.test.ts"]);
+    assert.deepEqual(selectTests(PATHS, "slow", []), ["test/log/kill.slow.test.ts"]);
+    assert.equal(selectTests(PATHS, "all", []).length, 3);
+  });
+
+  it("takes folders and files as filters, written any way", () => {
+    for (const filter of ["raft", "test/raft", "./test/raft/", "test/raft/core.test.ts", "dist/test/raft/core.test.js"]) {
+      assert.deepEqual(selectTests(PATHS, "all", [filter]), ["test/raft/core.test.ts"], filter);
+    }
+    assert.deepEqual(selectTests(PATHS, "all", ["ra"]), []);
+  });
+
+  it("refuses to run nothing", () => {
+    const { status, stderr } = spawnSync(process.execPath, ["dist/tools/run-tests.js", "no-such-folder"], { encoding: "utf8" });
+    assert.equal(status, 1);
+    assert.match(stderr, /no unit test matches no-such-folder/);
+  });
+});
+
+describe("test reporter", () => {
+  it("counts tests, not suites, and prints nothing of those that pass", () => {
+    const { status, stdout } = runPlanted("passing");
+    assert.equal(stdout, "tests: 2 passed, 0 failed\n");
+    assert.equal(status, 0);
+  });
+
+  it("counts what is skipped, for later, or holds no test as failed, and shows each failure once", () => {
+    const { stdout } = runPlanted("mixed", "empty", "throws");
+    assert.match(stdout, /✖ fails {2}\(.*mixed\.test\.mjs:4\)\n {2}Error: planted failure/);
+    assert.match(stdout, /✖ is skipped .*\n {2}is skipped:/);
+    assert.match(stdout, /✖ is for later .*\n {2}is to do:/);
+    assert.match(stdout, /✖ .*empty\.test\.mjs\n {2}holds no test/);
+    assert.match(stdout, /✖ .*throws\.test\.mjs/);
+    assert.equal(stdout.match(/planted failure/g)?.length, 1);
+    assert.match(stdout, /tests: 1 passed, 5 failed\n$/);
+  });
+});
+
+describe("exit code of a run", () => {
+  it("is 1 when tests hold nothing or are skipped, though none failed", () => {
+    assert.equal(runPlanted("empty").status, 1);
+    assert.equal(runPlanted("skipped", "passing").status, 1);
+  });
+});
+
+describe("counts of a run", () => {
+  it("come from the last line that has them", () => {
+    assert.deepEqual(lastCounts("tests: 1 passed, 2 failed\nmore\n3 passed, 0 failed\n"), { passed: 3, failed: 0 });
+    assert.deepEqual(lastCounts("nothing: 3 passed, 0 failed, 1 lost\n"), undefined);
+  });
+});
