@@ -171,7 +171,10 @@ export interface RaftCore<P> {
   // Inputs. Each may be followed by `drain`; the shell drains until undefined.
   tick(now: number): void;
   step(from: ReplicaId, message: Message<P>, now: number): void;
-  /** All entries or none. `expectedTerm`: refused "term-moved" when the leader's term is another (field-notes 1.6). */
+  /**
+   * All entries or none. `expectedTerm`: refused "term-moved" when the leader's term is another, so that what was validated under
+   * one term (producer sequences, groups) is never applied under the next (as Redpanda's conditional replicate).
+   */
   propose(proposals: readonly Proposal<P>[], expectedTerm: Term): ProposeResult;
   ioDone(seq: number, now: number): void;
   /** This replica's storage failed: it stops for good (scenario 43). */

@@ -3,7 +3,7 @@ import { tokenize } from "./tokens.ts";
 
 /** Rules about the repository as a whole: it must work on any machine, and its tests must all run. */
 export function checkRepo(files: readonly SourceFile[]): Finding[] {
-  return files.flatMap((file) => [...machinePaths(file), ...lockfile(file), ...tests(file), ...manifest(file)]);
+  return files.flatMap((file) => [...machinePaths(file), ...outsidePages(file), ...lockfile(file), ...tests(file), ...manifest(file)]);
 }
 
 /** Folders of one machine. A test may name a place that cannot exist, but not one that somebody happens to have. */
@@ -17,6 +17,25 @@ function machinePaths(file: SourceFile): Finding[] {
     return found === undefined
       ? []
       : [{ file: file.path, line: index + 1, rule: "repo/machine-path", message: `"${found}" exists on one machine only` }];
+  });
+}
+
+/** The clone is complete: what a comment cites must be in it, or be published. */
+function outsidePages(file: SourceFile): Finding[] {
+  if (!/^(?:src|test|tools|bench|chaos|docs|proto|helm|examples)\/|^[^/]+\.md$/.test(file.path)) return [];
+  if (file.path.startsWith("test/checks/") || file.path === "tools/checks/repo.ts") return [];
+  return file.text.split("\n").flatMap((text, index) => {
+    const found = /\b(?:field-notes|performance-facts|style-anchors)\b|\becosystem\.md\b/.exec(text)?.[0];
+    return found === undefined
+      ? []
+      : [
+          {
+            file: file.path,
+            line: index + 1,
+            rule: "repo/outside-page",
+            message: `"${found}" is not in the clone: cite the paper, KIP or RFC`,
+          },
+        ];
   });
 }
 
