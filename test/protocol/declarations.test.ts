@@ -3,13 +3,11 @@ import { describe, it } from "node:test";
 import fc from "fast-check";
 import type protobuf from "protobufjs";
 import type { AnyMessageType, Field } from "../../src/protocol/codec/field.ts";
-import * as publicMessages from "../../src/protocol/public.ts";
-import * as status from "../../src/protocol/rpc-status.ts";
 import { valueOf } from "./arbitrary.ts";
-import { declaredIn, loadDescriptors } from "./descriptors.ts";
+import { declaredMessages, loadDescriptors } from "./descriptors.ts";
 
 const root = loadDescriptors();
-const declared = declaredIn(publicMessages, status);
+const declared = await declaredMessages();
 
 const RecordSet = root.lookupType("millrace.v1.RecordSet");
 const recordSet = fc
@@ -19,9 +17,9 @@ const recordSet = fc
   .map((records) => Uint8Array.from(RecordSet.encode({ records }).finish()));
 
 describe("declared messages", () => {
-  it("are every message of the public package, but for the record set, which is never decoded", () => {
+  it("are every message of our packages, but for the record set, which is never decoded", () => {
     const ours = new Set(declared.map((type) => type.name));
-    const missing = messagesOf(root.lookup("millrace.v1") as protobuf.Namespace).filter((name) => !ours.has(name));
+    const missing = messagesOf(root.lookup("millrace") as protobuf.Namespace).filter((name) => !ours.has(name));
     assert.deepEqual(missing, ["millrace.v1.Header", "millrace.v1.LogRecord", "millrace.v1.RecordSet"]);
   });
 
@@ -58,7 +56,10 @@ describe("declared messages", () => {
 
 function messagesOf(namespace: protobuf.Namespace): string[] {
   const names: string[] = [];
-  for (const nested of namespace.nestedArray) if ("fieldsArray" in nested) names.push(nested.fullName.slice(1));
+  for (const nested of namespace.nestedArray) {
+    if ("fieldsArray" in nested) names.push(nested.fullName.slice(1));
+    else if ("nestedArray" in nested) names.push(...messagesOf(nested as protobuf.Namespace));
+  }
   return names.sort();
 }
 
