@@ -81,16 +81,11 @@ export interface BrokerLogOptions {
   readonly hotTailBytes: number;
 }
 
-/** What a topic gets when its creator does not say. */
+/** What a topic gets when its creator does not say. Its other settings have defaults of their own (cluster/topic-config.ts). */
 export interface TopicDefaults {
   readonly partitions: number;
   /** Lowered to the number of live brokers. */
   readonly replicas: number;
-  readonly retentionMs: number;
-  /** Per partition; 0 = none. */
-  readonly retentionBytes: number;
-  /** 0 = min(replicas, ⌊replicas/2⌋+1). */
-  readonly minInsyncReplicas: number;
 }
 
 const KiB = 1024;
@@ -132,7 +127,4 @@ export const defaultLogOptions: BrokerLogOptions = {
 export const defaultTopicDefaults: TopicDefaults = {
   partitions: 1,
   replicas: 3,
-  retentionMs: 7 * DAY_MS,
-  retentionBytes: 0,
-  minInsyncReplicas: 0,
 };

@@ -1,0 +1,95 @@
+import type { BrokerConfig } from "../base/broker-config.ts";
+import { toBrokerId } from "../base/ids.ts";
+import type { LogLevel } from "../base/ports/telemetry.ts";
+import { ConfigError } from "./config-error.ts";
+import { findConflicts, listenWarnings } from "./conflicts.ts";
+import { fromEnvironment, fromFile, fromFlags } from "./sources.ts";
+import { readValues, type SettingValues } from "./values.ts";
+
+export interface ConfigSources {
+  /** By key of the table, as text; undefined values were not given. */
+  readonly flags?: Readonly<Record<string, string | undefined>>;
+  /** The environment of the process; only `MILLRACE_…` is looked at. */
+  readonly env?: Readonly<Record<string, string | undefined>>;
+  /** A YAML file that was read; `name` is for messages. */
+  readonly file?: { readonly name: string; readonly text: string };
+}
+
+/** All a broker process is told. */
+export interface ProcessConfig {
+  readonly broker: BrokerConfig;
+  readonly data: string;
+  readonly adminListen: string;
+  readonly log: { readonly level: LogLevel; readonly output: "stderr" | "stdout" };
+  readonly rpc: { readonly connectionsMax: number; readonly streamsPerConnectionMax: number; readonly reflection: boolean };
+  /** Said once at start. */
+  readonly warnings: readonly string[];
+  readonly values: SettingValues;
+}
+
+/**
+ * Flags win over the environment, the environment over the file, the file over the defaults.
+ * @throws {ConfigError} naming everything that is wrong
+ */
+export function loadConfig({ flags = {}, env = {}, file }: ConfigSources): ProcessConfig {
+  const given = [...(file === undefined ? [] : fromFile(file)), ...fromEnvironment(env), ...fromFlags(flags)];
+  const values = readValues(given);
+  const conflicts = findConflicts(values);
+  if (conflicts.length > 0) throw new ConfigError(conflicts);
+  return {
+    broker: brokerConfig(values),
+    data: values.get("data"),
+    adminListen: values.get("admin.listen"),
+    log: { level: values.get("log.level"), output: values.get("log.output") },
+    rpc: {
+      connectionsMax: values.get("client.connections.max"),
+      streamsPerConnectionMax: values.get("client.streams.max"),
+      reflection: values.get("reflection"),
+    },
+    warnings: listenWarnings(values),
+    values,
+  };
+}
+
+function brokerConfig(values: SettingValues): BrokerConfig {
+  return {
+    brokerId: toBrokerId(values.get("broker.id")),
+    seeds: values.get("cluster.seeds").map(({ id, address }) => ({ id: toBrokerId(id), address })),
+    join: values.find("cluster.join"),
+    rack: values.find("rack"),
+    listen: values.get("listen"),
+    advertise: values.find("advertise") ?? values.get("listen"),
+    peerListen: values.get("peer.listen"),
+    peerAdvertise: values.find("peer.advertise") ?? values.get("peer.listen"),
+    timings: {
+      heartbeatMs: values.get("heartbeat.ms"),
+      electionMinMs: values.get("election.min.ms"),
+      electionMaxMs: values.get("election.max.ms"),
+      reconnectGraceMs: values.get("reconnect.grace.ms"),
+      replicaLagMaxMs: values.get("replica.lag.max.ms"),
+      brokerSessionMs: values.get("broker.session.ms"),
+      forwardWaitMs: values.get("forward.wait.ms"),
+      shutdownGraceMs: values.get("shutdown.grace.ms"),
+      fetchWaitMaxMs: values.get("fetch.wait.max.ms"),
+    },
+    limits: {
+      maxMessageBytes: values.get("max.message.bytes"),
+      producePendingMaxBytes: values.get("produce.pending.max.bytes"),
+      forwardPendingMaxBytes: values.get("forward.pending.max.bytes"),
+      streamCreditBytes: values.get("stream.credit.bytes"),
+      fetchDefaultBytes: values.get("fetch.default.bytes"),
+      fetchMaxBytes: values.get("fetch.max.bytes"),
+      producersPerPartitionMax: values.get("producers.per.partition.max"),
+      partitionsPerTopicMax: values.get("partitions.per.topic.max"),
+      partitionsMax: values.get("partitions.max"),
+    },
+    log: {
+      walFileBytes: values.get("wal.file.bytes"),
+      walFilesMax: values.get("wal.files.max"),
+      segmentBytes: values.get("segment.bytes"),
+      segmentMs: values.get("segment.ms"),
+      hotTailBytes: values.get("hot.tail.bytes"),
+    },
+    topicDefaults: { partitions: values.get("default.partitions"), replicas: values.get("default.replicas") },
+  };
+}

@@ -1,0 +1,203 @@
+import { defaultLimits, defaultLogOptions, defaultTimings, defaultTopicDefaults } from "../base/broker-config.ts";
+import { address, bytes, choice, count, flag, ms, type Setting, seeds, text } from "./setting.ts";
+
+const KiB = 1024;
+const MiB = 1024 * KiB;
+const GiB = 1024 * MiB;
+const SECOND = 1000;
+const MINUTE = 60 * SECOND;
+const DAY = 24 * 60 * MINUTE;
+
+/**
+ * The one table of broker settings (design §12): flags, environment, file and the docs page are made from it. The defaults are
+ * those of `base/broker-config.ts`, so that a broker built by a test is the broker built from an empty configuration.
+ */
+export const settings = {
+  // Who and where
+  "broker.id": count({ required: true, min: 1, max: 1_000_000_000, doc: "Number of this broker, unique in the cluster." }),
+  data: text({ required: true, doc: "Directory for everything this broker stores." }),
+  listen: address({ default: "127.0.0.1:7400", doc: "Where clients connect." }),
+  advertise: address({ doc: "Where clients are told to connect; the address of listen when left out." }),
+  "peer.listen": address({ default: "127.0.0.1:7401", doc: "Where other brokers connect." }),
+  "peer.advertise": address({ doc: "Where other brokers are told to connect; the address of peer.listen when left out." }),
+  "admin.listen": address({ default: "127.0.0.1:7402", doc: "Where /livez, /readyz, /startz and /metrics are served." }),
+  "insecure.listen": flag({
+    default: false,
+    doc: "Allow listeners beyond this machine, although nothing is encrypted or authenticated yet.",
+  }),
+  "cluster.seeds": seeds({
+    required: true,
+    scope: "cluster",
+    doc: "The voters of the metadata group with their peer addresses, the same on every broker.",
+  }),
+  "cluster.join": address({ doc: "Peer address of any live broker, for a broker that is not a seed." }),
+  rack: text({ doc: "Replicas of a partition are spread over racks." }),
+
+  // Time
+  "heartbeat.ms": ms({
+    default: defaultTimings.heartbeatMs,
+    min: 10,
+    max: 10 * SECOND,
+    scope: "cluster",
+    doc: "One message per pair of brokers and interval, for all partitions.",
+  }),
+  "election.min.ms": ms({
+    default: defaultTimings.electionMinMs,
+    min: 50,
+    max: MINUTE,
+    scope: "cluster",
+    doc: "A follower waits at least this long for its leader.",
+  }),
+  "election.max.ms": ms({
+    default: defaultTimings.electionMaxMs,
+    min: 100,
+    max: 2 * MINUTE,
+    scope: "cluster",
+    doc: "And at most this long; the time is drawn between the two.",
+  }),
+  "reconnect.grace.ms": ms({
+    default: defaultTimings.reconnectGraceMs,
+    min: 0,
+    max: 10 * SECOND,
+    doc: "A lost connection not back within this counts as a dead broker.",
+  }),
+  "replica.lag.max.ms": ms({
+    default: defaultTimings.replicaLagMaxMs,
+    min: 100,
+    max: 10 * MINUTE,
+    scope: "cluster",
+    doc: "A follower not caught up for this long leaves the in-sync replicas.",
+  }),
+  "broker.session.ms": ms({
+    default: defaultTimings.brokerSessionMs,
+    min: 500,
+    max: 10 * MINUTE,
+    scope: "cluster",
+    doc: "A broker the controller has not heard of for this long gets no new replicas.",
+  }),
+  "forward.wait.ms": ms({
+    default: defaultTimings.forwardWaitMs,
+    min: 0,
+    max: MINUTE,
+    doc: "How long a call waits for a leader to be known.",
+  }),
+  "shutdown.grace.ms": ms({
+    default: defaultTimings.shutdownGraceMs,
+    min: 0,
+    max: 10 * MINUTE,
+    doc: "How long a stopping broker waits for hand-overs and open calls.",
+  }),
+  "fetch.wait.max.ms": ms({
+    default: defaultTimings.fetchWaitMaxMs,
+    min: 0,
+    max: 10 * MINUTE,
+    doc: "Longest a long poll waits, whatever the caller asks.",
+  }),
+
+  // Limits
+  "max.message.bytes": bytes({ default: defaultLimits.maxMessageBytes, min: KiB, max: 3 * MiB, doc: "Largest record set of one batch." }),
+  "produce.pending.max.bytes": bytes({
+    default: defaultLimits.producePendingMaxBytes,
+    min: MiB,
+    max: GiB,
+    doc: "Bytes of one partition that wait for acknowledgement.",
+  }),
+  "forward.pending.max.bytes": bytes({
+    default: defaultLimits.forwardPendingMaxBytes,
+    min: MiB,
+    max: 4 * GiB,
+    doc: "Bytes of calls this broker holds or forwards, over all partitions.",
+  }),
+  "stream.credit.bytes": bytes({
+    default: defaultLimits.streamCreditBytes,
+    min: 64 * KiB,
+    max: 256 * MiB,
+    doc: "Unanswered batches of a produce stream, or unread batches of a subscription.",
+  }),
+  "fetch.default.bytes": bytes({
+    default: defaultLimits.fetchDefaultBytes,
+    min: KiB,
+    max: 3 * MiB,
+    doc: "One fetch reply when the caller does not say.",
+  }),
+  "fetch.max.bytes": bytes({ default: defaultLimits.fetchMaxBytes, min: MiB, max: 60 * MiB, doc: "One fetch reply at most." }),
+  "producers.per.partition.max": count({
+    default: defaultLimits.producersPerPartitionMax,
+    min: 10,
+    max: 1_000_000,
+    doc: "Idempotent producers remembered per partition.",
+  }),
+  "partitions.per.topic.max": count({
+    default: defaultLimits.partitionsPerTopicMax,
+    min: 1,
+    max: 100_000,
+    scope: "cluster",
+    doc: "Partitions of one topic.",
+  }),
+  "partitions.max": count({
+    default: defaultLimits.partitionsMax,
+    min: 1,
+    max: 1_000_000,
+    scope: "cluster",
+    doc: "Partitions of all topics.",
+  }),
+  "client.connections.max": count({
+    default: 4096,
+    min: 1,
+    max: 100_000,
+    doc: "Client connections at the same time; further ones are closed at once.",
+  }),
+  "client.streams.max": count({ default: 1000, min: 1, max: 100_000, doc: "Calls at the same time on one client connection." }),
+
+  // The log
+  "wal.file.bytes": bytes({ default: defaultLogOptions.walFileBytes, min: 8 * MiB, max: GiB, doc: "One file of the write-ahead log." }),
+  "wal.files.max": count({ default: defaultLogOptions.walFilesMax, min: 3, max: 256, doc: "Files of the write-ahead log." }),
+  "segment.bytes": bytes({ default: defaultLogOptions.segmentBytes, min: MiB, max: 4 * GiB, doc: "A segment is closed at this size." }),
+  "segment.ms": ms({ default: defaultLogOptions.segmentMs, min: SECOND, max: 3650 * DAY, doc: "A segment is closed at this age." }),
+  "hot.tail.bytes": bytes({
+    default: defaultLogOptions.hotTailBytes,
+    min: 4 * MiB,
+    max: 64 * GiB,
+    doc: "Memory for the newest records of all partitions.",
+  }),
+
+  // Topics whose creator does not say
+  "default.partitions": count({
+    default: defaultTopicDefaults.partitions,
+    min: 1,
+    max: 1000,
+    scope: "cluster",
+    doc: "Partitions of a new topic.",
+  }),
+  "default.replicas": count({
+    default: defaultTopicDefaults.replicas,
+    min: 1,
+    max: 15,
+    scope: "cluster",
+    doc: "Replicas of a new topic; lowered to the number of live brokers.",
+  }),
+
+  // What the broker says
+  "log.level": choice({
+    default: "info",
+    choices: ["debug", "info", "warn", "error"],
+    reloadable: true,
+    doc: "Events below this level are not written.",
+  }),
+  "log.output": choice({ default: "stderr", choices: ["stderr", "stdout"], doc: "Where events go, one JSON object per line." }),
+  reflection: flag({ default: true, doc: "Serve gRPC reflection, so that tools need no .proto files." }),
+};
+
+export type SettingKey = keyof typeof settings;
+export type SettingValue<K extends SettingKey> = (typeof settings)[K] extends Setting<infer T> ? T : never;
+
+export const settingKeys = Object.keys(settings) as SettingKey[];
+
+export function isSettingKey(key: string): key is SettingKey {
+  return Object.hasOwn(settings, key);
+}
+
+/** "max.message.bytes" → "MILLRACE_MAX_MESSAGE_BYTES". */
+export function environmentName(key: string): string {
+  return `MILLRACE_${key.toUpperCase().replaceAll(".", "_")}`;
+}
