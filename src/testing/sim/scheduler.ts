@@ -17,11 +17,6 @@ interface QueuedEvent extends SimEvent {
 /** Sorts after every drawn tiebreak: "after everything already queued". */
 const LAST = 2 ** 32;
 
-/** What a piece of simulated code threw; it ends the run. */
-export class SimulationFailed extends Error {
-  override readonly name = "SimulationFailed";
-}
-
 /**
  * The only thing that moves: one queue of events in virtual time. Events of one instant run in a seeded order. After each, real
  * microtasks are let run dry, so a promise settles in the same place of every run of a seed.
@@ -34,6 +29,7 @@ export class Scheduler {
   #sequence = 0;
   readonly #heap: QueuedEvent[] = [];
   readonly #afterEach: (() => void)[] = [];
+  #failure: Error | undefined;
 
   constructor(seed: number, trace: Trace = new Trace()) {
     this.random = new SimRandom(seed, "scheduler");
@@ -53,6 +49,11 @@ export class Scheduler {
   /** Called after each event and the microtasks that followed from it. A throw ends the run. */
   afterEach(check: () => void): void {
     this.#afterEach.push(check);
+  }
+
+  /** Ends the run with this error once the present event is over: for bugs found where nobody can throw. */
+  fail(error: Error): void {
+    this.#failure ??= error;
   }
 
   after(delayMs: number, label: string, run: () => void): SimEvent {
@@ -92,6 +93,7 @@ export class Scheduler {
       this.trace.note(this.#now, next.label);
       next.run();
       await settle();
+      if (this.#failure !== undefined) throw this.#failure;
       for (const check of this.#afterEach) check();
     }
     return true;

@@ -1,0 +1,61 @@
+import type { SimRandom } from "../random.ts";
+
+/** Delay of one healthy link, milliseconds. */
+const DELAY_MS: readonly [number, number] = [0.05, 0.6];
+/** How long after a cut is healed the first packet gets through again: TCP tries again ever more seldom. */
+const RETRANSMIT_MS_MAX = 300;
+
+/** One direction between two hosts. What it does not let through waits; connections never lose single messages, they break. */
+export class Link {
+  readonly from: string;
+  readonly to: string;
+  delayMs: readonly [number, number] = DELAY_MS;
+  /** Times out of 10,000 that a segment breaks its connection instead of arriving. */
+  breaksPerTenThousand = 0;
+  /** Nothing arrives before this moment (virtual milliseconds). */
+  cloggedUntil = 0;
+  #cut = false;
+  readonly #random: SimRandom;
+  /** What to do once the cut is healed. */
+  #waiting: ((delayMs: number) => void)[] = [];
+
+  constructor(from: string, to: string, random: SimRandom) {
+    this.from = from;
+    this.to = to;
+    this.#random = random;
+  }
+
+  get isCut(): boolean {
+    return this.#cut;
+  }
+
+  cut(): void {
+    this.#cut = true;
+  }
+
+  heal(): void {
+    if (!this.#cut) return;
+    this.#cut = false;
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const go of waiting) go(this.#fraction() * RETRANSMIT_MS_MAX);
+  }
+
+  whenHealed(go: (delayMs: number) => void): void {
+    this.#waiting.push(go);
+  }
+
+  /** When something sent at `now` arrives. */
+  arrival(now: number): number {
+    const [least, most] = this.delayMs;
+    return Math.max(now, this.cloggedUntil) + least + (most - least) * this.#fraction();
+  }
+
+  breaksNow(): boolean {
+    return this.breaksPerTenThousand > 0 && this.#random.chance(this.breaksPerTenThousand, 10_000);
+  }
+
+  #fraction(): number {
+    return this.#random.below(4096) / 4096;
+  }
+}
