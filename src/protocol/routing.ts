@@ -1,0 +1,56 @@
+/** `millrace.internal.v1` routing.proto: calls handed on between brokers. Meaning of each field: the .proto. */
+import { bool, bytes, int32, int64, message, type MessageOf, optional, repeated, string, submessage, uint32 } from "./codec/index.ts";
+import { FetchRequest } from "./public.ts";
+
+export const GroupMember = message("millrace.internal.v1.GroupMember", { replicaId: int64(1), brokerId: int32(2) });
+
+export const GroupConfig = message("millrace.internal.v1.GroupConfig", {
+  members: repeated(submessage(1, GroupMember)),
+  topicId: string(2),
+  topic: string(3),
+  partition: int32(4),
+});
+export type GroupConfig = MessageOf<typeof GroupConfig>;
+
+export const ForwardedAppend = message("millrace.internal.v1.ForwardedAppend", {
+  groupId: int64(1),
+  acks: int32(2),
+  codec: int32(3),
+  recordCount: int32(4),
+  firstTimestamp: int64(5),
+  maxTimestamp: int64(6),
+  producerId: int64(7),
+  producerEpoch: int32(8),
+  baseSequence: int32(9),
+  payloadCrc: uint32(10),
+  payload: bytes(11),
+});
+export type ForwardedAppend = MessageOf<typeof ForwardedAppend>;
+
+export const ForwardedAppended = message("millrace.internal.v1.ForwardedAppended", {
+  baseOffset: int64(1),
+  recordCount: int32(2),
+  term: int64(3),
+  highWatermark: int64(4),
+  durableBrokerIds: repeated(int32(5)),
+  duplicate: bool(6),
+  appendTimeMs: int64(7),
+});
+export type ForwardedAppended = MessageOf<typeof ForwardedAppended>;
+
+export const ForwardedFetch = message("millrace.internal.v1.ForwardedFetch", { groupId: int64(1), request: submessage(2, FetchRequest) });
+
+export const ForwardedOffsets = message("millrace.internal.v1.ForwardedOffsets", { groupId: int64(1), timeMs: optional(int64(2)) });
+
+export const ForwardedOffsetsFound = message("millrace.internal.v1.ForwardedOffsetsFound", {
+  logStartOffset: int64(1),
+  highWatermark: int64(2),
+  term: int64(3),
+  offset: optional(int64(4)),
+  timestampMs: optional(int64(5)),
+});
+
+export const ForwardedTransfer = message("millrace.internal.v1.ForwardedTransfer", { groupId: int64(1), toBrokerId: int32(2) });
+export const ForwardedTransferred = message("millrace.internal.v1.ForwardedTransferred", { leaderId: int32(1), term: int64(2) });
+
+export const MetadataTail = message("millrace.internal.v1.MetadataTail", { fromIndex: int64(1), maxWaitMs: int32(2) });
