@@ -1,4 +1,6 @@
 import { checkBanned } from "./checks/banned.ts";
+import { checkCycles } from "./checks/cycles.ts";
+import { checkDependencies } from "./checks/dependencies.ts";
 import { readSources } from "./checks/files.ts";
 import { type Finding, show } from "./checks/finding.ts";
 import { checkLayers } from "./checks/layers.ts";
@@ -18,9 +20,9 @@ export const checkSteps: readonly Step[] = [
     name: "format and lint",
     command: ["node", "node_modules/@biomejs/biome/bin/biome", "ci", "--colors=off", "--error-on-warnings", "--max-diagnostics=50", "."],
   },
-  { name: "layers", find: () => lines(checkLayers(code)) },
+  { name: "layers", find: () => lines([...checkLayers(code), ...checkCycles(code)]) },
   { name: "banned calls", find: () => lines(checkBanned(code)) },
-  { name: "repository", find: () => lines(checkRepo(sources)) },
+  { name: "repository", find: () => lines([...checkRepo(sources), ...checkDependencies(sources)]) },
 ];
 
 const unitTests: Step = { name: "unit tests", command: ["node", "dist/tools/run-tests.js", "--unit"] };

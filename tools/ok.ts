@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { checkSteps, lines, sources } from "./check.ts";
+import { unusedDependencies } from "./checks/dependencies.ts";
 import { checkGenerated, checkLinks, checkStatus, longFiles } from "./checks/docs.ts";
 import { listFiles } from "./checks/files.ts";
 import { generatedPages } from "./docs/pages.ts";
@@ -29,8 +30,12 @@ const steps: readonly Step[] = [
   ...seeds,
 ];
 
-const exitCode = runSteps("ok", steps, () => {
+process.exitCode = runSteps("ok", steps, () => {
   const open = uncovered(reliability.text);
-  return [...longFiles(sources), ...(open.length > 0 ? [`docs/reliability.md: no test cites ${open.join(" ")}`] : [])];
+  const unused = unusedDependencies(sources);
+  return [
+    ...longFiles(sources),
+    ...(unused.length > 0 ? [`package.json asks for ${unused.join(", ")}, which nothing in src/ names`] : []),
+    ...(open.length > 0 ? [`docs/reliability.md: no test cites ${open.join(", ")}`] : []),
+  ];
 });
-process.exitCode = exitCode;

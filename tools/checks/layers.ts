@@ -70,7 +70,8 @@ export function layerOf(path: string): Layer | undefined {
   return layerOfFile[path] ?? (row === undefined ? undefined : layers[row]);
 }
 
-function packageOf(specifier: string): string {
+/** `@a/b/c.js` → `@a/b`. */
+export function packageOf(specifier: string): string {
   return specifier
     .split("/")
     .slice(0, specifier.startsWith("@") ? 2 : 1)

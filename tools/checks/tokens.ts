@@ -114,6 +114,8 @@ export interface Import {
   readonly line: number;
   /** `import("…")`: loaded while running. */
   readonly dynamic: boolean;
+  /** `import type …` or `export type …`: gone once compiled. */
+  readonly typeOnly: boolean;
 }
 
 /** Every `import … from "x"`, `export … from "x"`, `import "x"`, `import("x")` and `require("x")`; types count as well. */
@@ -125,10 +127,19 @@ export function importsOf(tokens: readonly Token[]): Import[] {
     const before = code[index - 1];
     const called = before?.text === "(" ? code[index - 2] : undefined;
     if (before?.kind === "word" && (before.text === "from" || before.text === "import")) {
-      found.push({ from: token.text, line: token.line, dynamic: false });
+      found.push({ from: token.text, line: token.line, dynamic: false, typeOnly: isTypeOnly(code, index) });
     } else if (called?.kind === "word" && (called.text === "import" || called.text === "require") && code[index - 3]?.text !== ".") {
-      found.push({ from: token.text, line: token.line, dynamic: true });
+      found.push({ from: token.text, line: token.line, dynamic: true, typeOnly: false });
     }
   });
   return found;
+}
+
+/** Looks back from the module's name to the word that began the statement. */
+function isTypeOnly(code: readonly Token[], index: number): boolean {
+  for (let at = index; at >= 0; at--) {
+    const text = code[at]?.kind === "word" ? code[at]?.text : undefined;
+    if (text === "import" || text === "export") return code[at + 1]?.text === "type" && code[at + 2]?.text !== "from";
+  }
+  return false;
 }
