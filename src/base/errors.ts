@@ -109,6 +109,13 @@ export const errors = {
     "UNKNOWN",
     "The controller changed while the command was being recorded; describe to see whether it took effect.",
   ),
+  // Said by the client itself
+  BROKERS_UNREACHABLE: retry(
+    "UNAVAILABLE",
+    "No broker the client knows could be reached. Nothing was written; check the addresses and send again.",
+  ),
+  CONNECTION_LOST: unknown("UNKNOWN", "The connection broke before the answer came, or the answer was not ours. The outcome is unknown."),
+  CLIENT_CLOSED: refused("CANCELLED", "The client was closed before the record was sent. Nothing was written."),
   // Stored data and bugs
   DATA_LOSS: refused("DATA_LOSS", "The range is damaged on every replica."),
   INTERNAL: unknown("UNKNOWN", "A bug in Millrace; the broker's log has the details. The outcome is unknown."),

@@ -1,0 +1,137 @@
+import { MillraceError } from "../base/errors.ts";
+import { AdminService } from "../protocol/methods.ts";
+import {
+  AlterTopicRequest,
+  AlterTopicResponse,
+  type ConfigEntry,
+  CreateTopicRequest,
+  CreateTopicResponse,
+  DeleteTopicRequest,
+  DeleteTopicResponse,
+  DescribeClusterRequest,
+  DescribeClusterResponse,
+  DescribeTopicsRequest,
+  DescribeTopicsResponse,
+  GetClusterHealthRequest,
+  GetClusterHealthResponse,
+  ListTopicsRequest,
+  ListTopicsResponse,
+  type PartitionOffsets,
+  type TopicDescription,
+  type TopicListing,
+  TransferLeaderRequest,
+  TransferLeaderResponse,
+} from "../protocol/public.ts";
+import { listOffsets } from "./consumer/locate.ts";
+import type { ClientCore } from "./core.ts";
+
+/** For one admin call, over all brokers. */
+const TIMEOUT_MS = 30_000;
+
+export interface AdminOptions {
+  /** Default 30 s. */
+  readonly timeoutMs?: number;
+}
+
+export interface NewTopic {
+  readonly name: string;
+  /** Default 1. */
+  readonly partitions?: number | undefined;
+  /** Default min(3, live brokers). */
+  readonly replicas?: number | undefined;
+  readonly configs?: Readonly<Record<string, string>> | undefined;
+  /** Checks everything, records nothing. */
+  readonly validateOnly?: boolean | undefined;
+}
+
+/** Topics, partitions and the cluster. Changes whose outcome is unknown are not repeated: describe, and see. */
+export class Admin {
+  readonly #core: ClientCore;
+
+  constructor(core: ClientCore) {
+    this.#core = core;
+  }
+
+  /** @returns undefined with `validateOnly` @throws {MillraceError} TOPIC_EXISTS, INVALID_NAME, INVALID_CONFIG, INSUFFICIENT_BROKERS … */
+  async createTopic(topic: NewTopic, options: AdminOptions = {}): Promise<TopicDescription | undefined> {
+    const { name, partitions, replicas, configs, validateOnly } = topic;
+    const request = CreateTopicRequest.encode({ name, partitions, replicas, configs: mapOf(configs), validateOnly });
+    const reply = await this.#change(AdminService.CreateTopic.path, request, options);
+    return CreateTopicResponse.decode(reply).topic;
+  }
+
+  /** @param names none: all topics @throws {MillraceError} UNKNOWN_TOPIC */
+  async describeTopics(names: readonly string[] = [], options: AdminOptions = {}): Promise<readonly TopicDescription[]> {
+    const reply = await this.#read(AdminService.DescribeTopics.path, DescribeTopicsRequest.encode({ names }), options);
+    return DescribeTopicsResponse.decode(reply).topics;
+  }
+
+  /** By name. */
+  async listTopics(options: AdminOptions = {}): Promise<readonly TopicListing[]> {
+    return ListTopicsResponse.decode(await this.#read(AdminService.ListTopics.path, ListTopicsRequest.encode({}), options)).topics;
+  }
+
+  /** Sets configuration keys, and puts those in `reset` back to their default; all or none. */
+  async alterTopic(
+    name: string,
+    change: { readonly set?: Readonly<Record<string, string>>; readonly reset?: readonly string[]; readonly validateOnly?: boolean },
+    options: AdminOptions = {},
+  ): Promise<readonly ConfigEntry[]> {
+    const request = AlterTopicRequest.encode({ name, set: mapOf(change.set), delete: change.reset, validateOnly: change.validateOnly });
+    return AlterTopicResponse.decode(await this.#change(AdminService.AlterTopic.path, request, options)).configs;
+  }
+
+  /** @param topicId when given, must be the topic's @throws {MillraceError} UNKNOWN_TOPIC */
+  async deleteTopic(name: string, topicId?: string, options: AdminOptions = {}): Promise<void> {
+    const reply = await this.#change(AdminService.DeleteTopic.path, DeleteTopicRequest.encode({ name, topicId }), options);
+    DeleteTopicResponse.decode(reply);
+    this.#core.metadata.forget(name);
+  }
+
+  async describeCluster(options: AdminOptions = {}): Promise<DescribeClusterResponse> {
+    return DescribeClusterResponse.decode(await this.#read(AdminService.DescribeCluster.path, DescribeClusterRequest.encode({}), options));
+  }
+
+  async clusterHealth(options: AdminOptions = {}): Promise<GetClusterHealthResponse> {
+    return GetClusterHealthResponse.decode(
+      await this.#read(AdminService.GetClusterHealth.path, GetClusterHealthRequest.encode({}), options),
+    );
+  }
+
+  /** @param toBrokerId absent: whichever in-sync replica is furthest @throws {MillraceError} TRANSFER_FAILED */
+  async transferLeader(topic: string, partition: number, toBrokerId?: number, options: AdminOptions = {}): Promise<TransferLeaderResponse> {
+    const request = TransferLeaderRequest.encode({ topic, partition, toBrokerId });
+    return TransferLeaderResponse.decode(await this.#change(AdminService.TransferLeader.path, request, options));
+  }
+
+  /**
+   * Where partitions begin and end and, with `timeMs`, their first record of that time or a later one. Linearizable.
+   *
+   * @param partitions none: all
+   */
+  async listOffsets(
+    topic: string,
+    partitions: readonly number[] = [],
+    options: AdminOptions & { readonly timeMs?: number } = {},
+  ): Promise<readonly PartitionOffsets[]> {
+    const found = await listOffsets(this.#core, topic, partitions, options.timeMs, options.timeoutMs ?? TIMEOUT_MS);
+    return [...found.values()].sort((a, b) => a.partition - b.partition);
+  }
+
+  #read(path: string, request: Uint8Array, options: AdminOptions): Promise<Uint8Array> {
+    return this.#core.calls.unary(path, request, { timeoutMs: timeoutOf(options), repeatable: true });
+  }
+
+  #change(path: string, request: Uint8Array, options: AdminOptions): Promise<Uint8Array> {
+    return this.#core.calls.unary(path, request, { timeoutMs: timeoutOf(options), repeatable: false });
+  }
+}
+
+function timeoutOf({ timeoutMs = TIMEOUT_MS }: AdminOptions): number {
+  if (timeoutMs > 0) return timeoutMs;
+  throw new MillraceError("INVALID_REQUEST", `timeoutMs must be above 0: got ${timeoutMs}`, { field: "timeoutMs" });
+}
+
+function mapOf(entries: Readonly<Record<string, string>> | undefined): ReadonlyMap<string, string> | undefined {
+  return entries === undefined ? undefined : new Map(Object.entries(entries));
+}

@@ -1,0 +1,53 @@
+import { records } from "../../records/log-record.ts";
+import type { AssignedPartition } from "./assigned-partition.ts";
+import { ConsumedRecord } from "./consumed-record.ts";
+
+/** Records of one batch as they came, in order of offset; decoded one by one as they are asked for. */
+export class ConsumedBatch implements Iterable<ConsumedRecord> {
+  readonly topic: string;
+  readonly partition: number;
+  /** Offset of its first record. */
+  readonly baseOffset: number;
+  /** Offset after its last one. */
+  readonly endOffset: number;
+  /** The leader's clock when it was appended. */
+  readonly appendTimeMs: number;
+  /** Offset after the last committed record of the partition, when the broker sent this. */
+  readonly highWatermark: number;
+  readonly #records: Uint8Array;
+  /** Records at the front that are not part of it. */
+  readonly #skip: number;
+
+  constructor(
+    part: AssignedPartition,
+    place: { readonly baseOffset: number; readonly endOffset: number; readonly appendTimeMs: number; readonly highWatermark: number },
+    recordSet: Uint8Array,
+    skip: number,
+  ) {
+    this.topic = part.topic;
+    this.partition = part.partition;
+    this.baseOffset = place.baseOffset;
+    this.endOffset = place.endOffset;
+    this.appendTimeMs = place.appendTimeMs;
+    this.highWatermark = place.highWatermark;
+    this.#records = recordSet;
+    this.#skip = skip;
+  }
+
+  get count(): number {
+    return this.endOffset - this.baseOffset;
+  }
+
+  get bytes(): number {
+    return this.#records.length;
+  }
+
+  *[Symbol.iterator](): Iterator<ConsumedRecord> {
+    let offset = this.baseOffset - this.#skip;
+    for (const view of records(this.#records)) {
+      if (offset >= this.endOffset) return;
+      if (offset >= this.baseOffset) yield new ConsumedRecord(this, offset, view);
+      offset++;
+    }
+  }
+}

@@ -1,0 +1,338 @@
+import { MillraceError } from "../../base/errors.ts";
+import { invariant } from "../../base/invariant.ts";
+import type { SubscribeResponse } from "../../protocol/public.ts";
+import { backoffMs } from "../backoff.ts";
+import type { ClientCore } from "../core.ts";
+import { OffsetOutOfRange } from "../errors.ts";
+import { AssignedPartition } from "./assigned-partition.ts";
+import type { ConsumedBatch } from "./consumed-batch.ts";
+import type { ConsumedRecord } from "./consumed-record.ts";
+import { Feed, type FeedOwner } from "./feed.ts";
+import { Intake } from "./intake.ts";
+import { locate } from "./locate.ts";
+import {
+  type Assignment,
+  type ConsumerOptions,
+  type ConsumerSettings,
+  checkAssignment,
+  consumerSettings,
+  type From,
+  type Until,
+} from "./options.ts";
+
+/** How long finding the partitions of a topic may take. */
+const LOAD_MS = 30_000;
+/** After so many bytes in one go others get a turn. */
+const TURN_BYTES = 1024 * 1024;
+/** How often streams are compared with who leads now. */
+const REROUTE_MS = 5_000;
+
+/** What `run` calls; one of the two. A promise it returns is awaited before the next call: that is the back-pressure. */
+export interface ConsumerHandlers {
+  readonly onBatch?: (batch: ConsumedBatch) => void | Promise<void>;
+  readonly onRecord?: (record: ConsumedRecord) => void | Promise<void>;
+}
+
+export interface PartitionName {
+  readonly topic: string;
+  readonly partition: number;
+}
+
+/**
+ * Reads assigned partitions: every record from where it was told to begin, in order per partition, without gap or repetition,
+ * over broken connections and changes of leader. Three ways to take records: `for await (const record of consumer)`,
+ * `for await (const batch of consumer.batches())`, or `run({ onBatch })`, which is the fastest. Reading ends when every partition
+ * reached its `until`, and fails when one cannot go on (`OffsetOutOfRange`).
+ */
+export class Consumer implements AsyncIterable<ConsumedRecord> {
+  readonly #core: ClientCore;
+  readonly #settings: ConsumerSettings;
+  readonly #parts = new Map<string, AssignedPartition>();
+  readonly #feeds = new Set<Feed>();
+  readonly #intake: Intake;
+  readonly #owner: FeedOwner;
+  #failure: MillraceError | undefined;
+  #closed = false;
+  #held = false;
+  #routing = false;
+  #watching = false;
+  #wake: (() => void) | undefined;
+
+  constructor(core: ClientCore, options: ConsumerOptions) {
+    this.#core = core;
+    this.#settings = consumerSettings(options);
+    const wake = (): void => this.#wakeUp();
+    this.#intake = new Intake(core.ports.inflate, this.#settings.inflatedBytesMax, wake, (error) => this.#fail(error));
+    this.#owner = {
+      arrived: (part, message) => this.#arrived(part, message),
+      broke: (feed, parts, error) => this.#broke(feed, parts, error),
+    };
+  }
+
+  /** Adds partitions; one that is assigned already begins anew. @throws {MillraceError} INVALID_REQUEST */
+  assign(assignments: readonly Assignment[]): void {
+    this.#checkOpen();
+    for (const assignment of assignments) checkAssignment(assignment);
+    this.unassign(assignments);
+    const added = assignments.map((assignment) => new AssignedPartition(assignment));
+    for (const part of added) this.#parts.set(keyOf(part), part);
+    for (const topic of new Set(added.map((part) => part.topic))) {
+      const parts = added.filter((part) => part.topic === topic);
+      locate(this.#core, topic, parts).then(
+        () => {
+          this.#route();
+          this.#wakeUp();
+        },
+        (error: unknown) => this.#fail(error instanceof MillraceError ? error : new MillraceError("INTERNAL", String(error))),
+      );
+    }
+    this.#watch();
+  }
+
+  /** Assigns every partition of a topic. @throws {MillraceError} UNKNOWN_TOPIC, or that no broker answered */
+  async subscribe(topic: string, options: { readonly from?: From; readonly until?: Until } = {}): Promise<void> {
+    this.#checkOpen();
+    const count = await this.#core.metadata.load(topic, LOAD_MS);
+    this.assign(Array.from({ length: count }, (_, partition) => ({ topic, partition, ...options })));
+  }
+
+  /** Takes partitions away; what of them was received is dropped. */
+  unassign(names: readonly PartitionName[]): void {
+    const feeds = new Set<Feed>();
+    for (const name of names) {
+      const part = this.#parts.get(keyOf(name));
+      if (part === undefined) continue;
+      part.gone = true;
+      this.#parts.delete(keyOf(name));
+      if (part.feed !== undefined) feeds.add(part.feed);
+    }
+    for (const feed of feeds) feed.cancel();
+  }
+
+  /** Stops fetching these partitions; records that are here already are still handed out. */
+  pause(names: readonly PartitionName[]): void {
+    this.#setPaused(names, true);
+  }
+
+  resume(names: readonly PartitionName[]): void {
+    this.#setPaused(names, false);
+  }
+
+  /** Offset of the next record to be handed out; undefined until it was looked up. */
+  position(name: PartitionName): number | undefined {
+    return this.#parts.get(keyOf(name))?.position;
+  }
+
+  /** Hands out batches until all partitions reached their end or the consumer is closed. @throws {MillraceError} when reading cannot go on */
+  async run(handlers: ConsumerHandlers): Promise<void> {
+    const { onBatch, onRecord } = handlers;
+    let turnBytes = 0;
+    for (let batch = await this.#next(); batch !== undefined; batch = this.#give() ?? (await this.#next())) {
+      if (onBatch !== undefined) {
+        const handled = onBatch(batch);
+        if (handled !== undefined) await handled;
+      }
+      if (onRecord !== undefined) {
+        for (const record of batch) {
+          const handled = onRecord(record);
+          if (handled !== undefined) await handled;
+        }
+      }
+      turnBytes += batch.bytes;
+      if (turnBytes < TURN_BYTES) continue;
+      turnBytes = 0;
+      await new Promise<void>((resolve) => this.#core.ports.clock.soon(resolve));
+    }
+  }
+
+  async *batches(): AsyncGenerator<ConsumedBatch> {
+    for (let batch = await this.#next(); batch !== undefined; batch = await this.#next()) yield batch;
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<ConsumedRecord> {
+    for (let batch = await this.#next(); batch !== undefined; batch = await this.#next()) yield* batch;
+  }
+
+  /** Ends all streams; whoever iterates comes to the end. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    for (const feed of [...this.#feeds]) feed.cancel();
+    this.#wakeUp();
+  }
+
+  /** The next batch; undefined at the end. One caller at a time. */
+  async #next(): Promise<ConsumedBatch | undefined> {
+    for (;;) {
+      if (this.#closed) return undefined;
+      const batch = this.#give();
+      if (batch !== undefined) return batch;
+      // What came before the failure was handed out first.
+      if (this.#failure !== undefined && this.#intake.length === 0) throw this.#failure;
+      if (this.#finished) return undefined;
+      invariant(this.#wake === undefined, "a consumer hands out records to one reader at a time");
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+  }
+
+  #give(): ConsumedBatch | undefined {
+    if (this.#closed) return undefined;
+    const batch = this.#intake.give();
+    if (this.#held && this.#intake.bytes <= this.#settings.bufferBytesMax / 2) this.#hold(false);
+    return batch;
+  }
+
+  get #finished(): boolean {
+    if (this.#parts.size === 0 || this.#intake.length > 0) return false;
+    for (const part of this.#parts.values()) if (!part.received) return false;
+    return true;
+  }
+
+  #wakeUp(): void {
+    const wake = this.#wake;
+    this.#wake = undefined;
+    wake?.();
+  }
+
+  #fail(error: MillraceError): void {
+    if (this.#failure !== undefined || this.#closed) return;
+    this.#failure = error;
+    for (const feed of [...this.#feeds]) feed.cancel();
+    this.#wakeUp();
+  }
+
+  #hold(held: boolean): void {
+    this.#held = held;
+    for (const feed of this.#feeds) feed.hold(held);
+  }
+
+  #arrived(part: AssignedPartition, message: SubscribeResponse): void {
+    try {
+      this.#intake.take(part, message);
+    } catch (error) {
+      if (!(error instanceof MillraceError)) throw error;
+      this.#fail(error);
+      return;
+    }
+    if (!this.#held && this.#intake.bytes >= this.#settings.bufferBytesMax) this.#hold(true);
+    this.#wakeUp();
+  }
+
+  #broke(feed: Feed, parts: readonly AssignedPartition[], error: MillraceError | undefined): void {
+    this.#feeds.delete(feed);
+    if (this.#closed || this.#failure !== undefined) return;
+    if (error !== undefined && !error.retriable) {
+      this.#fail(this.#explain(error, parts));
+      return;
+    }
+    if (error !== undefined) this.#learn(feed, parts, error);
+    let failures = 0;
+    for (const part of parts) failures = Math.max(failures, error === undefined ? 0 : ++part.failures);
+    const { clock, random } = this.#core.ports;
+    // The first time another broker may answer at once.
+    const pause = failures <= 1 ? 0 : backoffMs(failures - 1, random, error?.retryAfterMs);
+    clock.after(pause, () => this.#route());
+    this.#wakeUp();
+  }
+
+  #learn(feed: Feed, parts: readonly AssignedPartition[], error: MillraceError): void {
+    const { metadata, ports } = this.#core;
+    const leader = error.metadata["leader_address"] ?? "";
+    ports.telemetry.log("debug", "consumer.stream_broke", { address: feed.address, topic: feed.topic, code: error.code });
+    for (const part of parts) {
+      metadata.leaderFailed(part.topic, part.partition, feed.address);
+      if (leader !== "" && String(part.partition) === (error.metadata["partition"] ?? String(part.partition)) && parts.length === 1) {
+        metadata.hint(part.topic, part.partition, { address: leader, term: Number(error.metadata["term"] ?? 0) });
+      }
+    }
+    metadata.refresh(feed.topic);
+  }
+
+  /** An offset out of range is said with its range, as far as the broker told which partition it was. */
+  #explain(error: MillraceError, parts: readonly AssignedPartition[]): MillraceError {
+    if (error.code !== "OFFSET_OUT_OF_RANGE") return error;
+    const { partition, log_start_offset: start, high_watermark: end } = error.metadata;
+    const part =
+      partition === undefined ? (parts.length === 1 ? parts[0] : undefined) : parts.find((one) => one.partition === Number(partition));
+    if (part === undefined || start === undefined || end === undefined) return error;
+    return new OffsetOutOfRange({
+      topic: part.topic,
+      partition: part.partition,
+      offset: part.next as number,
+      logStartOffset: Number(start),
+      highWatermark: Number(end),
+    });
+  }
+
+  /** Opens streams for partitions that have none, those of one topic at one broker together. Once per turn. */
+  #route(): void {
+    if (this.#routing) return;
+    this.#routing = true;
+    this.#core.ports.clock.soon(() => {
+      this.#routing = false;
+      if (this.#closed || this.#failure !== undefined) return;
+      const groups = new Map<string, AssignedPartition[]>();
+      for (const part of this.#parts.values()) {
+        if (!part.idle) continue;
+        const address = this.#core.route(part.topic, part.partition, part.failures > 0 ? undefined : part.address);
+        const key = `${address} ${part.topic}`;
+        const group = groups.get(key);
+        if (group === undefined) groups.set(key, [part]);
+        else group.push(part);
+      }
+      for (const [key, group] of groups) this.#open(key.slice(0, key.indexOf(" ")), group);
+    });
+  }
+
+  #open(address: string, parts: readonly AssignedPartition[]): void {
+    const topic = (parts[0] as AssignedPartition).topic;
+    const feed = new Feed(address, topic, parts, this.#core.brokers, this.#owner, this.#core.ports.inflate !== undefined);
+    this.#feeds.add(feed);
+    if (this.#held) feed.hold(true);
+  }
+
+  #setPaused(names: readonly PartitionName[], paused: boolean): void {
+    const feeds = new Set<Feed>();
+    for (const name of names) {
+      const part = this.#parts.get(keyOf(name));
+      if (part === undefined || part.paused === paused) continue;
+      part.paused = paused;
+      if (part.feed !== undefined) feeds.add(part.feed);
+    }
+    // The other partitions of these streams go on with new ones from where they are.
+    for (const feed of feeds) feed.cancel();
+    this.#route();
+  }
+
+  /** Now and then: streams that go through a broker that only forwards are moved to the leader. */
+  #watch(): void {
+    if (this.#watching) return;
+    this.#watching = true;
+    this.#core.ports.clock.after(REROUTE_MS, () => {
+      this.#watching = false;
+      if (this.#closed || this.#failure !== undefined || this.#finished) return;
+      for (const feed of [...this.#feeds]) if (this.#isElsewhere(feed)) feed.cancel();
+      for (const topic of new Set([...this.#feeds].map((feed) => feed.topic))) this.#core.metadata.refresh(topic);
+      this.#watch();
+    });
+  }
+
+  #isElsewhere(feed: Feed): boolean {
+    for (const part of this.#parts.values()) {
+      if (part.feed !== feed) continue;
+      const leader = this.#core.metadata.leader(part.topic, part.partition);
+      if (leader !== undefined && leader !== feed.address && !this.#core.brokers.isAvoided(leader)) return true;
+    }
+    return false;
+  }
+
+  #checkOpen(): void {
+    if (this.#closed) throw new MillraceError("CLIENT_CLOSED", "The consumer is closed");
+  }
+}
+
+function keyOf({ topic, partition }: PartitionName): string {
+  return `${partition} ${topic}`;
+}

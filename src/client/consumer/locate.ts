@@ -1,0 +1,76 @@
+import { MillraceError } from "../../base/errors.ts";
+import { LogService } from "../../protocol/methods.ts";
+import { ListOffsetsRequest, ListOffsetsResponse, type PartitionOffsets } from "../../protocol/public.ts";
+import { errorOf } from "../../protocol/rpc-status.ts";
+import { backoffMs } from "../backoff.ts";
+import type { ClientCore } from "../core.ts";
+import type { AssignedPartition } from "./assigned-partition.ts";
+import type { From, Until } from "./options.ts";
+
+/** Time allowed to look places up, over all attempts. */
+const LOCATE_MS = 60_000;
+const CALL_MS = 10_000;
+
+/**
+ * Asks where partitions begin and end, or where a time is; partitions without a leader are asked for again.
+ *
+ * @throws {MillraceError} what a broker refused with, or the last failure once `timeoutMs` is over
+ */
+export async function listOffsets(
+  core: ClientCore,
+  topic: string,
+  partitions: readonly number[],
+  timeMs: number | undefined,
+  timeoutMs = LOCATE_MS,
+): Promise<ReadonlyMap<number, PartitionOffsets>> {
+  const { clock, random } = core.ports;
+  const deadline = clock.monotonic() + timeoutMs;
+  const found = new Map<number, PartitionOffsets>();
+  let missing = partitions;
+  for (let failures = 1; ; failures++) {
+    const request = ListOffsetsRequest.encode({ topic, partitions: missing, timeMs });
+    const left = Math.max(1, deadline - clock.monotonic());
+    const reply = await core.calls.unary(LogService.ListOffsets.path, request, { timeoutMs: Math.min(left, CALL_MS), repeatable: true });
+    let last: MillraceError | undefined;
+    for (const offsets of ListOffsetsResponse.decode(reply).partitions) {
+      const error =
+        offsets.error === undefined ? undefined : (errorOf(offsets.error) ?? new MillraceError("CONNECTION_LOST", offsets.error.message));
+      if (error === undefined) found.set(offsets.partition, offsets);
+      else if (error.retriable) last = error;
+      else throw error;
+    }
+    if (partitions.length === 0) return found;
+    missing = partitions.filter((partition) => !found.has(partition));
+    if (missing.length === 0) return found;
+    const pause = backoffMs(failures, random, last?.retryAfterMs);
+    if (clock.monotonic() + pause >= deadline)
+      throw last ?? new MillraceError("UNKNOWN_PARTITION", `${topic} has no partition ${missing.join(", ")}`);
+    await new Promise<void>((resolve) => clock.after(pause, resolve));
+  }
+}
+
+/** Looks up where `parts` (of one topic) begin and end. Ends are fixed here, so that a stream that breaks goes on to the same end. */
+export async function locate(core: ClientCore, topic: string, parts: readonly AssignedPartition[]): Promise<void> {
+  const ends = parts.some((part) => typeof part.from === "string" || part.until === "end");
+  const numbers = parts.map((part) => part.partition);
+  const plain = ends ? await listOffsets(core, topic, numbers, undefined) : new Map<number, PartitionOffsets>();
+  const byTime = new Map<number, ReadonlyMap<number, PartitionOffsets>>();
+  for (const place of parts.flatMap((part) => [part.from, part.until])) {
+    if (typeof place === "object" && "timeMs" in place && !byTime.has(place.timeMs)) {
+      byTime.set(place.timeMs, await listOffsets(core, topic, numbers, place.timeMs));
+    }
+  }
+  for (const part of parts) {
+    const offsetOf = (place: From | Until): number => {
+      if (typeof place === "object" && "offset" in place) return place.offset;
+      if (typeof place === "object") {
+        const at = byTime.get(place.timeMs)?.get(part.partition);
+        // No such record yet: behind the last one.
+        return at?.offset ?? at?.highWatermark ?? 0;
+      }
+      const at = plain.get(part.partition);
+      return (place === "start" ? at?.logStartOffset : at?.highWatermark) ?? 0;
+    };
+    part.locate(offsetOf(part.from), part.until === undefined ? undefined : offsetOf(part.until));
+  }
+}

@@ -1,0 +1,57 @@
+import { MillraceError } from "../../base/errors.ts";
+
+const MiB = 1024 * 1024;
+
+/** Where reading begins: at the first record, after the last committed one, at an offset, or at the first record with this time or a later one. */
+export type From = "start" | "end" | { readonly offset: number } | { readonly timeMs: number };
+/** Where it stops: at the last record committed when reading began, before an offset, or before the first record with this time or a later one. */
+export type Until = "end" | { readonly offset: number } | { readonly timeMs: number };
+
+export interface Assignment {
+  readonly topic: string;
+  readonly partition: number;
+  /** Default "start". */
+  readonly from?: From | undefined;
+  /** Absent: never. */
+  readonly until?: Until | undefined;
+}
+
+export interface ConsumerOptions {
+  /** Bytes received and not yet handed out, over all partitions; above it the brokers are held. Default 16 MiB. */
+  readonly bufferBytesMax?: number;
+  /** A compressed batch may become so large. Default 64 MiB. */
+  readonly inflatedBytesMax?: number;
+}
+
+export type ConsumerSettings = Required<ConsumerOptions>;
+
+/** @throws {MillraceError} INVALID_REQUEST naming the option */
+export function consumerSettings(options: ConsumerOptions): ConsumerSettings {
+  return {
+    bufferBytesMax: whole("bufferBytesMax", options.bufferBytesMax ?? 16 * MiB),
+    inflatedBytesMax: whole("inflatedBytesMax", options.inflatedBytesMax ?? 64 * MiB),
+  };
+}
+
+function whole(option: string, value: number): number {
+  if (Number.isSafeInteger(value) && value >= 1) return value;
+  throw new MillraceError("INVALID_REQUEST", `Consumer option ${option} must be a whole number >= 1: got ${value}`, { field: option });
+}
+
+/** @throws {MillraceError} INVALID_REQUEST for a place no log can have */
+export function checkAssignment(assignment: Assignment): void {
+  for (const [name, place] of [
+    ["from", assignment.from],
+    ["until", assignment.until],
+  ] as const) {
+    if (place === undefined || typeof place === "string") continue;
+    const value = "offset" in place ? place.offset : place.timeMs;
+    if (!Number.isSafeInteger(value) || value < 0) {
+      throw new MillraceError(
+        "INVALID_REQUEST",
+        `${name} of ${assignment.topic}/${assignment.partition} must be a whole number >= 0: got ${value}`,
+        { field: name },
+      );
+    }
+  }
+}

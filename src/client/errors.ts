@@ -1,0 +1,55 @@
+import { type ErrorMetadata, MillraceError } from "../base/errors.ts";
+import { RpcFailure } from "../base/ports/rpc-client.ts";
+
+/** The offset asked for is not in the log; the range it may be in is said. */
+export class OffsetOutOfRange extends MillraceError {
+  override readonly name = "OffsetOutOfRange";
+  readonly topic: string;
+  readonly partition: number;
+  readonly offset: number;
+  readonly logStartOffset: number;
+  readonly highWatermark: number;
+
+  constructor(at: { topic: string; partition: number; offset: number; logStartOffset: number; highWatermark: number }) {
+    super(
+      "OFFSET_OUT_OF_RANGE",
+      `Cannot read offset ${at.offset} of ${at.topic}/${at.partition}: the log holds ${at.logStartOffset} to ${at.highWatermark}`,
+      {
+        topic: at.topic,
+        partition: String(at.partition),
+        log_start_offset: String(at.logStartOffset),
+        high_watermark: String(at.highWatermark),
+      },
+    );
+    this.topic = at.topic;
+    this.partition = at.partition;
+    this.offset = at.offset;
+    this.logStartOffset = at.logStartOffset;
+    this.highWatermark = at.highWatermark;
+  }
+}
+
+/** A record was not acknowledged. `code` and `outcomeKnown` say whether it may be in the log all the same; `cause` is the last error. */
+export class DeliveryFailed extends MillraceError {
+  override readonly name = "DeliveryFailed";
+  readonly topic: string;
+  readonly partition: number;
+
+  constructor(topic: string, partition: number, cause: MillraceError) {
+    super(cause.code, `Cannot deliver to ${topic}/${partition}: ${cause.message}`, cause.metadata, cause.retryAfterMs);
+    this.topic = topic;
+    this.partition = partition;
+    this.cause = cause;
+  }
+}
+
+/** Whatever a call threw, as an error of the table: a failure without our `ErrorInfo` counts as unknown unless the call never left. */
+export function asMillraceError(error: unknown, address: string): MillraceError {
+  if (error instanceof MillraceError) return error;
+  if (!(error instanceof RpcFailure)) throw error;
+  const facts: ErrorMetadata = { address, status: error.status };
+  if (error.neverSent) return new MillraceError("BROKERS_UNREACHABLE", `Cannot reach ${address}: ${error.message}`, facts);
+  if (error.status === "DEADLINE_EXCEEDED") return new MillraceError("REQUEST_TIMED_OUT", `${address} did not answer in time`, facts);
+  if (error.status === "UNIMPLEMENTED") return new MillraceError("NOT_IMPLEMENTED", `${address}: ${error.message}`, facts);
+  return new MillraceError("CONNECTION_LOST", `The call to ${address} broke: ${error.message}`, facts);
+}

@@ -1,0 +1,16 @@
+/** The client on its ports. Users import `millrace/client`, which puts the real ports in (`src/client-entry.ts`). */
+export { type ErrorCode, type ErrorMetadata, MillraceError } from "../base/errors.ts";
+export type { ConfigEntry, PartitionDescription, PartitionOffsets, TopicDescription, TopicListing } from "../protocol/public.ts";
+export { BrokerState } from "../protocol/public.ts";
+export type { RecordHeader } from "../records/log-record.ts";
+export { Admin, type AdminOptions, type NewTopic } from "./admin.ts";
+export { Client, type ClientOptions } from "./client.ts";
+export type { ConsumedBatch } from "./consumer/consumed-batch.ts";
+export type { ConsumedRecord } from "./consumer/consumed-record.ts";
+export { Consumer, type ConsumerHandlers, type PartitionName } from "./consumer/consumer.ts";
+export type { Assignment, ConsumerOptions, From, Until } from "./consumer/options.ts";
+export { DeliveryFailed, OffsetOutOfRange } from "./errors.ts";
+export type { ClientPorts } from "./ports.ts";
+export type { AcksName, CompressionName, ProducerOptions } from "./producer/options.ts";
+export { Producer, type ProducerStats } from "./producer/producer.ts";
+export type { ProducerRecord, RecordAck } from "./producer/record.ts";

@@ -1,0 +1,150 @@
+import type { Clock } from "../base/ports/clock.ts";
+import { AdminService } from "../protocol/methods.ts";
+import {
+  DescribeClusterRequest,
+  DescribeClusterResponse,
+  DescribeTopicsRequest,
+  DescribeTopicsResponse,
+  type TopicDescription,
+} from "../protocol/public.ts";
+import type { Brokers } from "./brokers.ts";
+import type { Calls } from "./calls.ts";
+
+/** A topic is asked for again at most this often because of failures, milliseconds. */
+export const REFRESH_MS_MIN = 100;
+/** Time allowed for one refresh, over all brokers. */
+const REFRESH_TIMEOUT_MS = 10_000;
+
+/** Who leads one partition, as far as the client knows. */
+interface Route {
+  /** Empty: unknown. */
+  address: string;
+  term: number;
+}
+
+interface Topic {
+  readonly id: string;
+  readonly routes: readonly Route[];
+  /** `max.message.bytes`, when the broker said it. */
+  readonly recordSetBytesMax: number | undefined;
+  loadedAt: number;
+}
+
+/** Where an answer came from: replies and refusals name the leader, so the cache mends itself on the way. */
+export interface LeaderHint {
+  readonly address: string;
+  /** 0 when the hint carries none. */
+  readonly term: number;
+}
+
+/** What the client remembers of topics: how many partitions, and who leads them. Never the truth, always good enough to try. */
+export class Metadata {
+  readonly #calls: Calls;
+  readonly #brokers: Brokers;
+  readonly #clock: Clock;
+  readonly #topics = new Map<string, Topic>();
+  readonly #loading = new Map<string, Promise<Topic>>();
+  #brokersLoading = false;
+
+  constructor(calls: Calls, brokers: Brokers, clock: Clock) {
+    this.#calls = calls;
+    this.#brokers = brokers;
+    this.#clock = clock;
+  }
+
+  /** Number of partitions, or undefined when the topic was not loaded yet. */
+  partitionCount(topic: string): number | undefined {
+    return this.#topics.get(topic)?.routes.length;
+  }
+
+  /** Address of the leader, or undefined when none is known. */
+  leader(topic: string, partition: number): string | undefined {
+    const address = this.#topics.get(topic)?.routes[partition]?.address;
+    return address === "" ? undefined : address;
+  }
+
+  /** Largest record set the topic takes, or undefined when that is not known. */
+  recordSetBytesMax(topic: string): number | undefined {
+    return this.#topics.get(topic)?.recordSetBytesMax;
+  }
+
+  /** Loads the topic unless it is known. @throws {MillraceError} UNKNOWN_TOPIC, or that no broker answered */
+  async load(topic: string, timeoutMs: number): Promise<number> {
+    const known = this.#topics.get(topic) ?? (await this.#fetch(topic, timeoutMs));
+    return known.routes.length;
+  }
+
+  /** Asks again in the background, unless that was done a moment ago. Failures are silent: the next failed call asks again. */
+  refresh(topic: string): void {
+    const known = this.#topics.get(topic);
+    if (known !== undefined && this.#clock.monotonic() - known.loadedAt < REFRESH_MS_MIN) return;
+    this.#fetch(topic, REFRESH_TIMEOUT_MS).catch(() => undefined);
+  }
+
+  /** Takes over what a reply said of the leader, unless a later term is known. */
+  hint(topic: string, partition: number, hint: LeaderHint): void {
+    const route = this.#topics.get(topic)?.routes[partition];
+    if (route === undefined || hint.address === "" || (hint.term !== 0 && hint.term < route.term)) return;
+    route.address = hint.address;
+    route.term = Math.max(route.term, hint.term);
+  }
+
+  /** The leader did not answer: until something names it again, any other broker is asked. */
+  leaderFailed(topic: string, partition: number, address: string): void {
+    const route = this.#topics.get(topic)?.routes[partition];
+    if (route?.address === address) route.address = "";
+  }
+
+  forget(topic: string): void {
+    this.#topics.delete(topic);
+  }
+
+  #fetch(name: string, timeoutMs: number): Promise<Topic> {
+    const loading = this.#loading.get(name);
+    if (loading !== undefined) return loading;
+    const fetched = this.#describe(name, timeoutMs).finally(() => this.#loading.delete(name));
+    this.#loading.set(name, fetched);
+    return fetched;
+  }
+
+  async #describe(name: string, timeoutMs: number): Promise<Topic> {
+    const request = DescribeTopicsRequest.encode({ names: [name] });
+    const reply = await this.#calls.unary(AdminService.DescribeTopics.path, request, { timeoutMs, repeatable: true });
+    const described = DescribeTopicsResponse.decode(reply).topics[0] as TopicDescription;
+    const topic = this.#merge(name, described);
+    this.#topics.set(name, topic);
+    this.#loadBrokers();
+    return topic;
+  }
+
+  #merge(name: string, described: TopicDescription): Topic {
+    const before = this.#topics.get(name);
+    const routes = described.partitions.map((partition): Route => {
+      const old = before?.id === described.topicId ? before.routes[partition.partition] : undefined;
+      // A reply of a later term may have come in while this answer was under way.
+      if (old !== undefined && old.term > partition.leaderTerm && old.address !== "") return old;
+      return { address: partition.leaderAddress, term: partition.leaderTerm };
+    });
+    const limit = Number(described.configs.find((entry) => entry.key === "max.message.bytes")?.value);
+    return { id: described.topicId, routes, recordSetBytesMax: limit > 0 ? limit : undefined, loadedAt: this.#clock.monotonic() };
+  }
+
+  /** Keeps the list of brokers fresh, so that the bootstrap list may die. */
+  #loadBrokers(): void {
+    if (this.#brokersLoading) return;
+    this.#brokersLoading = true;
+    this.#calls
+      .unary(AdminService.DescribeCluster.path, DescribeClusterRequest.encode({}), { timeoutMs: REFRESH_TIMEOUT_MS, repeatable: true })
+      .then((reply) =>
+        this.#brokers.learn(
+          DescribeClusterResponse.decode(reply)
+            .brokers.map((broker) => broker.address)
+            .filter((address) => address !== ""),
+        ),
+      )
+      .catch(() => undefined)
+      .finally(() => {
+        this.#brokersLoading = false;
+      });
+  }
+}

@@ -1,0 +1,42 @@
+import type { RecordHeader } from "../../records/log-record.ts";
+import type { BytesOrText } from "../../records/record-set-builder.ts";
+
+/** A record to be sent. Strings become UTF-8. Bytes must not change until `send` has settled. */
+export interface ProducerRecord {
+  readonly topic: string;
+  /** Absent: chosen by the key, or by the producer for records without a key. */
+  readonly partition?: number | undefined;
+  readonly key?: BytesOrText | null | undefined;
+  /** `null` or absent: a tombstone. */
+  readonly value?: BytesOrText | null | undefined;
+  readonly headers?: Readonly<Record<string, BytesOrText | null>> | readonly RecordHeader[] | undefined;
+  /** Milliseconds since 1970; absent or 0: the leader's clock when it is appended. */
+  readonly timestampMs?: number | undefined;
+}
+
+/** What `send` resolves with. */
+export interface RecordAck {
+  readonly topic: string;
+  readonly partition: number;
+  /** Absent only when the broker knows the record is in the log, but no longer where (it was a very late retry). */
+  readonly offset: number | undefined;
+  /** The leader's clock when it was appended. */
+  readonly timestampMs: number | undefined;
+  /** A retry: an earlier attempt had written it. */
+  readonly duplicate: boolean;
+}
+
+const encoder = new TextEncoder();
+
+export function asBytes(value: BytesOrText): Uint8Array {
+  return typeof value === "string" ? encoder.encode(value) : value;
+}
+
+export function asHeaders(headers: ProducerRecord["headers"]): readonly RecordHeader[] | undefined {
+  if (headers === undefined || isList(headers)) return headers;
+  return Object.entries(headers).map(([key, value]) => ({ key, value: value === null ? undefined : asBytes(value) }));
+}
+
+function isList(headers: NonNullable<ProducerRecord["headers"]>): headers is readonly RecordHeader[] {
+  return Array.isArray(headers);
+}

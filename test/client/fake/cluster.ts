@@ -1,0 +1,256 @@
+import { MillraceError } from "../../../src/base/errors.ts";
+import {
+  type ClientStream,
+  type ClientStreamHandlers,
+  type RpcChannel,
+  type RpcClient,
+  RpcFailure,
+} from "../../../src/base/ports/rpc-client.ts";
+import { AdminService, LogService } from "../../../src/protocol/methods.ts";
+import {
+  BrokerState,
+  DescribeClusterResponse,
+  DescribeTopicsRequest,
+  DescribeTopicsResponse,
+  InitProducerResponse,
+  ListOffsetsRequest,
+  ListOffsetsResponse,
+} from "../../../src/protocol/public.ts";
+import { PartitionLog } from "./partition-log.ts";
+import { FakeProduceStream } from "./produce-stream.ts";
+import { FakeSubscribeStream } from "./subscribe-stream.ts";
+import type { World } from "./world.ts";
+
+/** What the broker's side of a stream does. */
+export interface ServerSide {
+  received(message: Uint8Array): void;
+  halfClosed(): void;
+  /** The connection is gone, or the client cancelled. */
+  gone(): void;
+  paused(paused: boolean): void;
+}
+
+/** What the broker's side of a stream can do. */
+export interface Wire {
+  readonly address: string;
+  reply(message: Uint8Array): void;
+  endFromServer(error?: MillraceError | RpcFailure): void;
+  break(): void;
+}
+
+/** How often things go wrong; each 0 to 1, per batch unless it says otherwise. */
+export interface Faults {
+  /** The connection breaks before the batch is looked at. */
+  readonly breakBefore: number;
+  /** The connection breaks after the batch was appended. */
+  readonly breakAfter: number;
+  /** A typed refusal, nothing written. */
+  readonly refuse: number;
+  /** An unknown outcome, written or not. */
+  readonly unknown: number;
+  /** The partition forgets all producers. */
+  readonly forget: number;
+  /** Leadership moves. */
+  readonly move: number;
+}
+
+export const noFaults: Faults = { breakBefore: 0, breakAfter: 0, refuse: 0, unknown: 0, forget: 0, move: 0 };
+
+/** A cluster of brokers in memory that keeps the rules of the protocol strictly, and complains about a client that does not. */
+export class FakeCluster implements RpcClient {
+  readonly world: World;
+  readonly addresses: readonly string[];
+  readonly topics = new Map<string, PartitionLog[]>();
+  readonly dead = new Set<string>();
+  faults: Faults = noFaults;
+  creditBytes = 256 * 1024;
+  nextProducerId = 1000;
+  /** Rules the client broke. */
+  readonly complaints: string[] = [];
+  /** Unary calls answered, by path. */
+  readonly calls: string[] = [];
+  readonly streams = new Set<FakeStream>();
+
+  constructor(world: World, brokers: number) {
+    this.world = world;
+    this.addresses = Array.from({ length: brokers }, (_, i) => `b${i + 1}:7400`);
+  }
+
+  addTopic(name: string, partitions: number): PartitionLog[] {
+    const logs = Array.from({ length: partitions }, (_, i) => new PartitionLog(this.addresses[i % this.addresses.length] as string));
+    this.topics.set(name, logs);
+    return logs;
+  }
+
+  kill(address: string): void {
+    this.dead.add(address);
+    for (const stream of [...this.streams]) if (stream.address === address) stream.break();
+  }
+
+  restart(address: string): void {
+    this.dead.delete(address);
+  }
+
+  moveLeader(log: PartitionLog, to?: string): void {
+    const live = this.addresses.filter((address) => !this.dead.has(address));
+    log.leader = to ?? (live[this.world.random.below(live.length)] as string);
+    log.term++;
+  }
+
+  delay(): number {
+    return 0.2 + this.world.random.next() * 2;
+  }
+
+  channel(address: string): RpcChannel {
+    return {
+      address,
+      unary: (path, request) => this.#unary(address, path, request),
+      openStream: (path) => new FakeStream(this, address, path),
+      close: () => undefined,
+    };
+  }
+
+  async #unary(address: string, path: string, request: Uint8Array): Promise<Uint8Array> {
+    await new Promise<void>((resolve) => this.world.after(this.delay(), resolve));
+    if (this.dead.has(address)) throw new RpcFailure("UNAVAILABLE", "connection refused", true);
+    const reply = this.#answer(path, request);
+    this.calls.push(path);
+    await new Promise<void>((resolve) => this.world.after(this.delay(), resolve));
+    if (this.dead.has(address)) throw new RpcFailure("UNAVAILABLE", "connection reset", false);
+    return reply;
+  }
+
+  #answer(path: string, request: Uint8Array): Uint8Array {
+    switch (path) {
+      case LogService.InitProducer.path:
+        return InitProducerResponse.encode({ producerId: this.nextProducerId++, producerEpoch: 0 });
+      case AdminService.DescribeCluster.path: {
+        const brokers = this.addresses.map((address, i) => ({ brokerId: i + 1, address, state: BrokerState.live }));
+        return DescribeClusterResponse.encode({ clusterId: "fake", controllerId: 1, brokers });
+      }
+      case AdminService.DescribeTopics.path:
+        return DescribeTopicsResponse.encode({ topics: DescribeTopicsRequest.decode(request).names.map((name) => this.#describe(name)) });
+      case LogService.ListOffsets.path:
+        return this.#listOffsets(ListOffsetsRequest.decode(request));
+      default:
+        throw new MillraceError("NOT_IMPLEMENTED", path);
+    }
+  }
+
+  #listOffsets(request: ListOffsetsRequest): Uint8Array {
+    const logs = this.logs(request.topic);
+    const partitions = request.partitions.length > 0 ? request.partitions : logs.map((_, i) => i);
+    return ListOffsetsResponse.encode({
+      partitions: partitions.map((partition) => {
+        const log = logs[partition] as PartitionLog;
+        return { partition, logStartOffset: log.logStart, highWatermark: log.end };
+      }),
+    });
+  }
+
+  #describe(name: string) {
+    const partitions = this.logs(name).map((log, partition) => ({
+      partition,
+      leaderId: this.addresses.indexOf(log.leader) + 1,
+      leaderAddress: log.leader,
+      leaderTerm: log.term,
+    }));
+    return { name, topicId: `id-of-${name}`, partitions };
+  }
+
+  logs(topic: string): PartitionLog[] {
+    const logs = this.topics.get(topic);
+    if (logs === undefined) throw new MillraceError("UNKNOWN_TOPIC", `no topic ${topic}`);
+    return logs;
+  }
+
+  serve(path: string, wire: Wire): ServerSide {
+    if (path === LogService.ProduceStream.path) return new FakeProduceStream(this, wire);
+    if (path === LogService.Subscribe.path) return new FakeSubscribeStream(this, wire);
+    throw new Error(`no stream ${path}`);
+  }
+}
+
+/** A stream with delays both ways, in order; a break loses what is under way. */
+export class FakeStream implements ClientStream, Wire {
+  readonly address: string;
+  handlers: ClientStreamHandlers = { message() {}, drain() {}, closed() {} };
+  readonly #cluster: FakeCluster;
+  #server: ServerSide | undefined;
+  #open = true;
+  #up = 0;
+  #down = 0;
+
+  constructor(cluster: FakeCluster, address: string, path: string) {
+    this.#cluster = cluster;
+    this.address = address;
+    cluster.streams.add(this);
+    this.#upward(() => {
+      if (cluster.dead.has(address)) return this.#close(new RpcFailure("UNAVAILABLE", "connection refused", true));
+      this.#server = cluster.serve(path, this);
+    });
+  }
+
+  /** Messages of one direction keep their order. */
+  #upward(run: () => void): void {
+    const { world } = this.#cluster;
+    this.#up = Math.max(this.#up, world.now + this.#cluster.delay());
+    world.after(this.#up - world.now, () => {
+      if (this.#open) run();
+    });
+  }
+
+  #downward(run: () => void): void {
+    const { world } = this.#cluster;
+    this.#down = Math.max(this.#down, world.now + this.#cluster.delay());
+    world.after(this.#down - world.now, () => {
+      if (this.#open) run();
+    });
+  }
+
+  write(message: Uint8Array): boolean {
+    const copy = message.slice();
+    this.#upward(() => this.#server?.received(copy));
+    return true;
+  }
+
+  end(): void {
+    this.#upward(() => this.#server?.halfClosed());
+  }
+
+  pause(): void {
+    this.#server?.paused(true);
+  }
+
+  resume(): void {
+    this.#server?.paused(false);
+  }
+
+  cancel(): void {
+    if (!this.#open) return;
+    this.#open = false;
+    this.#cluster.streams.delete(this);
+    this.#server?.gone();
+  }
+
+  reply(message: Uint8Array): void {
+    this.#downward(() => this.handlers.message(message));
+  }
+
+  /** The server ends it, after what it replied. */
+  endFromServer(error?: MillraceError | RpcFailure): void {
+    this.#downward(() => this.#close(error));
+  }
+
+  break(): void {
+    this.#close(new RpcFailure("UNAVAILABLE", "connection reset", false));
+  }
+
+  #close(error?: MillraceError | RpcFailure): void {
+    if (!this.#open) return;
+    this.#open = false;
+    this.#cluster.streams.delete(this);
+    this.#server?.gone();
+    this.handlers.closed(error);
+  }
+}

@@ -1,0 +1,107 @@
+import { MillraceError } from "../../../src/base/errors.ts";
+import { Compression, SubscribeRequest, SubscribeResponse, type SubscribeStart } from "../../../src/protocol/public.ts";
+import { cutRecordSet } from "../../../src/records/record-set.ts";
+import type { FakeCluster, ServerSide, Wire } from "./cluster.ts";
+import type { PartitionLog, StoredBatch } from "./partition-log.ts";
+
+interface Cursor {
+  readonly partition: number;
+  readonly until: number | undefined;
+  next: number;
+  done: boolean;
+}
+
+/** A broker's side of `Subscribe`: whole batches as stored, the first one cut when it is plain, at its own pace. */
+export class FakeSubscribeStream implements ServerSide {
+  readonly #cluster: FakeCluster;
+  readonly #wire: Wire;
+  #topic = "";
+  #cursors: Cursor[] = [];
+  #open = true;
+  #paused = false;
+
+  constructor(cluster: FakeCluster, wire: Wire) {
+    this.#cluster = cluster;
+    this.#wire = wire;
+  }
+
+  received(message: Uint8Array): void {
+    const request = SubscribeRequest.decode(message);
+    this.#topic = request.topic;
+    this.#cursors = request.partitions.map((start) => cursorOf(start));
+    this.#turn();
+  }
+
+  #turn(): void {
+    if (!this.#open) return;
+    try {
+      if (!this.#paused)
+        for (const cursor of this.#cursors)
+          if (!cursor.done) this.#feed(cursor, this.#cluster.logs(this.#topic)[cursor.partition] as PartitionLog);
+    } catch (error) {
+      if (!(error instanceof MillraceError)) throw error;
+      this.#wire.endFromServer(error);
+      return;
+    }
+    if (!this.#open) return;
+    if (this.#cursors.every((cursor) => cursor.done)) {
+      this.#wire.endFromServer();
+      return;
+    }
+    this.#cluster.world.after(1 + this.#cluster.world.random.below(5), () => this.#turn());
+  }
+
+  #feed(cursor: Cursor, log: PartitionLog): void {
+    const { random } = this.#cluster.world;
+    if (random.chance(this.#cluster.faults.breakBefore)) {
+      this.#wire.break();
+      return;
+    }
+    if (cursor.next < log.logStart || cursor.next > log.end) {
+      throw new MillraceError("OFFSET_OUT_OF_RANGE", `offset ${cursor.next}`, {
+        partition: String(cursor.partition),
+        log_start_offset: String(log.logStart),
+        high_watermark: String(log.end),
+      });
+    }
+    const first = log.batches.findIndex((batch) => batch.baseOffset + batch.count > cursor.next);
+    const batches = first < 0 ? [] : log.batches.slice(first, first + 1 + random.below(4));
+    if (batches.length === 0 && (cursor.until === undefined || cursor.next < cursor.until)) return;
+    const last = batches.at(-1);
+    const next = last === undefined ? cursor.next : last.baseOffset + last.count;
+    const from = cursor.next;
+    cursor.next = next;
+    cursor.done = cursor.until !== undefined && next >= cursor.until;
+    this.#wire.reply(
+      SubscribeResponse.encode({
+        partition: cursor.partition,
+        batches: batches.map((batch) => fetched(batch, from)),
+        highWatermark: log.end,
+        nextOffset: next,
+        done: cursor.done,
+      }),
+    );
+  }
+
+  halfClosed(): void {}
+
+  gone(): void {
+    this.#open = false;
+  }
+
+  paused(paused: boolean): void {
+    this.#paused = paused;
+  }
+}
+
+function cursorOf(start: SubscribeStart): Cursor {
+  return { partition: start.partition, next: start.offset ?? 0, until: start.untilOffset, done: false };
+}
+
+function fetched(batch: StoredBatch, from: number) {
+  const skip = Math.max(0, from - batch.baseOffset);
+  const baseOffset = batch.baseOffset + skip;
+  const recordCount = batch.count - skip;
+  if (!batch.compressed) return { baseOffset, recordCount, records: cutRecordSet(batch.records, skip) };
+  return { baseOffset, recordCount, compressedRecords: batch.records, compression: Compression.gzip, skipRecords: skip };
+}
