@@ -37,7 +37,7 @@ export class Follower<P> {
     const { prevIndex, prevTerm } = append;
     invariant((append.entries[0]?.index ?? prevIndex + 1) === prevIndex + 1, "entries of an append follow its previous index");
     if (prevIndex >= log.commit && log.termAt(prevIndex) !== prevTerm) {
-      this.#refuse(from, append);
+      this.#refuse(from, prevIndex, prevTerm, prevIndex);
       return;
     }
     // While frames come in bulk no entries are taken: both would write the same indexes. The question itself is answered, so a
@@ -67,17 +67,14 @@ export class Follower<P> {
     }
   }
 
-  #refuse(from: ReplicaId, append: Append<P>): void {
+  /** @param answers the previous index of the question refused */
+  #refuse(from: ReplicaId, lookBelow: number, atMost: number, answers: LogIndex): void {
     const { log, term } = this.#state;
-    const hintIndex = log.lastAtMost(append.prevIndex, append.prevTerm);
+    const hintIndex = log.lastAtMost(lookBelow, atMost);
     const hintTerm = log.termAt(hintIndex);
     invariant(hintTerm !== undefined, () => `no term is known for entry ${hintIndex}`);
-    this.#state.sendWhenStateDurable(from, {
-      kind: "appendReply",
-      term,
-      durable: this.#acknowledgeable,
-      refused: { prevIndex: append.prevIndex, hintIndex, hintTerm },
-    });
+    const refused = { prevIndex: answers, hintIndex, hintTerm };
+    this.#state.sendWhenStateDurable(from, { kind: "appendReply", term, durable: this.#acknowledgeable, refused });
   }
 
   /** Commit only what this leader's log was seen to match: the rest of ours may be about to be cut (scenario 34). */
@@ -107,18 +104,23 @@ export class Follower<P> {
     });
   }
 
-  /** The leader will stream `matched + 1`…`upTo` in bulk: make way. */
+  /**
+   * The leader will stream `matched + 1`…`upTo` in bulk: make way.
+   *
+   * The suffix is cut only at a proved conflict. A leader that forgot how far this log matches (a probe answered long ago, a
+   * connection that broke) may name too low a place; cutting there would take entries off this disk that are committed because
+   * this disk has them, and the next election could lose them.
+   */
   onExtend(from: ReplicaId, extend: Extend): void {
     const { log } = this.#state;
-    if (extend.matched < Math.max(log.commit, this.#matched) || extend.matched > log.lastIndex) {
-      // The leader does not know yet how far this log matches. What matches may have been acknowledged, what is committed is for
-      // ever: neither is cut. Say how far it goes; the leader probes again.
-      this.#matched = Math.max(this.#matched, log.commit);
-      this.#acknowledge(from);
+    if (this.#extending !== undefined && extend.matched < this.#matched) return;
+    const next = log.termAt(extend.matched + 1);
+    if (extend.matched < Math.max(log.commit, this.#matched) || extend.matched > log.lastIndex || next === extend.nextTerm) {
+      this.#refuse(from, log.lastIndex, log.lastTerm, extend.matched);
       return;
     }
     this.#matched = extend.matched;
-    if (log.lastIndex > extend.matched) log.truncateFrom(extend.matched + 1);
+    if (next !== undefined) log.truncateFrom(extend.matched + 1);
     this.#extending = { after: extend.matched, upTo: extend.upTo };
   }
 

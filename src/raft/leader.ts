@@ -89,10 +89,15 @@ export class Leader<P> {
   #onRefusal(peer: PeerProgress, refused: NonNullable<AppendReply["refused"]>): void {
     const { log } = this.#state;
     // An answer to something older: what it asks for was settled since.
-    if (refused.prevIndex <= peer.match) return;
+    if (refused.prevIndex < peer.match || (refused.prevIndex === peer.match && peer.mode !== "extend")) return;
     if (peer.mode === "replicate") {
       // An append got lost. All above match is open again.
-      peer.toProbe();
+      this.#toProbe(peer);
+      return;
+    }
+    if (peer.mode === "extend" && refused.prevIndex === peer.match) {
+      // Its log goes on like ours: look for where they part from its end down.
+      peer.toProbe(Math.max(peer.match, log.lastAtMost(refused.hintIndex, refused.hintTerm)) + 1);
       return;
     }
     if (peer.mode !== "probe" || refused.prevIndex !== peer.next - 1) return;
@@ -124,6 +129,16 @@ export class Leader<P> {
       if (peer.matchAtBeat === peer.match) this.#ask(from, peer);
       peer.matchAtBeat = peer.match;
     }
+  }
+
+  /**
+   * Asks again where the logs part. With the next frames in memory an append compares as it goes; without them the question must
+   * find the very place, and backtracking does so when it starts at the end: no step passes over the last equal entry.
+   */
+  #toProbe(peer: PeerProgress): void {
+    const { log } = this.#state;
+    const next = peer.match + 1;
+    peer.toProbe(next < log.inMemoryFrom ? log.lastIndex + 1 : next);
   }
 
   #heard(from: ReplicaId, now: number): PeerProgress | undefined {
@@ -192,7 +207,7 @@ export class Leader<P> {
     if (peer === undefined) return;
     peer.gone = true;
     // What was in flight on the lost connections is lost.
-    if (peer.mode !== "reset") peer.toProbe();
+    if (peer.mode !== "reset") this.#toProbe(peer);
     peer.asked = true;
   }
 
@@ -228,7 +243,7 @@ export class Leader<P> {
     const peer = this.#peers.get(replica);
     if (peer === undefined || peer.mode !== "extend") return;
     if (match === undefined) {
-      peer.toProbe();
+      this.#toProbe(peer);
       return;
     }
     this.#advance(peer, match);
@@ -251,12 +266,9 @@ export class Leader<P> {
     invariant(log.commit >= from, "bulk catch-up streams committed frames");
     peer.toExtend();
     this.#extendTargets.set(replica, log.commit);
-    outbox.send(replica, {
-      kind: "extend",
-      term,
-      matched: peer.match,
-      upTo: log.commit,
-    });
+    const nextTerm = log.termAt(from);
+    invariant(nextTerm !== undefined, () => `no term is known for entry ${from}`);
+    outbox.send(replica, { kind: "extend", term, matched: peer.match, nextTerm, upTo: log.commit });
     this.#extend.push({ to: replica, from, upTo: log.commit });
   }
 

@@ -109,9 +109,11 @@ export class PeerProgress implements Progress {
     this.#next = last + 1;
   }
 
-  toProbe(): void {
+  /** @param next where to ask: the previous index of the question is one below */
+  toProbe(next: number): void {
+    invariant(next > this.#match, "what matches is not asked about");
     this.mode = "probe";
-    this.#next = this.#match + 1;
+    this.#next = next;
     this.window.reset();
     this.asked = false;
     this.again = false;

@@ -113,8 +113,11 @@ export type Message<P> =
     }
   | { readonly kind: "heartbeatReply"; readonly term: Term; readonly round: number; readonly durable: LogIndex }
   | { readonly kind: "timeoutNow"; readonly term: Term }
-  /** Bulk catch-up (design §5): the follower truncates above `matched`, refuses appends and takes committed frames on the bulk connection. */
-  | { readonly kind: "extend"; readonly term: Term; readonly matched: LogIndex; readonly upTo: LogIndex };
+  /**
+   * Bulk catch-up (design §5): the follower refuses appends and takes committed frames on the bulk connection. It cuts its log above
+   * `matched` only if its next entry is not of `nextTerm`: that proves the conflict. Without proof the suffix may be committed.
+   */
+  | { readonly kind: "extend"; readonly term: Term; readonly matched: LogIndex; readonly nextTerm: Term; readonly upTo: LogIndex };
 
 export interface Outgoing<P> {
   readonly to: ReplicaId;

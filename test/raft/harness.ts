@@ -111,6 +111,8 @@ export class TestReplica {
   /** Everything this replica ever put out in this life, for tests to read. */
   readies: Ready<string>[] = [];
   reads: { context: number; index: LogIndex | undefined }[] = [];
+  /** Frames below are not in memory: only bulk catch-up may carry them. */
+  forgotBelow = 0;
   /** The commit index the segments hold: survives a crash. */
   syncedCommit = 0;
 
@@ -188,9 +190,42 @@ export class TestReplica {
     while (this.writes.length > 0) this.finishWrite();
   }
 
+  /** The first `count` writes return as one completion. */
+  finishTogether(count: number): void {
+    const done = this.writes.splice(0, count);
+    for (const write of done) this.applyToDisk(write);
+    const last = done.at(-1);
+    if (last === undefined) return;
+    this.core.ioDone(last.seq, this.cluster.now);
+    this.pump();
+  }
+
+  /** The shell drops frames below `at` from memory. */
+  forgetBelow(at: number): void {
+    this.core.forgetBelow(index(at));
+    this.forgotBelow = Math.max(this.forgotBelow, at);
+  }
+
+  /** Bulk frames arrive, are synced into segments, and the core is told. Writes before them are durable: the disk is in order. */
+  takeBulk(entries: readonly TestEntry[]): void {
+    if (this.core.extending === undefined) throw new Error("bulk frames come unasked");
+    this.finishWrites();
+    for (const entry of entries) {
+      if (entry.index === this.log.length + 1) this.log.push(entry);
+      if (entry.index === this.disk.entries.length + 1) this.disk.entries.push(entry);
+    }
+    this.syncedCommit = Math.max(this.syncedCommit, entries.at(-1)?.index ?? 0);
+    this.core.extendedLocally(
+      entries.map(({ payload: _, ...rest }) => rest),
+      this.cluster.now,
+    );
+    this.pump();
+  }
+
   #fill(out: Outgoing<string>): TestMessage {
     if (out.message.kind !== "append" || out.range === undefined) return out.message;
     const { first, last } = out.range;
+    if (first < this.forgotBelow) throw new Error(`range ${first}..${last} was forgotten below ${this.forgotBelow}`);
     if (last > this.log.length) throw new Error(`range ${first}..${last} is not in the log`);
     return { ...out.message, entries: this.log.slice(first - 1, last) };
   }
@@ -208,6 +243,7 @@ export class TestReplica {
     this.log = [...this.disk.entries];
     this.readies = [];
     this.reads = [];
+    this.forgotBelow = 0;
     this.core = createRaft(
       this.options,
       recoveredFrom(this.log, this.disk.term, this.disk.votedFor, Math.min(this.syncedCommit, this.log.length)),

@@ -1,0 +1,29 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { type RunResult, type RunShape, randomRun } from "./random-run.ts";
+
+/** RAFT_SEEDS widens a hunt, RAFT_SEED replays one; the seed is in the failure. */
+const SEEDS = Number(process.env["RAFT_SEEDS"] ?? 60);
+const FIRST = Number(process.env["RAFT_SEED"] ?? 1);
+
+const SHAPES: readonly [string, RunShape][] = [
+  ["three voters", { voters: 3, learners: 0, steps: 1500 }],
+  ["five voters", { voters: 5, learners: 0, steps: 1500 }],
+  [
+    "three voters and a learner with tiny windows",
+    { voters: 3, learners: 1, steps: 1500, options: { inflightMessagesMax: 1, appendBytesMax: 100, eagerCommit: true } },
+  ],
+  ["one voter and a learner", { voters: 1, learners: 1, steps: 500 }],
+];
+
+describe("Raft under a random storm keeps R1 to R8, and commits once it is over", () => {
+  for (const [name, shape] of SHAPES) {
+    it(`with ${name}`, () => {
+      const sum: RunResult[] = [];
+      for (let seed = FIRST; seed < FIRST + SEEDS; seed++) sum.push(randomRun(seed, shape));
+      // The storm must not be so strong that nothing happens: then it would prove nothing.
+      if (SEEDS >= 20)
+        assert.ok(sum.every((each) => each.committed > 1) && sum.some((each) => each.committed > 20), "the storm left something to check");
+    });
+  }
+});

@@ -1,0 +1,225 @@
+import type { RaftOptions } from "../../src/raft/types.ts";
+import { type Packet, seededDraw, TestCluster, type TestEntry, type TestReplica } from "./harness.ts";
+import { Invariants } from "./invariants.ts";
+
+/** Packets under way at most; the network loses what is above. */
+const QUEUE_MAX = 120;
+
+export interface RunShape {
+  readonly voters: number;
+  readonly learners: number;
+  readonly steps: number;
+  readonly options?: Partial<RaftOptions>;
+}
+
+export interface RunResult {
+  readonly committed: number;
+  readonly terms: number;
+  readonly extended: number;
+  readonly reads: number;
+}
+
+/**
+ * One group under a seeded storm: packets delivered in any order, twice or never, links cut one way, disks that return late and
+ * together, power cuts, transfers, reads, bulk catch-up that breaks; R1–R8 are checked after every step. Then all is healed, and
+ * the group must commit again.
+ *
+ * @throws an assertion that names the seed and the step
+ */
+export function randomRun(seed: number, shape: RunShape): RunResult {
+  const run = new RandomRun(seed, shape);
+  try {
+    return run.run();
+  } catch (error) {
+    throw new Error(`seed ${seed}, step ${run.stepNumber}: ${(error as Error).message}`, { cause: error });
+  }
+}
+
+interface Bulk {
+  readonly from: TestReplica;
+  readonly to: TestReplica;
+  readonly fromCore: object;
+  entries: TestEntry[];
+}
+
+class RandomRun {
+  stepNumber = 0;
+  readonly #draw: () => number;
+  readonly #cluster: TestCluster;
+  readonly #invariants: Invariants;
+  readonly #replicas: TestReplica[];
+  readonly #shape: RunShape;
+  #bulk: Bulk[] = [];
+  #payload = 0;
+  #extended = 0;
+  #reads = 0;
+
+  constructor(seed: number, shape: RunShape) {
+    this.#shape = shape;
+    this.#draw = seededDraw(seed);
+    const voters = Array.from({ length: shape.voters }, (_, at) => at + 1);
+    const learners = Array.from({ length: shape.learners }, (_, at) => shape.voters + at + 1);
+    this.#cluster = TestCluster.of(voters, { draw: seededDraw(seed ^ 0x5bd1e995), ...shape.options }, learners);
+    this.#invariants = new Invariants(this.#cluster);
+    this.#replicas = [...this.#cluster.replicas.values()];
+    for (const each of this.#replicas) each.slowDisk = true;
+    this.#cluster.onReady = (of, ready) => {
+      this.#invariants.onReady(of, ready);
+      for (const { to, from, upTo } of ready.extend) {
+        this.#bulk.push({ from: of, to: this.#cluster.at(to), fromCore: of.core, entries: of.log.slice(from - 1, upTo) });
+      }
+    };
+  }
+
+  run(): RunResult {
+    for (; this.stepNumber < this.#shape.steps; this.stepNumber++) {
+      this.#step();
+      for (const each of this.#replicas) this.#invariants.check(each);
+    }
+    this.#healAndCommit();
+    const terms = Math.max(...this.#replicas.map((each) => each.core.term));
+    return { committed: this.#invariants.committed.length, terms, extended: this.#extended, reads: this.#reads };
+  }
+
+  #below(bound: number): number {
+    return Math.floor(this.#draw() * bound);
+  }
+  #pick<T>(of: readonly T[]): T {
+    return of[this.#below(of.length)] as T;
+  }
+
+  #step(): void {
+    const cluster = this.#cluster;
+    const any = this.#pick(this.#replicas);
+    const chance = this.#draw();
+    // Weights are chosen so that most runs elect several leaders and commit, extend and lose something.
+    if (chance < 0.5) for (let i = this.#replicas.length - 2; i > 0; i--) this.#deliver();
+    else if (chance < 0.72) this.#finishWrites(any);
+    else if (chance < 0.84) this.#passTime();
+    else if (chance < 0.93) this.#propose();
+    else if (chance < 0.935 || (!any.up && chance < 0.945)) this.#crashOrRestart(any);
+    else if (chance < 0.945) cluster.cut(any.id, this.#pick(this.#replicas).id);
+    else if (chance < 0.96) cluster.heal();
+    else if (chance < 0.963) for (const each of cluster.leaders()) this.#transfer(each);
+    else if (chance < 0.975) this.#read();
+    else if (chance < 0.98) this.#evidence(any);
+    else if (chance < 0.987) this.#forget(any);
+    else this.#moveBulk();
+    if (cluster.queue.length > QUEUE_MAX) cluster.queue.splice(this.#below(cluster.queue.length), 1);
+  }
+
+  #deliver(): void {
+    const { queue } = this.#cluster;
+    if (queue.length === 0) return;
+    // Mostly in order, sometimes from anywhere; sometimes kept for a second delivery, sometimes lost.
+    const at = this.#draw() < 0.7 ? 0 : this.#below(queue.length);
+    const packet = queue[at] as Packet;
+    const fate = this.#draw();
+    if (fate > 0.1) queue.splice(at, 1);
+    if (fate < 0.9) this.#cluster.deliver(packet);
+  }
+
+  #finishWrites(of: TestReplica): void {
+    if (of.up && of.writes.length > 0) of.finishTogether(1 + this.#below(of.writes.length));
+  }
+
+  #passTime(): void {
+    this.#cluster.now += this.#below(this.#draw() < 0.2 ? 700 : 60);
+    for (const each of this.#replicas) if (each.up && each.core.nextDeadline <= this.#cluster.now && this.#draw() < 0.9) each.tick();
+  }
+
+  #propose(): void {
+    for (const each of this.#cluster.leaders()) {
+      const count = 1 + this.#below(4);
+      each.propose(...Array.from({ length: count }, () => `p${this.#payload++}`));
+    }
+  }
+
+  #crashOrRestart(of: TestReplica): void {
+    if (of.up) {
+      of.syncedCommit = Math.max(of.syncedCommit, Math.min(of.core.commit, of.core.durable) - this.#below(4));
+      of.crash(this.#below(of.writes.length + 1));
+    } else {
+      of.restart();
+      of.pump();
+    }
+  }
+
+  #transfer(leader: TestReplica): void {
+    leader.core.transfer(this.#pick(this.#replicas).id, this.#cluster.now);
+    leader.pump();
+  }
+
+  #read(): void {
+    for (const each of this.#cluster.leaders()) {
+      this.#reads += 1;
+      this.#invariants.asked(this.#reads);
+      each.readIndex(this.#reads);
+    }
+  }
+
+  #evidence(of: TestReplica): void {
+    const about = this.#pick(this.#replicas).id;
+    if (!of.up || about === of.id) return;
+    if (this.#draw() < 0.5) of.core.peerGone(about, this.#cluster.now);
+    else of.core.peerBack(about, this.#cluster.now);
+    of.pump();
+  }
+
+  #forget(of: TestReplica): void {
+    if (of.up)
+      of.forgetBelow(of.core.commit + 1 - this.#below(3) > 0 ? of.core.commit + 1 - this.#below(Math.min(3, of.core.commit + 1)) : 1);
+  }
+
+  #moveBulk(): void {
+    const bulk = this.#bulk.shift();
+    if (bulk === undefined) return;
+    const { from, to, fromCore, entries } = bulk;
+    const taken = to.up && to.core.extending !== undefined && to.core.extending.after + 1 >= (entries[0]?.index ?? 0) && this.#draw() < 0.8;
+    const piece = entries.splice(0, 1 + this.#below(entries.length));
+    if (taken) {
+      // The disk is in order: writes before the frames return first.
+      to.takeBulk(piece);
+      this.#extended += piece.length;
+      if (entries.length > 0) {
+        this.#bulk.unshift(bulk);
+        if (this.#draw() < 0.8) return;
+        this.#bulk.shift();
+        to.core.extendedLocally([], this.#cluster.now);
+        to.pump();
+      }
+    } else if (to.up && to.core.extending !== undefined) {
+      to.core.extendedLocally([], this.#cluster.now);
+      to.pump();
+    }
+    if (!from.up || from.core !== fromCore) return;
+    from.core.extended(to.id, taken && entries.length === 0 ? piece.at(-1)?.index : undefined, this.#cluster.now);
+    from.pump();
+  }
+
+  /** Safety held so far; now the faults stop, and everything must come to rest with one log. */
+  #healAndCommit(): void {
+    const cluster = this.#cluster;
+    cluster.heal();
+    for (const each of this.#replicas) {
+      if (!each.up) each.restart();
+      for (const other of this.#replicas) if (other !== each) each.core.peerBack(other.id, cluster.now);
+      each.slowDisk = false;
+      each.pump();
+      each.finishWrites();
+    }
+    const converged = (): boolean => {
+      while (this.#bulk.length > 0) this.#moveBulk();
+      cluster.settle();
+      for (const each of this.#replicas) this.#invariants.check(each);
+      const leader = cluster.leaders().sort((a, b) => b.core.term - a.core.term)[0];
+      if (leader === undefined) return false;
+      if (leader.log.at(-1)?.payload !== "last") {
+        leader.propose("last");
+        return false;
+      }
+      return this.#replicas.every((each) => each.core.commit === leader.core.lastIndex && each.log.at(-1)?.payload === "last");
+    };
+    cluster.until(converged, 60_000);
+  }
+}
