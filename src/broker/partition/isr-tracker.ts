@@ -71,7 +71,7 @@ export interface IsrOptions {
   readonly replicaLagMaxMs: number;
   /** A member leaves when it was not heard for so long (2 × the election timeout). */
   readonly silentMs: number;
-  /** Least time between a refused or unanswered command and the next one; also how long a refused joiner is left out. */
+  /** Least time between a refused or unanswered command and the next one; ten times as long a refused joiner is left out, or a newer record waited for. */
   readonly retryMs: number;
 }
 
@@ -103,8 +103,6 @@ export class IsrTracker {
   readonly #options: IsrOptions;
   readonly #followers = new Map<ReplicaId, Samples>();
   #record: IsrRecord;
-  /** Highest version heard of, perhaps only in a refusal: nothing is proposed until its record is known. */
-  #knownVersion: number;
   /** Members of proposals sent under the present version. */
   #open = new Set<ReplicaId>();
   #inFlight: IsrCommand | undefined;
@@ -119,7 +117,6 @@ export class IsrTracker {
     invariant(options.voters.includes(options.self), "only a voter leads");
     this.#options = options;
     this.#record = record;
-    this.#knownVersion = record.isrVersion;
     this.#lastTick = now;
     this.#listeningSince = now;
     for (const voter of options.voters) {
@@ -166,7 +163,7 @@ export class IsrTracker {
   recorded(record: IsrRecord): void {
     if (record.isrVersion <= this.#record.isrVersion) return;
     this.#record = record;
-    this.#knownVersion = Math.max(this.#knownVersion, record.isrVersion);
+    this.#notBefore = 0;
     // Every open proposal names a lower version: it can no longer be recorded.
     this.#open = new Set();
     this.#settleRequired();
@@ -182,10 +179,12 @@ export class IsrTracker {
       return;
     }
     this.#notBefore = now + this.#options.retryMs;
-    if (answer.kind === "unknown") return;
-    if (answer.isrVersion !== undefined) this.#knownVersion = Math.max(this.#knownVersion, answer.isrVersion);
-    // Refused for what it asked, not for its age: leave the joiners out for a while, so that what is tried next is the present set.
-    if (command.kind === "alterIsr" && this.#knownVersion === command.isrVersion) {
+    if (answer.kind === "unknown" || answer.isrVersion === undefined || command.kind !== "alterIsr") return;
+    if (answer.isrVersion > this.#record.isrVersion) {
+      // Its record is on the way. Only a pause: the version may be one that its controller could not commit.
+      this.#notBefore = now + 10 * this.#options.retryMs;
+    } else if (answer.isrVersion === command.isrVersion) {
+      // Refused for what it asked, not for its age: joiners are left out for a while, so what is tried next is the present set.
       for (const replica of command.isr) {
         const follower = this.#followers.get(replica);
         if (follower !== undefined && !this.#record.isr.includes(replica)) follower.notBefore = now + 10 * this.#options.retryMs;
@@ -260,7 +259,6 @@ export class IsrTracker {
   #alterIsr(view: LeaderView, now: number): IsrCommand | undefined {
     const { group, term, voters, self } = this.#options;
     const { isr, isrVersion } = this.#record;
-    if (this.#knownVersion > isrVersion) return undefined;
     const wanted = voters.filter(
       (voter) => voter === self || (isr.includes(voter) ? !this.#lagging(voter, view, now) : this.#joins(voter, view, now)),
     );

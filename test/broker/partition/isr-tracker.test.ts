@@ -195,14 +195,16 @@ describe("IsrTracker after the claim", () => {
     assert.deepEqual(tracker.required, [1, 2]);
   });
 
-  it("waits for the record when a refusal names a higher version", () => {
+  it("waits a while for the record when a refusal names a higher version", () => {
     const world = new World();
     const tracker = claimed(world, [r1, r2]);
     world.run(tracker, 200);
     tracker.answered({ kind: "refused", isrVersion: 11 }, world.now);
-    assert.equal(world.run(tracker, 5_000), undefined);
+    assert.equal(world.run(tracker, 900), undefined);
     tracker.recorded(record([r1, r2], 11));
     assert.equal(world.run(tracker, 200)?.kind, "alterIsr");
+    tracker.answered({ kind: "refused", isrVersion: 99 }, world.now);
+    assert.equal(world.run(tracker, 2_000)?.kind, "alterIsr", "99 may be a version that its controller never committed");
   });
 
   it("evicts nobody because it stood still itself", () => {
