@@ -1,0 +1,140 @@
+import { bool, enumeration, int32, int64, map, message, optional, repeated, string, submessage } from "../protocol/codec/index.ts";
+import { SeedFact } from "./facts.ts";
+import {
+  brokerIdField,
+  clusterIdField,
+  groupIdField,
+  incarnationField,
+  logIndexField,
+  replicaIdField,
+  termField,
+  topicIdField,
+} from "./fields.ts";
+import { type UnionOf, UnionType } from "./union.ts";
+
+/** What brokers ask the controller (design §7). They travel as bytes on the peer connections; numbers are for ever. */
+
+/** From the first controller: what every seed has persisted since the formation. */
+export const FormCluster = message("millrace.internal.v1.FormCluster", {
+  clusterId: clusterIdField(1),
+  seeds: repeated(submessage(2, SeedFact)),
+});
+
+/** At every start of a broker. The answer's metadata version is its broker epoch. */
+export const RegisterBroker = message("millrace.internal.v1.RegisterBroker", {
+  brokerId: brokerIdField(1),
+  incarnation: incarnationField(2),
+  clientAddress: string(3),
+  peerAddress: string(4),
+  rack: optional(string(5)),
+  version: string(6),
+});
+
+/** Keeps the session alive (the controller's shell keeps the timers) and lifts a fence. */
+export const BrokerHeartbeat = message("millrace.internal.v1.BrokerHeartbeat", {
+  brokerId: brokerIdField(1),
+  incarnation: incarnationField(2),
+  brokerEpoch: logIndexField(3),
+});
+
+/** From the controller itself when a session is missed; ignored when the broker has registered again since. */
+export const FenceBroker = message("millrace.internal.v1.FenceBroker", { brokerId: brokerIdField(1), brokerEpoch: logIndexField(2) });
+
+/** `topicId` and `seed` are drawn by whoever sends the command: the machine has no randomness. */
+export const CreateTopic = message("millrace.internal.v1.CreateTopic", {
+  name: string(1),
+  /** 0 = default. */
+  partitions: int32(2),
+  /** 0 = default. */
+  replicas: int32(3),
+  configs: map(4),
+  validateOnly: bool(5),
+  topicId: topicIdField(6),
+  /** Where placement starts among equals: any whole number ≥ 0. */
+  seed: int64(7),
+});
+
+export const AlterTopic = message("millrace.internal.v1.AlterTopic", {
+  name: string(1),
+  set: map(2),
+  delete: repeated(string(3)),
+  validateOnly: bool(4),
+});
+
+export const DeleteTopic = message("millrace.internal.v1.DeleteTopic", {
+  name: string(1),
+  /** When given it must be the topic's. */
+  topicId: optional(topicIdField(2)),
+});
+
+/** The broker holds no replica of these deleted topics (any more). */
+export const ConfirmDeleted = message("millrace.internal.v1.ConfirmDeleted", {
+  brokerId: brokerIdField(1),
+  incarnation: incarnationField(2),
+  topicIds: repeated(topicIdField(3)),
+});
+
+export const IsrProposal = message("millrace.internal.v1.IsrProposal", {
+  groupId: groupIdField(1),
+  term: termField(2),
+  isrVersion: int64(3),
+  isr: repeated(replicaIdField(4)),
+});
+/** From one broker for all partitions it leads. Each proposal stands alone. */
+export const AlterIsr = message("millrace.internal.v1.AlterIsr", { proposals: repeated(submessage(1, IsrProposal)) });
+
+export const Claim = message("millrace.internal.v1.Claim", {
+  groupId: groupIdField(1),
+  replicaId: replicaIdField(2),
+  term: termField(3),
+  /** Of the recorded members those that stay; the leader itself unless it has a hole. */
+  isr: repeated(replicaIdField(4)),
+});
+export const LeaderClaim = message("millrace.internal.v1.LeaderClaim", { claims: repeated(submessage(1, Claim)) });
+
+export const AllocateProducerIds = message("millrace.internal.v1.AllocateProducerIds", { count: int32(1) });
+
+export const AlterClusterConfigs = message("millrace.internal.v1.AlterClusterConfigs", {
+  set: map(1),
+  delete: repeated(string(2)),
+  validateOnly: bool(3),
+});
+
+export const CommandUnion = new UnionType("millrace.internal.v1.Command", {
+  formCluster: [1, FormCluster],
+  registerBroker: [2, RegisterBroker],
+  brokerHeartbeat: [3, BrokerHeartbeat],
+  fenceBroker: [4, FenceBroker],
+  createTopic: [5, CreateTopic],
+  alterTopic: [6, AlterTopic],
+  deleteTopic: [7, DeleteTopic],
+  confirmDeleted: [8, ConfirmDeleted],
+  alterIsr: [9, AlterIsr],
+  leaderClaim: [10, LeaderClaim],
+  allocateProducerIds: [11, AllocateProducerIds],
+  alterClusterConfigs: [12, AlterClusterConfigs],
+});
+export type Command = UnionOf<typeof CommandUnion>;
+export type CommandOf<K extends Command["kind"]> = Extract<Command, { kind: K }>;
+
+export const encodeCommand = (command: Command): Uint8Array => CommandUnion.encode(command);
+/** @throws {MillraceError} INVALID_REQUEST */
+export const decodeCommand = (bytes: Uint8Array): Command => CommandUnion.decode(bytes);
+
+export const IsrOutcome = { unspecified: 0, recorded: 1, refused: 2 } as const;
+export type IsrOutcome = (typeof IsrOutcome)[keyof typeof IsrOutcome];
+
+/** What stands recorded now, whether the request was taken or not. */
+export const IsrResult = message("millrace.internal.v1.IsrResult", {
+  groupId: groupIdField(1),
+  outcome: enumeration(2, IsrOutcome),
+  isr: repeated(replicaIdField(3)),
+  /** 0: the partition does not exist. */
+  isrVersion: int64(4),
+  /** 0: nobody claimed yet. */
+  leaderReplicaId: replicaIdField(5),
+  leaderTerm: termField(6),
+  /** Why refused; for people. */
+  reason: string(7),
+});
+export type IsrResult = ReturnType<typeof IsrResult.decode>;

@@ -1,0 +1,116 @@
+import { parseAddress } from "../base/address.ts";
+import { MillraceError } from "../base/errors.ts";
+import type { ReplicaId } from "../base/ids.ts";
+import type { CommandOf } from "./commands.ts";
+import { type Decision, done, refuse } from "./decision.ts";
+import type { MetadataImage } from "./image.ts";
+
+/** Records what the formation decided. Every controller of a young cluster sends it; only the first one changes anything. */
+export function decideFormCluster(image: MetadataImage, command: CommandOf<"formCluster">): Decision {
+  if (image.clusterId === command.clusterId) return done([]);
+  if (image.clusterId !== undefined) {
+    return refuse(
+      new MillraceError("WRONG_CLUSTER", `Cannot form cluster ${command.clusterId}: this metadata belongs to ${image.clusterId}`, {
+        cluster_id: image.clusterId,
+      }),
+    );
+  }
+  return done([{ kind: "clusterFormed", clusterId: command.clusterId, seeds: command.seeds, recoveryEpoch: 0, featureLevel: 1 }]);
+}
+
+/**
+ * A broker started. The same disk gets a new broker epoch. Another disk under the id of a live broker is refused (DUPLICATE_BROKER):
+ * after the session of the former one it registers, and holds no replicas, because those are bound to the former disk (D5).
+ */
+export function decideRegisterBroker(image: MetadataImage, command: CommandOf<"registerBroker">): Decision {
+  const { brokerId, incarnation, clientAddress, peerAddress, rack, version } = command;
+  if (image.clusterId === undefined)
+    return refuse(new MillraceError("NOT_READY", "Cannot register a broker: the cluster is not formed yet"));
+  if (brokerId < 1) return refuse(invalid("broker_id", `it must be at least 1, got ${brokerId}`));
+  if (incarnation === "") return refuse(invalid("incarnation", "it is empty"));
+  if (parseAddress(clientAddress) === undefined)
+    return refuse(invalid("client_address", `${JSON.stringify(clientAddress)} is no host:port`));
+  if (parseAddress(peerAddress) === undefined) return refuse(invalid("peer_address", `${JSON.stringify(peerAddress)} is no host:port`));
+
+  const before = image.brokers.get(brokerId);
+  if (before !== undefined && before.incarnation !== incarnation && before.state === "live") {
+    return refuse(
+      duplicate(
+        `Cannot register broker ${brokerId} from another disk: one with this id is live at ${before.peerAddress}`,
+        before.peerAddress,
+      ),
+    );
+  }
+  const twin = [...image.brokers.values()].find((broker) => broker.incarnation === incarnation && broker.id !== brokerId);
+  if (twin !== undefined) {
+    return refuse(
+      duplicate(
+        `Cannot register broker ${brokerId}: its data directory is the one of broker ${twin.id}, or a copy of it`,
+        twin.peerAddress,
+      ),
+    );
+  }
+  const metadataReplicaId = metadataReplicaOf(image, command);
+  return {
+    facts: [{ kind: "brokerRegistered", brokerId, incarnation, clientAddress, peerAddress, rack, version, metadataReplicaId }],
+    reply: { kind: "registered", metadataReplicaId },
+  };
+}
+
+/** The voter the formation gave this disk; what this disk got before; else a new id, for a learner. */
+function metadataReplicaOf(image: MetadataImage, { brokerId, incarnation }: CommandOf<"registerBroker">): ReplicaId {
+  const seed = image.seeds.find((each) => each.brokerId === brokerId && each.incarnation === incarnation);
+  if (seed !== undefined) return seed.replicaId;
+  const before = image.brokers.get(brokerId);
+  return before?.incarnation === incarnation ? before.metadataReplicaId : image.nextIds.replica;
+}
+
+/** Says that the session lives; only lifting a fence is recorded. An older start of the same broker is refused (STALE_VERSION). */
+export function decideBrokerHeartbeat(
+  image: MetadataImage,
+  { brokerId, incarnation, brokerEpoch }: CommandOf<"brokerHeartbeat">,
+): Decision {
+  const broker = image.brokers.get(brokerId);
+  if (broker === undefined) return refuse(unknownBroker(brokerId));
+  if (broker.incarnation !== incarnation) {
+    return refuse(
+      duplicate(
+        `Cannot take a heartbeat of broker ${brokerId}: it is registered from another disk at ${broker.peerAddress}`,
+        broker.peerAddress,
+      ),
+    );
+  }
+  if (broker.epoch !== brokerEpoch) {
+    return refuse(
+      new MillraceError(
+        "STALE_VERSION",
+        `Cannot take a heartbeat of broker ${brokerId}: its epoch is ${broker.epoch}, not ${brokerEpoch}; register again`,
+        {
+          broker_epoch: String(broker.epoch),
+        },
+      ),
+    );
+  }
+  const wasFenced = broker.state === "fenced";
+  return { facts: wasFenced ? [{ kind: "brokerUnfenced", brokerId }] : [], reply: { kind: "heartbeatSeen", wasFenced } };
+}
+
+/** The controller's timer saw no heartbeat for a whole session. A broker that has registered since is left alone. */
+export function decideFenceBroker(image: MetadataImage, { brokerId, brokerEpoch }: CommandOf<"fenceBroker">): Decision {
+  const broker = image.brokers.get(brokerId);
+  if (broker === undefined) return refuse(unknownBroker(brokerId));
+  const applies = broker.epoch === brokerEpoch && broker.state === "live";
+  return done(applies ? [{ kind: "brokerFenced", brokerId }] : []);
+}
+
+export function unknownBroker(id: number): MillraceError {
+  return new MillraceError("UNKNOWN_BROKER", `No broker ${id} is registered`, { broker_id: String(id) });
+}
+
+function duplicate(text: string, address: string): MillraceError {
+  return new MillraceError("DUPLICATE_BROKER", text, { peer_address: address });
+}
+
+function invalid(field: string, why: string): MillraceError {
+  return new MillraceError("INVALID_REQUEST", `Cannot register a broker: ${field}: ${why}`, { field });
+}

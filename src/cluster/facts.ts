@@ -1,0 +1,126 @@
+import { int32, int64, map, message, optional, repeated, string, submessage } from "../protocol/codec/index.ts";
+import {
+  brokerIdField,
+  clusterIdField,
+  groupIdField,
+  incarnationField,
+  producerIdField,
+  replicaIdField,
+  termField,
+  topicIdField,
+} from "./fields.ts";
+import { type UnionOf, UnionType } from "./union.ts";
+
+/**
+ * What the metadata log says happened (design §7). A fact is recorded only by the controller, after `decide` allowed it; replaying it
+ * never fails. Field and case numbers are for ever.
+ */
+
+/** A seed as the formation named it: its first disk and its replica of the metadata group. */
+export const SeedFact = message("millrace.internal.v1.Seed", {
+  brokerId: brokerIdField(1),
+  incarnation: incarnationField(2),
+  replicaId: replicaIdField(3),
+  peerAddress: string(4),
+});
+
+/** The cluster exists. First fact of every metadata log, and the only one of its kind. */
+export const ClusterFormed = message("millrace.internal.v1.ClusterFormed", {
+  clusterId: clusterIdField(1),
+  seeds: repeated(submessage(2, SeedFact)),
+  recoveryEpoch: int64(3),
+  featureLevel: int32(4),
+});
+
+/** A broker started. The index of this fact is its broker epoch. */
+export const BrokerRegistered = message("millrace.internal.v1.BrokerRegistered", {
+  brokerId: brokerIdField(1),
+  incarnation: incarnationField(2),
+  clientAddress: string(3),
+  peerAddress: string(4),
+  rack: optional(string(5)),
+  version: string(6),
+  /** Its replica of the metadata group: a voter if the formation named this disk, else a learner. */
+  metadataReplicaId: replicaIdField(7),
+});
+
+/** Missed its session: gets no new replicas, joins no ISR. Raft goes on. */
+export const BrokerFenced = message("millrace.internal.v1.BrokerFenced", { brokerId: brokerIdField(1) });
+export const BrokerUnfenced = message("millrace.internal.v1.BrokerUnfenced", { brokerId: brokerIdField(1) });
+
+export const TopicCreated = message("millrace.internal.v1.TopicCreated", {
+  topicId: topicIdField(1),
+  name: string(2),
+  /** Replicas of each partition as asked for. */
+  replicas: int32(3),
+  configs: map(4),
+});
+
+export const PlacedReplica = message("millrace.internal.v1.PlacedReplica", { brokerId: brokerIdField(1), replicaId: replicaIdField(2) });
+
+/** All replicas are voters and in sync from the start: an empty log is caught up. */
+export const PartitionCreated = message("millrace.internal.v1.PartitionCreated", {
+  topicId: topicIdField(1),
+  partition: int32(2),
+  groupId: groupIdField(3),
+  /** In order of priority. */
+  replicas: repeated(submessage(4, PlacedReplica)),
+});
+
+export const TopicConfigChanged = message("millrace.internal.v1.TopicConfigChanged", {
+  topicId: topicIdField(1),
+  set: map(2),
+  delete: repeated(string(3)),
+});
+
+/** Leaves a tombstone: the only thing by which data is ever deleted (reliability D6). */
+export const TopicDeleted = message("millrace.internal.v1.TopicDeleted", { topicId: topicIdField(1) });
+/** The broker holds nothing of the deleted topic any more. The last one ends the tombstone. */
+export const DeletionConfirmed = message("millrace.internal.v1.DeletionConfirmed", {
+  topicId: topicIdField(1),
+  brokerId: brokerIdField(2),
+});
+
+/** Raises the ISR version by one. */
+export const IsrChanged = message("millrace.internal.v1.IsrChanged", { groupId: groupIdField(1), isr: repeated(replicaIdField(2)) });
+/** Raises the ISR version by one and fences older terms. */
+export const LeaderClaimed = message("millrace.internal.v1.LeaderClaimed", {
+  groupId: groupIdField(1),
+  replicaId: replicaIdField(2),
+  term: termField(3),
+  isr: repeated(replicaIdField(4)),
+});
+
+export const ProducerIdsAllocated = message("millrace.internal.v1.ProducerIdsAllocated", { first: producerIdField(1), count: int32(2) });
+
+export const ClusterConfigChanged = message("millrace.internal.v1.ClusterConfigChanged", { set: map(1), delete: repeated(string(2)) });
+
+export const FactUnion = new UnionType("millrace.internal.v1.Fact", {
+  clusterFormed: [1, ClusterFormed],
+  brokerRegistered: [2, BrokerRegistered],
+  brokerFenced: [3, BrokerFenced],
+  brokerUnfenced: [4, BrokerUnfenced],
+  topicCreated: [5, TopicCreated],
+  partitionCreated: [6, PartitionCreated],
+  topicConfigChanged: [7, TopicConfigChanged],
+  topicDeleted: [8, TopicDeleted],
+  deletionConfirmed: [9, DeletionConfirmed],
+  isrChanged: [10, IsrChanged],
+  leaderClaimed: [11, LeaderClaimed],
+  producerIdsAllocated: [12, ProducerIdsAllocated],
+  clusterConfigChanged: [13, ClusterConfigChanged],
+});
+export type Fact = UnionOf<typeof FactUnion>;
+export type FactOf<K extends Fact["kind"]> = Extract<Fact, { kind: K }>;
+
+const Facts = message("millrace.internal.v1.Facts", { facts: repeated(submessage(1, FactUnion.envelope)) });
+
+/** Payload of one data frame of payload format `facts`; its record count is the number of facts (design §4). */
+export function encodeFacts(facts: readonly Fact[]): Uint8Array {
+  return Facts.encode({ facts: facts.map((fact) => FactUnion.wrap(fact)) });
+}
+
+/** @throws {MillraceError} INVALID_REQUEST when the payload holds something else than facts this version knows */
+export function decodeFacts(payload: Uint8Array): readonly Fact[] {
+  return Facts.decode(payload).facts.map((envelope) => FactUnion.unwrap(envelope));
+}

@@ -1,0 +1,146 @@
+import {
+  type BrokerId,
+  type ClusterId,
+  FIRST_ALLOCATED_ID,
+  type GroupId,
+  type Incarnation,
+  type LogIndex,
+  type ProducerId,
+  type ReplicaId,
+  type Term,
+  type TopicId,
+} from "../base/ids.ts";
+import type { ConfigMap } from "./topic-config.ts";
+
+/** The values in the maps below are never changed, only replaced: a clone copies maps, and whoever keeps one keeps a moment. */
+
+export interface SeedImage {
+  readonly brokerId: BrokerId;
+  readonly incarnation: Incarnation;
+  readonly replicaId: ReplicaId;
+  readonly peerAddress: string;
+}
+
+export interface BrokerImage {
+  readonly id: BrokerId;
+  readonly incarnation: Incarnation;
+  /** Broker epoch: index of the newest registration. */
+  readonly epoch: LogIndex;
+  readonly clientAddress: string;
+  readonly peerAddress: string;
+  readonly rack: string | undefined;
+  readonly version: string;
+  readonly state: "live" | "fenced";
+  /** Its replica of the metadata group, voter or learner. */
+  readonly metadataReplicaId: ReplicaId;
+}
+
+export interface ReplicaImage {
+  readonly brokerId: BrokerId;
+  readonly replicaId: ReplicaId;
+  /** The disk it was placed on: the replica is bound to it (D5). */
+  readonly incarnation: Incarnation;
+}
+
+export interface PartitionImage {
+  readonly topicId: TopicId;
+  readonly partition: number;
+  readonly groupId: GroupId;
+  /** In order of priority; all of them vote until moves exist. */
+  readonly replicas: readonly ReplicaImage[];
+  /** Ascending. */
+  readonly isr: readonly ReplicaId[];
+  /** Starts at 1, rises by one with every record of the ISR. */
+  readonly isrVersion: number;
+  /** The newest leader known, with its term; undefined before the first claim. */
+  readonly claim: { readonly replicaId: ReplicaId; readonly term: Term } | undefined;
+}
+
+export interface TopicImage {
+  readonly id: TopicId;
+  readonly name: string;
+  /** Replicas of each partition as asked for. */
+  readonly replicas: number;
+  readonly configs: ConfigMap;
+  /** Group of each partition; the place in the array is the partition's number. */
+  readonly groups: readonly GroupId[];
+}
+
+/** A deleted topic whose data some broker may still hold. Ends when nobody is waited for. */
+export interface TombstoneImage {
+  readonly topicId: TopicId;
+  readonly name: string;
+  readonly deletedAt: LogIndex;
+  readonly replicas: readonly (ReplicaImage & { readonly groupId: GroupId })[];
+  /** Brokers that have not confirmed yet. */
+  readonly waitingFor: readonly BrokerId[];
+}
+
+/** Everything that follows from the facts; nothing else is in here. */
+export interface ImageState {
+  /** Index of the last fact replayed. */
+  version: LogIndex;
+  /** undefined before the first fact. */
+  clusterId: ClusterId | undefined;
+  recoveryEpoch: number;
+  featureLevel: number;
+  /** In order of broker id. */
+  seeds: readonly SeedImage[];
+  brokers: Map<BrokerId, BrokerImage>;
+  topics: Map<TopicId, TopicImage>;
+  partitions: Map<GroupId, PartitionImage>;
+  tombstones: Map<TopicId, TombstoneImage>;
+  clusterConfigs: ConfigMap;
+  /** Next ids to hand out; they only rise (design §7). */
+  nextGroupId: GroupId;
+  nextReplicaId: ReplicaId;
+  nextProducerId: ProducerId;
+  // Derived, rebuilt by `derive`:
+  topicsByName: Map<string, TopicId>;
+  groupsByBroker: Map<BrokerId, Set<GroupId>>;
+}
+
+export function emptyState(): ImageState {
+  return {
+    version: 0 as LogIndex,
+    clusterId: undefined,
+    recoveryEpoch: 0,
+    featureLevel: 0,
+    seeds: [],
+    brokers: new Map(),
+    topics: new Map(),
+    partitions: new Map(),
+    tombstones: new Map(),
+    clusterConfigs: new Map(),
+    nextGroupId: FIRST_ALLOCATED_ID as GroupId,
+    nextReplicaId: FIRST_ALLOCATED_ID as ReplicaId,
+    nextProducerId: FIRST_ALLOCATED_ID as ProducerId,
+    topicsByName: new Map(),
+    groupsByBroker: new Map(),
+  };
+}
+
+export function cloneState(state: ImageState): ImageState {
+  return {
+    ...state,
+    brokers: new Map(state.brokers),
+    topics: new Map(state.topics),
+    partitions: new Map(state.partitions),
+    tombstones: new Map(state.tombstones),
+    topicsByName: new Map(state.topicsByName),
+    groupsByBroker: new Map([...state.groupsByBroker].map(([broker, groups]) => [broker, new Set(groups)])),
+  };
+}
+
+/** Adds a partition to the derived index. */
+export function indexPartition(state: ImageState, partition: PartitionImage): void {
+  for (const { brokerId } of partition.replicas) {
+    const groups = state.groupsByBroker.get(brokerId) ?? new Set();
+    groups.add(partition.groupId);
+    state.groupsByBroker.set(brokerId, groups);
+  }
+}
+
+export function unindexPartition(state: ImageState, partition: PartitionImage): void {
+  for (const { brokerId } of partition.replicas) state.groupsByBroker.get(brokerId)?.delete(partition.groupId);
+}

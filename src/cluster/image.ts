@@ -1,0 +1,168 @@
+import type { BrokerId, ClusterId, GroupId, LogIndex, ProducerId, ReplicaId, TopicId } from "../base/ids.ts";
+import type { Fact } from "./facts.ts";
+import {
+  type BrokerImage,
+  cloneState,
+  emptyState,
+  type ImageState,
+  type PartitionImage,
+  type ReplicaImage,
+  type SeedImage,
+  type TombstoneImage,
+  type TopicImage,
+} from "./image-state.ts";
+import { replayFact } from "./replay.ts";
+import { decodeState, encodeState, hashState } from "./snapshot.ts";
+import { type ConfigMap, type TopicConfig, topicConfig } from "./topic-config.ts";
+
+/** A replica on a broker's present disk. */
+export interface HostedReplica {
+  readonly partition: PartitionImage;
+  readonly replica: ReplicaImage;
+}
+
+/** Who leads a partition as far as the metadata knows: a hint, Raft decides. */
+export interface LeaderHint {
+  readonly replicaId: ReplicaId;
+  readonly term: number;
+  /** undefined: its broker is not registered. */
+  readonly broker: BrokerImage | undefined;
+}
+
+/**
+ * The cluster as the metadata log tells it (design §7): equal facts in equal order give equal images, with equal `hash()`, on every
+ * broker. Changed only by `replay`.
+ *
+ * Every broker keeps one of *committed* facts. The controller keeps a second, speculative one: it replays facts when it appends them,
+ * so that the next command is decided on them, and holds every answer, also a refusal, until what it rests on is committed. There is
+ * no rollback: when an append is refused or leadership is lost, the speculative image is thrown away and made anew by `clone()` of the
+ * committed one.
+ */
+export class MetadataImage {
+  readonly #state: ImageState;
+
+  constructor(state: ImageState = emptyState()) {
+    this.#state = state;
+  }
+
+  /** @param index of the frame the fact lies in; facts of one frame share it */
+  replay(fact: Fact, index: LogIndex): void {
+    replayFact(this.#state, fact, index);
+  }
+
+  clone(): MetadataImage {
+    return new MetadataImage(cloneState(this.#state));
+  }
+
+  snapshot(): Uint8Array {
+    return encodeState(this.#state);
+  }
+
+  /** @throws {MillraceError} INVALID_REQUEST when the bytes are no image */
+  static restore(snapshot: Uint8Array): MetadataImage {
+    return new MetadataImage(decodeState(snapshot));
+  }
+
+  /** 16 hex digits over all that facts made; equal on all brokers at equal `version`. Walks everything. */
+  hash(): string {
+    return hashState(this.#state);
+  }
+
+  /** Metadata version: index of the last fact. */
+  get version(): LogIndex {
+    return this.#state.version;
+  }
+  get clusterId(): ClusterId | undefined {
+    return this.#state.clusterId;
+  }
+  get recoveryEpoch(): number {
+    return this.#state.recoveryEpoch;
+  }
+  get featureLevel(): number {
+    return this.#state.featureLevel;
+  }
+  /** The first voters of the metadata group, by broker id. */
+  get seeds(): readonly SeedImage[] {
+    return this.#state.seeds;
+  }
+  get clusterConfigs(): ConfigMap {
+    return this.#state.clusterConfigs;
+  }
+  get brokers(): ReadonlyMap<BrokerId, BrokerImage> {
+    return this.#state.brokers;
+  }
+  get topics(): ReadonlyMap<TopicId, TopicImage> {
+    return this.#state.topics;
+  }
+  get partitions(): ReadonlyMap<GroupId, PartitionImage> {
+    return this.#state.partitions;
+  }
+  get tombstones(): ReadonlyMap<TopicId, TombstoneImage> {
+    return this.#state.tombstones;
+  }
+  get nextIds(): { readonly group: GroupId; readonly replica: ReplicaId; readonly producer: ProducerId } {
+    const { nextGroupId, nextReplicaId, nextProducerId } = this.#state;
+    return { group: nextGroupId, replica: nextReplicaId, producer: nextProducerId };
+  }
+
+  topicByName(name: string): TopicImage | undefined {
+    const id = this.#state.topicsByName.get(name);
+    return id === undefined ? undefined : this.#state.topics.get(id);
+  }
+
+  partition(topicId: TopicId, partition: number): PartitionImage | undefined {
+    const groupId = this.#state.topics.get(topicId)?.groups[partition];
+    return groupId === undefined ? undefined : this.#state.partitions.get(groupId);
+  }
+
+  partitionOfGroup(groupId: GroupId): PartitionImage | undefined {
+    return this.#state.partitions.get(groupId);
+  }
+
+  /** Settings of a topic, defaults filled in. */
+  configOf(topic: TopicImage): TopicConfig {
+    return topicConfig(topic.configs, this.#state.clusterConfigs);
+  }
+
+  /** Replicas the broker holds on its present disk, by group id: what it must open. */
+  hostedBy(broker: BrokerId): readonly HostedReplica[] {
+    return this.#placedOn(broker).filter(({ replica }) => this.isPresent(replica));
+  }
+
+  /** Replicas placed on the broker's former disk: gone until they are replaced. */
+  lostBy(broker: BrokerId): readonly HostedReplica[] {
+    return this.#placedOn(broker).filter(({ replica }) => !this.isPresent(replica));
+  }
+
+  /** The disk this replica was placed on is the one its broker has now. */
+  isPresent(replica: ReplicaImage): boolean {
+    return this.#state.brokers.get(replica.brokerId)?.incarnation === replica.incarnation;
+  }
+
+  leaderOf(partition: PartitionImage): LeaderHint | undefined {
+    const { claim } = partition;
+    if (claim === undefined) return undefined;
+    const replica = partition.replicas.find(({ replicaId }) => replicaId === claim.replicaId);
+    return { ...claim, broker: replica === undefined ? undefined : this.#state.brokers.get(replica.brokerId) };
+  }
+
+  /** Brokers that have their session, by id. */
+  liveBrokers(): readonly BrokerImage[] {
+    return [...this.#state.brokers.values()].filter((broker) => broker.state === "live").sort((a, b) => a.id - b.id);
+  }
+
+  /** Deleted topics of which the broker must delete its replicas, and then confirm. */
+  tombstonesFor(broker: BrokerId): readonly TombstoneImage[] {
+    return [...this.#state.tombstones.values()].filter((tombstone) => tombstone.waitingFor.includes(broker));
+  }
+
+  #placedOn(broker: BrokerId): HostedReplica[] {
+    const hosted: HostedReplica[] = [];
+    for (const groupId of this.#state.groupsByBroker.get(broker) ?? []) {
+      const partition = this.#state.partitions.get(groupId);
+      const replica = partition?.replicas.find(({ brokerId }) => brokerId === broker);
+      if (partition !== undefined && replica !== undefined) hosted.push({ partition, replica });
+    }
+    return hosted.sort((a, b) => a.partition.groupId - b.partition.groupId);
+  }
+}

@@ -1,0 +1,149 @@
+import { invariant } from "../base/invariant.ts";
+import { bool, int32, int64, type MessageOf, map, message, optional, repeated, string, submessage } from "../protocol/codec/index.ts";
+import { SeedFact } from "./facts.ts";
+import {
+  brokerIdField,
+  clusterIdField,
+  groupIdField,
+  incarnationField,
+  logIndexField,
+  producerIdField,
+  replicaIdField,
+  termField,
+  topicIdField,
+} from "./fields.ts";
+import { emptyState, type ImageState, indexPartition } from "./image-state.ts";
+
+/** The whole image as one message, in canonical order: equal images give equal bytes (property C6: replay = live). */
+
+const Broker = message("millrace.internal.v1.BrokerImage", {
+  id: brokerIdField(1),
+  incarnation: incarnationField(2),
+  epoch: logIndexField(3),
+  clientAddress: string(4),
+  peerAddress: string(5),
+  rack: optional(string(6)),
+  version: string(7),
+  fenced: bool(8),
+  metadataReplicaId: replicaIdField(9),
+});
+
+const Replica = message("millrace.internal.v1.ReplicaImage", {
+  brokerId: brokerIdField(1),
+  replicaId: replicaIdField(2),
+  incarnation: incarnationField(3),
+  /** Only in tombstones. */
+  groupId: groupIdField(4),
+});
+
+const Partition = message("millrace.internal.v1.PartitionImage", {
+  topicId: topicIdField(1),
+  partition: int32(2),
+  groupId: groupIdField(3),
+  replicas: repeated(submessage(4, Replica)),
+  isr: repeated(replicaIdField(5)),
+  isrVersion: int64(6),
+  claimReplicaId: optional(replicaIdField(7)),
+  claimTerm: termField(8),
+});
+
+const Topic = message("millrace.internal.v1.TopicImage", {
+  id: topicIdField(1),
+  name: string(2),
+  replicas: int32(3),
+  configs: map(4),
+  groups: repeated(groupIdField(5)),
+});
+
+const Tombstone = message("millrace.internal.v1.TombstoneImage", {
+  topicId: topicIdField(1),
+  name: string(2),
+  deletedAt: logIndexField(3),
+  replicas: repeated(submessage(4, Replica)),
+  waitingFor: repeated(brokerIdField(5)),
+});
+
+const Image = message("millrace.internal.v1.MetadataImage", {
+  version: logIndexField(1),
+  clusterId: optional(clusterIdField(2)),
+  recoveryEpoch: int64(3),
+  featureLevel: int32(4),
+  seeds: repeated(submessage(5, SeedFact)),
+  brokers: repeated(submessage(6, Broker)),
+  topics: repeated(submessage(7, Topic)),
+  partitions: repeated(submessage(8, Partition)),
+  tombstones: repeated(submessage(9, Tombstone)),
+  clusterConfigs: map(10),
+  nextGroupId: groupIdField(11),
+  nextReplicaId: replicaIdField(12),
+  nextProducerId: producerIdField(13),
+});
+
+export function encodeState(state: ImageState): Uint8Array {
+  return Image.encode({
+    version: state.version,
+    clusterId: state.clusterId,
+    recoveryEpoch: state.recoveryEpoch,
+    featureLevel: state.featureLevel,
+    seeds: state.seeds,
+    brokers: inOrder(state.brokers).map((broker) => ({ ...broker, fenced: broker.state === "fenced" })),
+    topics: inOrder(state.topics).map((topic) => ({ ...topic, configs: sorted(topic.configs) })),
+    partitions: inOrder(state.partitions).map(({ claim, ...partition }) => ({
+      ...partition,
+      claimReplicaId: claim?.replicaId,
+      claimTerm: claim?.term,
+    })),
+    tombstones: inOrder(state.tombstones),
+    clusterConfigs: sorted(state.clusterConfigs),
+    nextGroupId: state.nextGroupId,
+    nextReplicaId: state.nextReplicaId,
+    nextProducerId: state.nextProducerId,
+  });
+}
+
+/** @throws {MillraceError} INVALID_REQUEST when the bytes are no image */
+export function decodeState(bytes: Uint8Array): ImageState {
+  const image = Image.decode(bytes);
+  const { brokers, topics, partitions, tombstones, ...plain } = image;
+  const state: ImageState = {
+    ...emptyState(),
+    ...plain,
+    brokers: new Map(brokers.map(({ fenced, ...broker }) => [broker.id, { ...broker, state: fenced ? "fenced" : "live" }])),
+    topics: new Map(topics.map((topic) => [topic.id, topic])),
+    partitions: new Map(partitions.map((partition) => [partition.groupId, partitionOf(partition)])),
+    tombstones: new Map(tombstones.map((tombstone) => [tombstone.topicId, tombstone])),
+  };
+  for (const topic of topics) state.topicsByName.set(topic.name, topic.id);
+  for (const partition of state.partitions.values()) indexPartition(state, partition);
+  invariant(state.topicsByName.size === topics.length, "topic names are unique");
+  return state;
+}
+
+function partitionOf({ claimReplicaId, claimTerm, replicas, ...partition }: MessageOf<typeof Partition>) {
+  return {
+    ...partition,
+    replicas: replicas.map(({ brokerId, replicaId, incarnation }) => ({ brokerId, replicaId, incarnation })),
+    claim: claimReplicaId === undefined ? undefined : { replicaId: claimReplicaId, term: claimTerm },
+  };
+}
+
+/** By key, by code unit: the same everywhere. */
+function inOrder<K extends string | number, V>(entries: ReadonlyMap<K, V>): V[] {
+  return [...entries].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, value]) => value);
+}
+
+function sorted(entries: ReadonlyMap<string, string>): ReadonlyMap<string, string> {
+  return new Map([...entries].sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+/** FNV-1a over the canonical bytes, twice with different starts: 16 hex digits. For comparing images, not for security. */
+export function hashState(state: ImageState): string {
+  const bytes = encodeState(state);
+  let high = 0x811c9dc5;
+  let low = 0x01234567;
+  for (const byte of bytes) {
+    high = Math.imul(high ^ byte, 0x01000193);
+    low = Math.imul(low ^ byte, 0x01000193) + 1;
+  }
+  return `${(high >>> 0).toString(16).padStart(8, "0")}${(low >>> 0).toString(16).padStart(8, "0")}`;
+}

@@ -1,0 +1,175 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { toBrokerId } from "../../src/base/ids.ts";
+import { defaultDecideLimits } from "../../src/cluster/decision.ts";
+import { brokersOf, Cluster, disk, topicUuid } from "./cluster-fixture.ts";
+
+describe("createTopic", () => {
+  it("records the topic and its partitions in one frame, with new group and replica ids", () => {
+    const cluster = Cluster.ofThree();
+    const partitions = cluster.create("orders", 6);
+    assert.equal(cluster.log.at(-1)?.facts.length, 7);
+    assert.deepEqual(
+      partitions.map(({ partition }) => partition),
+      [0, 1, 2, 3, 4, 5],
+    );
+    assert.equal(new Set(partitions.map(({ groupId }) => groupId)).size, 6);
+    assert.equal(new Set(partitions.flatMap(({ replicas }) => replicas.map(({ replicaId }) => replicaId))).size, 18);
+    for (const partition of partitions) {
+      assert.deepEqual([...brokersOf(partition)].sort(), [1, 2, 3]);
+      assert.deepEqual(
+        partition.isr,
+        partition.replicas.map(({ replicaId }) => replicaId).sort((a, b) => a - b),
+      );
+      assert.equal(partition.isrVersion, 1);
+    }
+    const leaders = partitions.map((partition) => brokersOf(partition)[0]);
+    assert.deepEqual([...leaders].sort(), [1, 1, 2, 2, 3, 3], "leaders are balanced");
+  });
+
+  it("takes defaults: one partition, three replicas or as many as there are live brokers", () => {
+    const cluster = Cluster.ofThree();
+    assert.equal(cluster.create("a", 0, 0)[0]?.replicas.length, 3);
+    cluster.fence(2);
+    const [partition] = cluster.create("b", 0, 0);
+    assert.deepEqual(partition && [...brokersOf(partition)].sort(), [1, 3]);
+  });
+
+  it("refuses more replicas than live brokers, and names both", () => {
+    const cluster = Cluster.ofThree();
+    cluster.fence(3);
+    const text = cluster.refused(cluster.creation("t", 1, 3), "INSUFFICIENT_BROKERS");
+    assert.match(text, /3 replicas on 2 live brokers/);
+    cluster.fence(1);
+    cluster.fence(2);
+    cluster.refused(cluster.creation("t", 1, 0), "INSUFFICIENT_BROKERS");
+  });
+
+  it("refuses a name that is taken or not allowed", () => {
+    const cluster = Cluster.ofThree();
+    cluster.create("orders");
+    cluster.refused(cluster.creation("orders"), "TOPIC_EXISTS");
+    cluster.refused(cluster.creation("__groups"), "INVALID_NAME");
+    cluster.refused(cluster.creation("a/b"), "INVALID_NAME");
+    cluster.create("constructor");
+    cluster.refused(cluster.creation("constructor"), "TOPIC_EXISTS");
+  });
+
+  it("refuses counts out of range and a cluster that is full", () => {
+    const cluster = Cluster.ofThree();
+    cluster.refused(cluster.creation("t", -1), "INVALID_REQUEST");
+    cluster.refused(cluster.creation("t", 1001), "INVALID_REQUEST");
+    cluster.refused(cluster.creation("t", 1, -1), "INVALID_REQUEST");
+    cluster.limits = { ...defaultDecideLimits, partitionsMax: 5 };
+    cluster.create("t", 5);
+    cluster.refused(cluster.creation("u", 1), "TOO_MANY_REQUESTS");
+  });
+
+  it("refuses unknown keys with the nearest known one, and values out of range", () => {
+    const cluster = Cluster.ofThree();
+    assert.match(cluster.refused(cluster.creation("t", 1, 3, { "retention.m": "5" }), "INVALID_CONFIG"), /did you mean retention\.ms/);
+    cluster.refused(cluster.creation("t", 1, 3, { ["__proto__"]: "5" }), "INVALID_CONFIG");
+    cluster.refused(cluster.creation("t", 1, 3, { "max.message.bytes": "4000000" }), "INVALID_CONFIG");
+    cluster.refused(cluster.creation("t", 1, 2, { "min.insync.replicas": "3" }), "INVALID_CONFIG");
+    cluster.create("t", 1, 3, { "acks.min": "QUORUM" });
+  });
+
+  it("checks everything and records nothing with validate_only", () => {
+    const cluster = Cluster.ofThree();
+    const { version } = cluster.image;
+    cluster.done({ ...cluster.creation("t", 3), validateOnly: true });
+    assert.equal(cluster.image.version, version);
+    cluster.refused({ ...cluster.creation("t", 1, 4), validateOnly: true }, "INSUFFICIENT_BROKERS");
+  });
+
+  it("refuses a uuid that some topic has or had", () => {
+    const cluster = Cluster.ofThree();
+    cluster.create("a");
+    cluster.refused({ ...cluster.creation("b"), topicId: topicUuid(1) }, "INVALID_REQUEST");
+    cluster.done({ kind: "deleteTopic", name: "a", topicId: undefined });
+    cluster.refused({ ...cluster.creation("b"), topicId: topicUuid(1) }, "INVALID_REQUEST");
+  });
+
+  it("spreads the leaders of many small topics", () => {
+    const cluster = Cluster.ofThree();
+    const leaders = Array.from({ length: 30 }, (_, n) => cluster.create(`t${n}`, 1).flatMap((partition) => brokersOf(partition)[0] ?? []));
+    for (const broker of [1, 2, 3]) assert.equal(leaders.flat().filter((id) => id === broker).length, 10);
+  });
+});
+
+describe("alterTopic", () => {
+  it("sets and resets keys, all or none", () => {
+    const cluster = Cluster.ofThree();
+    cluster.create("t", 1, 3, { "segment.ms": "5000" });
+    const alter = (set: Readonly<Record<string, string>>, gone: string[] = [], name = "t") =>
+      ({ kind: "alterTopic", name, set: new Map(Object.entries(set)), delete: gone, validateOnly: false }) as const;
+    cluster.done(alter({ "retention.ms": "-1", "acks.min": "ALL" }, ["segment.ms"]));
+    const topic = cluster.image.topicByName("t");
+    assert.ok(topic !== undefined);
+    assert.deepEqual(
+      [...topic.configs],
+      [
+        ["retention.ms", "-1"],
+        ["acks.min", "ALL"],
+      ],
+    );
+    assert.equal(cluster.image.configOf(topic).retentionMs, undefined);
+    cluster.refused(alter({ "retention.ms": "9000", "segment.bites": "1" }), "INVALID_CONFIG");
+    cluster.refused(alter({ "retention.ms": "9000" }, ["retention.ms"]), "INVALID_CONFIG");
+    cluster.refused(alter({ "min.insync.replicas": "4" }), "INVALID_CONFIG");
+    cluster.refused(alter({}, [], "nobody"), "UNKNOWN_TOPIC");
+  });
+
+  it("falls back to the cluster's value, then to the default", () => {
+    const cluster = Cluster.ofThree();
+    cluster.create("t");
+    cluster.done({ kind: "alterClusterConfigs", set: new Map([["segment.bytes", "2000000"]]), delete: [], validateOnly: false });
+    const bytes = () =>
+      cluster
+        .partitionsOf("t")
+        .map(({ topicId }) => cluster.image.topics.get(topicId))
+        .flatMap((topic) => (topic ? [cluster.image.configOf(topic).segmentBytes] : []));
+    assert.deepEqual(bytes(), [2_000_000]);
+    cluster.done({ kind: "alterClusterConfigs", set: new Map(), delete: ["segment.bytes"], validateOnly: false });
+    assert.deepEqual(bytes(), [128 * 1024 * 1024]);
+    cluster.refused({ kind: "alterClusterConfigs", set: new Map([["nope", "1"]]), delete: [], validateOnly: false }, "INVALID_CONFIG");
+  });
+});
+
+describe("deleteTopic", () => {
+  const confirm = (id: number, life = 1, ...topics: number[]) =>
+    ({ kind: "confirmDeleted", brokerId: toBrokerId(id), incarnation: disk(id, life), topicIds: topics.map(topicUuid) }) as const;
+
+  it("frees the name and leaves a tombstone until every broker that held a replica confirmed", () => {
+    const cluster = Cluster.ofThree();
+    cluster.create("t", 2);
+    cluster.done({ kind: "deleteTopic", name: "t", topicId: topicUuid(1) });
+    assert.equal(cluster.image.topicByName("t"), undefined);
+    assert.equal(cluster.image.hostedBy(toBrokerId(1)).length, 0);
+    assert.equal(cluster.image.tombstonesFor(toBrokerId(1))[0]?.replicas.length, 6);
+    cluster.done(confirm(1, 1, 1));
+    cluster.done(confirm(1, 1, 1));
+    cluster.done(confirm(2, 1, 1, 99));
+    assert.equal(cluster.image.tombstonesFor(toBrokerId(1)).length, 0);
+    assert.equal(cluster.image.tombstonesFor(toBrokerId(3)).length, 1);
+    cluster.done(confirm(3, 1, 1));
+    assert.equal(cluster.image.tombstones.size, 0);
+  });
+
+  it("takes no confirmation from a disk that is not registered", () => {
+    const cluster = Cluster.ofThree();
+    cluster.create("t");
+    cluster.done({ kind: "deleteTopic", name: "t", topicId: undefined });
+    cluster.refused(confirm(3, 2, 1), "STALE_VERSION");
+  });
+
+  it("does not delete a topic made anew under the name of the one that was meant", () => {
+    const cluster = Cluster.ofThree();
+    cluster.create("t");
+    cluster.done({ kind: "deleteTopic", name: "t", topicId: undefined });
+    const [anew] = cluster.create("t");
+    cluster.refused({ kind: "deleteTopic", name: "t", topicId: topicUuid(1) }, "UNKNOWN_TOPIC");
+    assert.notEqual(anew?.topicId, topicUuid(1));
+    cluster.refused({ kind: "deleteTopic", name: "toString", topicId: undefined }, "UNKNOWN_TOPIC");
+  });
+});
