@@ -18,7 +18,16 @@ export const lines = (findings: readonly Finding[]): readonly string[] => findin
 export const checkSteps: readonly Step[] = [
   {
     name: "format and lint",
-    command: ["node", "node_modules/@biomejs/biome/bin/biome", "ci", "--colors=off", "--error-on-warnings", "--enforce-assist=false", "--max-diagnostics=50", "."],
+    command: [
+      "node",
+      "node_modules/@biomejs/biome/bin/biome",
+      "ci",
+      "--colors=off",
+      "--error-on-warnings",
+      "--enforce-assist=false",
+      "--max-diagnostics=50",
+      ".",
+    ],
   },
   { name: "layers", find: () => lines([...checkLayers(code), ...checkCycles(code)]) },
   { name: "banned calls", find: () => lines(checkBanned(code)) },

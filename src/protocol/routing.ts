@@ -1,5 +1,5 @@
 /** `millrace.internal.v1` routing.proto: calls handed on between brokers. Meaning of each field: the .proto. */
-import { bool, bytes, int32, int64, message, type MessageOf, optional, repeated, string, submessage, uint32 } from "./codec/index.ts";
+import { bool, bytes, int32, int64, type MessageOf, message, optional, repeated, string, submessage, uint32 } from "./codec/index.ts";
 import { FetchRequest } from "./public.ts";
 
 export const GroupMember = message("millrace.internal.v1.GroupMember", { replicaId: int64(1), brokerId: int32(2) });
