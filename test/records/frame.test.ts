@@ -138,7 +138,14 @@ describe("a frame", () => {
   it("with a sound CRC over wrong fields is a bad frame all the same", () => {
     const wrong: [string, (view: DataView) => void][] = [
       ["version", (view) => view.setUint8(4, 2)],
-      ["type 5", (view) => view.setUint8(5, 5)],
+      ["magic", (view) => view.setUint8(3, 0x32)],
+      [
+        "type 5",
+        (view) => {
+          view.setUint8(5, 5);
+          view.setUint32(20, 0, true);
+        },
+      ],
       ["flags", (view) => view.setUint8(6, 1)],
       ["format", (view) => view.setUint8(7, 3)],
       ["codec", (view) => view.setUint8(8, 0)],

@@ -172,6 +172,8 @@ describe("walkRecordSet", () => {
     refused([0x0a, 3, 0x12, 0], /length 3 with 2 bytes left/);
     refused(one(0x12, 2, 0), /length 2 with 1 bytes left/);
     refused(oneHeader(0x0a, 2, 0x61), /length 2 with 1 bytes left/);
+    refused(one(0x41, 1, 2, 3, 4, 5, 6, 7), /truncated field/);
+    refused(oneHeader(0x1d, 1, 2, 3), /truncated field/);
     refused([0x0a, 0xff, 0xff, 0xff, 0xff, 0x0f], /length 4294967295/);
   });
   it("refuses truncated and endless varints", () => {
@@ -258,7 +260,10 @@ describe("cutRecordSet", () => {
   });
 
   it("refuses to leave out more than there are", () => {
-    assert.throws(() => cutRecordSet(Uint8Array.of(0x0a, 0), 2), { code: "MALFORMED_RECORD_SET" });
+    assert.throws(() => cutRecordSet(Uint8Array.of(0x0a, 0), 2), {
+      code: "MALFORMED_RECORD_SET",
+      message: /1 records, asked to leave out 2/,
+    });
   });
 });
 

@@ -87,9 +87,7 @@ export class Reader {
       if (byte < 0x80) break;
     }
     const signed = ((high << 24) >> 24) * 2 ** 56 + middle * 2 ** 28 + low;
-    // Bits 53 … 63 must all equal the sign: else the sum above was rounded.
-    const top = (high << 3) | (middle >>> 25);
-    if (top !== 0 && top !== 0x7ff) this.fail("number beyond ±2^53");
+    // A sum that had to be rounded is at least 2^53 away from 0, so this refuses those too.
     if (!Number.isSafeInteger(signed)) this.fail("number beyond ±2^53");
     this.at = at;
     return signed;
