@@ -1,8 +1,11 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { errors } from "../../src/base/errors.ts";
+import { describeConfig } from "../../src/config/describe.ts";
+import { settings } from "../../src/config/table.ts";
 import { checkGenerated, checkLinks, checkStatus, longFiles } from "../../tools/checks/docs.ts";
 import { tableRows } from "../../tools/checks/markdown.ts";
+import { configurationPage } from "../../tools/docs/configuration-page.ts";
 import { errorsPage } from "../../tools/docs/errors-page.ts";
 import { checkReliability, citations, citedIn, reliabilityPage, uncovered } from "../../tools/docs/reliability-page.ts";
 import { refusesPlanted } from "./planted.ts";
@@ -52,6 +55,15 @@ describe("docs checks", () => {
         spec.doc,
       ]);
     }
+  });
+
+  it("give every setting its row", () => {
+    const rows = tableRows(configurationPage(describeConfig()), "key");
+    assert.deepEqual(
+      rows.map((row) => row.cells[0]),
+      Object.keys(settings).map((key) => `\`${key}\``),
+    );
+    for (const row of rows) assert.equal(row.cells.length, 6, row.cells[0]);
   });
 
   it("say which files are long, and refuse none for it", () => {

@@ -48,15 +48,7 @@ export const layers: Readonly<Record<string, Layer>> = {
   cli: { floor: 4, imports: ["*"], packages: ["node:*", "yargs"] },
   testing: { floor: 4, imports: ["*"], packages: ["node:*", "fast-check"] },
   "main.ts": { floor: 4, imports: ["*"], packages: ["node:*"] },
-};
-
-/**
- * `client/` is published under `millrace/client` and must be usable without the rest: these two files put it together with
- * an edge, so they stand above the folder they lie in.
- */
-export const layerOfFile: Readonly<Record<string, Layer>> = {
-  "client/index.ts": { floor: 4, imports: [...PURE, "base/ports", "client", "grpc", "compression", "checksum"], packages: ["node:*"] },
-  "client/node.ts": { floor: 4, imports: [...PURE, "base/ports", "client", "grpc", "compression", "checksum"], packages: ["node:*"] },
+  "client-entry.ts": { floor: 4, imports: ["*"], packages: ["node:*"] },
 };
 
 /** Row of a path below `src/`, or undefined when no row covers it. */
@@ -67,7 +59,7 @@ export function rowOf(path: string): string | undefined {
 
 export function layerOf(path: string): Layer | undefined {
   const row = rowOf(path);
-  return layerOfFile[path] ?? (row === undefined ? undefined : layers[row]);
+  return row === undefined ? undefined : layers[row];
 }
 
 /** `@a/b/c.js` → `@a/b`. */

@@ -1,5 +1,7 @@
 import { errors } from "../../src/base/errors.ts";
+import { describeConfig } from "../../src/config/describe.ts";
 import type { SourceFile } from "../checks/finding.ts";
+import { configurationPage } from "./configuration-page.ts";
 import { errorsPage } from "./errors-page.ts";
 import { citations, reliabilityPage } from "./reliability-page.ts";
 
@@ -8,6 +10,7 @@ export function generatedPages(files: readonly SourceFile[]): readonly SourceFil
   const reliability = files.find((file) => file.path === "docs/reliability.md");
   return [
     { path: "docs/errors.md", text: errorsPage(errors) },
+    { path: "docs/configuration.md", text: configurationPage(describeConfig()) },
     ...(reliability === undefined ? [] : [{ path: reliability.path, text: reliabilityPage(reliability.text, citations(files)) }]),
   ];
 }
