@@ -1,0 +1,98 @@
+/**
+ * What clients did and saw, one row per operation, for the simulator and for real processes alike. Times are of one monotonic clock, in
+ * milliseconds; an operation of unknown outcome (`info`) has `tRet` Infinity: it may take effect at any time after `tInv`, or never.
+ *
+ * `fail` only if the server guarantees that nothing was written; deadline, reset, cancelled and "unknown" are `info`.
+ */
+export type HistoryRow = SendRow | ReadRow | EndRow;
+
+interface RowBase {
+  /** Rises in the order of invocation; names the row in verdicts. */
+  readonly i: number;
+  /** Client process; its operations follow each other unless they are pipelined. */
+  readonly proc: string;
+  /** Broker asked, when the client knows. */
+  readonly broker?: number;
+  readonly type: "ok" | "fail" | "info";
+  readonly tInv: number;
+  readonly tRet: number;
+  readonly error?: string;
+  /** Term of the leader that answered. */
+  readonly leaderEpoch?: number;
+}
+
+/** One batch sent. */
+export interface SendRow extends RowBase {
+  readonly f: "send";
+  /** "topic-number". */
+  readonly partition: string;
+  /** One idempotent session; its batches to one partition are sent in order. */
+  readonly producer: string;
+  readonly acks: "NONE" | "LEADER" | "QUORUM" | "ALL";
+  /** Unique over the run (see `payload.ts`), in record order. */
+  readonly values: readonly string[];
+  /** Offset of the first value; only when ok. */
+  readonly offset?: number;
+}
+
+/** A fetch, or what one poll of a subscription brought. */
+export interface ReadRow extends RowBase {
+  readonly f: "read";
+  readonly partition: string;
+  /** Offset asked for. */
+  readonly from: number;
+  readonly records: readonly ReadRecord[];
+}
+
+export interface ReadRecord {
+  readonly offset: number;
+  readonly value: string;
+  /** The bytes are those the value names. */
+  readonly intact: boolean;
+}
+
+/** ListOffsets. */
+export interface EndRow extends RowBase {
+  readonly f: "end";
+  readonly partition: string;
+  /** Only when ok. */
+  readonly logStart?: number;
+  readonly end?: number;
+}
+
+/** Everything of one partition, read by a fresh client after all was healed. */
+export interface FinalRead {
+  readonly partition: string;
+  readonly logStart: number;
+  readonly records: readonly ReadRecord[];
+}
+
+/** What one replica's files hold, read while it is stopped. */
+export interface ReplicaDump {
+  readonly partition: string;
+  readonly replica: string;
+  /** Everything at or below is committed, as far as this replica knows. */
+  readonly commit: number;
+  /** Ascending, dense. `hash` covers the whole frame but what each broker may write differently. */
+  readonly entries: readonly { readonly index: number; readonly term: number; readonly baseOffset: number; readonly hash: string }[];
+}
+
+/** All that a run leaves behind for the checkers. */
+export interface Evidence {
+  readonly history: readonly HistoryRow[];
+  readonly finals: readonly FinalRead[];
+  readonly dumps: readonly ReplicaDump[];
+}
+
+export function sendsOf(evidence: Evidence): readonly SendRow[] {
+  return evidence.history.filter((row) => row.f === "send");
+}
+
+export function readsOf(evidence: Evidence): readonly ReadRow[] {
+  return evidence.history.filter((row) => row.f === "read");
+}
+
+/** Levels at which an acknowledgement is a promise to keep the record (the others are outside L2). */
+export function isKept(row: SendRow): boolean {
+  return row.type === "ok" && (row.acks === "QUORUM" || row.acks === "ALL");
+}

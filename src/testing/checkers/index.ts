@@ -1,0 +1,35 @@
+import { agree } from "./agree.ts";
+import { dense } from "./dense.ts";
+import { endOffsets } from "./end-offsets.ts";
+import type { Evidence } from "./history.ts";
+import { lostWriteBound } from "./lost-write-bound.ts";
+import { noAborted } from "./no-aborted.ts";
+import { noDirtyReads } from "./no-dirty-reads.ts";
+import { noDuplicates } from "./no-duplicates.ts";
+import { noLoss } from "./no-loss.ts";
+import { noPhantoms } from "./no-phantoms.ts";
+import { producerOrder } from "./producer-order.ts";
+import { realTimeOrder } from "./real-time-order.ts";
+import { replicaAgreement } from "./replica-agreement.ts";
+import { type Checker, runChecker, type Verdict } from "./verdict.ts";
+
+/** Every history checker there is. Pure: the simulator and real processes use the same. */
+export const checkers: readonly Checker[] = [
+  agree,
+  noLoss,
+  lostWriteBound,
+  noDuplicates,
+  noPhantoms,
+  noAborted,
+  noDirtyReads,
+  realTimeOrder,
+  producerOrder,
+  endOffsets,
+  dense,
+  replicaAgreement,
+];
+
+/** One verdict per checker, in the order of `checkers`. The caller decides over which runs a checker must have judged something. */
+export function checkHistory(evidence: Evidence): readonly Verdict[] {
+  return checkers.map((checker) => runChecker(checker, evidence));
+}

@@ -1,0 +1,35 @@
+import { sendsOf } from "./history.ts";
+import type { Checker } from "./verdict.ts";
+
+/** L8: the values of one producer and partition lie in the order it sent them, and those of one batch side by side. */
+export const producerOrder: Checker = {
+  row: "L8",
+  promise: "one producer's order is kept",
+  check(evidence, findings) {
+    const places = new Map<string, number>();
+    for (const final of evidence.finals) for (const { offset, value } of final.records) places.set(value, offset);
+    /** Highest place so far of each (producer, partition). */
+    const last = new Map<string, { readonly offset: number; readonly i: number }>();
+    // Rows are numbered in the order of sending.
+    for (const send of sendsOf(evidence).toSorted((a, b) => a.i - b.i)) {
+      const session = `${send.producer}>${send.partition}`;
+      const offsets = send.values.flatMap((value) => places.get(value) ?? []);
+      findings.judge(
+        offsets.length === 0 || offsets.length === send.values.length,
+        () => `row ${send.i} (send): ${offsets.length} of ${send.values.length} values of one batch were written`,
+      );
+      const first = offsets[0];
+      if (first === undefined) continue;
+      findings.judge(
+        offsets.every((offset, k) => offset === first + k),
+        () => `row ${send.i} (send): one batch lies at ${offsets.join()} of ${send.partition}`,
+      );
+      const before = last.get(session);
+      findings.judge(
+        before === undefined || first > before.offset,
+        () => `row ${send.i} (send) lies at ${send.partition}@${first}, before row ${before?.i} of ${send.producer} at ${before?.offset}`,
+      );
+      last.set(session, { offset: offsets.at(-1) ?? first, i: send.i });
+    }
+  },
+};

@@ -1,0 +1,41 @@
+/** One entry as some replica held it. */
+interface KnownEntry {
+  readonly prevTerm: number;
+  hash: string | undefined;
+}
+
+/** All that is known of one group: every entry any replica ever held, what was chosen, and who led. */
+export class GroupBook {
+  /** Entries by "index:term". */
+  readonly #entries = new Map<string, KnownEntry>();
+  /** Index → term of the entry that was committed there. */
+  readonly #chosen = new Map<number, number>();
+  readonly leaders = new Map<number, number>();
+  highestChosen = 0;
+
+  /**
+   * Notes an entry a replica holds.
+   * @returns what is wrong when another replica holds another entry of that index and term
+   */
+  entry(index: number, term: number, prevTerm: number, hash: string | undefined): string | undefined {
+    const key = `${index}:${term}`;
+    const known = this.#entries.get(key);
+    if (known === undefined) {
+      this.#entries.set(key, { prevTerm, hash });
+      return undefined;
+    }
+    if (known.prevTerm !== prevTerm) return `follows term ${prevTerm} here and term ${known.prevTerm} elsewhere`;
+    if (known.hash !== undefined && hash !== undefined && known.hash !== hash) return `is ${hash} here and ${known.hash} elsewhere`;
+    known.hash ??= hash;
+    return undefined;
+  }
+
+  chosenTerm(index: number): number | undefined {
+    return this.#chosen.get(index);
+  }
+
+  choose(index: number, term: number): void {
+    this.#chosen.set(index, term);
+    this.highestChosen = Math.max(this.highestChosen, index);
+  }
+}

@@ -1,0 +1,216 @@
+import { Findings, type Verdict } from "../verdict.ts";
+import { GroupBook } from "./group-book.ts";
+import { ReplicaMemory } from "./replica-memory.ts";
+import type { ReplicaView } from "./replica-view.ts";
+
+const rows = {
+  R1: "committed prefixes agree",
+  R2: "one leader per term",
+  R3: "logs that share an entry share all before it",
+  R4: "a leader holds everything committed before it",
+  R5: "a leader only appends",
+  R6: "terms, durable entries and a life's commit index never fall",
+  R7: "one durable vote per term",
+  R8: "committed means durable on a majority",
+} as const;
+
+type Row = keyof typeof rows;
+
+/**
+ * The invariants R1 to R8, judged on what changed. Call `observe` for every replica after every event, and once more for a replica
+ * whose process just died. Votes and terms that a crash could still forget are held against nobody: what counts as durable is what
+ * recovery found, what a leader must have had, and terms of entries reported durable.
+ */
+export class RaftInvariants {
+  readonly #findings = new Map<Row, Findings>((Object.keys(rows) as Row[]).map((row) => [row, new Findings()]));
+  readonly #books = new Map<number, GroupBook>();
+  readonly #memories = new Map<number, Map<number, ReplicaMemory>>();
+
+  /** One verdict per row, for the totals of a run. */
+  verdicts(): readonly Verdict[] {
+    return [...this.#findings].map(([row, { judged, violations }]) => ({ row, judged, violations }));
+  }
+
+  /** The first violation found so far. */
+  get broken(): string | undefined {
+    for (const [row, { violations }] of this.#findings) if (violations[0] !== undefined) return `${row} (${rows[row]}): ${violations[0]}`;
+    return undefined;
+  }
+
+  observe(view: ReplicaView): void {
+    const group = this.#group(view.group);
+    const memory = remembered(group.replicas, view.replica);
+    if (memory.isLike(view)) return;
+    const reborn = memory.life !== view.life;
+    this.#terms(view, memory, reborn);
+    this.#votes(view, memory, reborn);
+    this.#log(view, memory, reborn, group.book);
+    this.#leadership(view, memory, group.book);
+    memory.life = view.life;
+    memory.term = view.term;
+    memory.role = view.role;
+    memory.votedFor = view.votedFor;
+    this.#commit(view, memory, reborn, group);
+  }
+
+  #terms(view: ReplicaView, memory: ReplicaMemory, reborn: boolean): void {
+    const least = reborn ? memory.durableTerm : memory.term;
+    this.#judge("R6", view.term >= least, () => `${at(view)} fell from term ${least} to ${view.term}`);
+    if (!reborn) this.#judge("R6", view.commit >= memory.commit, () => `${at(view)} fell from commit ${memory.commit} to ${view.commit}`);
+    const proof = reborn || view.role === "leader" ? view.term : (view.termAt(view.durable) ?? 0);
+    memory.durableTerm = Math.max(memory.durableTerm, proof);
+  }
+
+  #votes(view: ReplicaView, memory: ReplicaMemory, reborn: boolean): void {
+    const certain = memory.votes.get(view.term);
+    if (reborn && certain !== undefined) {
+      this.#judge(
+        "R7",
+        view.votedFor === certain,
+        () => `${at(view)} restarted in term ${view.term} with a vote for ${view.votedFor ?? "nobody"}; it had voted for ${certain}`,
+      );
+    }
+    if (view.votedFor === undefined) return;
+    if (!reborn && memory.term === view.term && memory.votedFor !== undefined) {
+      this.#judge(
+        "R7",
+        view.votedFor === memory.votedFor,
+        () => `${at(view)} voted for ${memory.votedFor} and for ${view.votedFor} in term ${view.term}`,
+      );
+    }
+    this.#judge(
+      "R7",
+      certain === undefined || view.votedFor === certain,
+      () => `${at(view)} votes for ${view.votedFor} in term ${view.term}; it had voted for ${certain}`,
+    );
+    // A recovered vote is on disk; so is a leader's own, or it could not have asked for others.
+    if (reborn || view.role === "leader") memory.votes.set(view.term, view.votedFor);
+  }
+
+  #log(view: ReplicaView, memory: ReplicaMemory, reborn: boolean, book: GroupBook): void {
+    const shared = memory.sharedUpTo(view);
+    if (reborn) {
+      this.#judge(
+        "R6",
+        shared >= memory.proven,
+        () => `${at(view)} restarted with its log only up to ${shared}; ${memory.proven} had been durable`,
+      );
+    } else {
+      this.#judge(
+        "R1",
+        shared >= Math.min(memory.commit, memory.lastIndex),
+        () => `${at(view)} truncated to ${shared}, below its commit index ${memory.commit}`,
+      );
+      if (memory.role === "leader" && view.role === "leader" && memory.term === view.term) {
+        this.#judge(
+          "R5",
+          shared === memory.lastIndex,
+          () => `${at(view)}, leader of term ${view.term}, truncated its log from ${memory.lastIndex} to ${shared}`,
+        );
+      }
+    }
+    for (let index = Math.max(shared, view.startIndex) + 1; index <= view.lastIndex; index++) {
+      const term = view.termAt(index);
+      if (term === undefined) continue;
+      const wrong = book.entry(index, term, view.termAt(index - 1) ?? 0, view.hashAt(index));
+      this.#judge("R3", wrong === undefined, () => `${at(view)}: entry ${index} of term ${term} ${wrong}`);
+    }
+    memory.takeLog(view, shared);
+  }
+
+  #leadership(view: ReplicaView, memory: ReplicaMemory, book: GroupBook): void {
+    if (view.role !== "leader" || (memory.role === "leader" && memory.term === view.term && memory.life === view.life)) return;
+    const before = book.leaders.get(view.term);
+    book.leaders.set(view.term, view.replica);
+    this.#judge("R2", before === undefined || before === view.replica, () => `${at(view)} leads term ${view.term}, which ${before} led`);
+    const highest = book.highestChosen;
+    if (highest <= view.startIndex) return;
+    this.#judge(
+      "R4",
+      view.termAt(highest) === book.chosenTerm(highest),
+      () => `${at(view)} leads term ${view.term} without the committed entry ${highest} of term ${book.chosenTerm(highest)}`,
+    );
+  }
+
+  #commit(view: ReplicaView, memory: ReplicaMemory, reborn: boolean, group: Group): void {
+    memory.commit = reborn ? view.commit : Math.max(memory.commit, view.commit);
+    for (let index = Math.max(memory.compared, view.startIndex) + 1; index <= view.commit; index++) {
+      const term = view.termAt(index);
+      if (term === undefined) continue;
+      const chosen = group.book.chosenTerm(index);
+      if (chosen !== undefined) {
+        this.#judge(
+          "R1",
+          chosen === term,
+          () => `${at(view)} committed entry ${index} of term ${term}; term ${chosen} was committed there`,
+        );
+        continue;
+      }
+      group.book.choose(index, term);
+      this.#majority(view, index, term, group);
+      this.#laterLeaders(view, index, term, group);
+    }
+    memory.compared = Math.max(memory.compared, view.commit);
+  }
+
+  #majority(view: ReplicaView, index: number, term: number, group: Group): void {
+    for (const voters of [view.voters, view.oldVoters ?? []]) {
+      if (voters.length === 0) continue;
+      const holders = voters.filter((voter) => {
+        const memory = group.replicas.get(voter);
+        return memory !== undefined && memory.proven >= index && memory.termAt(index) === term;
+      });
+      this.#judge(
+        "R8",
+        holders.length * 2 > voters.length,
+        () => `${at(view)} committed entry ${index} of term ${term}, durable only on ${holders.join(" ") || "none"} of ${voters.join(" ")}`,
+      );
+    }
+  }
+
+  /** Somebody who leads a later term must have had it all along. */
+  #laterLeaders(view: ReplicaView, index: number, term: number, group: Group): void {
+    for (const other of group.replicas.values()) {
+      if (other.role !== "leader" || other.term <= view.term || other.replica === view.replica) continue;
+      this.#judge(
+        "R4",
+        other.termAt(index) === term,
+        () => `${at(view)} committed entry ${index} of term ${term}, which ${other.replica}, leader of term ${other.term}, does not hold`,
+      );
+    }
+  }
+
+  #judge(row: Row, holds: boolean, message: () => string): void {
+    this.#findings.get(row)?.judge(holds, message);
+  }
+
+  #group(number: number): Group {
+    let book = this.#books.get(number);
+    let replicas = this.#memories.get(number);
+    if (book === undefined || replicas === undefined) {
+      book = new GroupBook();
+      replicas = new Map();
+      this.#books.set(number, book);
+      this.#memories.set(number, replicas);
+    }
+    return { book, replicas };
+  }
+}
+
+interface Group {
+  readonly book: GroupBook;
+  readonly replicas: Map<number, ReplicaMemory>;
+}
+
+function remembered(replicas: Map<number, ReplicaMemory>, replica: number): ReplicaMemory {
+  let memory = replicas.get(replica);
+  if (memory === undefined) {
+    memory = new ReplicaMemory(replica);
+    replicas.set(replica, memory);
+  }
+  return memory;
+}
+
+function at(view: ReplicaView): string {
+  return `group ${view.group}, replica ${view.replica}`;
+}

@@ -1,0 +1,221 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { RaftInvariants } from "../../../src/testing/checkers/raft/raft-invariants.ts";
+import type { ReplicaView } from "../../../src/testing/checkers/raft/replica-view.ts";
+
+/** A replica's state in short: `log` is the term of each entry from index 1 on; bodies follow from index and term unless said. */
+interface Sketch {
+  readonly replica: number;
+  readonly log: readonly number[];
+  readonly term?: number;
+  readonly life?: number;
+  readonly role?: string;
+  readonly votedFor?: number;
+  readonly commit?: number;
+  readonly durable?: number;
+  readonly body?: (index: number) => string;
+}
+
+function view(sketch: Sketch): ReplicaView {
+  const { log } = sketch;
+  return {
+    group: 1,
+    replica: sketch.replica,
+    life: sketch.life ?? 1,
+    role: sketch.role ?? "follower",
+    term: sketch.term ?? log.at(-1) ?? 0,
+    votedFor: sketch.votedFor,
+    commit: sketch.commit ?? 0,
+    durable: sketch.durable ?? log.length,
+    startIndex: 0,
+    lastIndex: log.length,
+    voters: [1, 2, 3],
+    oldVoters: undefined,
+    termAt: (index) => (index === 0 ? 0 : log[index - 1]),
+    hashAt: (index) => sketch.body?.(index) ?? `${index}:${log[index - 1]}`,
+  };
+}
+
+function observed(...sketches: Sketch[]): RaftInvariants {
+  const invariants = new RaftInvariants();
+  for (const sketch of sketches) invariants.observe(view(sketch));
+  return invariants;
+}
+
+/** Two terms of a healthy group, with a crash that forgets what was not durable. */
+const healthy: readonly Sketch[] = [
+  { replica: 1, log: [], term: 1, votedFor: 1 },
+  { replica: 2, log: [], term: 1, votedFor: 1 },
+  { replica: 1, log: [1], role: "leader", votedFor: 1, durable: 0 },
+  { replica: 1, log: [1, 1], role: "leader", votedFor: 1 },
+  { replica: 2, log: [1, 1], votedFor: 1 },
+  { replica: 1, log: [1, 1], role: "leader", votedFor: 1, commit: 2 },
+  { replica: 2, log: [1, 1], votedFor: 1, commit: 2 },
+  { replica: 1, log: [1, 1, 1], role: "leader", votedFor: 1, commit: 2, durable: 2 },
+  { replica: 1, log: [1, 1], life: 2, votedFor: 1, durable: 0 },
+  { replica: 2, log: [1, 1], term: 2, votedFor: 2, commit: 2 },
+  { replica: 1, log: [1, 1], term: 2, life: 2, votedFor: 2 },
+  { replica: 2, log: [1, 1, 2], role: "leader", votedFor: 2, commit: 2 },
+  { replica: 1, log: [1, 1, 2], life: 2, votedFor: 2 },
+  { replica: 2, log: [1, 1, 2], role: "leader", votedFor: 2, commit: 3 },
+  { replica: 3, log: [1, 1, 2], commit: 3 },
+  { replica: 2, log: [1, 1, 2], life: 2, votedFor: 2 },
+];
+
+it("A healthy group passes, and every invariant judged something", () => {
+  const invariants = observed(...healthy);
+  assert.equal(invariants.broken, undefined);
+  for (const { row, judged } of invariants.verdicts()) assert.ok(judged > 0, `${row} judged nothing`);
+});
+
+it("What a crash may forget is held against nobody", () => {
+  const invariants = observed(
+    { replica: 1, log: [1, 1], durable: 1 },
+    // A term and a vote that never became durable, and an entry that did not.
+    { replica: 1, log: [1, 1], term: 5, votedFor: 2, durable: 1 },
+    { replica: 1, log: [1], term: 1, life: 2 },
+    { replica: 1, log: [1], term: 5, votedFor: 3, life: 2 },
+  );
+  assert.equal(invariants.broken, undefined);
+});
+
+describe("Every invariant refuses its planted states, by its row", () => {
+  const planted: readonly { readonly row: string; readonly what: string; readonly states: readonly Sketch[] }[] = [
+    {
+      row: "R1",
+      what: "another entry is committed at an index",
+      states: [...healthy, { replica: 3, log: [1, 1, 3], term: 3, life: 2, commit: 3 }],
+    },
+    {
+      row: "R1",
+      what: "a replica truncates below its commit index",
+      states: [...healthy, { replica: 3, log: [1, 1], term: 3, commit: 3 }],
+    },
+    { row: "R2", what: "two lead one term", states: [...healthy, { replica: 3, log: [1, 1, 2], role: "leader", term: 2, commit: 3 }] },
+    {
+      row: "R3",
+      what: "one index and term has two bodies",
+      states: [
+        ...healthy,
+        { replica: 3, log: [1, 1, 2], life: 2, body: () => "other" },
+        { replica: 3, log: [1, 1, 2, 2], life: 2, body: () => "a" },
+        { replica: 1, log: [1, 1, 2, 2], life: 2, body: () => "b" },
+      ],
+    },
+    {
+      row: "R3",
+      what: "one entry follows two histories",
+      states: [
+        { replica: 1, log: [1, 2, 3] },
+        { replica: 2, log: [1, 1, 3] },
+      ],
+    },
+    {
+      row: "R4",
+      what: "a leader lacks a committed entry",
+      states: [...healthy, { replica: 3, log: [1, 1], role: "leader", term: 4, life: 2 }],
+    },
+    {
+      row: "R4",
+      what: "an entry is committed that a later leader lacks",
+      states: [
+        { replica: 1, log: [1], role: "leader" },
+        { replica: 2, log: [1], commit: 0 },
+        { replica: 3, log: [2], role: "leader", term: 2 },
+        { replica: 1, log: [1], role: "leader", commit: 1 },
+      ],
+    },
+    {
+      row: "R5",
+      what: "a leader rewrites its log",
+      states: [
+        { replica: 1, log: [1, 1], term: 2, role: "leader" },
+        { replica: 1, log: [1, 2], term: 2, role: "leader" },
+      ],
+    },
+    {
+      row: "R6",
+      what: "a term falls",
+      states: [
+        { replica: 1, log: [1], term: 3 },
+        { replica: 1, log: [1], term: 2 },
+      ],
+    },
+    {
+      row: "R6",
+      what: "a recovered term is lost by a later restart",
+      states: [
+        { replica: 1, log: [1], term: 3 },
+        { replica: 1, log: [1], term: 2, life: 2 },
+      ],
+    },
+    {
+      row: "R6",
+      what: "a leader's term is lost by a restart",
+      states: [
+        { replica: 1, log: [1] },
+        { replica: 1, log: [1], term: 3, role: "leader", votedFor: 1 },
+        { replica: 1, log: [1], term: 2, life: 2 },
+      ],
+    },
+    { row: "R6", what: "the commit index falls within a life", states: [...healthy, { replica: 3, log: [1, 1, 2], commit: 2 }] },
+    {
+      row: "R6",
+      what: "a durable entry is lost by a restart",
+      states: [
+        { replica: 1, log: [1, 1] },
+        { replica: 1, log: [1], life: 2 },
+      ],
+    },
+    {
+      row: "R7",
+      what: "a vote changes within a term",
+      states: [
+        { replica: 1, log: [], term: 1, votedFor: 2 },
+        { replica: 1, log: [], term: 1, votedFor: 3 },
+      ],
+    },
+    {
+      row: "R7",
+      what: "a leader's own vote is forgotten by a restart",
+      states: [
+        { replica: 1, log: [], term: 1 },
+        { replica: 1, log: [], term: 1, role: "leader", votedFor: 1 },
+        { replica: 1, log: [], term: 1, life: 2 },
+      ],
+    },
+    {
+      row: "R7",
+      what: "a recovered vote is given again",
+      states: [
+        { replica: 1, log: [], term: 1, votedFor: 2 },
+        { replica: 1, log: [], term: 1, life: 2, votedFor: 3 },
+      ],
+    },
+    {
+      row: "R8",
+      what: "an entry is committed that one disk holds",
+      states: [
+        { replica: 1, log: [1], role: "leader", commit: 1 },
+        { replica: 2, log: [] },
+      ],
+    },
+    {
+      row: "R8",
+      what: "a follower counts before its entry is durable",
+      states: [
+        { replica: 2, log: [1], durable: 0 },
+        { replica: 1, log: [1], role: "leader", commit: 1 },
+      ],
+    },
+  ];
+  for (const { row, what, states } of planted) {
+    it(`${row}: ${what}`, () => {
+      const refused = observed(...states)
+        .verdicts()
+        .filter((verdict) => verdict.violations.length > 0)
+        .map((verdict) => verdict.row);
+      assert.ok(refused.includes(row), `refused by ${refused.join() || "nobody"}`);
+    });
+  }
+});
