@@ -15,11 +15,13 @@ const SHORT_BYTES = 24;
  * Not bounded by itself: ask `byteLength` + `recordBytesOf` before appending.
  */
 export class RecordSetBuilder {
+  readonly #initialBytes: number;
   #buffer: Uint8Array;
   #at = 0;
   #count = 0;
 
   constructor(initialBytes = 16 * 1024) {
+    this.#initialBytes = initialBytes;
     this.#buffer = new Uint8Array(initialBytes);
   }
 
@@ -64,7 +66,8 @@ export class RecordSetBuilder {
   /** @returns the set so far; the builder never writes into it again */
   take(): Uint8Array {
     const set = this.#buffer.subarray(0, this.#at);
-    this.#buffer = new Uint8Array(this.#buffer.length);
+    // The next set is likely as large as this one; a single huge record does not make all later buffers huge for ever.
+    this.#buffer = new Uint8Array(Math.max(this.#initialBytes, this.#at));
     this.#at = 0;
     this.#count = 0;
     return set;

@@ -54,6 +54,10 @@ function refused(run: () => unknown, field: string, what: RegExp): void {
   });
 }
 
+function varint(value: number): number[] {
+  return value < 0x80 ? [value] : [(value & 0x7f) | 0x80, ...varint(value >>> 7)];
+}
+
 const decode = (...wire: number[]) => All.decode(Uint8Array.from(wire));
 
 describe("a decoded message", () => {
@@ -97,6 +101,13 @@ describe("a decoded message", () => {
     assert.equal(decode(...unknown, 0x08, 7, ...unknown).small, 7);
   });
 
+  it("passes over unknown messages nested 10,000 deep without entering them (case 39)", () => {
+    // From the inside out, written backwards: each level puts its tag (field 100) and its length in front.
+    const wire: number[] = [];
+    for (let depth = 0; depth < 10_000; depth++) wire.push(...varint(wire.length).reverse(), 0x06, 0xa2);
+    assert.equal(All.decode(Uint8Array.from(wire.reverse())).small, 0);
+  });
+
   it("keeps a map key __proto__ a plain key", () => {
     const labels = All.decode(All.encode({ labels: new Map([["__proto__", "x"]]) })).labels;
     assert.deepEqual([...labels], [["__proto__", "x"]]);
@@ -118,24 +129,25 @@ describe("a decoded message", () => {
 describe("decode refuses", () => {
   const tenBytes = [0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80];
   it("a truncated varint", () => refused(() => decode(0x10, 0x80), "large", /truncated/));
-  it("a varint of 11 bytes", () => refused(() => decode(0x10, ...tenBytes, 0x80, 0), "large", /64 bits/));
+  it("a varint of 11 bytes (case 40)", () => refused(() => decode(0x10, ...tenBytes, 0x80, 0), "large", /64 bits/));
   it("a varint of 11 bytes in an unknown field", () => refused(() => decode(0x88, 0x06, ...tenBytes, 0x80, 0), "", /10 bytes/));
   it("bits beyond the 64th", () => refused(() => decode(0x10, ...tenBytes, 2), "large", /64 bits/));
-  it("2^53, and -2^53", () => {
+  it("2^53, and -2^53 (case 41)", () => {
     refused(() => decode(0x10, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x10), "large", /2\^53/);
     refused(() => decode(0x10, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0xf0, 0xff, 0x01), "large", /2\^53/);
   });
   it("an int32 of more than 32 bits", () => refused(() => decode(0x08, 0xff, 0xff, 0xff, 0xff, 0x0f), "small", /32-bit/));
   it("a negative uint32", () => refused(() => decode(0x18, ...tenBytes.map(() => 0xff), 1), "unsigned", /above 2\^53|unsigned/));
   it("a bool of 2", () => refused(() => decode(0x20, 2), "flag", /bool/));
-  it("NaN and infinity", () => {
+  it("NaN and infinity (case 42)", () => {
     refused(() => decode(0x29, 0, 0, 0, 0, 0, 0, 0xf8, 0x7f), "ratio", /finite/);
     refused(() => decode(0x29, 0, 0, 0, 0, 0, 0, 0xf0, 0x7f), "ratio", /finite/);
   });
   it("a wrong wire type for a known field", () => refused(() => decode(0x0a, 1, 0), "small", /wire type 2/));
-  it("group tags, known number or not", () => {
+  it("group tags, known number or not, nested 10,000 deep (case 39)", () => {
     refused(() => decode(0x0b), "", /group/);
     refused(() => decode(0x8c, 0x06), "", /group/);
+    refused(() => All.decode(new Uint8Array(10_000).fill(0x0b)), "", /group/);
   });
   it("field number 0 and wire types 6 and 7", () => {
     refused(() => decode(0x00, 0), "", /field number 0/);
@@ -146,12 +158,12 @@ describe("decode refuses", () => {
     refused(() => decode(0x32, 5, 0x61), "text", /length 5 with 1 bytes left/);
     refused(() => decode(0x4a, 3, 0x0a, 2, 0x61, 0x62), "name", /length 2 with 1 bytes left/);
   });
-  it("a packed list whose last number is cut off", () => refused(() => decode(0x5a, 2, 1, 0x80, 0), "numbers", /truncated/));
-  it("overlong, surrogate and truncated UTF-8", () => {
+  it("a packed list whose last number is cut off (case 40)", () => refused(() => decode(0x5a, 2, 1, 0x80, 0), "numbers", /truncated/));
+  it("overlong, surrogate and truncated UTF-8 (case 43)", () => {
     for (const bad of [[0xc0, 0x80], [0xed, 0xa0, 0x80], [0xe2, 0x82], [0xff]])
       refused(() => decode(0x32, bad.length, ...bad), "text", /UTF-8/);
   });
-  it("an enum value nobody declared", () => refused(() => decode(0x40, 2), "color", /unknown value 2/));
+  it("an enum value nobody declared (case 42)", () => refused(() => decode(0x40, 2), "color", /unknown value 2/));
   it("a second sub-message or record set", () => {
     refused(() => decode(0x4a, 0, 0x4a, 0), "leaf", /twice/);
     refused(() => decode(0x72, 0, 0x72, 0), "records", /twice/);
@@ -159,7 +171,7 @@ describe("decode refuses", () => {
   it("two members of a oneof", () => {
     refused(() => All.decode(new Uint8Array([...All.encode({ left: 1 }), ...All.encode({ right: "a" })])), "right", /together with left/);
   });
-  it("a million unknown fields", () => {
+  it("a million unknown fields (case 40)", () => {
     refused(() => All.decode(new Uint8Array(2 * (UNKNOWN_FIELDS_MAX + 1)).fill(0x78)), "", /unknown fields/);
   });
   it("more elements than the limit", () => {

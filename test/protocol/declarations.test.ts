@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import type protobuf from "protobufjs";
+import { MillraceError } from "../../src/base/errors.ts";
 import type { AnyMessageType, Field } from "../../src/protocol/codec/field.ts";
 import { valueOf } from "./arbitrary.ts";
 import { declaredMessages, loadDescriptors } from "./descriptors.ts";
@@ -39,7 +40,23 @@ describe("declared messages", () => {
           const back = type.decode(Uint8Array.from(descriptor.encode(once).finish()));
           assert.deepEqual(back, plain(type, value));
         }),
-        { numRuns: 40 },
+        { numRuns: 20 },
+      );
+    });
+
+    it(`${type.name} damaged is refused with an error that names it, or read`, () => {
+      fc.assert(
+        fc.property(
+          valueOf(type, recordSet),
+          fc.array(fc.tuple(fc.nat(), fc.nat({ max: 255 })), { maxLength: 3 }),
+          fc.nat(),
+          (value, changes, cut) => {
+            const wire = type.encode(value);
+            for (const [at, byte] of changes) if (wire.length > 0) wire[at % wire.length] = byte;
+            for (const bad of [wire, wire.subarray(0, cut % (wire.length + 1))]) onlyInvalidRequest(() => type.decode(bad));
+          },
+        ),
+        { numRuns: 20 },
       );
     });
 
@@ -48,11 +65,20 @@ describe("declared messages", () => {
         fc.property(valueOf(type, recordSet), (value) => {
           assert.deepEqual(new Uint8Array(Buffer.concat(type.encodeParts(value))), type.encode(value));
         }),
-        { numRuns: 15 },
+        { numRuns: 8 },
       );
     });
   }
 });
+
+function onlyInvalidRequest(run: () => unknown): void {
+  try {
+    run();
+  } catch (error) {
+    assert.ok(error instanceof MillraceError && error.code === "INVALID_REQUEST", String(error));
+    assert.ok(error.metadata["message"] !== undefined && error.metadata["message"] !== "");
+  }
+}
 
 function messagesOf(namespace: protobuf.Namespace): string[] {
   const names: string[] = [];

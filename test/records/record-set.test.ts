@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { MillraceError } from "../../src/base/errors.ts";
-import { isUtf8, readUtf8 } from "../../src/base/utf8.ts";
 import { TIMESTAMP_MAX } from "../../src/records/cursor.ts";
 import { records } from "../../src/records/log-record.ts";
 import { cutRecordSet, RECORD_SET_LIMITS, walkRecordSet } from "../../src/records/record-set.ts";
@@ -156,7 +155,7 @@ describe("walkRecordSet", () => {
     assert.equal(summary.recordCount, 2);
   });
 
-  it("takes a set of exactly the limit and refuses one byte more", () => {
+  it("takes a set of exactly the limit and refuses one byte more (case 46)", () => {
     const set = build([{ key: undefined, value: new Uint8Array(100), headers: [], timestampMs: 0 }]);
     assert.equal(walkRecordSet(set, { ...RECORD_SET_LIMITS, bytesMax: set.length }).recordCount, 1);
     assert.throws(() => walkRecordSet(set, { ...RECORD_SET_LIMITS, bytesMax: set.length - 1 }), { code: "RECORD_SET_TOO_LARGE" });
@@ -176,14 +175,14 @@ describe("walkRecordSet", () => {
     refused(oneHeader(0x1d, 1, 2, 3), /truncated field/);
     refused([0x0a, 0xff, 0xff, 0xff, 0xff, 0x0f], /length 4294967295/);
   });
-  it("refuses truncated and endless varints", () => {
+  it("refuses truncated and endless varints (case 40)", () => {
     refused([0x0a], /truncated/);
     refused([0x0a, 0x80], /truncated/);
     refused([0x0a, ...nine, 0x80, 0], /10 bytes/);
     refused(one(0x20, ...nine, 0x80, 0), /10 bytes/);
     refused(one(0x28, ...nine, 0x80, 0), /10 bytes/);
   });
-  it("refuses groups, field number 0, wire types 6 and 7, and a known field with another wire type", () => {
+  it("refuses groups (case 39), field number 0, wire types 6 and 7, and a known field with another wire type", () => {
     refused(one(0x0b), /group/);
     refused(one(0x2c), /group/);
     refused(one(0x02, 0), /field number 0/);
@@ -198,14 +197,14 @@ describe("walkRecordSet", () => {
     refused(one(0x20, 1, 0x20, 1), /twice/);
     refused(oneHeader(0x0a, 0, 0x0a, 0), /twice/);
   });
-  it("refuses timestamps below 0 and after the year 9999", () => {
+  it("refuses timestamps below 0 and after the year 9999 (cases 42 and 45)", () => {
     refused(one(0x20, ...nine.map(() => 0xff), 0x01), /negative/);
     const last = [...build([{ key: undefined, value: undefined, headers: [], timestampMs: TIMESTAMP_MAX }])];
     refused([...last.slice(0, 4), (last[4] as number) + 1, ...last.slice(5)], /9999/);
     refused(one(0x20, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x01), /9999/);
   });
-  it("refuses header keys that are not UTF-8", () => refused(oneHeader(0x0a, 2, 0xc0, 0x80), /UTF-8/));
-  it("refuses 100,000 headers and 100,000 unknown fields", () => {
+  it("refuses header keys that are not UTF-8 (case 43)", () => refused(oneHeader(0x0a, 2, 0xc0, 0x80), /UTF-8/));
+  it("refuses 100,000 headers and 100,000 unknown fields (cases 40 and 45)", () => {
     refused(wrap(new Uint8Array(200_000).map((_, at) => (at % 2 === 0 ? 0x1a : 0))), /headers/);
     refused(wrap(new Uint8Array(200_000).map((_, at) => (at % 2 === 0 ? 0x28 : 0))), /unknown fields/);
   });
@@ -264,39 +263,6 @@ describe("cutRecordSet", () => {
       code: "MALFORMED_RECORD_SET",
       message: /1 records, asked to leave out 2/,
     });
-  });
-});
-
-describe("isUtf8", () => {
-  it("agrees with the decoder", () => {
-    const tricky = fc.constantFrom(
-      0x61,
-      0x7f,
-      0x80,
-      0x8f,
-      0x90,
-      0x9f,
-      0xa0,
-      0xbf,
-      0xc0,
-      0xc2,
-      0xdf,
-      0xe0,
-      0xe1,
-      0xed,
-      0xef,
-      0xf0,
-      0xf4,
-      0xf5,
-      0xff,
-    );
-    fc.assert(
-      fc.property(fc.array(tricky, { maxLength: 6 }), (list) => {
-        const bytes = Uint8Array.from(list);
-        assert.equal(isUtf8(bytes, 0, bytes.length), readUtf8(bytes, 0, bytes.length) !== undefined);
-      }),
-      { numRuns: 3000 },
-    );
   });
 });
 
