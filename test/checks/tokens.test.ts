@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import fc from "fast-check";
+import { readSources } from "../../tools/checks/files.ts";
 import { importsOf, tokenize } from "../../tools/checks/tokens.ts";
 
 const texts = (source: string): string[] => tokenize(source).map((token) => `${token.kind} ${token.text}`);
@@ -37,6 +39,56 @@ describe("tokenizer of the checks", () => {
         ["b", 4],
         ["c", 6],
       ],
+    );
+  });
+
+  it("keeps parentheses, brackets and braces balanced in every source of this repository", () => {
+    const closes: Readonly<Record<string, string>> = { ")": "(", "]": "[", "}": "{" };
+    for (const { path, text } of readSources(".").filter((file) => file.path.endsWith(".ts"))) {
+      const open: string[] = [];
+      for (const token of tokenize(text)) {
+        if (token.kind !== "punct") continue;
+        if (["(", "[", "{", "${"].includes(token.text)) open.push(token.text.replace("$", ""));
+        const opener = closes[token.text];
+        if (opener !== undefined) assert.equal(open.pop(), opener, `${path}:${token.line}`);
+      }
+      assert.deepEqual(open, [], path);
+    }
+  });
+
+  it("comes to an end whatever it reads, and never names a line that is not there", () => {
+    const piece = fc.constantFrom(
+      "`",
+      "${",
+      "}",
+      "{",
+      "/",
+      "*",
+      "//",
+      "/*",
+      "*/",
+      "'",
+      '"',
+      "\\",
+      "\n",
+      "a",
+      "1",
+      " ",
+      "=",
+      "(",
+      ")",
+      "[",
+      "]",
+      "é",
+      "#",
+    );
+    fc.assert(
+      fc.property(fc.array(piece, { maxLength: 40 }), (pieces) => {
+        const source = pieces.join("");
+        const tokens = tokenize(source);
+        const lines = source.split("\n").length;
+        for (const token of tokens) assert.ok(token.line >= 1 && token.line <= lines, JSON.stringify(token));
+      }),
     );
   });
 

@@ -1,9 +1,16 @@
 import type { Finding, SourceFile } from "./finding.ts";
-import { tokenize } from "./tokens.ts";
+import { importsOf, tokenize } from "./tokens.ts";
 
 /** Rules about the repository as a whole: it must work on any machine, and its tests must all run. */
 export function checkRepo(files: readonly SourceFile[]): Finding[] {
-  return files.flatMap((file) => [...machinePaths(file), ...outsidePages(file), ...lockfile(file), ...tests(file), ...manifest(file)]);
+  return files.flatMap((file) => [
+    ...machinePaths(file),
+    ...outsidePages(file),
+    ...lockfile(file),
+    ...tests(file),
+    ...testClocks(file),
+    ...manifest(file),
+  ]);
 }
 
 /** Folders of one machine. A test may name a place that cannot exist, but not one that somebody happens to have. */
@@ -93,6 +100,38 @@ function tests(file: SourceFile): Finding[] {
       ? [{ file: file.path, line: token.line, rule: `repo/test-${token.text}`, message: `a test marked "${token.text}" proves nothing` }]
       : [];
   });
+}
+
+const CLOCKS = new Set(["setTimeout", "setInterval", "performance"]);
+
+/**
+ * A unit test that waits or measures passes on a quiet machine and fails on a busy one; one that draws numbers cannot be repeated.
+ * Tests of real processes (`*.slow.test.ts`) have to wait.
+ */
+function testClocks(file: SourceFile): Finding[] {
+  if (!/^test\/.*(?<!\.slow)\.test\.ts$/.test(file.path)) return [];
+  const tokens = tokenize(file.text);
+  const code = tokens.filter((token) => token.kind !== "comment");
+  const used = code.flatMap((token, index) => {
+    const before = code[index - 1]?.text ?? "";
+    const after = code[index + 1]?.text ?? "";
+    const member = before === "." || before === "?.";
+    const clock = token.kind === "word" && CLOCKS.has(token.text) && !member && after !== ":" && after !== ",";
+    // Of Date only the clock: Date.parse and Date.UTC are arithmetic.
+    const now =
+      token.text === "Date" &&
+      !member &&
+      ((after === "." && code[index + 2]?.text === "now") || (before === "new" && code[index + 2]?.text === ")"));
+    const drawn = token.kind === "word" && token.text === "random" && member && code[index - 2]?.text === "Math";
+    return clock || now || drawn ? [{ name: drawn ? "Math.random" : token.text, line: token.line }] : [];
+  });
+  const timers = importsOf(tokens).filter((found) => /^(?:node:)?timers(?:\/promises)?$/.test(found.from));
+  return [...used, ...timers.map((found) => ({ name: found.from, line: found.line }))].map(({ name, line }) => ({
+    file: file.path,
+    line,
+    rule: "repo/test-clock",
+    message: `${name} in a unit test: drive time through a port, draw through fast-check, or make it a *.slow.test.ts`,
+  }));
 }
 
 interface Manifest {
