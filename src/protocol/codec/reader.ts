@@ -19,7 +19,6 @@ const TWO_32 = 2 ** 32;
  */
 export class Reader {
   readonly bytes: Uint8Array;
-  readonly #view: DataView;
   at = 0;
   end: number;
   message = "";
@@ -29,7 +28,6 @@ export class Reader {
 
   constructor(bytes: Uint8Array) {
     this.bytes = bytes;
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.end = bytes.length;
   }
 
@@ -113,7 +111,7 @@ export class Reader {
 
   double(): number {
     if (this.end - this.at < 8) this.fail("truncated double");
-    const value = this.#view.getFloat64(this.at, true);
+    const value = new DataView(this.bytes.buffer, this.bytes.byteOffset + this.at, 8).getFloat64(0, true);
     if (!Number.isFinite(value)) this.fail(`${value} is not a finite number`);
     this.at += 8;
     return value;
