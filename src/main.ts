@@ -1,3 +1,4 @@
 #!/usr/bin/env node
-process.stderr.write("millrace: not built yet\n");
-process.exitCode = 1;
+import { runProgram } from "./cli/program.ts";
+
+process.exitCode = await runProgram(process.argv.slice(2));

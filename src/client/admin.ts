@@ -47,9 +47,12 @@ export interface NewTopic {
 /** Topics, partitions and the cluster. Changes whose outcome is unknown are not repeated: describe, and see. */
 export class Admin {
   readonly #core: ClientCore;
+  readonly #timeoutMs: number;
 
-  constructor(core: ClientCore) {
+  /** @param defaults for calls that do not say */
+  constructor(core: ClientCore, defaults: AdminOptions = {}) {
     this.#core = core;
+    this.#timeoutMs = timeoutOf(defaults.timeoutMs ?? TIMEOUT_MS);
   }
 
   /** @returns undefined with `validateOnly` @throws {MillraceError} TOPIC_EXISTS, INVALID_NAME, INVALID_CONFIG, INSUFFICIENT_BROKERS … */
@@ -74,7 +77,11 @@ export class Admin {
   /** Sets configuration keys, and puts those in `reset` back to their default; all or none. */
   async alterTopic(
     name: string,
-    change: { readonly set?: Readonly<Record<string, string>>; readonly reset?: readonly string[]; readonly validateOnly?: boolean },
+    change: {
+      readonly set?: Readonly<Record<string, string>>;
+      readonly reset?: readonly string[];
+      readonly validateOnly?: boolean | undefined;
+    },
     options: AdminOptions = {},
   ): Promise<readonly ConfigEntry[]> {
     const request = AlterTopicRequest.encode({ name, set: mapOf(change.set), delete: change.reset, validateOnly: change.validateOnly });
@@ -114,20 +121,20 @@ export class Admin {
     partitions: readonly number[] = [],
     options: AdminOptions & { readonly timeMs?: number } = {},
   ): Promise<readonly PartitionOffsets[]> {
-    const found = await listOffsets(this.#core, topic, partitions, options.timeMs, options.timeoutMs ?? TIMEOUT_MS);
+    const found = await listOffsets(this.#core, topic, partitions, options.timeMs, options.timeoutMs ?? this.#timeoutMs);
     return [...found.values()].sort((a, b) => a.partition - b.partition);
   }
 
   #read(path: string, request: Uint8Array, options: AdminOptions): Promise<Uint8Array> {
-    return this.#core.calls.unary(path, request, { timeoutMs: timeoutOf(options), repeatable: true });
+    return this.#core.calls.unary(path, request, { timeoutMs: timeoutOf(options.timeoutMs ?? this.#timeoutMs), repeatable: true });
   }
 
   #change(path: string, request: Uint8Array, options: AdminOptions): Promise<Uint8Array> {
-    return this.#core.calls.unary(path, request, { timeoutMs: timeoutOf(options), repeatable: false });
+    return this.#core.calls.unary(path, request, { timeoutMs: timeoutOf(options.timeoutMs ?? this.#timeoutMs), repeatable: false });
   }
 }
 
-function timeoutOf({ timeoutMs = TIMEOUT_MS }: AdminOptions): number {
+function timeoutOf(timeoutMs: number): number {
   if (timeoutMs > 0) return timeoutMs;
   throw new MillraceError("INVALID_REQUEST", `timeoutMs must be above 0: got ${timeoutMs}`, { field: "timeoutMs" });
 }

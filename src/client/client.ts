@@ -1,6 +1,6 @@
 import { parseAddress } from "../base/address.ts";
 import { MillraceError } from "../base/errors.ts";
-import { Admin } from "./admin.ts";
+import { Admin, type AdminOptions } from "./admin.ts";
 import { Brokers } from "./brokers.ts";
 import { Calls } from "./calls.ts";
 import { Consumer } from "./consumer/consumer.ts";
@@ -50,9 +50,10 @@ export class Client {
     return consumer;
   }
 
-  admin(): Admin {
+  /** @param defaults for calls that do not say */
+  admin(defaults: AdminOptions = {}): Admin {
     this.#checkOpen();
-    return new Admin(this.#core);
+    return new Admin(this.#core, defaults);
   }
 
   /** Closes consumers, flushes producers for at most `timeoutMs` (default 30 s), then closes all connections. */

@@ -89,9 +89,14 @@ export class Producer {
     return new Promise((resolve, reject) => this.#take(record, resolve, reject));
   }
 
+  /** No room: the next `send` will wait. */
+  get isFull(): boolean {
+    return !this.#roomy || this.#waiting.length > 0;
+  }
+
   /** Resolves once there is room, so that the next `send` enters the buffer at once. */
   ready(): Promise<void> {
-    if (this.#roomy && this.#waiting.length === 0) return Promise.resolve();
+    if (!this.isFull) return Promise.resolve();
     return new Promise((resolve) => this.#readies.push(resolve));
   }
 

@@ -1,0 +1,111 @@
+import type { Argv, CommandModule } from "yargs";
+import { BrokerState, type Client, MillraceError } from "../../client/index.ts";
+import { ADMIN, parseBrokers, withClient } from "../connect.ts";
+import { CommandFailed, ExitCode } from "../exit-code.ts";
+import { durationFlag } from "../flags.ts";
+import { table } from "../table.ts";
+import type { Terminal } from "../terminal.ts";
+
+interface Common {
+  readonly brokers?: string | undefined;
+  readonly format: string;
+}
+
+const formatOption = { choices: ["text", "json"] as const, default: "text" as const, describe: "How to print" };
+/** Between two looks of `health --wait`, milliseconds. */
+const LOOK_EVERY_MS = 250;
+/** One look may take so long. */
+const LOOK_MS = 3_000;
+
+export function clusterCommand(terminal: Terminal): CommandModule {
+  return {
+    command: "cluster",
+    describe: "Show the brokers, and whether all is well",
+    builder: (yargs: Argv) =>
+      yargs.command(infoCommand(terminal)).command(healthCommand(terminal)).demandCommand(1, "Say what to show: info or health"),
+    handler: () => undefined,
+  };
+}
+
+const stateNames = new Map<number, string>(Object.entries(BrokerState).map(([name, state]) => [state, name]));
+
+function infoCommand(terminal: Terminal): CommandModule<object, Common> {
+  return {
+    command: "info",
+    describe: "List the brokers",
+    builder: (yargs) => yargs.option("format", formatOption) as Argv<Common>,
+    handler: async (args) => {
+      const cluster = await withClient(args.brokers, (client) => client.admin(ADMIN).describeCluster());
+      const brokers = cluster.brokers.map((broker) => ({ ...broker, state: stateNames.get(broker.state) ?? "unknown" }));
+      if (args.format === "json") {
+        await terminal.data(`${JSON.stringify({ ...cluster, brokers })}\n`);
+        return;
+      }
+      const rows = brokers.map((broker) => [
+        broker.brokerId,
+        broker.address,
+        broker.state,
+        broker.version || "-",
+        broker.rack || "-",
+        [broker.brokerId === cluster.controllerId ? "controller" : "", broker.seed ? "seed" : ""].filter((role) => role !== "").join(","),
+      ]);
+      await terminal.data(`cluster ${cluster.clusterId}\n${table(["BROKER", "ADDRESS", "STATE", "VERSION", "RACK", "ROLE"], rows)}`);
+    },
+  };
+}
+
+interface Health extends Common {
+  readonly wait: boolean;
+  readonly timeout: string;
+}
+
+function healthCommand(terminal: Terminal): CommandModule<object, Health> {
+  return {
+    command: "health",
+    describe: "Say whether every partition has its leader and all its replicas; exit 3 when not",
+    builder: (yargs) =>
+      yargs
+        .option("wait", { type: "boolean", default: false, describe: "Wait until it is healthy" })
+        .option("timeout", { type: "string", default: "60s", requiresArg: true, describe: "Longest wait" })
+        .option("format", formatOption) as Argv<Health>,
+    handler: async (args) => {
+      const waitMs = args.wait ? durationFlag("--timeout", args.timeout) : 0;
+      parseBrokers(args.brokers);
+      const health = await withClient(args.brokers, (client) => lookUntilHealthy(client, waitMs, terminal));
+      if (args.format === "json") await terminal.data(`${JSON.stringify(health)}\n`);
+      else await terminal.data(healthText(health));
+      await terminal.flush();
+      if (!health.healthy) throw new CommandFailed(ExitCode.absent, "the cluster is not healthy");
+    },
+  };
+}
+
+type HealthReply = Awaited<ReturnType<ReturnType<Client["admin"]>["clusterHealth"]>>;
+
+async function lookUntilHealthy(client: Client, waitMs: number, terminal: Terminal): Promise<HealthReply> {
+  const deadline = performance.now() + waitMs;
+  let said = "";
+  for (;;) {
+    const look = await client
+      .admin(ADMIN)
+      .clusterHealth({ timeoutMs: LOOK_MS })
+      .catch((error: unknown) => {
+        if (error instanceof MillraceError && error.retriable) return error;
+        throw error;
+      });
+    const healthy = !(look instanceof MillraceError) && look.healthy;
+    if (healthy || performance.now() >= deadline) {
+      if (look instanceof MillraceError) throw new CommandFailed(ExitCode.absent, `${look.code}: ${look.message}`);
+      return look;
+    }
+    const why = look instanceof MillraceError ? look.message : (look.reasons[0]?.text ?? "not healthy");
+    if (why !== said) terminal.say(`waiting: ${why}`);
+    said = why;
+    await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
+  }
+}
+
+function healthText(health: HealthReply): string {
+  const head = `${health.healthy ? "healthy" : "NOT healthy"}: ${health.brokersLive} of ${health.brokersKnown} brokers live, ${health.partitions} partitions, ${health.leaderlessCount} without leader, ${health.underReplicatedCount} under-replicated, ${health.underMinIsrCount} below min.insync.replicas\n`;
+  return head + health.reasons.map((reason) => `  ${reason.code}: ${reason.text}\n`).join("");
+}

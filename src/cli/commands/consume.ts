@@ -1,0 +1,134 @@
+import type { Argv, CommandModule } from "yargs";
+import type { Assignment, Client, ConsumedRecord, From, Until } from "../../client/index.ts";
+import { ADMIN, withClient } from "../connect.ts";
+import { UsageError } from "../exit-code.ts";
+import { wholeFlag } from "../flags.ts";
+import { type Position, parsePosition, resolvePosition } from "../positions.ts";
+import { recordJson } from "../record-text.ts";
+import type { Terminal } from "../terminal.ts";
+
+interface Consume {
+  readonly brokers?: string | undefined;
+  readonly topic: string;
+  readonly from: string;
+  readonly to?: string | undefined;
+  readonly partition?: string[] | undefined;
+  readonly count?: string | undefined;
+  readonly follow: boolean;
+  readonly format: "text" | "json";
+}
+
+const NEWLINE = Buffer.from("\n");
+const NOTHING = new Uint8Array(0);
+
+export function consumeCommand(terminal: Terminal): CommandModule<object, Consume> {
+  return {
+    command: "consume <topic>",
+    describe: "Print records of a topic",
+    builder: (yargs) =>
+      yargs
+        .positional("topic", { type: "string", demandOption: true })
+        .option("from", {
+          alias: "o",
+          type: "string",
+          default: "start",
+          requiresArg: true,
+          describe: "start, end, an offset, +N, -N or @TIME",
+        })
+        .option("to", { type: "string", requiresArg: true, describe: "end, an offset or @TIME, not included [end, unless --follow]" })
+        .option("follow", { alias: "f", type: "boolean", default: false, describe: "Go on with records as they come" })
+        .option("partition", { alias: "p", type: "string", array: true, requiresArg: true, describe: "Only this one; may be given again" })
+        .option("count", { alias: "n", type: "string", requiresArg: true, describe: "Stop after so many records" })
+        .option("format", {
+          choices: ["text", "json"] as const,
+          default: "text" as const,
+          describe: "The value and a line feed, or a JSON object per line",
+        }) as Argv<Consume>,
+    handler: async (args) => {
+      const plan = planOf(args);
+      await withClient(args.brokers, async (client) => {
+        const read = await consume(client, plan, terminal);
+        await terminal.flush();
+        if (read.interrupted || plan.follow) terminal.say(`consumed ${read.records} records${read.interrupted ? " (interrupted)" : ""}`);
+      });
+    },
+  };
+}
+
+interface Plan {
+  readonly topic: string;
+  readonly from: Position;
+  readonly to: Position | undefined;
+  readonly partitions: readonly number[];
+  readonly count: number;
+  readonly follow: boolean;
+  readonly format: "text" | "json";
+}
+
+/** @throws {UsageError} */
+function planOf(args: Consume): Plan {
+  if (args.follow && args.to !== undefined) throw new UsageError("--follow has no end: leave --to out");
+  const to = args.follow ? undefined : parsePosition("--to", args.to ?? "end");
+  if (to === "start") throw new UsageError("--to start would read nothing");
+  return {
+    topic: args.topic,
+    from: parsePosition("--from", args.from),
+    to,
+    partitions: (args.partition ?? []).map((text) => wholeFlag("--partition", text, 0, 1_000_000) as number),
+    count: wholeFlag("--count", args.count, 0, Number.MAX_SAFE_INTEGER) ?? Number.POSITIVE_INFINITY,
+    follow: args.follow,
+    format: args.format,
+  };
+}
+
+async function assignmentsOf(client: Client, plan: Plan): Promise<Assignment[]> {
+  const [topic] = await client.admin(ADMIN).describeTopics([plan.topic]);
+  const known = topic?.partitions.map((partition) => partition.partition) ?? [];
+  const missing = plan.partitions.find((partition) => !known.includes(partition));
+  if (missing !== undefined) throw new UsageError(`${plan.topic} has no partition ${missing}: it has ${known.length}`);
+  const wanted = plan.partitions.length > 0 ? plan.partitions : known;
+  const ends = new Map((await client.admin(ADMIN).listOffsets(plan.topic, wanted)).map((end) => [end.partition, end]));
+  return wanted.map((partition) => {
+    const range = ends.get(partition) ?? { logStartOffset: 0, highWatermark: 0 };
+    const from = resolvePosition(plan.from, range) as From;
+    // The end is fixed now, so that records which come in meanwhile do not move it.
+    const until =
+      plan.to === undefined ? undefined : plan.to === "end" ? { offset: range.highWatermark } : (resolvePosition(plan.to, range) as Until);
+    return { topic: plan.topic, partition, from, until };
+  });
+}
+
+async function consume(client: Client, plan: Plan, terminal: Terminal): Promise<{ records: number; interrupted: boolean }> {
+  if (plan.count === 0) return { records: 0, interrupted: false };
+  const consumer = client.consumer();
+  let interrupted = false;
+  const interrupt = (): void => {
+    interrupted = true;
+    consumer.close();
+  };
+  process.once("SIGINT", interrupt);
+  let records = 0;
+  try {
+    consumer.assign(await assignmentsOf(client, plan));
+    for await (const batch of consumer.batches()) {
+      for (const record of batch) {
+        const full = print(terminal, plan.format, record);
+        if (full !== undefined) await full;
+        if (++records >= plan.count) return { records, interrupted };
+      }
+      // A reader of a live stream sees each batch at once.
+      if (plan.follow) await terminal.flush();
+    }
+    return { records, interrupted };
+  } finally {
+    process.off("SIGINT", interrupt);
+    consumer.close();
+  }
+}
+
+/** @returns a promise when the reader of our output is behind */
+function print(terminal: Terminal, format: "text" | "json", record: ConsumedRecord): Promise<void> | undefined {
+  if (format === "json") return terminal.data(recordJson(record));
+  const full = terminal.data(record.value ?? NOTHING);
+  return full === undefined ? terminal.data(NEWLINE) : full.then(() => terminal.data(NEWLINE));
+}

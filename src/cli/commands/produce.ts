@@ -1,0 +1,186 @@
+import { createReadStream } from "node:fs";
+import type { Argv, CommandModule } from "yargs";
+import { type AcksName, type CompressionName, MillraceError, type Producer } from "../../client/index.ts";
+import { RECORD_SET_BYTES_MAX } from "../../records/record-set.ts";
+import { ADMIN, withClient } from "../connect.ts";
+import { CommandFailed, ExitCode, UsageError } from "../exit-code.ts";
+import { wholeFlag } from "../flags.ts";
+import { jsonField } from "../json-field.ts";
+import { type Line, LineSplitter } from "../line-splitter.ts";
+import { Pace } from "../pace.ts";
+import type { Terminal } from "../terminal.ts";
+
+interface Produce {
+  readonly brokers?: string | undefined;
+  readonly topic: string;
+  readonly file?: string | undefined;
+  readonly keyField?: string | undefined;
+  readonly key?: string | undefined;
+  readonly partition?: string | undefined;
+  readonly acks: AcksName;
+  readonly compression: CompressionName;
+  readonly rate?: string | undefined;
+}
+
+/** Failures told one by one; the rest is only counted. */
+const FAILURES_SAID_MAX = 10;
+
+export function produceCommand(terminal: Terminal): CommandModule<object, Produce> {
+  return {
+    command: "produce <topic>",
+    describe: "Send each line of stdin or of a file as a record, byte for byte",
+    builder: (yargs) =>
+      yargs
+        .positional("topic", { type: "string", demandOption: true })
+        .option("file", { type: "string", requiresArg: true, describe: "Read this file instead of stdin" })
+        .option("key", { alias: "k", type: "string", requiresArg: true, describe: "Key of every record" })
+        .option("key-field", { type: "string", requiresArg: true, describe: "Key of a record: this field of its JSON object" })
+        .option("partition", { alias: "p", type: "string", requiresArg: true, describe: "Send to this partition, whatever the key" })
+        .option("acks", {
+          choices: ["all", "quorum", "leader", "none"] as const,
+          default: "all" as const,
+          describe: "Who must have a record on disk",
+        })
+        .option("compression", {
+          alias: "z",
+          choices: ["none", "gzip"] as const,
+          default: "none" as const,
+          describe: "How batches are compressed",
+        })
+        .option("rate", { type: "string", requiresArg: true, describe: "Records per second [as fast as they are taken]" })
+        .conflicts("key", "key-field") as Argv<Produce>,
+    handler: async (args) => {
+      const partition = wholeFlag("--partition", args.partition, 0, 1_000_000);
+      const rate = wholeFlag("--rate", args.rate, 1, 100_000_000);
+      const input = await openInput(args.file);
+      await withClient(args.brokers, async (client) => {
+        // An unknown topic is said before anything is read.
+        await client.admin(ADMIN).describeTopics([args.topic]);
+        const producer = client.producer({ acks: args.acks, compression: args.compression });
+        const run = new ProduceRun(producer, args.topic, partition, keyOf(args), terminal);
+        await run.send(input, rate);
+        await run.finish(args.keyField);
+      });
+    },
+  };
+}
+
+async function openInput(
+  file: string | undefined,
+): Promise<NodeJS.ReadableStream & AsyncIterable<Buffer | string> & { destroy(): unknown }> {
+  if (file === undefined) return process.stdin;
+  const stream = createReadStream(file, { highWaterMark: 256 * 1024 });
+  await new Promise<void>((resolve, reject) => {
+    stream.once("ready", resolve);
+    stream.once("error", (error) => reject(new UsageError(`Cannot read --file: ${error.message}`)));
+  });
+  return stream;
+}
+
+function keyOf({ key, keyField }: Produce): (line: Line) => string | undefined {
+  if (keyField === undefined) return () => key;
+  const decoder = new TextDecoder("utf-8", { fatal: true });
+  return ({ bytes }) => {
+    try {
+      return jsonField(decoder.decode(bytes), keyField);
+    } catch {
+      return undefined;
+    }
+  };
+}
+
+/** One run of `produce`: what was sent, and what became of it. */
+class ProduceRun {
+  readonly #producer: Producer;
+  readonly #topic: string;
+  readonly #partition: number | undefined;
+  readonly #key: (line: Line) => string | undefined;
+  readonly #terminal: Terminal;
+  readonly #startedAt = performance.now();
+  #interrupted = false;
+  #sent = 0;
+  #acknowledged = 0;
+  #bytes = 0;
+  #failed = 0;
+  #keyless = 0;
+
+  constructor(
+    producer: Producer,
+    topic: string,
+    partition: number | undefined,
+    key: (line: Line) => string | undefined,
+    terminal: Terminal,
+  ) {
+    this.#producer = producer;
+    this.#topic = topic;
+    this.#partition = partition;
+    this.#key = key;
+    this.#terminal = terminal;
+  }
+
+  async send(input: AsyncIterable<Buffer | string> & { destroy(): unknown }, rate: number | undefined): Promise<void> {
+    const interrupt = (): void => {
+      this.#interrupted = true;
+      input.destroy();
+    };
+    process.once("SIGINT", interrupt);
+    const splitter = new LineSplitter(RECORD_SET_BYTES_MAX);
+    const pace = rate === undefined ? undefined : new Pace(rate);
+    try {
+      for await (const chunk of input) {
+        for (const line of splitter.push(typeof chunk === "string" ? Buffer.from(chunk) : chunk)) {
+          if (this.#interrupted) return;
+          await pace?.turn();
+          await this.#take(line);
+        }
+      }
+      const last = splitter.end();
+      if (last !== undefined && !this.#interrupted) await this.#take(last);
+    } catch (error) {
+      // A destroyed stdin ends its iteration with an error of its own.
+      if (!this.#interrupted) throw error;
+    } finally {
+      process.off("SIGINT", interrupt);
+    }
+  }
+
+  #take(line: Line): Promise<void> | undefined {
+    this.#sent++;
+    if (line.cut) {
+      this.#fail(line.number, new MillraceError("RECORD_SET_TOO_LARGE", `the line is longer than ${RECORD_SET_BYTES_MAX} bytes`));
+      return undefined;
+    }
+    const key = this.#key(line);
+    if (key === undefined) this.#keyless++;
+    this.#producer.send({ topic: this.#topic, partition: this.#partition, key, value: line.bytes }).then(
+      () => {
+        this.#acknowledged++;
+        this.#bytes += line.bytes.length;
+      },
+      (error: unknown) => this.#fail(line.number, error),
+    );
+    return this.#producer.isFull ? this.#producer.ready() : undefined;
+  }
+
+  #fail(number: number, error: unknown): void {
+    if (!(error instanceof MillraceError)) throw error;
+    this.#failed++;
+    if (this.#failed <= FAILURES_SAID_MAX) {
+      const outcome = error.outcomeKnown ? "nothing was written" : "it may have been written";
+      this.#terminal.say(`line ${number}: ${error.code}: ${error.message} (${outcome})`);
+    }
+    if (this.#failed === FAILURES_SAID_MAX) this.#terminal.say("further failures are only counted");
+  }
+
+  async finish(keyField: string | undefined): Promise<void> {
+    await this.#producer.flush();
+    const seconds = (performance.now() - this.#startedAt) / 1000;
+    const rate = seconds > 0 ? Math.round(this.#acknowledged / seconds) : 0;
+    const { retries } = this.#producer.stats;
+    const what = `${this.#interrupted ? "interrupted: " : ""}${this.#acknowledged} records, ${this.#bytes} bytes in ${seconds.toFixed(2)} s (${rate}/s)`;
+    this.#terminal.say(`produced ${what}; ${this.#failed} failed, ${retries} batches sent again`);
+    if (keyField !== undefined && this.#keyless > 0)
+      this.#terminal.say(`${this.#keyless} lines without a field "${keyField}" were sent without a key`);
+    if (this.#failed > 0) throw new CommandFailed(ExitCode.failure, `${this.#failed} of ${this.#sent} records failed`);
+  }
+}

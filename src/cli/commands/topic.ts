@@ -1,0 +1,207 @@
+import type { Argv, CommandModule } from "yargs";
+import type { TopicDescription } from "../../client/index.ts";
+import { ADMIN, withClient } from "../connect.ts";
+import { UsageError } from "../exit-code.ts";
+import { pairsFlag, wholeFlag } from "../flags.ts";
+import { table } from "../table.ts";
+import type { Terminal } from "../terminal.ts";
+
+interface Common {
+  readonly brokers?: string | undefined;
+  readonly format: string;
+}
+
+const formatOption = { choices: ["text", "json"] as const, default: "text" as const, describe: "How to print" };
+
+export function topicCommand(terminal: Terminal): CommandModule {
+  return {
+    command: "topic",
+    describe: "Create, list, describe, alter and delete topics",
+    builder: (yargs: Argv) =>
+      yargs
+        .command(createCommand(terminal))
+        .command(listCommand(terminal))
+        .command(describeCommand(terminal))
+        .command(alterCommand(terminal))
+        .command(deleteCommand(terminal))
+        .demandCommand(1, "Say what to do: create, list, describe, alter or delete"),
+    handler: () => undefined,
+  };
+}
+
+interface Create extends Common {
+  readonly topic: string;
+  readonly partitions?: string | undefined;
+  readonly replicas?: string | undefined;
+  readonly config?: string[] | undefined;
+  readonly validateOnly?: boolean | undefined;
+}
+
+function createCommand(terminal: Terminal): CommandModule<object, Create> {
+  return {
+    command: "create <topic>",
+    describe: "Create a topic",
+    builder: (yargs) =>
+      yargs
+        .positional("topic", { type: "string", demandOption: true, describe: "1 to 249 of a-z A-Z 0-9 . _ -" })
+        .option("partitions", { type: "string", requiresArg: true, describe: "Number of partitions [1]" })
+        .option("replicas", {
+          type: "string",
+          requiresArg: true,
+          describe: "Brokers that hold each partition [3, or as many as there are]",
+        })
+        .option("config", { type: "string", array: true, requiresArg: true, describe: "KEY=VALUE, may be given again" })
+        .option("validate-only", { type: "boolean", default: false, describe: "Check everything, create nothing" })
+        .option("format", formatOption) as Argv<Create>,
+    handler: async (args) => {
+      const topic = {
+        name: args.topic,
+        partitions: wholeFlag("--partitions", args.partitions, 1, 1_000_000),
+        replicas: wholeFlag("--replicas", args.replicas, 1, 1_000),
+        configs: pairsFlag("--config", args.config),
+        validateOnly: args.validateOnly,
+      };
+      const made = await withClient(args.brokers, (client) => client.admin(ADMIN).createTopic(topic));
+      if (made === undefined) terminal.say(`${args.topic} could be created`);
+      else if (args.format === "json") await terminal.data(`${JSON.stringify(topicJson(made))}\n`);
+      else await terminal.data(`created ${made.name}: ${made.partitions.length} partitions, ${made.replicas} replicas\n`);
+    },
+  };
+}
+
+function listCommand(terminal: Terminal): CommandModule<object, Common> {
+  return {
+    command: "list",
+    describe: "List topics",
+    builder: (yargs) => yargs.option("format", formatOption) as Argv<Common>,
+    handler: async (args) => {
+      const topics = await withClient(args.brokers, (client) => client.admin(ADMIN).listTopics());
+      if (args.format === "json") for (const topic of topics) await terminal.data(`${JSON.stringify(topic)}\n`);
+      else
+        await terminal.data(
+          table(
+            ["TOPIC", "PARTITIONS", "REPLICAS"],
+            topics.map((topic) => [topic.name, topic.partitions, topic.replicas]),
+          ),
+        );
+    },
+  };
+}
+
+interface Describe extends Common {
+  readonly topics?: string[] | undefined;
+}
+
+function describeCommand(terminal: Terminal): CommandModule<object, Describe> {
+  return {
+    command: "describe [topics..]",
+    describe: "Show partitions, leaders, in-sync replicas, offsets and settings",
+    builder: (yargs) =>
+      yargs
+        .positional("topics", { type: "string", array: true, describe: "Names; none: all topics" })
+        .option("format", formatOption) as Argv<Describe>,
+    handler: (args) =>
+      withClient(args.brokers, async (client) => {
+        const admin = client.admin(ADMIN);
+        for (const topic of await admin.describeTopics(args.topics ?? [])) {
+          // Ends are asked for apart: a description knows them only of partitions that its broker leads.
+          const ends = await admin.listOffsets(topic.name, [], { timeoutMs: 5_000 }).catch(() => []);
+          const described = topicJson(topic, new Map(ends.map((end) => [end.partition, end])));
+          await terminal.data(args.format === "json" ? `${JSON.stringify(described)}\n` : topicText(described));
+        }
+      }),
+  };
+}
+
+interface Alter extends Common {
+  readonly topic: string;
+  readonly set?: string[] | undefined;
+  readonly reset?: string[] | undefined;
+  readonly validateOnly?: boolean | undefined;
+}
+
+function alterCommand(terminal: Terminal): CommandModule<object, Alter> {
+  return {
+    command: "alter <topic>",
+    describe: "Change settings of a topic, all or none",
+    builder: (yargs) =>
+      yargs
+        .positional("topic", { type: "string", demandOption: true })
+        .option("set", { type: "string", array: true, requiresArg: true, describe: "KEY=VALUE, may be given again" })
+        .option("reset", { type: "string", array: true, requiresArg: true, describe: "KEY that goes back to its default" })
+        .option("validate-only", { type: "boolean", default: false, describe: "Check everything, change nothing" })
+        .option("format", formatOption) as Argv<Alter>,
+    handler: async (args) => {
+      if (args.set === undefined && args.reset === undefined) throw new UsageError("Say what to change: --set KEY=VALUE or --reset KEY");
+      const change = { set: pairsFlag("--set", args.set), reset: args.reset ?? [], validateOnly: args.validateOnly };
+      const configs = await withClient(args.brokers, (client) => client.admin(ADMIN).alterTopic(args.topic, change));
+      if (args.format === "json")
+        await terminal.data(`${JSON.stringify(Object.fromEntries(configs.map(({ key, value }) => [key, value])))}\n`);
+      else
+        await terminal.data(
+          table(
+            ["SETTING", "VALUE"],
+            configs.map(({ key, value }) => [key, value]),
+          ),
+        );
+    },
+  };
+}
+
+function deleteCommand(terminal: Terminal): CommandModule<object, { brokers?: string | undefined; topics: string[] }> {
+  return {
+    command: "delete <topics..>",
+    describe: "Delete topics and all their records",
+    builder: (yargs) =>
+      yargs.positional("topics", { type: "string", array: true, demandOption: true }) as Argv<{
+        brokers?: string | undefined;
+        topics: string[];
+      }>,
+    handler: (args) =>
+      withClient(args.brokers, async (client) => {
+        for (const topic of args.topics) {
+          await client.admin(ADMIN).deleteTopic(topic);
+          await terminal.data(`deleted ${topic}\n`);
+        }
+      }),
+  };
+}
+
+interface Ends {
+  readonly logStartOffset: number;
+  readonly highWatermark: number;
+}
+
+function topicJson(topic: TopicDescription, ends: ReadonlyMap<number, Ends> = new Map()) {
+  return {
+    name: topic.name,
+    topicId: topic.topicId,
+    replicas: topic.replicas,
+    configs: Object.fromEntries(topic.configs.map(({ key, value }) => [key, value])),
+    partitions: topic.partitions.map((partition) => ({
+      partition: partition.partition,
+      leader: partition.leaderId === 0 ? null : partition.leaderId,
+      leaderAddress: partition.leaderAddress,
+      term: partition.leaderTerm,
+      replicas: partition.replicas.map((replica) => replica.brokerId),
+      isr: partition.isrBrokerIds,
+      logStartOffset: ends.get(partition.partition)?.logStartOffset ?? partition.logStartOffset ?? null,
+      highWatermark: ends.get(partition.partition)?.highWatermark ?? partition.highWatermark ?? null,
+    })),
+  };
+}
+
+function topicText(topic: ReturnType<typeof topicJson>): string {
+  const head = `${topic.name}  ${topic.partitions.length} partitions, ${topic.replicas} replicas  ${topic.topicId}\n`;
+  const settings = Object.entries(topic.configs).map(([key, value]) => `  ${key} = ${value}\n`);
+  const rows = topic.partitions.map((partition) => [
+    partition.partition,
+    partition.leader ?? "none",
+    partition.replicas.join(","),
+    partition.isr.join(","),
+    partition.term,
+    partition.logStartOffset ?? "?",
+    partition.highWatermark ?? "?",
+  ]);
+  return `${head}${settings.join("")}${table(["PARTITION", "LEADER", "REPLICAS", "ISR", "TERM", "START", "END"], rows)}\n`;
+}

@@ -1,0 +1,41 @@
+import { type ErrorCode, MillraceError } from "../base/errors.ts";
+import { DiskError } from "../base/ports/disk.ts";
+import { ListenError } from "../base/ports/listen-error.ts";
+import { ConfigError } from "../config/config-error.ts";
+import { DamagedLog } from "../log/types.ts";
+import { CommandFailed, ExitCode } from "./exit-code.ts";
+
+/** What to do about an error, for those where a sentence helps at a terminal. */
+const advice: Partial<Record<ErrorCode, string>> = {
+  BROKERS_UNREACHABLE: "is a cluster running? Start one with `millrace dev`, or name its brokers with --brokers or MILLRACE_BROKERS",
+  UNKNOWN_TOPIC: "`millrace topic list` shows those there are, `millrace topic create NAME` makes one",
+  TOPIC_EXISTS: "`millrace topic describe NAME` shows it",
+  NOT_ENOUGH_REPLICAS: "`millrace cluster health` says which brokers are missing; --acks quorum goes on without them",
+  INSUFFICIENT_BROKERS: "start more brokers, or ask for fewer --replicas",
+  OFFSET_OUT_OF_RANGE: "--from start or an offset in the range",
+  METADATA_OUTCOME_UNKNOWN: "look with `describe` whether it took effect before you try again",
+  CONNECTION_LOST: "the outcome is unknown; look before you try again",
+};
+
+const absent: ReadonlySet<ErrorCode> = new Set(["UNKNOWN_TOPIC", "UNKNOWN_PARTITION", "UNKNOWN_BROKER"]);
+
+/** One line for stderr, and the exit code. */
+export function describeError(error: unknown): { readonly line: string; readonly exitCode: ExitCode } {
+  if (error instanceof CommandFailed) return { line: error.message, exitCode: error.exitCode };
+  if (error instanceof ConfigError) return { line: error.message, exitCode: ExitCode.usage };
+  if (error instanceof MillraceError) {
+    const hint = advice[error.code];
+    const line = `${error.code}: ${plain(error.message)}${hint === undefined ? "" : ` (${hint})`}`;
+    return { line, exitCode: absent.has(error.code) ? ExitCode.absent : ExitCode.failure };
+  }
+  // Their messages say what is wrong and what to do.
+  if (error instanceof DiskError || error instanceof ListenError || error instanceof DamagedLog) {
+    return { line: error.message, exitCode: ExitCode.failure };
+  }
+  return { line: error instanceof Error ? (error.stack ?? error.message) : String(error), exitCode: ExitCode.failure };
+}
+
+/** grpc-js wraps what the system said in words of its own. */
+function plain(message: string): string {
+  return message.replace(/No connection established\. Last error: (?:Error: )?/, "").replace(/\.?\s*Resolution note:\s*$/, "");
+}

@@ -1,0 +1,148 @@
+import { connect } from "../../client-entry.ts";
+import { CommandFailed, ExitCode } from "../exit-code.ts";
+import type { Terminal } from "../terminal.ts";
+import type { DevFolder } from "./dev-folder.ts";
+import { type DevBroker, type DevLayout, devBrokers } from "./layout.ts";
+import { isAlive, signal, waitFor } from "./processes.ts";
+import { isListening, logTail, spawnBroker } from "./spawn-broker.ts";
+
+/** A broker that stops hands its leadership over first; after this it is killed. Milliseconds. */
+export const STOP_MS = 30_000;
+/** How often processes are looked at. */
+const LOOK_EVERY_MS = 250;
+
+/** How a broker is started again, as printed. */
+export function startCommand(folder: DevFolder, broker: DevBroker): string {
+  const data = folder.folder === `${process.cwd()}/.millrace` ? "" : ` --data ${folder.folder}`;
+  return `npx millrace dev start ${broker.id}${data}`;
+}
+
+/**
+ * `millrace dev`: starts all brokers, says when the cluster is healthy, says who dies and comes back, restarts nothing, and on a
+ * signal stops every broker of the folder, whoever started it.
+ *
+ * @throws {CommandFailed} when the cluster of this folder runs already, or a broker cannot start
+ */
+export async function superviseDev(folder: DevFolder, layout: DevLayout, terminal: Terminal): Promise<void> {
+  refuseSecond(folder, layout);
+  folder.write({ ...layout, pid: process.pid });
+  let stopping = false;
+  const signalled = new Promise<void>((resolve) => {
+    const stop = (): void => {
+      if (stopping) return;
+      stopping = true;
+      resolve();
+    };
+    for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(name, stop);
+  });
+  const pids = new Map<number, number | undefined>();
+  try {
+    await refusePortsInUse(layout);
+    for (const broker of devBrokers(layout)) {
+      const pid = spawnBroker(folder, layout, broker);
+      pids.set(broker.id, pid);
+      await terminal.data(`broker ${broker.id}  ${broker.address}  pid ${pid}  start again: ${startCommand(folder, broker)}\n`);
+    }
+    await terminal.flush();
+    await Promise.race([signalled, becomeReady(folder, layout, terminal, () => stopping)]);
+    const watch = setInterval(() => tellChanges(folder, layout, pids, terminal), LOOK_EVERY_MS);
+    await signalled;
+    clearInterval(watch);
+    terminal.say("stopping");
+  } finally {
+    await stopBrokers(folder, devBrokers(layout), terminal);
+    folder.write({ ...layout, pid: 0 });
+  }
+}
+
+function refuseSecond(folder: DevFolder, layout: DevLayout): void {
+  const state = folder.read();
+  if (state === undefined) return;
+  if (state.pid !== 0 && state.pid !== process.pid && isAlive(state.pid, "dev")) {
+    throw new CommandFailed(ExitCode.failure, `already running: process ${state.pid} looks after ${folder.folder}; Ctrl-C there stops it`);
+  }
+  const alive = folder.alive(state);
+  if (alive.length > 0) {
+    const names = alive.map(({ broker, pid }) => `${broker.id} (pid ${pid})`).join(", ");
+    throw new CommandFailed(ExitCode.failure, `already running: broker ${names} of ${folder.folder}; \`millrace dev stop N\` stops one`);
+  }
+  if (state.brokers !== layout.brokers || state.port !== layout.port) {
+    throw new CommandFailed(
+      ExitCode.failure,
+      `${folder.folder} holds a cluster of ${state.brokers} brokers from port ${state.port}: start it with --brokers ${state.brokers} --port ${state.port}, or choose another --data`,
+    );
+  }
+}
+
+/** Said at once and by name, rather than found in a log. */
+async function refusePortsInUse(layout: DevLayout): Promise<void> {
+  for (const broker of devBrokers(layout)) {
+    for (const address of [broker.address, broker.peerAddress, broker.adminAddress]) {
+      if (await isListening(address)) {
+        throw new CommandFailed(ExitCode.failure, `port in use: somebody listens on ${address}; stop it, or choose another --port`);
+      }
+    }
+  }
+}
+
+/** Resolves once every broker itself says that all of them are live and all is well. */
+async function becomeReady(folder: DevFolder, layout: DevLayout, terminal: Terminal, stopping: () => boolean): Promise<void> {
+  const addresses = devBrokers(layout).map((broker) => broker.address);
+  const clients = addresses.map((address) => connect({ brokers: [address] }));
+  try {
+    while (!stopping()) {
+      for (const broker of devBrokers(layout)) {
+        if (folder.pidOf(broker) !== undefined) continue;
+        throw new CommandFailed(
+          ExitCode.failure,
+          `broker ${broker.id} died while starting; the end of ${broker.logFile}:\n${logTail(broker)}`,
+        );
+      }
+      const healthy = await Promise.all(
+        clients.map((client) =>
+          client
+            .admin()
+            .clusterHealth({ timeoutMs: 1_000 })
+            .then((health) => health.healthy && health.brokersLive === layout.brokers)
+            .catch(() => false),
+        ),
+      );
+      if (healthy.every(Boolean)) {
+        await terminal.data(`millrace ready ${addresses.join(",")}\n`);
+        await terminal.flush();
+        return;
+      }
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+  } finally {
+    await Promise.all(clients.map((client) => client.close({ timeoutMs: 1_000 })));
+  }
+}
+
+function tellChanges(folder: DevFolder, layout: DevLayout, pids: Map<number, number | undefined>, terminal: Terminal): void {
+  for (const broker of devBrokers(layout)) {
+    const before = pids.get(broker.id);
+    const pid = folder.pidOf(broker);
+    if (pid === before) continue;
+    pids.set(broker.id, pid);
+    if (before !== undefined) terminal.say(`broker ${broker.id} (pid ${before}) is gone; start it again: ${startCommand(folder, broker)}`);
+    if (pid !== undefined) terminal.say(`broker ${broker.id} runs as pid ${pid}`);
+  }
+}
+
+/** SIGTERM to all at once, then patience, then SIGKILL. */
+export async function stopBrokers(folder: DevFolder, brokers: readonly DevBroker[], terminal: Terminal): Promise<void> {
+  await Promise.all(
+    brokers.map(async (broker) => {
+      const pid = folder.pidOf(broker);
+      if (pid === undefined) return;
+      signal(pid, "SIGTERM");
+      if (!(await waitFor(() => folder.pidOf(broker) === undefined, STOP_MS))) {
+        terminal.say(`broker ${broker.id} (pid ${pid}) did not stop within ${STOP_MS / 1000} s: killed`);
+        signal(pid, "SIGKILL");
+        await waitFor(() => folder.pidOf(broker) === undefined, 5_000);
+      }
+      folder.removePid(broker);
+    }),
+  );
+}

@@ -1,0 +1,27 @@
+import { UsageError } from "./exit-code.ts";
+
+/** A whole number in a range. yargs would take "7x" for NaN and "0x10" for 16: texts are read here. @throws {UsageError} */
+export function wholeFlag(option: string, text: string | undefined, least: number, most: number): number | undefined {
+  if (text === undefined) return undefined;
+  const value = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN;
+  if (value >= least && value <= most) return value;
+  throw new UsageError(`${option} must be a whole number from ${least} to ${most}: got "${text}"`);
+}
+
+/** Seconds, or with a unit: 500ms, 60s, 5m. @returns milliseconds @throws {UsageError} */
+export function durationFlag(option: string, text: string): number {
+  const match = /^(\d{1,9})(ms|s|m)?$/.exec(text);
+  if (match === null) throw new UsageError(`${option} must be a time, such as 500ms, 60s or 5m: got "${text}"`);
+  return Number(match[1]) * { ms: 1, s: 1000, m: 60_000 }[(match[2] ?? "s") as "ms" | "s" | "m"];
+}
+
+/** `key=value` pairs. @throws {UsageError} */
+export function pairsFlag(option: string, texts: readonly string[] | undefined): Record<string, string> {
+  return Object.fromEntries(
+    (texts ?? []).map((text) => {
+      const at = text.indexOf("=");
+      if (at <= 0) throw new UsageError(`${option} must be KEY=VALUE: got "${text}"`);
+      return [text.slice(0, at), text.slice(at + 1)];
+    }),
+  );
+}
