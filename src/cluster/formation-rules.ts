@@ -91,7 +91,7 @@ export type TakeFormStep =
   | { readonly kind: "take"; readonly form: Form; readonly replicaId: ReplicaId }
   /** This directory has it: answer that it is taken. */
   | { readonly kind: "taken" }
-  /** Not this way: it names another disk under this id, or comes from a drawer that did not ask last. Go on asking. */
+  /** Not this way: it names another disk under this id, or its drawer may have lost its disk since. Go on asking. */
   | { readonly kind: "ask" }
   | { readonly kind: "refuse"; readonly error: MillraceError };
 
@@ -99,17 +99,17 @@ export type TakeFormStep =
  * What a seed does with a Form that was sent to it.
  *
  * @param taken the cluster of this directory; undefined: unformed
- * @param lastAsked incarnation of the lowest seed when it last asked this process; undefined: it has not
+ * @param askers incarnations under which the lowest seed has asked this process
  */
-export function takeForm(self: FormationSelf, taken: ClusterId | undefined, lastAsked: Incarnation | undefined, form: Form): TakeFormStep {
+export function takeForm(self: FormationSelf, taken: ClusterId | undefined, askers: ReadonlySet<Incarnation>, form: Form): TakeFormStep {
   if (taken !== undefined)
     return taken === form.clusterId ? { kind: "taken" } : { kind: "refuse", error: foreign(self, taken, form.clusterId) };
   const named = form.seeds.map(({ brokerId, peerAddress }) => ({ id: brokerId, address: peerAddress }));
   if (seedList(named) !== seedList(self.seeds)) return { kind: "refuse", error: otherSeeds(self, lowestOf(named), named) };
   const drawer = form.seeds.find(({ brokerId }) => brokerId === lowestOf(named));
   const replicaId = replicaIn(form, self);
-  // A late copy of a Form whose drawer has lost its disk: the disk that asked since may be about to form.
-  if (replicaId === undefined || drawer?.incarnation !== lastAsked) return { kind: "ask" };
+  // It may be the late copy of a drawer that has lost its disk, and the new disk that asked since may be about to form.
+  if (replicaId === undefined || drawer === undefined || askers.size !== 1 || !askers.has(drawer.incarnation)) return { kind: "ask" };
   return { kind: "take", form, replicaId };
 }
 

@@ -31,9 +31,9 @@ export interface Belonging {
  * 2. Only the seed with the lowest id draws a Form, from an unformed directory, and persists it before it sends it.
  * 3. It draws only when *every* seed answered "empty" to this process in one round. A seed that belongs to a cluster says so instead,
  *    so a new disk under the lowest id joins where one directory of the cluster exists, and waits where a seed does not answer.
- * 4. A late copy of an older Form cannot slip in between that answer and the drawing: from the moment a seed has answered a disk of
- *    the lowest id, it takes a sent Form only from that disk, and forgets the answers of its own round, which may be older (so a Form
- *    that it is told of later was taken by somebody before that somebody was asked, who then did not answer "empty").
+ * 4. Nothing late slips in between such an answer and the drawing. A seed that was asked by the lowest one forgets the answers of its
+ *    own round, which may be older; so a Form it hears of afterwards was on somebody who was then not empty when asked. And it takes a
+ *    Form that is *sent* to it only while a single disk of the lowest id has asked it, and from that one: of two, one has been lost.
  * 5. A Form names incarnations: it gives votes only to the disks that answered. Another disk under the same id joins as a new one.
  */
 export class Formation {
@@ -43,7 +43,8 @@ export class Formation {
   #persisting = false;
   #round = 0;
   #answers = new Map<BrokerId, SeedAnswer>();
-  #lastAsked: Incarnation | undefined;
+  /** Disks of the lowest seed that asked this process. More than one is rare, and few. */
+  readonly #askers = new Set<Incarnation>();
 
   constructor(self: FormationSelf, belonging: Belonging | undefined) {
     this.#self = self;
@@ -66,7 +67,7 @@ export class Formation {
     if (round === this.#round) this.#answers.set(from, answer);
   }
 
-  /** What to do after the answers that are there. "wait": start another round in a while. */
+  /** What to do after the answers that are there. Call it after every answer; "wait": start another round in a while. */
   step(): FormationStep {
     if (this.#belonging !== undefined || this.#persisting) return { kind: "wait", for: [] };
     const step = decideFormation(this.#self, this.#answers);
@@ -81,8 +82,8 @@ export class Formation {
   asked(by: BrokerId, incarnation: Incarnation): SeedAnswer | undefined {
     if (this.#persisting) return undefined;
     if (this.#belonging !== undefined) return { kind: "belongs", ...this.#belonging };
-    if (by === lowestOf(this.#self.seeds) && incarnation !== this.#lastAsked) {
-      this.#lastAsked = incarnation;
+    if (by === lowestOf(this.#self.seeds)) {
+      this.#askers.add(incarnation);
       this.startRound();
     }
     return { kind: "empty", incarnation: this.#self.incarnation, seeds: this.#self.seeds };
@@ -91,12 +92,12 @@ export class Formation {
   /** A Form was sent to this seed. */
   offered(form: Form): TakeFormStep {
     if (this.#persisting) return { kind: "ask" };
-    const step = takeForm(this.#self, this.#belonging?.clusterId, this.#lastAsked, form);
+    const step = takeForm(this.#self, this.#belonging?.clusterId, this.#askers, form);
     this.#persisting = step.kind === "take";
     return step;
   }
 
-  /** The outcome of "take", "form" or "join" is durable in this directory. */
+  /** The outcome of "take" or "form" is durable in this directory; of "join", after the cluster has recorded the registration. */
   persisted(belonging: Belonging): void {
     invariant(this.#persisting && this.#belonging === undefined, "a directory gets its cluster once");
     this.#persisting = false;
