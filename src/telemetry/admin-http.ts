@@ -1,0 +1,110 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { formatAddress, parseAddress } from "../base/address.ts";
+import { ListenError } from "../base/ports/listen-error.ts";
+
+/** What a probe is told. */
+export interface Health {
+  readonly ok: boolean;
+  /** One line for people; no record data, no secrets. */
+  readonly detail: string;
+}
+
+export interface AdminHttpOptions {
+  /** Alive: false means "restart me". */
+  readonly live: () => Health;
+  /** Takes calls. */
+  readonly ready: () => Health;
+  /** Has come up once. */
+  readonly started: () => Health;
+  readonly metrics: { text(): Promise<string>; readonly contentType: string };
+}
+
+export interface AdminHttp {
+  /** @returns the bound "host:port" @throws {ListenError} */
+  listen(address: string): Promise<string>;
+  close(): Promise<void>;
+}
+
+const CONNECTIONS_MAX = 64;
+const REQUEST_TIMEOUT_MS = 10_000;
+const HEADER_BYTES_MAX = 8 * 1024;
+
+/** `/livez`, `/readyz`, `/startz` and `/metrics` for probes and scrapers: nothing else, and only GET and HEAD. */
+export function createAdminHttp(options: AdminHttpOptions): AdminHttp {
+  const server = createServer(
+    {
+      maxHeaderSize: HEADER_BYTES_MAX,
+      requestTimeout: REQUEST_TIMEOUT_MS,
+      headersTimeout: REQUEST_TIMEOUT_MS,
+      keepAliveTimeout: REQUEST_TIMEOUT_MS,
+    },
+    answerer(options),
+  );
+  server.maxConnections = CONNECTIONS_MAX;
+  return {
+    listen: (address) => listen(server, address),
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}
+
+function answerer({ live, ready, started, metrics }: AdminHttpOptions): (request: IncomingMessage, response: ServerResponse) => void {
+  const probes = new Map([
+    ["/livez", live],
+    ["/readyz", ready],
+    ["/startz", started],
+  ]);
+  // Scrapes at the same time share one text: making it is the expensive part.
+  let scrape: Promise<string> | undefined;
+  const sendMetrics = (response: ServerResponse): void => {
+    scrape ??= metrics.text().finally(() => {
+      scrape = undefined;
+    });
+    scrape.then(
+      (text) => send(response, 200, text, metrics.contentType),
+      () => send(response, 500, "metrics are not available\n"),
+    );
+  };
+  return (request, response) => {
+    // Bodies are of no interest; reading them on would only cost.
+    request.resume();
+    const [path] = (request.url ?? "").split("?");
+    if (request.method !== "GET" && request.method !== "HEAD") {
+      send(response, 405, "only GET and HEAD\n");
+      return;
+    }
+    if (path === "/metrics") {
+      sendMetrics(response);
+      return;
+    }
+    const probe = probes.get(path ?? "");
+    if (probe === undefined) {
+      send(response, 404, "see /livez, /readyz, /startz, /metrics\n");
+      return;
+    }
+    const { ok, detail } = probe();
+    send(response, ok ? 200 : 503, `${detail}\n`);
+  };
+}
+
+function send(response: ServerResponse, status: number, text: string, contentType = "text/plain; charset=utf-8"): void {
+  response.writeHead(status, { "content-type": contentType, "cache-control": "no-store", "x-content-type-options": "nosniff" });
+  response.end(response.req.method === "HEAD" ? undefined : text);
+}
+
+function listen(server: Server, address: string): Promise<string> {
+  const place = parseAddress(address);
+  if (place === undefined) return Promise.reject(new ListenError("EINVAL", address));
+  return new Promise((resolve, reject) => {
+    server.once("error", (error: NodeJS.ErrnoException) => reject(new ListenError(error.code ?? "UNKNOWN", address)));
+    server.listen({ host: place.host, port: place.port }, () => {
+      server.removeAllListeners("error");
+      server.on("error", () => {});
+      const bound = server.address();
+      resolve(formatAddress({ host: place.host, port: typeof bound === "object" && bound !== null ? bound.port : place.port }));
+    });
+  });
+}

@@ -1,0 +1,49 @@
+import { type DestinationStream, destination, type Logger, pino, stdTimeFunctions } from "pino";
+import type { LogLevel, Telemetry } from "../base/ports/telemetry.ts";
+
+/** Lines that wait for a slow reader; what comes on top of them is dropped, the broker does not wait for its log. */
+const WAITING_BYTES_MAX = 4 * 1024 * 1024;
+
+export interface JsonLogOptions {
+  readonly level: LogLevel;
+  readonly output: "stderr" | "stdout";
+  /** Fields of every line, such as the broker's id. */
+  readonly base?: Readonly<Record<string, string | number>>;
+}
+
+export interface JsonLog {
+  readonly log: Telemetry["log"];
+  /** May be changed while running. */
+  setLevel(level: LogLevel): void;
+  /** Writes what waits, synchronously: the last act of a process. */
+  flush(): void;
+}
+
+/** One JSON object per line on stdout or stderr. Values are escaped by JSON, so what a caller sent cannot forge a line. */
+export function openJsonLog(options: JsonLogOptions): JsonLog {
+  const stream = destination({ dest: options.output === "stdout" ? 1 : 2, sync: false, maxLength: WAITING_BYTES_MAX });
+  // A closed pipe (EPIPE): nobody is left to tell.
+  stream.on("error", () => {});
+  const flush = (): void => {
+    try {
+      stream.flushSync();
+    } catch {
+      // The stream never opened, or nobody reads it.
+    }
+  };
+  return { ...jsonLogTo(stream, options), flush };
+}
+
+/** The same lines to any stream. */
+export function jsonLogTo(stream: DestinationStream, { level, base = {} }: Pick<JsonLogOptions, "level" | "base">): Omit<JsonLog, "flush"> {
+  const logger: Logger = pino(
+    { level, base, timestamp: stdTimeFunctions.isoTime, formatters: { level: (label) => ({ level: label }) } },
+    stream,
+  );
+  return {
+    log: (at, event, fields) => logger[at]({ event, ...fields }),
+    setLevel: (to) => {
+      logger.level = to;
+    },
+  };
+}

@@ -1,0 +1,71 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { describe, it } from "node:test";
+import { fileURLToPath } from "node:url";
+import { jsonLogTo } from "../../src/telemetry/json-log.ts";
+import { createMetrics } from "../../src/telemetry/metrics.ts";
+
+describe("JSON log", () => {
+  const lines: string[] = [];
+  const open = () => {
+    lines.length = 0;
+    return jsonLogTo({ write: (line) => lines.push(line) }, { level: "info", base: { broker: 1 } });
+  };
+
+  it("writes one object per line with time, level, event and fields", () => {
+    open().log("warn", "grpc.handler_failed", { path: "/a/B", tries: 3, last: undefined });
+    const line = JSON.parse(lines[0] ?? "");
+    assert.match(line.time, /^\d{4}-\d\d-\d\dT.*Z$/);
+    assert.deepEqual({ ...line, time: "" }, { level: "warn", time: "", broker: 1, event: "grpc.handler_failed", path: "/a/B", tries: 3 });
+  });
+
+  it("leaves out what is below its level, which may change", () => {
+    const log = open();
+    log.log("debug", "producer.resend");
+    assert.equal(lines.length, 0);
+    log.setLevel("debug");
+    log.log("debug", "producer.resend");
+    assert.equal(lines.length, 1);
+  });
+
+  it("cannot be made to forge a line by what a caller sent (case 37)", () => {
+    const evil = 'x\r\n{"level":"info","event":"all.is_well"}\u0000\u001b[2J';
+    open().log("error", "grpc.handler_failed", { path: evil });
+    assert.equal(lines.length, 1);
+    assert.doesNotMatch((lines[0] ?? "").trimEnd(), /[\p{Cc}]/u);
+    assert.equal(JSON.parse(lines[0] ?? "").path, evil);
+  });
+
+  it("writes to the output it was told, and all of it before the process ends", () => {
+    const module = fileURLToPath(new URL("../../src/telemetry/telemetry.js", import.meta.url));
+    for (const output of ["stdout", "stderr"] as const) {
+      const script = `import { createTelemetry } from ${JSON.stringify(module)};
+        const telemetry = createTelemetry({ level: "info", output: "${output}" });
+        for (let i = 0; i < 100; i++) telemetry.log("info", "producer.resend", { i });
+        telemetry.flush();
+        process.exit(0);`;
+      const child = spawnSync(process.execPath, ["--input-type=module", "-e", script], { encoding: "utf8" });
+      assert.equal(child[output].trimEnd().split("\n").length, 100, child.stderr);
+      assert.equal(child[output === "stdout" ? "stderr" : "stdout"], "");
+    }
+  });
+});
+
+describe("Metrics", () => {
+  it("exports counters from their first count on", async () => {
+    const metrics = createMetrics({ process: false });
+    assert.doesNotMatch(await metrics.text(), /millrace/);
+    metrics.count("grpc.handler_failed");
+    metrics.count("grpc.handler_failed", 4);
+    assert.match(await metrics.text(), /^millrace_grpc_handler_failed_total 5$/m);
+  });
+
+  it("asks gauges at every scrape", async () => {
+    const metrics = createMetrics({ process: false });
+    let open = 1;
+    metrics.gauge("grpc.open_calls", "Calls that are open.", () => open);
+    assert.match(await metrics.text(), /^millrace_grpc_open_calls 1$/m);
+    open = 7;
+    assert.match(await metrics.text(), /^millrace_grpc_open_calls 7$/m);
+  });
+});
