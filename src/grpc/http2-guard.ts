@@ -5,16 +5,24 @@ const TIMEOUT_SECONDS_MAX = 2_147_483;
 /** Names no encoding there is: see `normalizeHeaders`. */
 const NO_ENCODING = "none";
 
+export interface GuardTimeouts {
+  /** A connection that has not sent its SETTINGS by then is closed. */
+  readonly prefaceTimeoutMs: number;
+  /** A stream that was answered and whose caller still sends is reset after this. */
+  readonly lingerMs: number;
+}
+
 /**
  * Stands between Node's HTTP/2 server and grpc-js: drops calls that were reset before anybody saw them (answering one throws),
  * makes headers safe to read, turns a throw into a reset of that one stream, and closes connections that never speak HTTP/2.
  */
-export function guardHttp2Server(server: Http2Server, prefaceTimeoutMs: number): void {
+export function guardHttp2Server(server: Http2Server, timeouts: GuardTimeouts): void {
   const listeners = server.listeners("stream");
   server.removeAllListeners("stream");
   server.on("stream", (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, flags: number) => {
     stream.on("error", ignore);
     if (stream.destroyed || stream.closed) return;
+    resetWhenAnswered(stream, timeouts.lingerMs);
     normalizeHeaders(headers);
     try {
       for (const listener of listeners) Reflect.apply(listener, server, [stream, headers, flags]);
@@ -22,12 +30,26 @@ export function guardHttp2Server(server: Http2Server, prefaceTimeoutMs: number):
       if (!stream.destroyed) stream.close(constants.NGHTTP2_INTERNAL_ERROR);
     }
   });
-  server.on("session", (session) => closeUnlessSpeaking(session, prefaceTimeoutMs));
+  server.on("session", (session) => closeUnlessSpeaking(session, timeouts.prefaceTimeoutMs));
   // Broken bytes end their session; nobody else needs to know.
   server.on("sessionError", ignore);
 }
 
 function ignore(): void {}
+
+/**
+ * A caller that is answered before it has sent all is told to stop (RFC 9113 §8.1): grpc-js would go on taking its bytes, and the
+ * stream would count against the connection until the caller ends it. Not at once: nghttp2 drops a status that still waits to be
+ * written when the reset is queued, and callers that read their status end the stream themselves.
+ */
+function resetWhenAnswered(stream: ServerHttp2Stream, lingerMs: number): void {
+  stream.once("finish", () => {
+    if (stream.readableEnded) return;
+    const timer = setTimeout(() => stream.close(constants.NGHTTP2_NO_ERROR), lingerMs);
+    timer.unref();
+    stream.once("close", () => clearTimeout(timer));
+  });
+}
 
 function closeUnlessSpeaking(session: ServerHttp2Session, prefaceTimeoutMs: number): void {
   const timer = setTimeout(() => session.destroy(), prefaceTimeoutMs);

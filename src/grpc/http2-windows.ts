@@ -3,19 +3,17 @@ import { type ClientHttp2Session, connect, type Http2Server, type Settings } fro
 import { type Duplex, duplexPair } from "node:stream";
 import type { ConnectionInjector, Server } from "@grpc/grpc-js";
 import { invariant } from "../base/invariant.ts";
-import { guardHttp2Server } from "./http2-guard.ts";
+import { type GuardTimeouts, guardHttp2Server } from "./http2-guard.ts";
 
 /** Bytes a caller may have under way, per stream and per connection. HTTP/2 itself starts with 64 KiB: one round trip per 64 KiB. */
 export const RECEIVE_WINDOW_BYTES = 8 * 1024 * 1024;
 
 /** What the HTTP/2 layer of a server is told beyond grpc-js's own options. */
-export interface Http2Limits {
+export interface Http2Limits extends GuardTimeouts {
   readonly maxConcurrentStreams: number;
   /** Names and values of all headers of one call. */
   readonly maxHeaderBytes: number;
   readonly maxHeaderPairs: number;
-  /** A connection that has not sent its SETTINGS by then is closed. */
-  readonly prefaceTimeoutMs: number;
 }
 
 /**
@@ -39,7 +37,7 @@ export function raiseWindows(server: Server, limits: Http2Limits): void {
   const createRaised = (...args: unknown[]): Http2Server => {
     const http2Server: Http2Server = Reflect.apply(create, server, args);
     http2Server.on("session", (session) => session.setLocalWindowSize(RECEIVE_WINDOW_BYTES));
-    guardHttp2Server(http2Server, limits.prefaceTimeoutMs);
+    guardHttp2Server(http2Server, limits);
     return http2Server;
   };
   Reflect.set(server, "createHttp2Server", createRaised);

@@ -1,5 +1,5 @@
 import { createServer, type Server as NetServer, type Socket } from "node:net";
-import { type ConnectionInjector, Server, ServerCredentials } from "@grpc/grpc-js";
+import { type ConnectionInjector, logVerbosity, Server, ServerCredentials, setLogVerbosity } from "@grpc/grpc-js";
 import type { HealthImplementation } from "grpc-health-check";
 import { formatAddress, parseAddress } from "../base/address.ts";
 import { MillraceError } from "../base/errors.ts";
@@ -32,6 +32,8 @@ export interface RpcServerLimits {
   readonly sessionMiBMax: number;
   /** Time a new connection has to begin to speak HTTP/2. */
   readonly prefaceTimeoutMs: number;
+  /** Time a caller has to stop sending once it was answered. */
+  readonly lingerMs: number;
   readonly keepaliveTimeMs: number;
   readonly keepaliveTimeoutMs: number;
 }
@@ -44,6 +46,7 @@ export const defaultRpcServerLimits: RpcServerLimits = {
   headerPairsMax: 64,
   sessionMiBMax: 256,
   prefaceTimeoutMs: 10_000,
+  lingerMs: 5_000,
   keepaliveTimeMs: 60_000,
   keepaliveTimeoutMs: 20_000,
 };
@@ -63,6 +66,8 @@ export interface GrpcRpcServer extends RpcServer {
 
 /** The public API on grpc-js. Nothing outside `src/grpc` knows the engine. */
 export function createRpcServer(options: RpcServerOptions): GrpcRpcServer {
+  // Its own log is console.error, a line per odd header: callers would write the broker's stderr.
+  setLogVerbosity(logVerbosity.NONE);
   return new GrpcServer(options);
 }
 
@@ -85,6 +90,7 @@ class GrpcServer implements GrpcRpcServer {
       maxHeaderBytes: this.#limits.headerBytesMax,
       maxHeaderPairs: this.#limits.headerPairsMax,
       prefaceTimeoutMs: this.#limits.prefaceTimeoutMs,
+      lingerMs: this.#limits.lingerMs,
     });
     this.#calls = new ServerCalls(options.clock, options.telemetry ?? silentTelemetry);
     this.#health = addHealth(this.#server);
