@@ -1,0 +1,410 @@
+import type { GroupId, LogIndex, Offset, ReplicaId } from "../base/ids.ts";
+import { invariant } from "../base/invariant.ts";
+import { type Frame, type FrameDraft, type FramePlace, nextOffsetOf } from "../records/frame-types.ts";
+import { type ColdReader, holdsOffset, type ReadFrom } from "./cold-reader.ts";
+import type { FrameListener, FrameOwner, FrameQueue, HeldFrame } from "./model/held.ts";
+import type { Producers } from "./model/producers.ts";
+import type { LogStart, SyncedMark } from "./model/records.ts";
+import type { StartPoint as SegmentStart } from "./model/segment-files.ts";
+import { type TermStart, TermTable } from "./model/terms.ts";
+import type { Segment } from "./segment.ts";
+import { PIECE_BYTES_MIN, type SegmentSource, type SegmentWriter } from "./segment-writer.ts";
+import type { GroupLog, GroupWrite, ProducerTable, ReadResult } from "./types.ts";
+import type { Wal } from "./wal.ts";
+import type { WalReader } from "./wal-reader.ts";
+
+/** What one group's log needs of the store. */
+export interface GroupHost {
+  readonly wal: Wal;
+  readonly walReader: WalReader;
+  readonly cold: ColdReader;
+  /** Terms that are in the write-ahead log as issued, for start points. */
+  terms(groupId: GroupId): readonly TermStart[];
+  makeWriter(source: SegmentSource, segment: Segment | undefined): SegmentWriter;
+  /** Frames of this group became durable: `advance` wants to be called at the end of the block. */
+  touched(log: GroupLogImpl): void;
+  /** Rejects when the store has failed, so that nobody waits for ever. */
+  guard<T>(work: Promise<T>): Promise<T>;
+}
+
+export interface GroupState {
+  readonly groupId: GroupId;
+  readonly replicaId: ReplicaId;
+  readonly start: LogStart;
+  readonly config: Uint8Array;
+  readonly lastAppendTime: number;
+  readonly owner: FrameOwner;
+  /** Frames that are not known to be in a segment. */
+  readonly frames: FrameQueue;
+  readonly segments: readonly Segment[];
+  readonly producers: Producers;
+  readonly syncedIndex: LogIndex;
+}
+
+/** One group of one broker: hot frames in memory, the rest in segments, and what lies between in the write-ahead log. */
+export class GroupLogImpl implements GroupLog, FrameListener, SegmentSource {
+  readonly groupId: GroupId;
+  readonly replicaId: ReplicaId;
+  readonly start: LogStart;
+  readonly producers: Producers & ProducerTable;
+  readonly #config: Uint8Array;
+  readonly #host: GroupHost;
+  readonly #owner: FrameOwner;
+  readonly #frames: FrameQueue;
+  readonly #segments: Segment[];
+  readonly #writer: SegmentWriter;
+  #lastAppendTime: number;
+  #hotFrom: LogIndex;
+  #committed: LogIndex;
+  /** Highest index whose block, and all before it, is on disk. */
+  #durable: LogIndex;
+  /** In segments, synced or not. */
+  #written: LogIndex;
+  /** Committed and durable; `#writableBytes` counts those above `#written`. */
+  #writable: LogIndex;
+  #writableBytes = 0;
+  #pendingBytes = 0;
+  /** Terms that begin in frames which go into the segments past the write-ahead log. */
+  #extendedTerms: readonly TermStart[] = [];
+  #touched = false;
+  #closed = false;
+
+  constructor(state: GroupState, host: GroupHost) {
+    this.groupId = state.groupId;
+    this.replicaId = state.replicaId;
+    this.start = state.start;
+    this.producers = state.producers;
+    this.#config = state.config;
+    this.#host = host;
+    this.#owner = state.owner;
+    this.#frames = state.frames;
+    this.#segments = [...state.segments];
+    this.#lastAppendTime = state.lastAppendTime;
+    this.#committed = state.syncedIndex;
+    this.#written = state.syncedIndex;
+    this.#writable = state.syncedIndex;
+    this.#durable = state.frames.lastIndex;
+    this.#hotFrom = (state.frames.lastIndex + 1) as LogIndex;
+    for (let index = state.frames.baseIndex + 1; index <= state.frames.lastIndex; index += 1) {
+      const held = this.#held(index);
+      this.#pendingBytes += held.length;
+      this.producers.append(held);
+    }
+    const newest = state.segments.at(-1);
+    this.#writer = host.makeWriter(this, newest?.sealed === false ? newest : undefined);
+    this.#owner.listener = this;
+  }
+
+  get lastIndex(): LogIndex {
+    return this.#frames.lastIndex;
+  }
+  get endOffset(): Offset {
+    return this.#frames.get(this.lastIndex)?.nextOffset ?? this.#frames.baseOffset;
+  }
+  get lastAppendTime(): number {
+    return this.#lastAppendTime;
+  }
+  get hotFrom(): LogIndex {
+    return this.#hotFrom;
+  }
+  get pendingBytes(): number {
+    return this.#pendingBytes;
+  }
+  get segmentBytes(): number {
+    return this.#segments.reduce((sum, segment) => sum + segment.position, 0);
+  }
+  get owner(): FrameOwner {
+    return this.#owner;
+  }
+
+  write(write: GroupWrite, durable: () => void): readonly Frame[] {
+    invariant(!this.#closed, () => `group ${this.groupId} is closed`);
+    const { wal } = this.#host;
+    if (write.state !== undefined) wal.op({ kind: "state", groupId: this.groupId, ...write.state }, this.#owner);
+    if (write.truncateFrom !== undefined) this.#truncate(write.truncateFrom);
+    const frames: Frame[] = [];
+    for (const source of write.frames) frames.push(this.#append(source));
+    wal.whenDurable(durable);
+    return frames;
+  }
+
+  commit(index: LogIndex): void {
+    invariant(index <= this.lastIndex, () => `group ${this.groupId} ends at ${this.lastIndex}, commits ${index}`);
+    if (index <= this.#committed) return;
+    this.#committed = index;
+    this.advance();
+  }
+
+  frame(index: LogIndex): Frame | undefined {
+    return this.#frames.get(index)?.frame;
+  }
+
+  offsetAfter(index: LogIndex): Offset {
+    if (index === this.#frames.baseIndex) return this.#frames.baseOffset;
+    if (index === this.start.index) return this.start.offset;
+    const held = this.#frames.get(index);
+    if (held !== undefined) return held.nextOffset;
+    const segment = this.#segments.find((one) => one.lastIndex === index);
+    invariant(segment !== undefined, () => `group ${this.groupId} does not remember where frame ${index} ends`);
+    return segment.endOffset;
+  }
+
+  read(index: LogIndex, maxBytes: number, upTo: LogIndex): ReadResult | Promise<ReadResult> {
+    if (index <= this.start.index) return { kind: "below-start", start: this.start };
+    const last = Math.min(upTo, this.lastIndex) as LogIndex;
+    if (index > last) return { kind: "frames", frames: [] };
+    return this.#hot(index, maxBytes, last) ?? this.#cold({ index }, (frame) => frame.index >= index, maxBytes, last);
+  }
+
+  readFrom(offset: Offset, maxBytes: number, upTo: LogIndex): ReadResult | Promise<ReadResult> {
+    if (offset < this.start.offset) return { kind: "below-start", start: this.start };
+    const last = Math.min(upTo, this.lastIndex) as LogIndex;
+    if (offset >= this.endOffset || last <= this.start.index) return { kind: "frames", frames: [] };
+    if (offset >= this.#frames.baseOffset) {
+      const held = this.#frames.find((frame) => frame.nextOffset > offset);
+      if (held === undefined || held.index > last) return { kind: "frames", frames: [] };
+      return this.read(held.index, maxBytes, last);
+    }
+    return this.#cold({ offset }, holdsOffset(offset), maxBytes, last);
+  }
+
+  async findTime(timestampMs: number, upTo: LogIndex): Promise<Frame | undefined> {
+    const last = Math.min(upTo, this.lastIndex) as LogIndex;
+    const wanted = (frame: Pick<Frame, "recordCount" | "maxTimestamp">): boolean =>
+      frame.recordCount > 0 && frame.maxTimestamp >= timestampMs;
+    for (const segment of [...this.#segments]) {
+      if (segment.maxTimestamp < timestampMs || segment.name.baseIndex > last) continue;
+      const frames = await this.#host.cold.read(this.groupId, segment, { time: timestampMs }, { wanted, maxBytes: 1, upTo: last });
+      if (frames[0] !== undefined) return frames[0];
+    }
+    for (let index = Math.max(this.#frames.baseIndex, this.#written) + 1; index <= Math.min(last, this.lastIndex); index += 1) {
+      const held = this.#frames.get(index);
+      if (held !== undefined && wanted(held)) return held.frame ?? (await this.#host.walReader.read(held));
+    }
+    return undefined;
+  }
+
+  async extend(frames: readonly Frame[]): Promise<void> {
+    const first = frames[0];
+    const last = frames.at(-1);
+    if (first === undefined || last === undefined) return;
+    // Everything said before must be durable before the record that passes over it.
+    await this.#host.guard(this.#host.wal.barrier());
+    invariant(first.index === this.lastIndex + 1, () => `group ${this.groupId} ends at ${this.lastIndex}, is extended at ${first.index}`);
+    invariant(first.baseOffset === this.endOffset, () => `group ${this.groupId} ends at offset ${this.endOffset}, not ${first.baseOffset}`);
+    this.commit(this.lastIndex);
+    await this.#host.guard(this.#writer.flush());
+    invariant(first.index === this.lastIndex + 1, "nothing is appended while a group is extended");
+    for (const frame of frames) this.producers.append(frame);
+    this.#extendedTerms = frames
+      .filter((frame, i) => frame.term !== frames[i - 1]?.term)
+      .map((frame) => ({ term: frame.term, firstIndex: frame.index }));
+    await this.#host.guard(this.#writer.extend(frames));
+    this.#extendedTerms = [];
+    this.#lastAppendTime = last.appendTime;
+    this.#frames.reset(last.index, nextOffsetOf(last));
+    this.#hotFrom = (last.index + 1) as LogIndex;
+    this.#committed = last.index;
+    this.#durable = last.index;
+    this.#writable = last.index;
+  }
+
+  // Told by the write-ahead log.
+
+  durable(frame: HeldFrame): void {
+    this.#durable = frame.index;
+    if (this.#touched) return;
+    this.#touched = true;
+    this.#host.touched(this);
+  }
+
+  stays(frame: HeldFrame): boolean {
+    return frame.index > this.#written;
+  }
+
+  cooled(frame: HeldFrame): void {
+    this.#hotFrom = Math.max(this.#hotFrom, frame.index + 1) as LogIndex;
+    this.#trim();
+  }
+
+  /** Memory was given to a recovered frame; frames come newest first. */
+  warmed(frame: HeldFrame): void {
+    if (frame.index === this.#hotFrom - 1) this.#hotFrom = frame.index;
+  }
+
+  /** Commit or durability moved: frames that are both may go to the segments. */
+  advance(): void {
+    this.#touched = false;
+    const limit = Math.min(this.#committed, this.#durable);
+    while (this.#writable < limit) {
+      this.#writable = (this.#writable + 1) as LogIndex;
+      this.#writableBytes += this.#held(this.#writable).length;
+    }
+    if (this.#writableBytes >= PIECE_BYTES_MIN) this.#writer.kick(PIECE_BYTES_MIN);
+  }
+
+  /** Writes what is committed without waiting for a whole piece: memory is short. */
+  push(): void {
+    if (this.#writableBytes > 0) this.#writer.kick(1);
+  }
+
+  /** Everything committed and durable into segments, synced; resolves when the `synced` record is durable. */
+  flush(): Promise<void> {
+    return this.#writer.flush();
+  }
+
+  /** Frames in [first, last] that are in no segment yet. */
+  heldBetween(first: number, last: number): HeldFrame[] {
+    const held: HeldFrame[] = [];
+    for (let index = Math.max(first, this.#written + 1); index <= last; index += 1) {
+      const frame = this.#frames.get(index);
+      if (frame !== undefined) held.push(frame);
+    }
+    return held;
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#writer.stop();
+    for (const segment of this.#segments) await this.#host.cold.forget(segment);
+  }
+
+  // Asked by the segment writer.
+
+  writable(least: number, most: number): readonly HeldFrame[] {
+    if (this.#writableBytes < least) return [];
+    const piece: HeldFrame[] = [];
+    let bytes = 0;
+    for (let index = this.#written + 1; index <= this.#writable; index += 1) {
+      const held = this.#held(index);
+      if (piece.length > 0 && bytes + held.length > most) break;
+      piece.push(held);
+      bytes += held.length;
+    }
+    return piece;
+  }
+
+  bytesOf(frames: readonly HeldFrame[]): Promise<readonly Frame[]> {
+    return this.#host.walReader.readMany(frames);
+  }
+
+  written(segment: Segment): void {
+    for (let index = this.#written + 1; index <= Math.min(segment.lastIndex, this.#writable); index += 1) {
+      const { length } = this.#held(index);
+      this.#writableBytes -= length;
+      this.#pendingBytes -= length;
+    }
+    this.#written = segment.lastIndex;
+    this.#trim();
+  }
+
+  startPoint(name: Segment["name"]): Omit<SegmentStart, "producers"> {
+    const index = (name.baseIndex - 1) as LogIndex;
+    const table = new TermTable(this.#host.terms(this.groupId));
+    for (const { firstIndex, term } of this.#extendedTerms)
+      if (firstIndex > (table.starts.at(-1)?.firstIndex ?? 0)) table.append(firstIndex, term);
+    const terms = table.starts.filter((start) => start.firstIndex <= index);
+    const start = { index, term: terms.at(-1)?.term ?? this.start.term, offset: name.baseOffset };
+    return { groupId: this.groupId, replicaId: this.replicaId, start, terms, config: this.#config };
+  }
+
+  began(segment: Segment): void {
+    this.#segments.push(segment);
+  }
+
+  synced(mark: SyncedMark): Promise<void> {
+    const terms = this.#extendedTerms.filter((start) => start.firstIndex <= mark.index);
+    return new Promise((durable) => {
+      this.#host.wal.system({
+        kind: "op",
+        op: { kind: "synced", groupId: this.groupId, replicaId: this.replicaId, mark, terms },
+        owner: this.#owner,
+        durable,
+      });
+    });
+  }
+
+  #append(source: Frame | { readonly draft: FrameDraft; readonly place: FramePlace }): Frame {
+    const place: FramePlace = "bytes" in source ? source : source.place;
+    invariant(place.groupId === this.groupId, () => `a frame of group ${place.groupId} in group ${this.groupId}`);
+    invariant(place.index === this.lastIndex + 1, () => `group ${this.groupId} ends at ${this.lastIndex}, appends ${place.index}`);
+    invariant(
+      place.baseOffset === this.endOffset,
+      () => `group ${this.groupId} ends at offset ${this.endOffset}, appends ${place.baseOffset}`,
+    );
+    const held = this.#host.wal.frame(this.#owner, source);
+    this.#frames.push(held);
+    this.#pendingBytes += held.length;
+    this.#lastAppendTime = held.appendTime;
+    this.producers.append(held);
+    return held.frame as Frame;
+  }
+
+  #truncate(from: LogIndex): void {
+    invariant(from > this.#committed, () => `group ${this.groupId} has committed ${this.#committed}, truncates ${from}`);
+    if (from > this.lastIndex) return;
+    for (const held of this.#frames.truncate(from)) {
+      held.gone = true;
+      this.#pendingBytes -= held.length;
+    }
+    this.producers.truncate(from);
+    this.#durable = Math.min(this.#durable, from - 1) as LogIndex;
+    this.#hotFrom = Math.min(this.#hotFrom, from) as LogIndex;
+    this.#lastAppendTime = this.#frames.get(this.lastIndex)?.appendTime ?? this.#lastAppendTime;
+    this.#host.wal.op(
+      { kind: "truncate", groupId: this.groupId, from, offset: this.endOffset, appendTime: this.#lastAppendTime },
+      this.#owner,
+    );
+  }
+
+  #held(index: number): HeldFrame {
+    const held = this.#frames.get(index);
+    invariant(held !== undefined, () => `group ${this.groupId} does not hold frame ${index}`);
+    return held;
+  }
+
+  /** Forgets frames that a segment has and memory has not. */
+  #trim(): void {
+    let through = this.#frames.baseIndex;
+    while (through < this.#written) {
+      const held = this.#frames.get(through + 1);
+      if (held === undefined || held.frame !== undefined) break;
+      through = held.index;
+    }
+    this.#frames.dropThrough(through);
+  }
+
+  #hot(index: LogIndex, maxBytes: number, last: LogIndex): ReadResult | undefined {
+    const frames: Frame[] = [];
+    let bytes = 0;
+    for (let at = index; at <= last; at = (at + 1) as LogIndex) {
+      const frame = this.#frames.get(at)?.frame;
+      if (frame === undefined) break;
+      if (frames.length > 0 && bytes + frame.bytes.length > maxBytes) break;
+      frames.push(frame);
+      bytes += frame.bytes.length;
+    }
+    return frames.length === 0 ? undefined : { kind: "frames", frames };
+  }
+
+  async #cold(from: ReadFrom, wanted: (frame: Frame) => boolean, maxBytes: number, last: LogIndex): Promise<ReadResult> {
+    const segment = this.#segments.findLast((one) =>
+      "index" in from ? one.name.baseIndex <= from.index : "offset" in from ? one.name.baseOffset <= from.offset : false,
+    );
+    const inSegments = Math.min(last, this.#written) as LogIndex;
+    if (segment !== undefined && (!("index" in from) || from.index <= inSegments)) {
+      const frames = await this.#host.cold.read(this.groupId, segment, from, { wanted, maxBytes, upTo: inSegments });
+      return { kind: "frames", frames };
+    }
+    invariant("index" in from, "what is above the segments is found by index");
+    const held: HeldFrame[] = [];
+    let bytes = 0;
+    for (let index: number = from.index; index <= last; index += 1) {
+      const one = this.#held(index);
+      if (held.length > 0 && bytes + one.length > maxBytes) break;
+      held.push(one);
+      bytes += one.length;
+    }
+    return { kind: "frames", frames: await this.#host.walReader.readMany(held) };
+  }
+}

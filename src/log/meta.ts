@@ -1,0 +1,121 @@
+import { type BrokerId, type ClusterId, type Incarnation, toBrokerId } from "../base/ids.ts";
+import { type Disk, DiskError } from "../base/ports/disk.ts";
+import type { Random } from "../base/ports/random.ts";
+import { GROUPS_FOLDER, WAL_FOLDER } from "./model/segment-name.ts";
+
+const PATH = "meta.json";
+const TEMPORARY = "meta.json.tmp";
+/** Version of the whole data directory; another one is refused. */
+export const DISK_FORMAT = 1;
+
+/** `meta.json`: whose disk this is. */
+export interface Meta {
+  readonly format: typeof DISK_FORMAT;
+  readonly brokerId: BrokerId;
+  readonly incarnation: Incarnation;
+  /** Undefined until the disk belongs to a cluster (design §7, formation). */
+  readonly clusterId: ClusterId | undefined;
+  readonly recoveryEpoch: number;
+  /** The write-ahead log was made: from then on its absence is a loss, not a beginning. */
+  readonly logMade: boolean;
+}
+
+/** The data directory is not one that this broker may start on. */
+export class BadDataDirectory extends Error {
+  override readonly name = "BadDataDirectory";
+}
+
+/**
+ * @returns undefined for an empty directory
+ * @throws {BadDataDirectory} data without `meta.json`, or the reverse; another format
+ */
+export async function readMeta(disk: Disk): Promise<Meta | undefined> {
+  const names = new Set((await disk.list("")).map((entry) => entry.name));
+  const hasLog = names.has(WAL_FOLDER) && (await disk.list(WAL_FOLDER)).length > 0;
+  const hasGroups = names.has(GROUPS_FOLDER) && (await disk.list(GROUPS_FOLDER)).length > 0;
+  if (!names.has(PATH)) {
+    if (hasLog || hasGroups)
+      throw new BadDataDirectory(`${disk.root} holds data but no ${PATH}: restore it, or start with an empty directory`);
+    return undefined;
+  }
+  const meta = parse(await readAll(disk, PATH), disk.root);
+  if (meta.logMade && !hasLog)
+    throw new BadDataDirectory(`${disk.root} has ${PATH} but no write-ahead log: restore it, or start with an empty directory`);
+  return meta;
+}
+
+/** Makes an unformed `meta.json` with a new incarnation (design §7: a seed draws its incarnation at first start). */
+export async function drawMeta(disk: Disk, random: Random, brokerId: BrokerId): Promise<Meta> {
+  const incarnation = random.uuid() as Incarnation;
+  const meta: Meta = { format: DISK_FORMAT, brokerId, incarnation, clusterId: undefined, recoveryEpoch: 0, logMade: false };
+  await writeMeta(disk, meta);
+  return meta;
+}
+
+/**
+ * Says which cluster the disk belongs to; resolves when durable. Saying the same again is fine.
+ *
+ * @throws {BadDataDirectory} no `meta.json`, or it belongs to another cluster
+ */
+export async function formMeta(disk: Disk, clusterId: ClusterId, recoveryEpoch: number): Promise<Meta> {
+  const meta = await readMeta(disk);
+  if (meta === undefined) throw new BadDataDirectory(`${disk.root} has no ${PATH} yet`);
+  if (meta.clusterId !== undefined && meta.clusterId !== clusterId)
+    throw new BadDataDirectory(`${disk.root} belongs to cluster ${meta.clusterId}, not to ${clusterId}`);
+  const formed: Meta = { ...meta, clusterId, recoveryEpoch };
+  await writeMeta(disk, formed);
+  return formed;
+}
+
+/** Temporary name, sync, rename, directory sync: after a crash there is the old file or the new one. */
+export async function writeMeta(disk: Disk, meta: Meta): Promise<void> {
+  await disk.unlink(TEMPORARY).catch((error: unknown) => {
+    if (!(error instanceof DiskError && error.code === "ENOENT")) throw error;
+  });
+  const file = await disk.open(TEMPORARY, { mode: "create" });
+  try {
+    await file.write(0, [new TextEncoder().encode(`${JSON.stringify(meta, null, 2)}\n`)]);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  await disk.rename(TEMPORARY, PATH);
+  await disk.syncDirectory("");
+}
+
+async function readAll(disk: Disk, path: string): Promise<string> {
+  const file = await disk.open(path, { mode: "read" });
+  try {
+    const bytes = new Uint8Array(await file.size());
+    const length = await file.read(0, bytes);
+    return new TextDecoder().decode(bytes.subarray(0, length));
+  } finally {
+    await file.close();
+  }
+}
+
+function parse(text: string, root: string): Meta {
+  const bad = (what: string): BadDataDirectory =>
+    new BadDataDirectory(`${root}/${PATH} ${what}: restore it, or start with an empty directory`);
+  let fields: Record<string, unknown>;
+  try {
+    fields = JSON.parse(text) as Record<string, unknown>;
+  } catch {
+    throw bad("is not JSON");
+  }
+  const { format, brokerId, incarnation, clusterId, recoveryEpoch, logMade } = fields;
+  if (format !== DISK_FORMAT) throw bad(`has format ${String(format)}, this version knows ${DISK_FORMAT}`);
+  if (typeof brokerId !== "number" || !Number.isSafeInteger(brokerId) || brokerId < 1) throw bad("has no broker id");
+  if (typeof incarnation !== "string" || !/^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(incarnation))
+    throw bad("has no incarnation");
+  if (clusterId !== undefined && typeof clusterId !== "string") throw bad("has no readable cluster id");
+  if (typeof recoveryEpoch !== "number" || !Number.isSafeInteger(recoveryEpoch)) throw bad("has no recovery epoch");
+  return {
+    format,
+    brokerId: toBrokerId(brokerId),
+    incarnation: incarnation as Incarnation,
+    clusterId: clusterId as ClusterId | undefined,
+    recoveryEpoch,
+    logMade: logMade === true,
+  };
+}

@@ -1,0 +1,172 @@
+import { invariant } from "../../base/invariant.ts";
+
+/**
+ * One use of a ring file: from the checkpoint at its head to the block after which the next file began. A file lives many lives.
+ */
+export class Life {
+  /** Number of the ring file. */
+  readonly file: number;
+  /** Sequence of the block at the head. */
+  readonly head: number;
+  /** Groups with frames here that are in no synced segment: replay needs them. */
+  pins = 0;
+  /** Reads of this file under way: it may not be overwritten under them, but replay does not need it. */
+  reads = 0;
+  /** Its checkpoint is complete in the blocks issued so far. */
+  checkpointed = false;
+
+  constructor(file: number, head: number) {
+    this.file = file;
+    this.head = head;
+  }
+}
+
+/**
+ * Which ring file may be written next (design §4). Pure.
+ *
+ * A file is free again only when a *durable* block says so: its low mark is above the file's life. The low mark of a block is the
+ * head of the oldest life that replay needs if that block is the last one: the oldest with a pin, but never above the newest life
+ * whose checkpoint is complete. So if the first block of a new life is torn, the last valid block still names a life that is whole.
+ */
+export class Ring {
+  readonly filesMax: number;
+  /** Oldest first; the last one is being written. */
+  readonly #lives: Life[] = [];
+  readonly #ready: number[] = [];
+  #made: number;
+  #making = false;
+  #durableLowMark = 0;
+
+  /** @param made files that exist, 0…made−1, `ready` those of them that hold nothing needed */
+  constructor(filesMax: number, made: number, ready: readonly number[], lives: readonly Life[]) {
+    this.filesMax = Math.max(filesMax, made);
+    this.#made = made;
+    this.#ready.push(...ready);
+    this.#lives.push(...lives);
+  }
+
+  get lives(): readonly Life[] {
+    return this.#lives;
+  }
+  get current(): Life | undefined {
+    return this.#lives.at(-1);
+  }
+  /** Files that exist and may be written. */
+  get ready(): number {
+    return this.#ready.length;
+  }
+  /** Files that may be written, now or once they are made. */
+  get spare(): number {
+    return this.#ready.length + (this.filesMax - this.#made);
+  }
+  /** Files between the oldest needed block and the newest. */
+  get dirty(): number {
+    return this.#lives.length;
+  }
+
+  /** Number of the file to make now: one is made ahead of need, one at a time. */
+  toMake(): number | undefined {
+    if (this.#making || this.#ready.length > 0 || this.#made === this.filesMax) return undefined;
+    this.#making = true;
+    return this.#made;
+  }
+
+  /** The file that `toMake` named exists, zeroed and durable. */
+  makeDone(): void {
+    invariant(this.#making, "a file is made after it was asked for");
+    this.#making = false;
+    this.#ready.push(this.#made);
+    this.#made += 1;
+  }
+
+  /** Begins the life of the next free file; `head` is the sequence of its first block. */
+  begin(head: number): Life {
+    const file = this.#ready.shift();
+    invariant(file !== undefined, "a ring file is written only when it is free");
+    invariant(!this.#lives.some((life) => life.file === file), () => `ring file ${file} is free and in use`);
+    const life = new Life(file, head);
+    this.#lives.push(life);
+    return life;
+  }
+
+  /** What the block that is issued now may call the oldest needed one. */
+  lowMark(): number {
+    let lowest = this.#lives.findLast((life) => life.checkpointed)?.head ?? this.#lives[0]?.head ?? 0;
+    for (const life of this.#lives) {
+      if (life.pins > 0 && life.head < lowest) lowest = life.head;
+    }
+    return lowest;
+  }
+
+  /** A block with this low mark is durable: older lives end, their files may be written again. */
+  durable(lowMark: number): void {
+    invariant(lowMark >= this.#durableLowMark, () => `the low mark fell from ${this.#durableLowMark} to ${lowMark}`);
+    this.#durableLowMark = lowMark;
+    this.settle();
+  }
+
+  /** Ends the lives that nobody needs: after a block, and after a read. */
+  settle(): void {
+    while (this.#lives.length > 1) {
+      const oldest = this.#lives[0] as Life;
+      if (oldest.head >= this.#durableLowMark || oldest.pins + oldest.reads > 0) return;
+      this.#lives.shift();
+      this.#ready.push(oldest.file);
+    }
+  }
+}
+
+/**
+ * Which lives one group keeps from ending: those with frames above its synced index. Kept per life and not per frame, so its size
+ * is that of the ring.
+ */
+export class Pins {
+  readonly #ranges: { readonly life: Life; first: number; last: number }[] = [];
+
+  /** A frame was put into a block of `life`. */
+  add(life: Life, index: number): void {
+    const newest = this.#ranges.at(-1);
+    if (newest?.life === life) {
+      newest.first = Math.min(newest.first, index);
+      newest.last = Math.max(newest.last, index);
+      return;
+    }
+    life.pins += 1;
+    this.#ranges.push({ life, first: index, last: index });
+  }
+
+  /** Frames up to here are in a synced segment. */
+  synced(index: number): void {
+    this.#keep((range) => range.last > index);
+  }
+
+  truncate(from: number): void {
+    this.#keep((range) => range.first < from);
+    for (const range of this.#ranges) range.last = Math.min(range.last, from - 1);
+  }
+
+  /** Everything from this life was appended again elsewhere. */
+  moved(life: Life): void {
+    this.#keep((range) => range.life !== life);
+  }
+
+  drop(): void {
+    this.#keep(() => false);
+  }
+
+  /** Frames of this group that keep `life`, or undefined. */
+  range(life: Life): { readonly first: number; readonly last: number } | undefined {
+    return this.#ranges.find((range) => range.life === life);
+  }
+
+  #keep(keep: (range: { life: Life; first: number; last: number }) => boolean): void {
+    let kept = 0;
+    for (const range of this.#ranges) {
+      if (keep(range)) {
+        this.#ranges[kept] = range;
+        kept += 1;
+      } else range.life.pins -= 1;
+    }
+    this.#ranges.length = kept;
+  }
+}

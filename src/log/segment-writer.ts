@@ -1,0 +1,251 @@
+import { type Disk, DiskError, type DiskFile } from "../base/ports/disk.ts";
+import type { Frame } from "../records/frame-types.ts";
+import type { DiskScheduler } from "./disk-scheduler.ts";
+import type { HeldFrame } from "./model/held.ts";
+import type { Producers } from "./model/producers.ts";
+import type { SyncedMark } from "./model/records.ts";
+import { encodeFooter, encodeStartPoint, type StartPoint } from "./model/segment-files.ts";
+import { groupFolder } from "./model/segment-name.ts";
+import { Segment } from "./segment.ts";
+
+/** Frames are written to segments in pieces of at least this, unless they have waited long enough. */
+export const PIECE_BYTES_MIN = 256 * 1024;
+const PIECE_BYTES_MAX = 1024 * 1024;
+
+/** What the writer of one group asks of its log. */
+export interface SegmentSource {
+  readonly replicaId: StartPoint["replicaId"];
+  readonly groupId: StartPoint["groupId"];
+  readonly producers: Producers;
+  /** Committed and durable frames above what is written, at most about so many bytes; empty when they are fewer than `least`. */
+  writable(least: number, most: number): readonly HeldFrame[];
+  /** Their bytes, from memory or from the write-ahead log. */
+  bytesOf(frames: readonly HeldFrame[]): Promise<readonly Frame[]>;
+  /** All of this is in the segments now (not yet synced). */
+  written(segment: Segment): void;
+  /** What the start point of a segment says besides the producers. */
+  startPoint(segment: Segment["name"]): Omit<StartPoint, "producers">;
+  /** A segment was begun. */
+  began(segment: Segment): void;
+  /** Segments are durable up to the mark: say so in the write-ahead log. Resolves when that is durable. */
+  synced(mark: SyncedMark): Promise<void>;
+}
+
+export interface SegmentWriterOptions {
+  readonly segmentBytes: number;
+  readonly segmentMs: number;
+}
+
+/**
+ * Writes one group's committed and durable frames into segments. One thing at a time per group, in order; the disk scheduler keeps
+ * all groups together from taking the disk away from the write-ahead log.
+ */
+export class SegmentWriter {
+  readonly #disk: Disk;
+  readonly #scheduler: DiskScheduler;
+  readonly #source: SegmentSource;
+  readonly #options: SegmentWriterOptions;
+  readonly #failed: (error: unknown) => void;
+  #chain: Promise<unknown> = Promise.resolve();
+  #kicked = false;
+  #least = 0;
+  #stopped = false;
+  #segment: Segment | undefined;
+  #file: DiskFile | undefined;
+  /** Written and not yet synced. */
+  #dirty = false;
+  #lastMark: Promise<void> = Promise.resolve();
+  /** The directory does not know the newest file yet, as far as a power cut is concerned. */
+  #newFile = false;
+
+  /** @param segment the one that goes on growing, after a start */
+  constructor(
+    disk: Disk,
+    scheduler: DiskScheduler,
+    source: SegmentSource,
+    options: SegmentWriterOptions,
+    segment: Segment | undefined,
+    failed: (error: unknown) => void,
+  ) {
+    this.#disk = disk;
+    this.#scheduler = scheduler;
+    this.#source = source;
+    this.#options = options;
+    this.#segment = segment;
+    this.#failed = failed;
+  }
+
+  /** Writes what is there, when it is at least `least` bytes. */
+  kick(least: number): void {
+    this.#least = this.#kicked ? Math.min(this.#least, least) : least;
+    if (this.#kicked || this.#stopped) return;
+    this.#kicked = true;
+    this.#run(async () => {
+      this.#kicked = false;
+      await this.#writeAll(this.#least);
+    }).catch(() => {});
+  }
+
+  /** Writes everything that may be written and makes it durable; resolves when the `synced` record is durable too. */
+  async flush(): Promise<void> {
+    const synced = await this.#run(async () => {
+      await this.#writeAll(1);
+      return this.#sync(false);
+    });
+    await synced.marked;
+  }
+
+  /** Frames that come past the write-ahead log: they follow what is written, and are synced before this resolves. */
+  async extend(frames: readonly Frame[]): Promise<void> {
+    const synced = await this.#run(async () => {
+      await this.#write(frames);
+      return this.#sync(false);
+    });
+    await synced.marked;
+  }
+
+  /** Nothing is written any more; resolves when what is under way has ended. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    await this.#chain.catch(() => {});
+    await this.#file?.close();
+    this.#file = undefined;
+  }
+
+  #run<T>(work: () => Promise<T>): Promise<T> {
+    const run = this.#chain.then(async () => {
+      if (this.#stopped) throw new Error("the log is closed");
+      return work();
+    });
+    this.#chain = run.catch((error: unknown) => {
+      if (!this.#stopped) this.#failed(error);
+      this.#stopped = true;
+    });
+    return run;
+  }
+
+  async #writeAll(least: number): Promise<void> {
+    for (;;) {
+      const held = this.#source.writable(least, PIECE_BYTES_MAX);
+      if (held.length === 0 || this.#stopped) return;
+      await this.#write(await this.#source.bytesOf(held));
+    }
+  }
+
+  /** Appends frames, rolling to a new segment by size and age. */
+  async #write(frames: readonly Frame[]): Promise<void> {
+    for (let first = 0; first < frames.length; ) {
+      const segment = await this.#segmentFor(frames[first] as Frame);
+      let bytes = 0;
+      let end = first;
+      for (; end < frames.length; end += 1) {
+        const frame = frames[end] as Frame;
+        if (end > first && this.#rolls(segment, segment.frames + end - first, segment.position + bytes, frame)) break;
+        bytes += frame.bytes.length;
+      }
+      const piece = frames.slice(first, end);
+      this.#file ??= await this.#disk.open(segment.path, { mode: "write" });
+      const file = this.#file;
+      const chunks = piece.map((frame) => frame.bytes);
+      await this.#scheduler.run("write", () => file.write(segment.position, chunks));
+      this.#dirty = true;
+      for (const frame of piece) segment.add({ ...frame, length: frame.bytes.length });
+      this.#source.producers.advance(segment.lastIndex);
+      this.#source.written(segment);
+      first = end;
+    }
+  }
+
+  #rolls(segment: Segment, frames: number, position: number, next: Frame): boolean {
+    if (frames === 0) return false;
+    if (position + next.bytes.length > this.#options.segmentBytes) return true;
+    return segment.frames > 0 && next.appendTime - segment.firstAppendTime >= this.#options.segmentMs;
+  }
+
+  async #segmentFor(next: Frame): Promise<Segment> {
+    const current = this.#segment;
+    if (current !== undefined && !this.#rolls(current, current.frames, current.position, next)) return current;
+    if (current !== undefined) await this.#seal(current);
+    return this.#begin(next);
+  }
+
+  async #begin(first: Frame): Promise<Segment> {
+    const name = { baseIndex: first.index, baseOffset: first.baseOffset };
+    const point = { ...this.#source.startPoint(name), producers: this.#source.producers };
+    const bytes = encodeStartPoint(point);
+    const segment = new Segment(this.#source.groupId, this.#source.replicaId, name, point.start.term, bytes.length);
+    const file = await this.#disk.open(segment.path, { mode: "create" });
+    await this.#scheduler.run("write", () => file.write(0, [bytes]));
+    this.#file = file;
+    this.#segment = segment;
+    this.#newFile = true;
+    this.#source.began(segment);
+    return segment;
+  }
+
+  async #seal(segment: Segment): Promise<void> {
+    this.#file ??= await this.#disk.open(segment.path, { mode: "write" });
+    const file = this.#file;
+    const footer = encodeFooter(segment.facts());
+    await this.#scheduler.run("write", () => file.write(segment.position, [footer]));
+    this.#dirty = true;
+    // The record that says so may become durable later; a start in between cuts the segment back and seals it again.
+    await this.#sync(true);
+    await file.close();
+    this.#file = undefined;
+    this.#segment = undefined;
+    segment.sealed = true;
+    segment.index = undefined;
+  }
+
+  /** @returns `marked` resolves when the `synced` record is durable too; in an object, because the next piece need not wait for it */
+  async #sync(seals: boolean): Promise<{ readonly marked: Promise<void> }> {
+    const segment = this.#segment;
+    if (!this.#dirty || segment === undefined) return { marked: this.#lastMark };
+    const file = this.#file as DiskFile;
+    const folder = groupFolder(this.#source.groupId, this.#source.replicaId);
+    await this.#scheduler.run("sync", async () => {
+      await file.sync();
+      if (this.#newFile) await this.#disk.syncDirectory(folder);
+    });
+    this.#newFile = false;
+    this.#dirty = false;
+    await this.#writeIndex(segment);
+    const size = seals ? segment.position + encodeFooter(segment.facts()).length : segment.position;
+    const mark: SyncedMark = {
+      index: segment.lastIndex,
+      term: segment.lastTerm,
+      offset: segment.endOffset,
+      appendTime: segment.lastAppendTime,
+      ...segment.name,
+      position: size,
+      sealed: seals,
+    };
+    this.#lastMark = this.#source.synced(mark);
+    return { marked: this.#lastMark };
+  }
+
+  /** Derived and not synced: after a power cut it may be bad, then it is built again. */
+  async #writeIndex(segment: Segment): Promise<void> {
+    const bytes = segment.index?.encode(segment.facts(), this.#source.producers);
+    if (bytes === undefined) return;
+    await this.#scheduler.run("write", async () => {
+      const file = await this.#openOrCreate(segment.indexPath);
+      try {
+        await file.write(0, [bytes]);
+        await file.truncate(bytes.length);
+      } finally {
+        await file.close();
+      }
+    });
+  }
+
+  async #openOrCreate(path: string): Promise<DiskFile> {
+    try {
+      return await this.#disk.open(path, { mode: "write" });
+    } catch (error) {
+      if (!(error instanceof DiskError && error.code === "ENOENT")) throw error;
+      return this.#disk.open(path, { mode: "create" });
+    }
+  }
+}

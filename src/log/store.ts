@@ -1,0 +1,392 @@
+import type { GroupId, Incarnation, ReplicaId } from "../base/ids.ts";
+import { invariant } from "../base/invariant.ts";
+import type { Background } from "../base/ports/background.ts";
+import type { Clock } from "../base/ports/clock.ts";
+import { type Disk, DiskError } from "../base/ports/disk.ts";
+import type { Random } from "../base/ports/random.ts";
+import type { Telemetry } from "../base/ports/telemetry.ts";
+import { ColdReader } from "./cold-reader.ts";
+import { DiskScheduler } from "./disk-scheduler.ts";
+import { FileCache } from "./file-cache.ts";
+import { type GroupHost, GroupLogImpl, type GroupState } from "./group-log.ts";
+import { BadDataDirectory, type Meta, readMeta, writeMeta } from "./meta.ts";
+import { incarnationBytes } from "./model/block.ts";
+import { FrameOwner, FrameQueue, type HeldFrame } from "./model/held.ts";
+import type { GroupImage } from "./model/image.ts";
+import { Producers } from "./model/producers.ts";
+import type { ReplayedGroup } from "./model/replay.ts";
+import type { Ring } from "./model/ring.ts";
+import { GROUPS_FOLDER, groupFolder } from "./model/segment-name.ts";
+import type { TermStart } from "./model/terms.ts";
+import type { WalImage } from "./model/wal-image.ts";
+import type { Segment } from "./segment.ts";
+import { loadSegments } from "./segment-loader.ts";
+import { type SegmentSource, SegmentWriter } from "./segment-writer.ts";
+import { Slabs } from "./slabs.ts";
+import type { GroupLog, LogStore, LogStoreOptions, RecoveredGroup, StartPoint } from "./types.ts";
+import { Wal, type WalEvents } from "./wal.ts";
+import type { WalFiles } from "./wal-files.ts";
+import { WalReader } from "./wal-reader.ts";
+import { type RecoveredWal, WalRecovery } from "./wal-recovery.ts";
+
+export interface LogPorts {
+  readonly disk: Disk;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly telemetry: Telemetry;
+  readonly background: Background;
+}
+
+/** Descriptors of segments open for reading. */
+const READ_FILES_MAX = 256;
+/** Recovered frames brought back to memory, in hot tails: those that are not committed yet must be there for followers. */
+const WARM_TAILS = 4;
+/** Files of the ring below which a group that cannot write to segments has its frames appended again. */
+const WAL_FILES_MIN = 4;
+
+/**
+ * Opens the log of one data directory (design §4): recovers what is there, or begins. `meta.json` must exist (`drawMeta`).
+ *
+ * @throws {DamagedLog} @throws {BadDataDirectory} @throws {DiskError}
+ */
+export async function openLogStore(ports: LogPorts, options: LogStoreOptions): Promise<LogStore> {
+  invariant(options.walFilesMax >= WAL_FILES_MIN, () => `the write-ahead log needs at least ${WAL_FILES_MIN} files`);
+  const meta = await readMeta(ports.disk);
+  if (meta === undefined) throw new BadDataDirectory(`${ports.disk.root} has no meta.json yet`);
+  const recovered = await new WalRecovery(ports.disk, meta.incarnation).run(options.walFileBytes, options.walFilesMax, meta.logMade);
+  const store = new LogStoreImpl(ports, options, meta, recovered);
+  await store.start();
+  return store;
+}
+
+class LogStoreImpl implements LogStore, GroupHost, WalEvents {
+  readonly incarnation: Incarnation;
+  readonly wal: Wal;
+  readonly walReader: WalReader;
+  readonly cold: ColdReader;
+  readonly #ports: LogPorts;
+  readonly #options: LogStoreOptions;
+  readonly #meta: Meta;
+  readonly #files: WalFiles;
+  readonly #ring: Ring;
+  readonly #image: WalImage;
+  readonly #slabs: Slabs;
+  readonly #scheduler = new DiskScheduler();
+  readonly #readFiles: FileCache;
+  /** Replayed and not yet opened. */
+  readonly #replayed: Map<GroupId, ReplayedGroup>;
+  /** Built at the start, handed out by `open`. */
+  readonly #waiting = new Map<GroupId, GroupLogImpl>();
+  readonly #open = new Map<GroupId, GroupLogImpl>();
+  /** Asked for by `create`, not durable yet. */
+  readonly #creating = new Set<ReplicaId>();
+  #recovered: readonly RecoveredGroup[] = [];
+  #touched: GroupLogImpl[] = [];
+  #relieving = false;
+  #closed = false;
+  #failure: Error | undefined;
+  #fail: (error: Error) => void = () => {};
+  readonly #failed: Promise<never>;
+
+  constructor(ports: LogPorts, options: LogStoreOptions, meta: Meta, recovered: RecoveredWal) {
+    this.#ports = ports;
+    this.#options = options;
+    this.#meta = meta;
+    this.incarnation = meta.incarnation;
+    this.#files = recovered.files;
+    this.#ring = recovered.ring;
+    this.#image = recovered.image;
+    this.#replayed = new Map(recovered.groups);
+    this.#slabs = new Slabs(options.hotTailBytes);
+    this.#readFiles = new FileCache(ports.disk, READ_FILES_MAX);
+    this.wal = new Wal(
+      ports.clock,
+      this.#slabs,
+      {
+        incarnation: incarnationBytes(meta.incarnation),
+        files: recovered.files,
+        ring: recovered.ring,
+        image: recovered.image,
+        sequence: recovered.sequence,
+        position: recovered.position,
+      },
+      this,
+    );
+    this.walReader = new WalReader(recovered.files, recovered.ring, this.#scheduler);
+    this.cold = new ColdReader(ports.disk, this.#scheduler, this.#readFiles, ports.telemetry);
+    this.#failed = new Promise<never>((_resolve, reject) => {
+      this.#fail = reject;
+    });
+    this.#failed.catch(() => {});
+  }
+
+  get durableBlockSequence(): number {
+    return this.wal.durableSequence;
+  }
+  get recovered(): readonly RecoveredGroup[] {
+    return this.#recovered;
+  }
+
+  async start(): Promise<void> {
+    const { disk } = this.#ports;
+    await disk.makeDirectory(GROUPS_FOLDER);
+    await disk.syncDirectory("");
+    if (this.#ring.current === undefined) await this.#make();
+    await this.guard(this.wal.firstCheckpoint());
+    if (!this.#meta.logMade) await writeMeta(disk, { ...this.#meta, logMade: true });
+    await this.#removeLeftFolders();
+    this.#recovered = [...this.#image.groups.values()].map(recoveredOf);
+    const logs: GroupLogImpl[] = [];
+    for (const image of this.#image.groups.values()) logs.push(await this.#load(image));
+    await this.#warm(logs);
+    this.#makeAhead();
+  }
+
+  open(groupId: GroupId): GroupLog {
+    const log = this.#waiting.get(groupId);
+    invariant(log !== undefined, () => `group ${groupId} was not recovered, or is open`);
+    this.#waiting.delete(groupId);
+    this.#open.set(groupId, log);
+    return log;
+  }
+
+  async create(groupId: GroupId, replicaId: ReplicaId, start: StartPoint, config: Uint8Array): Promise<GroupLog> {
+    this.#requireRunning();
+    invariant(!this.#open.has(groupId) && !this.#waiting.has(groupId), () => `group ${groupId} is open`);
+    invariant(!this.#image.dropped.has(replicaId), () => `replica ${replicaId} was dropped and may never come back`);
+    invariant(!this.#creating.has(replicaId), () => `replica ${replicaId} is being made`);
+    this.#creating.add(replicaId);
+    try {
+      await this.#ports.disk.makeDirectory(groupFolder(groupId, replicaId));
+      await this.#ports.disk.syncDirectory(GROUPS_FOLDER);
+      const owner = new FrameOwner(groupId);
+      this.wal.op({ kind: "open", groupId, replicaId, start, config }, owner);
+      await this.guard(this.wal.barrier());
+      const log = new GroupLogImpl(
+        {
+          groupId,
+          replicaId,
+          start,
+          config,
+          owner,
+          lastAppendTime: 0,
+          frames: new FrameQueue(start.index, start.offset),
+          segments: [],
+          producers: new Producers(),
+          syncedIndex: start.index,
+        },
+        this,
+      );
+      this.#open.set(groupId, log);
+      return log;
+    } finally {
+      this.#creating.delete(replicaId);
+    }
+  }
+
+  async drop(groupId: GroupId): Promise<void> {
+    this.#requireRunning();
+    const log = this.#open.get(groupId) ?? this.#waiting.get(groupId);
+    invariant(log !== undefined, () => `group ${groupId} is not here`);
+    this.#open.delete(groupId);
+    this.#waiting.delete(groupId);
+    await log.close();
+    this.wal.op({ kind: "drop", groupId, replicaId: log.replicaId }, log.owner);
+    await this.guard(this.wal.barrier());
+    await this.#removeFolder(groupFolder(groupId, log.replicaId));
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    const logs = [...this.#open.values(), ...this.#waiting.values()];
+    if (this.#failure === undefined) {
+      // A failure in the middle ends the attempt; what is durable is durable.
+      await this.guard(this.#settle(logs)).catch(() => {});
+    }
+    await this.wal.stop();
+    for (const log of logs) await log.close();
+    await this.#readFiles.close();
+    await this.#files.close();
+  }
+
+  async #settle(logs: readonly GroupLogImpl[]): Promise<void> {
+    await this.wal.barrier();
+    await Promise.all(logs.map((log) => log.flush()));
+    await this.wal.checkpoint();
+  }
+
+  // GroupHost
+
+  terms(groupId: GroupId): readonly TermStart[] {
+    return this.#image.groups.get(groupId)?.terms.starts ?? [];
+  }
+
+  makeWriter(source: SegmentSource, segment: Segment | undefined): SegmentWriter {
+    const { segmentBytes, segmentMs } = this.#options;
+    return new SegmentWriter(this.#ports.disk, this.#scheduler, source, { segmentBytes, segmentMs }, segment, (error) =>
+      this.#broken(error),
+    );
+  }
+
+  touched(log: GroupLogImpl): void {
+    this.#touched.push(log);
+  }
+
+  guard<T>(work: Promise<T>): Promise<T> {
+    return Promise.race([work, this.#failed]);
+  }
+
+  // WalEvents
+
+  failed(error: Error): void {
+    this.#broken(error);
+  }
+
+  blockDurable(): void {
+    const touched = this.#touched;
+    this.#touched = [];
+    for (const log of touched) log.advance();
+    if (this.#slabs.filling) this.#slabs.eachOld((held) => held.owner.listener?.push());
+    this.#slabs.shrink(this.wal.durableSequence);
+  }
+
+  lifeBegan(): void {
+    this.#makeAhead();
+    this.#relieve();
+  }
+
+  stalled(): void {
+    this.#makeAhead();
+    this.#relieve();
+  }
+
+  /** A write or sync failed: never again on this disk, and never claimed to be durable. */
+  #broken(cause: unknown): void {
+    if (this.#failure !== undefined) return;
+    const error = cause instanceof Error ? cause : new Error(String(cause));
+    this.#failure = error;
+    this.wal.fail();
+    this.#ports.telemetry.log("error", "log.write_failed", { error: error.message });
+    this.#fail(error);
+    this.#options.failed(error);
+  }
+
+  #requireRunning(): void {
+    invariant(!this.#closed, "the log is closed");
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  /** Makes one file of the ring ahead of need. */
+  #makeAhead(): void {
+    if (this.#closed || this.#failure !== undefined) return;
+    this.#make().then(
+      () => this.wal.kick(),
+      (error: unknown) => this.#broken(error),
+    );
+  }
+
+  async #make(): Promise<void> {
+    const file = this.#ring.toMake();
+    if (file === undefined) return;
+    await this.#files.make(file);
+    this.#ring.makeDone();
+  }
+
+  /** Half of the ring is needed: moves the groups that keep its older half into segments, so that files become free. */
+  #relieve(): void {
+    if (this.#relieving || this.#closed || this.#failure !== undefined || this.#ring.dirty * 2 < this.#ring.filesMax) return;
+    this.#relieving = true;
+    this.#freeOldest()
+      .catch((error: unknown) => this.#broken(error))
+      .finally(() => {
+        this.#relieving = false;
+        this.wal.kick();
+      });
+  }
+
+  async #freeOldest(): Promise<void> {
+    const old = this.#ring.lives.slice(0, Math.max(1, Math.floor(this.#ring.dirty / 2)));
+    const logs = [...this.#open.values(), ...this.#waiting.values()].filter((log) =>
+      old.some((life) => log.owner.pins.range(life) !== undefined),
+    );
+    await Promise.all(logs.map((log) => this.guard(log.flush())));
+    // What is not committed cannot go to a segment: it is appended again when files run out.
+    if (this.#ring.spare * 4 > this.#ring.filesMax) return;
+    const oldest = this.#ring.lives[0];
+    if (oldest === undefined || oldest === this.#ring.current) return;
+    for (const log of logs) {
+      const range = log.owner.pins.range(oldest);
+      if (range === undefined) continue;
+      const held = log.heldBetween(range.first, range.last).filter((one) => one.block.life === oldest);
+      const frames = await this.walReader.readMany(held);
+      for (const [i, frame] of frames.entries()) this.wal.system({ kind: "again", held: held[i] as HeldFrame, frame });
+      await this.guard(this.wal.barrier());
+    }
+  }
+
+  async #load(image: GroupImage): Promise<GroupLogImpl> {
+    const replayed = this.#replayed.get(image.groupId);
+    invariant(replayed !== undefined, () => `group ${image.groupId} was not replayed`);
+    const { segments, producers } = await loadSegments(this.#ports.disk, image);
+    const { groupId, replicaId, start, config, lastAppendTime, syncedIndex } = image;
+    const state: GroupState = {
+      groupId,
+      replicaId,
+      start,
+      config,
+      lastAppendTime,
+      owner: replayed.owner,
+      frames: replayed.frames,
+      segments,
+      producers,
+      syncedIndex,
+    };
+    const log = new GroupLogImpl(state, this);
+    this.#waiting.set(groupId, log);
+    return log;
+  }
+
+  /** Brings the newest recovered frames back to memory: what is not committed yet, a leader must be able to send. */
+  async #warm(logs: readonly GroupLogImpl[]): Promise<void> {
+    let left = this.#options.hotTailBytes * WARM_TAILS;
+    const newest = logs
+      .flatMap((log) => log.heldBetween(0, log.lastIndex))
+      .sort((a, b) => b.block.sequence - a.block.sequence || b.at - a.at);
+    for (let at = 0; at < newest.length && left > 0; ) {
+      const piece: HeldFrame[] = [];
+      let bytes = 0;
+      for (; at < newest.length && bytes < 1024 * 1024; at += 1) {
+        const held = newest[at] as HeldFrame;
+        piece.push(held);
+        bytes += held.length;
+      }
+      left -= bytes;
+      this.#slabs.warm(piece, await this.walReader.readMany(piece.toReversed()).then((frames) => frames.toReversed()));
+    }
+  }
+
+  async #removeLeftFolders(): Promise<void> {
+    const wanted = new Set([...this.#image.groups.values()].map((image) => groupFolder(image.groupId, image.replicaId)));
+    for (const entry of await this.#ports.disk.list(GROUPS_FOLDER)) {
+      const folder = `${GROUPS_FOLDER}/${entry.name}`;
+      if (entry.kind === "directory" && !wanted.has(folder)) await this.#removeFolder(folder);
+    }
+  }
+
+  async #removeFolder(folder: string): Promise<void> {
+    const { disk } = this.#ports;
+    try {
+      for (const entry of await disk.list(folder)) await disk.unlink(`${folder}/${entry.name}`);
+      await disk.removeDirectory(folder);
+      await disk.syncDirectory(GROUPS_FOLDER);
+    } catch (error) {
+      if (!(error instanceof DiskError && error.code === "ENOENT")) throw error;
+    }
+  }
+}
+
+function recoveredOf(image: GroupImage): RecoveredGroup {
+  const { groupId, replicaId, term, votedFor, start, lastIndex, syncedIndex, config } = image;
+  return { groupId, replicaId, term, votedFor, start, terms: [...image.terms.starts], lastIndex, syncedIndex, config };
+}

@@ -1,0 +1,329 @@
+import { invariant } from "../base/invariant.ts";
+import type { Clock } from "../base/ports/clock.ts";
+import type { Frame } from "../records/frame-types.ts";
+import { BlockBuilder, type BlockEvent, type FrameSource } from "./block-builder.ts";
+import { BLOCK_BYTES_MAX, BLOCK_HEADER_BYTES, BlockFlag, padded } from "./model/block.ts";
+import { type FrameOwner, HeldFrame } from "./model/held.ts";
+import type { WalOp } from "./model/records.ts";
+import type { Life, Ring } from "./model/ring.ts";
+import type { WalImage } from "./model/wal-image.ts";
+import { Scratch, type Slabs } from "./slabs.ts";
+import type { WalFiles } from "./wal-files.ts";
+
+/** Records that may overtake: they say what is durable already, and free files when nothing else can be written. */
+export type SystemRecord =
+  | { readonly kind: "op"; readonly op: Extract<WalOp, { kind: "synced" }>; readonly owner: FrameOwner; readonly durable: () => void }
+  | { readonly kind: "again"; readonly held: HeldFrame; readonly frame: Frame };
+
+export interface WalEvents {
+  /** A write failed: nothing is durable from here on. */
+  failed(error: Error): void;
+  /** A block is on disk, and its callbacks were called. */
+  blockDurable(): void;
+  /** The next ring file was begun: time to look for the one after it. */
+  lifeBegan(): void;
+  /** Something waits and no file is free. */
+  stalled(): void;
+}
+
+export interface WalStart {
+  readonly incarnation: Uint8Array;
+  readonly files: WalFiles;
+  readonly ring: Ring;
+  readonly image: WalImage;
+  /** Sequence of the last block on disk, 0 for none, and where the next one goes in the current file. */
+  readonly sequence: number;
+  readonly position: number;
+}
+
+/** Largest block in files of this size: four fit, so that a checkpoint and what must go on in a full ring find room. */
+export function blockBytesMax(fileBytes: number): number {
+  return Math.min(BLOCK_BYTES_MAX, padded(Math.floor(fileBytes / 4) - 4095));
+}
+
+/**
+ * The write-ahead log loop (design §4): one block in flight, whatever arrived meanwhile is the next one. That is the group commit,
+ * and no timer is needed for it. Block n+1 is written only after n returned, which is what lets recovery tell a torn tail from damage.
+ */
+export class Wal {
+  readonly #clock: Clock;
+  readonly #events: WalEvents;
+  readonly #incarnation: Uint8Array;
+  readonly #files: WalFiles;
+  readonly #ring: Ring;
+  readonly #image: WalImage;
+  readonly #slabs: Slabs;
+  readonly #scratch = new Scratch();
+  readonly #blockMax: number;
+  /** Full blocks, oldest first, then the one being filled. */
+  readonly #full: BlockBuilder[] = [];
+  #open: BlockBuilder;
+  readonly #system: SystemRecord[] = [];
+  #checkpoint: BlockBuilder[] = [];
+  #sequence: number;
+  #durable: number;
+  #position: number;
+  #busy = false;
+  #soon = false;
+  #stopped = false;
+  #failed = false;
+  #idle: (() => void)[] = [];
+
+  constructor(clock: Clock, slabs: Slabs, start: WalStart, events: WalEvents) {
+    this.#clock = clock;
+    this.#slabs = slabs;
+    this.#events = events;
+    this.#incarnation = start.incarnation;
+    this.#files = start.files;
+    this.#ring = start.ring;
+    this.#image = start.image;
+    this.#sequence = start.sequence;
+    this.#durable = start.sequence;
+    this.#position = start.position;
+    this.#blockMax = blockBytesMax(start.files.fileBytes);
+    this.#open = new BlockBuilder(slabs);
+  }
+
+  get durableSequence(): number {
+    return this.#durable;
+  }
+
+  /** Copies a frame into the open block. */
+  frame(owner: FrameOwner, source: FrameSource): HeldFrame {
+    this.#room(BlockBuilder.recordBytes(source));
+    return this.#open.frame(owner, source);
+  }
+
+  op(op: WalOp, owner: FrameOwner | undefined): void {
+    this.#room(128 + ("config" in op ? op.config.length : 0));
+    this.#open.op(op, owner);
+  }
+
+  /** Calls `durable` when everything handed over so far is on disk. */
+  whenDurable(durable: () => void): void {
+    this.#open.callbacks.push(durable);
+    this.kick();
+  }
+
+  /** Resolves when everything handed over so far is on disk; never, after a failure. */
+  barrier(): Promise<void> {
+    return new Promise((resolve) => this.whenDurable(resolve));
+  }
+
+  system(record: SystemRecord): void {
+    this.#system.push(record);
+    this.kick();
+  }
+
+  /** Writes as soon as this turn is over, so that everything of one turn goes into one block. */
+  kick(): void {
+    if (this.#busy || this.#soon || this.#stopped) return;
+    this.#soon = true;
+    this.#clock.soon(() => {
+      this.#soon = false;
+      this.#pump();
+    });
+  }
+
+  /** After recovery: writes a checkpoint where the last one was not finished, or where there is none yet. */
+  async firstCheckpoint(): Promise<void> {
+    const current = this.#ring.current;
+    if (current === undefined) this.#checkpoint = [this.#begin(), ...this.#checkpoint];
+    else if (!current.checkpointed) this.#checkpoint = [this.#again(), ...this.#checkpoint];
+    await this.barrier();
+  }
+
+  /** Begins the next file now, so that its checkpoint is the last thing replay has to read. Resolves when durable. */
+  async checkpoint(): Promise<void> {
+    await this.barrier();
+    if (this.#ring.ready === 0 || this.#stopped || this.#checkpoint.length > 0) return;
+    this.#checkpoint = [this.#begin(), ...this.#checkpoint];
+    await this.barrier();
+  }
+
+  /** Nothing is durable from here on, and nobody is called back. */
+  fail(): void {
+    this.#failed = true;
+    this.#stopped = true;
+    for (const resolve of this.#idle.splice(0)) resolve();
+  }
+
+  /** Stops writing; resolves when no write is under way. */
+  stop(): Promise<void> {
+    this.#stopped = true;
+    return this.#busy ? new Promise((resolve) => this.#idle.push(resolve)) : Promise.resolve();
+  }
+
+  #room(bytes: number): void {
+    invariant(BLOCK_HEADER_BYTES + bytes <= this.#blockMax, () => `a record of ${bytes} bytes does not fit a block of ${this.#blockMax}`);
+    if (this.#open.bytes + bytes <= this.#blockMax) return;
+    this.#open.seal();
+    this.#full.push(this.#open);
+    this.#open = new BlockBuilder(this.#slabs);
+  }
+
+  #pump(): void {
+    if (this.#busy || this.#stopped) return;
+    const block = this.#next();
+    if (block === undefined) return;
+    this.#busy = true;
+    this.#issue(block).catch((error: unknown) => {
+      this.fail();
+      this.#events.failed(error instanceof Error ? error : new Error(String(error)));
+    });
+  }
+
+  /** What to write now; undefined when there is nothing, or no room for it. */
+  #next(): BlockBuilder | undefined {
+    const part = this.#checkpoint.shift();
+    if (part !== undefined) return part;
+    if (this.#full.length === 0 && this.#open.empty && this.#system.length === 0) {
+      // Callbacks wait for nothing but what is durable already.
+      this.#flushCallbacks();
+      return undefined;
+    }
+    const ordinary = this.#full[0] ?? (this.#open.empty ? undefined : this.#open);
+    if (ordinary !== undefined) {
+      // The last free file is kept for records that free others.
+      const fits = this.#fits(ordinary.bytes);
+      if (fits && this.#ring.spare >= 1) return this.#take(ordinary);
+      if (!fits && this.#ring.spare >= 2 && this.#ring.ready >= 1) return this.#begin();
+    }
+    if (this.#system.length > 0) {
+      const block = this.#fillSystem(new BlockBuilder(this.#scratch));
+      if (block !== undefined) return block;
+      if (this.#ring.ready >= 1) return this.#begin();
+    }
+    this.#events.stalled();
+    return undefined;
+  }
+
+  #flushCallbacks(): void {
+    const callbacks = this.#open.callbacks.splice(0);
+    for (const callback of callbacks) callback();
+  }
+
+  #take(block: BlockBuilder): BlockBuilder {
+    if (block === this.#open) {
+      block.seal();
+      this.#open = new BlockBuilder(this.#slabs);
+    } else {
+      this.#full.shift();
+      this.#open.seal();
+    }
+    return this.#fillSystem(block) ?? block;
+  }
+
+  /** Adds system records as far as they fit. @returns undefined when none did */
+  #fillSystem(block: BlockBuilder): BlockBuilder | undefined {
+    let added = 0;
+    for (const record of this.#system) {
+      const bytes = record.kind === "op" ? 256 + 16 * record.op.terms.length : BlockBuilder.recordBytes(record.frame);
+      if (block.bytes + bytes > this.#blockMax || !this.#fits(block.bytes + bytes)) break;
+      added += 1;
+      if (record.kind === "op") {
+        block.callbacks.push(record.durable);
+        // The group may have been dropped meanwhile, and made again as another replica.
+        const current = this.#image.groups.get(record.op.groupId)?.replicaId;
+        if (current === record.op.replicaId) block.op(record.op, record.owner);
+      } else if (!record.held.gone) block.again(record.held, record.frame);
+    }
+    this.#system.splice(0, added);
+    return added > 0 ? block : undefined;
+  }
+
+  #fits(bytes: number): boolean {
+    return this.#position + padded(bytes) <= this.#files.fileBytes;
+  }
+
+  /** The checkpoint at the head of the current file, once more: in it when it fits, else in the next file. */
+  #again(): BlockBuilder {
+    const first = this.#startCheckpoint();
+    const bytes = [first, ...this.#checkpoint].reduce((sum, part) => sum + padded(part.bytes), 0);
+    return this.#position + bytes <= this.#files.fileBytes ? first : this.#begin();
+  }
+
+  /** Begins the next file with a checkpoint of everything issued so far. @returns its first block */
+  #begin(): BlockBuilder {
+    this.#ring.begin(this.#sequence + 1);
+    this.#position = 0;
+    this.#events.lifeBegan();
+    return this.#startCheckpoint();
+  }
+
+  /** Lays out a checkpoint in as many blocks as it needs; nothing else comes between them. @returns the first */
+  #startCheckpoint(): BlockBuilder {
+    const parts: BlockBuilder[] = [];
+    let part = new BlockBuilder(this.#scratch, BlockFlag.checkpoint);
+    for (const record of this.#image.checkpoint()) {
+      if (part.bytes + record.length > this.#blockMax) {
+        part.seal();
+        parts.push(part);
+        part = new BlockBuilder(this.#scratch, BlockFlag.checkpoint);
+      }
+      part.encoded(record);
+    }
+    part.seal();
+    parts.push(part);
+    const bytes = parts.reduce((sum, one) => sum + padded(one.bytes), 0);
+    invariant(bytes <= this.#files.fileBytes, () => `a checkpoint of ${bytes} bytes does not fit a file of ${this.#files.fileBytes}`);
+    const first = parts[0] as BlockBuilder;
+    first.flags |= BlockFlag.checkpointFirst;
+    part.flags |= BlockFlag.checkpointLast;
+    this.#checkpoint = parts.slice(1);
+    return first;
+  }
+
+  /** Writes one block and says so to everyone who waits for it. */
+  async #issue(block: BlockBuilder): Promise<void> {
+    const life = this.#ring.current;
+    invariant(life !== undefined, "a block is written into a file");
+    this.#sequence += 1;
+    const { ref } = block;
+    const { sequence } = Object.assign(ref, { sequence: this.#sequence, position: this.#position, life });
+    for (const event of block.events) this.#apply(event, block, life);
+    if ((block.flags & BlockFlag.checkpointLast) !== 0) life.checkpointed = true;
+    const lowMark = this.#ring.lowMark();
+    const chunks = block.finish(this.#incarnation, lowMark);
+    this.#position += padded(block.bytes);
+    await this.#files.get(life.file).write(ref.position, chunks);
+
+    if (this.#failed) return;
+    this.#durable = sequence;
+    this.#ring.durable(lowMark);
+    for (const event of block.events) {
+      if (!(event instanceof HeldFrame)) continue;
+      event.durable = true;
+      if (!event.gone) event.owner.listener?.durable(event);
+    }
+    this.#busy = false;
+    // The next block first: the disk works while the callbacks run.
+    this.#pump();
+    for (const callback of block.callbacks) callback();
+    this.#events.blockDurable();
+    if (!this.#busy) for (const resolve of this.#idle.splice(0)) resolve();
+  }
+
+  /** The image follows the blocks in the order they are issued, so a checkpoint says what the blocks before it say. */
+  #apply(event: BlockEvent, block: BlockBuilder, life: Life): void {
+    if (event instanceof HeldFrame) {
+      this.#image.frame(event.owner.groupId, event);
+      event.owner.pins.add(life, event.index);
+      return;
+    }
+    if (event.kind === "moved") {
+      const { held } = event;
+      if (held.gone) return;
+      held.block = block.ref;
+      held.at = event.at;
+      held.owner.pins.add(life, held.index);
+      return;
+    }
+    const { op, owner } = event;
+    this.#image.apply(op);
+    if (owner === undefined) return;
+    if (op.kind === "synced") owner.pins.synced(op.mark.index);
+    else if (op.kind === "truncate") owner.pins.truncate(op.from);
+    else if (op.kind === "drop") owner.pins.drop();
+  }
+}
