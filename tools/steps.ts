@@ -31,7 +31,7 @@ export function runSteps(title: string, steps: readonly Step[], remarks: () => r
     failed += counts === undefined ? (ok ? 0 : 1) : counts.failed + (ok || counts.failed > 0 ? 0 : 1);
     const tests = counts === undefined ? "" : `  (${counts.passed} passed, ${counts.failed} failed)`;
     if (!ok) console.log(`${output.slice(-OUTPUT_MAX).trimEnd()}\n`);
-    for (const [line] of output.matchAll(/^could not run: .*$/gm)) if (ok) console.log(line);
+    for (const [line] of output.matchAll(/^(?:could not run|note): .*$/gm)) if (ok) console.log(line);
     console.log(`${ok ? "ok  " : "FAIL"}  ${step.name}  ${((Date.now() - began) / 1000).toFixed(1)} s${tests}`);
     if (!ok) failures.push(step.name);
   }

@@ -16,17 +16,27 @@ interface TestEvent {
     readonly skip?: string | boolean;
     readonly todo?: string | boolean;
     readonly message?: string;
-    readonly details?: { readonly type?: string; readonly error?: { readonly cause?: unknown; readonly failureType?: string } };
+    readonly details?: {
+      readonly duration_ms?: number;
+      readonly type?: string;
+      readonly error?: { readonly cause?: unknown; readonly failureType?: string };
+    };
   };
 }
+
+/** Files that take longer than this are named, so that the minute of `npm run check` is not spent unseen. */
+const SLOW_MS = 5_000;
 
 export default async function* report(events: AsyncIterable<TestEvent>): AsyncGenerator<string> {
   let passed = 0;
   let failed = 0;
   const output: string[] = [];
+  const spentMs = new Map<string, number>();
   for await (const { type, data } of events) {
     if (type === "test:stdout" || type === "test:stderr") output.push(data.message ?? "");
     if (type !== "test:pass" && type !== "test:fail") continue;
+    if (data.nesting === 0 && data.file !== undefined)
+      spentMs.set(data.file, (spentMs.get(data.file) ?? 0) + (data.details?.duration_ms ?? 0));
     const suite = data.details?.type === "suite";
     const place = data.file === undefined ? "" : `${relative(process.cwd(), data.file)}:${data.line ?? 0}`;
     const marked =
@@ -50,6 +60,13 @@ export default async function* report(events: AsyncIterable<TestEvent>): AsyncGe
     }
   }
   if (failed > 0 && output.length > 0) yield `output of the tests:\n${output.join("").slice(-20_000)}\n`;
+  const slow = [...spentMs].filter(([, ms]) => ms >= SLOW_MS).sort(([, a], [, b]) => b - a);
+  if (slow.length > 0) {
+    yield `note: slowest ${slow
+      .slice(0, 5)
+      .map(([file, ms]) => `${relative(process.cwd(), file)} ${(ms / 1000).toFixed(1)} s`)
+      .join(", ")}\n`;
+  }
   // node --test itself succeeds when all that is wrong is that tests were skipped or are missing.
   if (failed > 0 || passed === 0) process.exitCode = 1;
   yield `tests: ${passed} passed, ${failed} failed\n`;
