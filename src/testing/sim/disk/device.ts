@@ -24,6 +24,8 @@ export type OperationKind =
 export interface Operation {
   readonly kind: OperationKind;
   readonly path: string;
+  /** Waits for the platter. */
+  readonly slow: boolean;
   /** What happens when it completes. @throws {DiskError} */
   readonly complete: () => void;
   /** What may have happened when the process or the machine dies first. */
@@ -75,6 +77,7 @@ export class DiskDevice {
   /** Called as each operation is issued, with its number from 1: the place to crash at any I/O. */
   watch: ((kind: OperationKind, path: string, number: number) => void) | undefined;
   #operations = 0;
+  #failed = 0;
   readonly #speed: DiskSpeed;
   readonly #underWay = new Set<Operation>();
   readonly #failures: { readonly kind: OperationKind; readonly code: string }[] = [];
@@ -92,15 +95,27 @@ export class DiskDevice {
     return this.#operations;
   }
 
+  /** Calls that were made to fail so far. */
+  get failed(): number {
+    return this.#failed;
+  }
+
   /** The next call of this kind fails with this errno ("EIO", "ENOSPC"). */
   failNext(kind: OperationKind, code: string): void {
     this.#failures.push({ kind, code });
   }
 
+  /** What was planned to fail and has not come up does not fail any more. */
+  forgetFailures(): void {
+    this.#failures.length = 0;
+  }
+
   /** Takes the failure planned for this call. */
   failureFor(kind: OperationKind): string | undefined {
     const at = this.#failures.findIndex((failure) => failure.kind === kind);
-    return at < 0 ? undefined : this.#failures.splice(at, 1)[0]?.code;
+    if (at < 0) return undefined;
+    this.#failed++;
+    return this.#failures.splice(at, 1)[0]?.code;
   }
 
   get usedBytes(): number {
@@ -113,8 +128,7 @@ export class DiskDevice {
   start(operation: Operation): void {
     this.#operations++;
     this.#underWay.add(operation);
-    const slow = operation.kind === "sync" || operation.kind === "syncDirectory";
-    const [least, most] = slow ? this.#speed.syncMs : this.#speed.quickMs;
+    const [least, most] = operation.slow ? this.#speed.syncMs : this.#speed.quickMs;
     const delay = (least + ((most - least) * this.random.below(4096)) / 4096) * this.slowness;
     this.scheduler.after(delay, `${this.name} ${operation.kind} ${operation.path}`, () => {
       if (this.#underWay.delete(operation)) operation.complete();

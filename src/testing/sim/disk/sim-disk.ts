@@ -78,6 +78,7 @@ export class SimDisk implements Disk {
       this.#device.start({
         kind,
         path,
+        slow: kind === "syncDirectory",
         complete: () => {
           try {
             if (failure !== undefined) throw new DiskError(failure, path, kind);

@@ -123,6 +123,7 @@ export class SimFile implements DiskFile {
       const operation: Operation = {
         kind,
         path: this.path,
+        slow: kind === "sync" || (kind === "write" && this.#options.durable === true),
         interrupted,
         complete: () => {
           try {

@@ -9,7 +9,7 @@ const RETRANSMIT_MS_MAX = 300;
 export class Link {
   readonly from: string;
   readonly to: string;
-  delayMs: readonly [number, number] = DELAY_MS;
+  #delayMs: readonly [number, number] = DELAY_MS;
   /** Times out of 10,000 that a segment breaks its connection instead of arriving. */
   breaksPerTenThousand = 0;
   /** Nothing arrives before this moment (virtual milliseconds). */
@@ -41,13 +41,18 @@ export class Link {
     for (const go of waiting) go(this.#fraction() * RETRANSMIT_MS_MAX);
   }
 
+  /** Adds up to `extraMs` to each delay; 0: a healthy link. */
+  slowTo(extraMs: number): void {
+    this.#delayMs = [DELAY_MS[0], DELAY_MS[1] + extraMs];
+  }
+
   whenHealed(go: (delayMs: number) => void): void {
     this.#waiting.push(go);
   }
 
   /** When something sent at `now` arrives. */
   arrival(now: number): number {
-    const [least, most] = this.delayMs;
+    const [least, most] = this.#delayMs;
     return Math.max(now, this.cloggedUntil) + least + (most - least) * this.#fraction();
   }
 

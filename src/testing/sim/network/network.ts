@@ -74,6 +74,8 @@ export class SimNetwork {
     for (const link of this.#random.shuffled(this.links)) {
       link.heal();
       link.cloggedUntil = 0;
+      link.breaksPerTenThousand = 0;
+      link.slowTo(0);
     }
   }
 

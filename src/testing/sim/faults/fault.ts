@@ -1,0 +1,47 @@
+import type { Machine } from "../machine.ts";
+import type { World } from "../world.ts";
+
+/** What a fault may act on. */
+export interface FaultTargets {
+  readonly world: World;
+  /** The machines of the cluster, and those of its clients. */
+  readonly machines: readonly Machine[];
+  readonly clients: readonly Machine[];
+  /** Starts the machine's program again. */
+  restart(machine: Machine): void;
+  /** Stops the program as SIGTERM does; it is started again some time after it ended. */
+  stop(machine: Machine): void;
+  /** A machine that leads something, if any does. */
+  leader(): Machine | undefined;
+}
+
+/** One kind of trouble. `begin` returns what ends it. */
+export interface Fault {
+  readonly kind: FaultKind;
+  begin(targets: FaultTargets): () => void;
+}
+
+export const faultKinds = [
+  "crash",
+  "crash-all",
+  "crash-leader",
+  "crash-at-io",
+  "power-cut",
+  "power-cut-all",
+  "isolate",
+  "isolate-leader",
+  "cut-one-way",
+  "deaf",
+  "mute",
+  "split-clients",
+  "break-connections",
+  "flaky-links",
+  "slow-links",
+  "clog",
+  "slow-disk",
+  "disk-failure",
+  "write-back",
+  "stop",
+  "clock-jump",
+] as const;
+export type FaultKind = (typeof faultKinds)[number];
