@@ -54,3 +54,34 @@ export const ForwardedTransfer = message("millrace.internal.v1.ForwardedTransfer
 export const ForwardedTransferred = message("millrace.internal.v1.ForwardedTransferred", { leaderId: int32(1), term: int64(2) });
 
 export const MetadataTail = message("millrace.internal.v1.MetadataTail", { fromIndex: int64(1), maxWaitMs: int32(2) });
+
+export const WhoSeed = message("millrace.internal.v1.WhoSeed", { brokerId: int32(1), address: string(2) });
+
+export const WhoQuestion = message("millrace.internal.v1.WhoQuestion", { brokerId: int32(1), incarnation: string(2) });
+
+export const WhoAnswer = message("millrace.internal.v1.WhoAnswer", {
+  brokerId: int32(1),
+  incarnation: string(2),
+  clusterId: string(3),
+  seeds: repeated(submessage(4, WhoSeed)),
+  form: bytes(5),
+});
+
+export const LedGroup = message("millrace.internal.v1.LedGroup", {
+  groupId: int64(1),
+  term: int64(2),
+  serving: bool(3),
+  inSyncReplicas: int32(4),
+  highWatermark: int64(5),
+  logStartOffset: int64(6),
+});
+export type LedGroup = MessageOf<typeof LedGroup>;
+
+export const BrokerReport = message("millrace.internal.v1.BrokerReport", {
+  led: repeated(submessage(1, LedGroup)),
+  metadataVersion: int64(2),
+  diskFreeBytes: int64(3),
+  uptimeMs: int64(4),
+  replicas: int32(5),
+});
+export type BrokerReport = MessageOf<typeof BrokerReport>;
