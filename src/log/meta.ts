@@ -16,6 +16,8 @@ export interface Meta {
   /** Undefined until the disk belongs to a cluster (design §7, formation). */
   readonly clusterId: ClusterId | undefined;
   readonly recoveryEpoch: number;
+  /** The Form this disk took (`cluster/formation-rules.ts`), as its bytes; undefined: unformed, or joined as a disk that no Form names. */
+  readonly form: Uint8Array | undefined;
   /** The write-ahead log was made: from then on its absence is a loss, not a beginning. */
   readonly logMade: boolean;
 }
@@ -47,7 +49,15 @@ export async function readMeta(disk: Disk): Promise<Meta | undefined> {
 /** Makes an unformed `meta.json` with a new incarnation (design §7: a seed draws its incarnation at first start). */
 export async function drawMeta(disk: Disk, random: Random, brokerId: BrokerId): Promise<Meta> {
   const incarnation = random.uuid() as Incarnation;
-  const meta: Meta = { format: DISK_FORMAT, brokerId, incarnation, clusterId: undefined, recoveryEpoch: 0, logMade: false };
+  const meta: Meta = {
+    format: DISK_FORMAT,
+    brokerId,
+    incarnation,
+    clusterId: undefined,
+    recoveryEpoch: 0,
+    form: undefined,
+    logMade: false,
+  };
   await writeMeta(disk, meta);
   return meta;
 }
@@ -57,12 +67,12 @@ export async function drawMeta(disk: Disk, random: Random, brokerId: BrokerId): 
  *
  * @throws {BadDataDirectory} no `meta.json`, or it belongs to another cluster
  */
-export async function formMeta(disk: Disk, clusterId: ClusterId, recoveryEpoch: number): Promise<Meta> {
+export async function formMeta(disk: Disk, clusterId: ClusterId, recoveryEpoch: number, form?: Uint8Array): Promise<Meta> {
   const meta = await readMeta(disk);
   if (meta === undefined) throw new BadDataDirectory(`${disk.root} has no ${PATH} yet`);
   if (meta.clusterId !== undefined && meta.clusterId !== clusterId)
     throw new BadDataDirectory(`${disk.root} belongs to cluster ${meta.clusterId}, not to ${clusterId}`);
-  const formed: Meta = { ...meta, clusterId, recoveryEpoch };
+  const formed: Meta = { ...meta, clusterId, recoveryEpoch, form };
   await writeMeta(disk, formed);
   return formed;
 }
@@ -74,7 +84,9 @@ export async function writeMeta(disk: Disk, meta: Meta): Promise<void> {
   });
   const file = await disk.open(TEMPORARY, { mode: "create" });
   try {
-    await file.write(0, [new TextEncoder().encode(`${JSON.stringify(meta, null, 2)}\n`)]);
+    await file.write(0, [
+      new TextEncoder().encode(`${JSON.stringify({ ...meta, form: meta.form === undefined ? undefined : toHex(meta.form) }, null, 2)}\n`),
+    ]);
     await file.sync();
   } finally {
     await file.close();
@@ -103,19 +115,29 @@ function parse(text: string, root: string): Meta {
   } catch {
     throw bad("is not JSON");
   }
-  const { format, brokerId, incarnation, clusterId, recoveryEpoch, logMade } = fields;
+  const { format, brokerId, incarnation, clusterId, recoveryEpoch, form, logMade } = fields;
   if (format !== DISK_FORMAT) throw bad(`has format ${String(format)}, this version knows ${DISK_FORMAT}`);
   if (typeof brokerId !== "number" || !Number.isSafeInteger(brokerId) || brokerId < 1) throw bad("has no broker id");
   if (typeof incarnation !== "string" || !/^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(incarnation))
     throw bad("has no incarnation");
   if (clusterId !== undefined && typeof clusterId !== "string") throw bad("has no readable cluster id");
   if (typeof recoveryEpoch !== "number" || !Number.isSafeInteger(recoveryEpoch)) throw bad("has no recovery epoch");
+  if (form !== undefined && (typeof form !== "string" || !/^(?:[0-9a-f]{2})+$/.test(form))) throw bad("has no readable form");
   return {
     format,
     brokerId: toBrokerId(brokerId),
     incarnation: incarnation as Incarnation,
     clusterId: clusterId as ClusterId | undefined,
     recoveryEpoch,
+    form: form === undefined ? undefined : fromHex(form),
     logMade: logMade === true,
   };
+}
+
+function toHex(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+function fromHex(text: string): Uint8Array {
+  return Uint8Array.from({ length: text.length / 2 }, (_, i) => Number.parseInt(text.slice(2 * i, 2 * i + 2), 16));
 }
