@@ -1,0 +1,500 @@
+import { MillraceError } from "../../base/errors.ts";
+import {
+  type BrokerId,
+  type GroupId,
+  type LogIndex,
+  NO_PRODUCER,
+  type Offset,
+  type ReplicaId,
+  type Term,
+  type TopicId,
+} from "../../base/ids.ts";
+import { invariant } from "../../base/invariant.ts";
+import type { Clock, Timer } from "../../base/ports/clock.ts";
+import type { FrameDraft } from "../../records/frame-types.ts";
+import type { Replica } from "../replica.ts";
+import { type AckFailure, type AckWait, AckWaits } from "./ack-waits.ts";
+import { type AcksLevel, durableReplicas, effectiveMinIsr, refuseLevel, refuseReplicas } from "./acks.ts";
+import { type IsrAnswer, type IsrCommand, type IsrRecord, IsrTracker } from "./isr-tracker.ts";
+import { checkProducer } from "./producer-check.ts";
+
+/** One batch at the door of a partition: walked, counted and checksummed at the edge. */
+export interface AppendBatch {
+  readonly draft: FrameDraft;
+  readonly acks: AcksLevel;
+}
+
+/** What an acknowledged batch became. */
+export interface Appended {
+  readonly baseOffset: Offset;
+  readonly recordCount: number;
+  readonly term: Term;
+  readonly highWatermark: Offset;
+  /** Brokers that had it durable when the answer was made. */
+  readonly durableBrokers: readonly BrokerId[];
+  readonly duplicate: boolean;
+  /** Milliseconds since 1970. */
+  readonly appendTime: number;
+}
+
+export type AppendDone = (outcome: Appended | MillraceError) => void;
+
+/** Where the voters of a group live. */
+export interface Member {
+  readonly replicaId: ReplicaId;
+  readonly brokerId: BrokerId;
+}
+
+/** What the metadata says of a partition; taken anew when the image changes. */
+export interface PartitionSettings {
+  readonly isr: IsrRecord;
+  /** undefined: the default for the number of replicas. */
+  readonly minInsyncReplicas: number | undefined;
+  readonly acksMin: AcksLevel;
+}
+
+export interface PartitionOptions {
+  readonly topicId: TopicId;
+  readonly topic: string;
+  readonly number: number;
+  readonly groupId: GroupId;
+  readonly members: readonly Member[];
+  readonly pendingBytesMax: number;
+  readonly replicaLagMaxMs: number;
+  readonly silentMs: number;
+  readonly isrRetryMs: number;
+}
+
+export interface PartitionPorts {
+  readonly clock: Clock;
+  /** Sends an ISR command to the controller; `answered` is called exactly once. */
+  askController(command: IsrCommand, answered: (answer: IsrAnswer) => void): void;
+  /** Readers may find something new, or this replica began or ceased to serve. */
+  moved(partition: Partition): void;
+  connected(broker: BrokerId): boolean;
+}
+
+/** A handover waits so long for pending batches before it goes on without them. */
+const TRANSFER_DRAIN_MS = 1_000;
+/** A record may be so far ahead of the leader's clock (design §4). */
+const FUTURE_MAX_MS = 60 * 60 * 1000;
+
+/**
+ * One data partition on a broker that holds a replica of it: admission, idempotence, acknowledgement levels and the in-sync
+ * replicas while it leads. Lives as long as the replica is open. Everything is synchronous; waits end through callbacks.
+ */
+export class Partition {
+  readonly options: PartitionOptions;
+  readonly replica: Replica;
+  readonly #ports: PartitionPorts;
+  readonly #waits: AckWaits;
+  #settings: PartitionSettings;
+  #isr: IsrTracker | undefined;
+  #isrTerm: Term | undefined;
+  #examining = false;
+  #examineAgain = false;
+  #handover:
+    | { readonly to: ReplicaId; readonly done: (outcome: "started" | MillraceError) => void; readonly timer: Timer; started: boolean }
+    | undefined;
+  #highWatermark: Offset;
+  #highWatermarkIndex: LogIndex;
+
+  constructor(options: PartitionOptions, replica: Replica, settings: PartitionSettings, ports: PartitionPorts) {
+    this.options = options;
+    this.replica = replica;
+    this.#settings = settings;
+    this.#ports = ports;
+    this.#waits = new AckWaits(options.pendingBytesMax);
+    this.#highWatermarkIndex = replica.core.commit;
+    this.#highWatermark = replica.log.offsetAfter(replica.core.commit);
+  }
+
+  get name(): string {
+    return `${this.options.topic}-${this.options.number}`;
+  }
+  /** Leads with an entry of its own term committed, and is not handing over: it may be given appends. */
+  get accepts(): boolean {
+    return this.replica.serves && this.#handover === undefined;
+  }
+  /** Offset after the last committed record. */
+  get highWatermark(): Offset {
+    const { commit } = this.replica.core;
+    if (commit !== this.#highWatermarkIndex) {
+      const next = this.replica.log.offsetAfter(commit);
+      invariant(next >= this.#highWatermark, () => `the high watermark of ${this.name} must never fall: ${this.#highWatermark} to ${next}`);
+      this.#highWatermark = next;
+      this.#highWatermarkIndex = commit;
+    }
+    return this.#highWatermark;
+  }
+  get logStartOffset(): Offset {
+    return this.replica.log.start.offset;
+  }
+  get pendingBytes(): number {
+    return this.#waits.pendingBytes;
+  }
+  /** Batches that wait for their level. */
+  get pendingBatches(): number {
+    return this.#waits.size;
+  }
+  get isr(): IsrTracker | undefined {
+    return this.#isr;
+  }
+  get settings(): PartitionSettings {
+    return this.#settings;
+  }
+  get minIsr(): number {
+    return effectiveMinIsr(this.#settings.minInsyncReplicas, this.options.members.length);
+  }
+
+  brokerOf(replicaId: ReplicaId): BrokerId | undefined {
+    return this.options.members.find((member) => member.replicaId === replicaId)?.brokerId;
+  }
+
+  /** Broker of the leader this replica knows, itself included. */
+  get leaderBroker(): BrokerId | undefined {
+    const { leader } = this.replica.core;
+    return leader === undefined ? undefined : this.brokerOf(leader);
+  }
+
+  /**
+   * Appends a batch, or refuses it. `done` is called exactly once, perhaps before this returns, unless the returned cancel came first.
+   * A refusal whose `outcomeKnown` is true wrote nothing.
+   */
+  append(batch: AppendBatch, done: AppendDone): () => void {
+    const refusal = this.#refuse(batch);
+    if (refusal !== undefined) {
+      done(refusal);
+      return noCancel;
+    }
+    const { draft, acks } = batch;
+    if (draft.producerId !== NO_PRODUCER) {
+      const verdict = checkProducer(this.replica.log.producers.get(draft.producerId), {
+        epoch: draft.producerEpoch,
+        baseSequence: draft.baseSequence,
+        recordCount: draft.recordCount,
+      });
+      switch (verdict.kind) {
+        case "accept":
+          break;
+        case "duplicate": {
+          const { baseOffset, index, term, appendTime } = verdict;
+          return this.#wait(acks, index, 0, done, () => this.#appended(index, baseOffset, draft.recordCount, term, appendTime, true));
+        }
+        case "alreadyWritten":
+          return this.#wait(
+            acks,
+            verdict.index,
+            0,
+            done,
+            () =>
+              new MillraceError(
+                "ALREADY_WRITTEN",
+                `Batch ${draft.baseSequence} of producer ${draft.producerId} is in ${this.name} already, below the last five`,
+              ),
+          );
+        case "refused":
+          done(refusedSequence(verdict, draft, this.name));
+          return noCancel;
+      }
+    }
+    const { log } = this.replica;
+    const baseOffset = log.endOffset;
+    const result = this.replica.propose([draft], this.replica.core.term);
+    if (result.kind === "refused") {
+      done(this.#refusedProposal(result.why, draft));
+      return noCancel;
+    }
+    const { firstIndex: index, term } = result;
+    const appendTime = log.lastAppendTime;
+    if (acks === "NONE") {
+      done(this.#appended(index, baseOffset, draft.recordCount, term, appendTime, false));
+      return noCancel;
+    }
+    return this.#wait(acks, index, draft.payload.byteLength, done, () =>
+      this.#appended(index, baseOffset, draft.recordCount, term, appendTime, false),
+    );
+  }
+
+  /** The image shows the partition anew. */
+  changed(settings: PartitionSettings): void {
+    this.#settings = settings;
+    this.#isr?.recorded(settings.isr);
+    this.examine();
+  }
+
+  /** Call at every heartbeat while open. */
+  tickIsr(): void {
+    if (this.#isr === undefined) return;
+    const { core } = this.replica;
+    const command = this.#isr.tick(
+      { lastIndex: core.lastIndex, commit: core.commit, durable: core.durable, follower: (replica) => core.progress(replica) },
+      this.#ports.clock.monotonic(),
+    );
+    // A proposal widens the required set from now on.
+    this.examine();
+    if (command === undefined) return;
+    const tracker = this.#isr;
+    this.#ports.askController(command, (answer) => {
+      tracker.answered(answer, this.#ports.clock.monotonic());
+      if (this.#isr === tracker) this.tickIsr();
+    });
+  }
+
+  peerGone(broker: BrokerId): void {
+    for (const { replicaId, brokerId } of this.options.members) {
+      if (brokerId !== broker || replicaId === this.replica.id) continue;
+      this.#isr?.peerGone(replicaId);
+      this.replica.peerGone(replicaId);
+    }
+    this.tickIsr();
+  }
+
+  peerBack(broker: BrokerId): void {
+    for (const { replicaId, brokerId } of this.options.members) {
+      if (brokerId !== broker || replicaId === this.replica.id) continue;
+      this.#isr?.peerBack(replicaId);
+      this.replica.peerBack(replicaId);
+    }
+  }
+
+  /** From the replica's outputs. */
+  roleChanged(): void {
+    const { core } = this.replica;
+    if (core.role !== "leader" || this.#isrTerm !== core.term) {
+      if (this.#isr !== undefined) this.#waits.leadershipLost();
+      this.#isr = undefined;
+      this.#isrTerm = undefined;
+      // A handover that began ends here; the core says how (`transferEnded`).
+    }
+    if (core.role === "leader" && core.noopIndex !== undefined && this.#isr === undefined) {
+      this.#isrTerm = core.term;
+      this.#isr = new IsrTracker(
+        {
+          group: this.options.groupId,
+          self: this.replica.id,
+          term: core.term,
+          noopIndex: core.noopIndex,
+          voters: core.configuration.voters,
+          replicaLagMaxMs: this.options.replicaLagMaxMs,
+          silentMs: this.options.silentMs,
+          retryMs: this.options.isrRetryMs,
+        },
+        this.#settings.isr,
+        this.#ports.clock.monotonic(),
+      );
+      for (const { replicaId, brokerId } of this.options.members) {
+        if (replicaId !== this.replica.id && !this.#ports.connected(brokerId)) this.#isr.peerGone(replicaId);
+      }
+    }
+  }
+
+  /**
+   * Hands leadership over: new calls are held, pending ones answered, then Raft transfers (design §8).
+   * @param done called once: the new leader was asked to begin, or why not (this replica goes on leading)
+   */
+  transfer(to: ReplicaId, done: (outcome: "started" | MillraceError) => void): void {
+    if (!this.accepts) return done(this.notLeader());
+    const timer = this.#ports.clock.after(TRANSFER_DRAIN_MS, () => this.#startTransfer());
+    this.#handover = { to, done, timer, started: false };
+    this.examine();
+  }
+
+  /** From the replica's outputs, outside of its turn. */
+  transferEnded(succeeded: boolean): void {
+    this.#endHandover(
+      succeeded ? "started" : new MillraceError("TRANSFER_FAILED", `${this.name}: the other replica did not take over in time`),
+    );
+  }
+
+  /** The replica was closed (its topic is deleted): nobody waits any more. */
+  replicaClosed(): void {
+    this.#waits.leadershipLost();
+    this.#isr = undefined;
+    this.#isrTerm = undefined;
+    this.#endHandover(this.notLeader());
+  }
+
+  get handingOver(): boolean {
+    return this.#handover !== undefined;
+  }
+
+  #startTransfer(): void {
+    const handover = this.#handover;
+    if (handover === undefined || handover.started) return;
+    handover.started = true;
+    handover.timer.cancel();
+    const result = this.replica.transfer(handover.to);
+    if (result.kind === "refused") this.#endHandover(new MillraceError("TRANSFER_FAILED", `${this.name}: ${result.why}`));
+  }
+
+  #endHandover(outcome: "started" | MillraceError): void {
+    const handover = this.#handover;
+    if (handover === undefined) return;
+    this.#handover = undefined;
+    handover.timer.cancel();
+    handover.done(outcome);
+    this.#ports.moved(this);
+  }
+
+  /** Looks at every wait; a call from inside an answer is done after it (answers append the next batch). */
+  examine(): void {
+    if (this.#examining) {
+      this.#examineAgain = true;
+      return;
+    }
+    this.#examining = true;
+    try {
+      do {
+        this.#examineAgain = false;
+        this.#examineOnce();
+      } while (this.#examineAgain);
+    } finally {
+      this.#examining = false;
+    }
+    this.#ports.moved(this);
+    if (this.#handover?.started === false && this.#waits.size === 0) this.#ports.clock.soon(() => this.#startTransfer());
+  }
+
+  /** Highest index known durable on a replica. */
+  durableOf(replica: ReplicaId): LogIndex | undefined {
+    const { core } = this.replica;
+    return replica === core.self ? core.durable : core.progress(replica)?.match;
+  }
+
+  #examineOnce(): void {
+    const { core } = this.replica;
+    if (this.#isr === undefined) {
+      this.#waits.committed(core.commit);
+      return;
+    }
+    if (core.role !== "leader" || core.term !== this.#isrTerm) return; // the role change follows and ends the waits
+    this.#waits.update({
+      commit: core.commit,
+      durableOwn: core.durable,
+      required: this.#isr.required,
+      durableOf: (replica) => this.durableOf(replica),
+      isrSize: this.#isr.isrSize,
+      minIsr: this.minIsr,
+    });
+  }
+
+  #refuse({ draft, acks }: AppendBatch): MillraceError | undefined {
+    if (!this.accepts || this.#isr === undefined) return this.notLeader();
+    const level = refuseLevel(acks, draft.producerId, this.#settings.acksMin);
+    if (level !== undefined) return level;
+    if (draft.maxTimestamp > this.#ports.clock.wall() + FUTURE_MAX_MS) {
+      return new MillraceError(
+        "TIMESTAMP_TOO_NEW",
+        `Cannot append to ${this.name}: a record is stamped ${draft.maxTimestamp}, more than an hour ahead of the leader's clock`,
+        {
+          timestamp_ms: String(draft.maxTimestamp),
+        },
+      );
+    }
+    if (!this.#waits.admits(draft.payload.byteLength)) return this.#pendingFull();
+    return refuseReplicas(acks, this.#isr.isrSize, this.minIsr);
+  }
+
+  #wait(acks: AcksLevel, index: LogIndex, bytes: number, done: AppendDone, outcome: () => Appended | MillraceError): () => void {
+    if (acks === "NONE") {
+      done(outcome());
+      return noCancel;
+    }
+    const wait: AckWait = this.#waits.add(acks, index, bytes, (failure) => done(failure === undefined ? outcome() : this.#failed(failure)));
+    return () => void this.#waits.cancel(wait);
+  }
+
+  #appended(index: LogIndex, baseOffset: Offset, recordCount: number, term: Term, appendTime: number, duplicate: boolean): Appended {
+    const durable = durableReplicas(index, this.replica.core.configuration.voters, (replica) => this.durableOf(replica));
+    return {
+      baseOffset,
+      recordCount,
+      term,
+      highWatermark: this.highWatermark,
+      durableBrokers: durable.map((replica) => this.brokerOf(replica)).filter((broker) => broker !== undefined),
+      duplicate,
+      appendTime,
+    };
+  }
+
+  #failed(failure: AckFailure): MillraceError {
+    if (failure === "LEADERSHIP_LOST") {
+      return new MillraceError(
+        "LEADERSHIP_LOST",
+        `The leader of ${this.name} stepped down before the batch was acknowledged: it may or may not be written`,
+      );
+    }
+    return new MillraceError(
+      "NOT_ENOUGH_REPLICAS_AFTER_APPEND",
+      `In-sync replicas of ${this.name} fell below ${this.minIsr} after the append: it may be written`,
+      {
+        in_sync_replicas: String(this.#isr?.isrSize ?? 0),
+        min_insync_replicas: String(this.minIsr),
+      },
+    );
+  }
+
+  #pendingFull(): MillraceError {
+    return new MillraceError(
+      "PENDING_FULL",
+      `Cannot append to ${this.name}: ${this.#waits.pendingBytes} bytes wait for acknowledgement`,
+      { limit: "produce.pending.max.bytes", limit_bytes: String(this.options.pendingBytesMax) },
+      50,
+    );
+  }
+
+  /** What a caller is told that came to the wrong broker; routers hold and forward instead (design §8). */
+  notLeader(): MillraceError {
+    const leader = this.leaderBroker;
+    return new MillraceError(
+      "NOT_LEADER",
+      `This broker does not lead ${this.name}${leader === undefined ? "" : `; broker ${leader} does`}`,
+      {
+        ...(leader === undefined ? {} : { leader_id: String(leader) }),
+        term: String(this.replica.core.term),
+      },
+    );
+  }
+
+  #refusedProposal(why: string, draft: FrameDraft): MillraceError {
+    if (why === "full") return this.#pendingFull();
+    if (why === "too-large")
+      return new MillraceError("RECORD_SET_TOO_LARGE", `A batch of ${draft.payload.byteLength} bytes does not fit one frame`);
+    return this.notLeader();
+  }
+}
+
+function noCancel(): void {}
+
+function refusedSequence(
+  verdict:
+    | { readonly code: "UNKNOWN_PRODUCER" | "INVALID_REQUEST" }
+    | { readonly code: "OUT_OF_ORDER_SEQUENCE"; readonly expected: number },
+  draft: FrameDraft,
+  partition: string,
+): MillraceError {
+  const facts = { producer_id: String(draft.producerId), base_sequence: String(draft.baseSequence) };
+  switch (verdict.code) {
+    case "OUT_OF_ORDER_SEQUENCE":
+      return new MillraceError(
+        "OUT_OF_ORDER_SEQUENCE",
+        `Cannot append batch ${draft.baseSequence} of producer ${draft.producerId} to ${partition}: the next sequence is ${verdict.expected}`,
+        {
+          ...facts,
+          expected_sequence: String(verdict.expected),
+        },
+      );
+    case "UNKNOWN_PRODUCER":
+      return new MillraceError(
+        "UNKNOWN_PRODUCER",
+        `${partition} does not know producer ${draft.producerId}, and batch ${draft.baseSequence} is not its first`,
+        facts,
+      );
+    default:
+      return new MillraceError("INVALID_REQUEST", `Producer epoch must be 0 in this version: got ${draft.producerEpoch}`, {
+        ...facts,
+        field: "producer_epoch",
+      });
+  }
+}

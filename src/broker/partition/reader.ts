@@ -1,0 +1,228 @@
+import { MillraceError } from "../../base/errors.ts";
+import type { Offset, Term } from "../../base/ids.ts";
+import type { Clock, Timer } from "../../base/ports/clock.ts";
+import { Codec, type Frame, FrameType, nextOffsetOf, PayloadFormat } from "../../records/frame-types.ts";
+import { records } from "../../records/log-record.ts";
+import { cutRecordSet } from "../../records/record-set.ts";
+import type { Partition } from "./partition.ts";
+
+/** A batch as a reader gets it: the stored bytes, cut at a record border when they are not compressed (design §8). */
+export interface ReadBatch {
+  readonly baseOffset: Offset;
+  readonly recordCount: number;
+  readonly codec: Codec;
+  readonly payload: Uint8Array;
+  /** Only for compressed batches: leave out so many records at the front. */
+  readonly skipRecords: number;
+  readonly appendTime: number;
+  readonly term: Term;
+}
+
+export interface ReadRequest {
+  readonly offset: Offset;
+  readonly maxBytes: number;
+  /** Answer once so many bytes are there, or at the deadline. */
+  readonly minBytes: number;
+  /** Monotonic; at or before now: answer at once. */
+  readonly waitUntil: number;
+  /** Codecs the reader can inflate. */
+  readonly accept: ReadonlySet<Codec>;
+}
+
+export interface ReadReply {
+  readonly batches: readonly ReadBatch[];
+  readonly bytes: number;
+  readonly highWatermark: Offset;
+  readonly logStartOffset: Offset;
+  readonly nextOffset: Offset;
+  readonly term: Term;
+}
+
+export type ReadDone = (outcome: ReadReply | MillraceError) => void;
+
+interface Waiting {
+  readonly run: () => void;
+  readonly timer: Timer;
+}
+
+/** Serves committed records of one partition, and keeps its long polls. Only the leader serves data in this version (design §6). */
+export class PartitionReader {
+  readonly #partition: Partition;
+  readonly #clock: Clock;
+  readonly #waiting = new Set<Waiting>();
+  #seen = -1;
+
+  constructor(partition: Partition, clock: Clock) {
+    this.#partition = partition;
+    this.#clock = clock;
+  }
+
+  /** `done` is called exactly once unless cancelled first. */
+  read(request: ReadRequest, done: ReadDone): () => void {
+    const state: { cancelled: boolean; waiting: Waiting | undefined } = { cancelled: false, waiting: undefined };
+    const finish = (outcome: ReadReply | MillraceError): void => {
+      if (!state.cancelled) done(outcome);
+    };
+    const attempt = (): void => {
+      if (state.cancelled) return;
+      const outcome = this.#attempt(request);
+      if (outcome instanceof Promise)
+        outcome.then(
+          (late) => settle(late),
+          (error: unknown) => finish(asDataLoss(error, this.#partition.name)),
+        );
+      else settle(outcome);
+    };
+    const settle = (outcome: ReadReply | MillraceError): void => {
+      if (state.cancelled) return;
+      const enough = outcome instanceof MillraceError || outcome.bytes >= request.minBytes;
+      const left = request.waitUntil - this.#clock.monotonic();
+      if (enough || left <= 0) return finish(outcome);
+      // Something committed while a cold read was under way: look again before sleeping.
+      if (outcome.nextOffset < this.#partition.highWatermark && outcome.bytes === 0) return attempt();
+      const waiting: Waiting = {
+        run: () => {
+          waiting.timer.cancel();
+          this.#waiting.delete(waiting);
+          attempt();
+        },
+        timer: this.#clock.after(left, () => {
+          this.#waiting.delete(waiting);
+          if (state.cancelled) return;
+          const last = this.#attempt({ ...request, waitUntil: 0 });
+          if (last instanceof Promise) last.then(finish, (error: unknown) => finish(asDataLoss(error, this.#partition.name)));
+          else finish(last);
+        }),
+      };
+      state.waiting = waiting;
+      this.#waiting.add(waiting);
+    };
+    attempt();
+    return () => {
+      state.cancelled = true;
+      state.waiting?.timer.cancel();
+      if (state.waiting !== undefined) this.#waiting.delete(state.waiting);
+    };
+  }
+
+  /** The high watermark or the role moved. */
+  moved(): void {
+    if (this.#waiting.size === 0) return;
+    const mark = this.#partition.replica.serves ? this.#partition.highWatermark : -2;
+    if (mark === this.#seen) return;
+    this.#seen = mark;
+    for (const waiting of [...this.#waiting]) waiting.run();
+  }
+
+  /**
+   * First offset with a record time at or after `timeMs`, linearizable only behind a read index.
+   * @returns undefined when there is none
+   */
+  async findTime(timeMs: number): Promise<{ readonly offset: Offset; readonly timestamp: number } | undefined> {
+    const { replica } = this.#partition;
+    const upTo = replica.core.commit;
+    const frame = await replica.log.findTime(timeMs, upTo);
+    if (frame === undefined) return undefined;
+    if (frame.codec !== Codec.none) return { offset: frame.baseOffset, timestamp: frame.firstTimestamp };
+    let offset: number = frame.baseOffset;
+    for (const record of records(frame.payload)) {
+      const timestamp = record.timestampMs === 0 ? frame.appendTime : record.timestampMs;
+      if (timestamp >= timeMs) return { offset: offset as Offset, timestamp };
+      offset++;
+    }
+    return { offset: frame.baseOffset, timestamp: frame.maxTimestamp };
+  }
+
+  #attempt(request: ReadRequest): ReadReply | MillraceError | Promise<ReadReply | MillraceError> {
+    const partition = this.#partition;
+    if (!partition.replica.serves) return partition.notLeader();
+    const { offset } = request;
+    const highWatermark = partition.highWatermark;
+    if (offset < partition.logStartOffset || offset > highWatermark) {
+      return new MillraceError(
+        "OFFSET_OUT_OF_RANGE",
+        `Cannot read offset ${offset} of ${partition.name}: it holds ${partition.logStartOffset} to ${highWatermark}`,
+        {
+          log_start_offset: String(partition.logStartOffset),
+          high_watermark: String(highWatermark),
+        },
+      );
+    }
+    if (offset === highWatermark) return this.#reply(request, [], offset);
+    return this.#collect(request, offset, [], request.maxBytes);
+  }
+
+  #collect(
+    request: ReadRequest,
+    from: Offset,
+    frames: Frame[],
+    budget: number,
+  ): ReadReply | MillraceError | Promise<ReadReply | MillraceError> {
+    const { log, core } = this.#partition.replica;
+    const result = log.readFrom(from, budget, core.commit);
+    const take = (read: Awaited<typeof result>): ReadReply | MillraceError => {
+      if (read.kind === "below-start") {
+        return new MillraceError(
+          "OFFSET_OUT_OF_RANGE",
+          `Cannot read offset ${from} of ${this.#partition.name}: its log starts at ${read.start.offset}`,
+          {
+            log_start_offset: String(read.start.offset),
+            high_watermark: String(this.#partition.highWatermark),
+          },
+        );
+      }
+      frames.push(...read.frames);
+      return this.#reply(request, frames, from);
+    };
+    return result instanceof Promise ? result.then(take) : take(result);
+  }
+
+  #reply(request: ReadRequest, frames: readonly Frame[], from: Offset): ReadReply | MillraceError {
+    const batches: ReadBatch[] = [];
+    let nextOffset = from;
+    let bytes = 0;
+    for (const frame of frames) {
+      if (frame.type !== FrameType.data || frame.format !== PayloadFormat.records || frame.recordCount === 0) continue;
+      const end = nextOffsetOf(frame);
+      if (end <= nextOffset) continue;
+      if (bytes > 0 && bytes + frame.payload.byteLength > request.maxBytes) break;
+      if (!request.accept.has(frame.codec)) {
+        if (batches.length > 0) break; // what came before is readable; the next call meets this one first
+        return new MillraceError(
+          "COMPRESSION_UNSUPPORTED",
+          `Cannot read offset ${nextOffset} of ${this.#partition.name}: the batch is compressed with a codec the reader does not accept`,
+          {
+            codec: String(frame.codec),
+          },
+        );
+      }
+      const skip = Math.max(0, nextOffset - frame.baseOffset);
+      const plain = frame.codec === Codec.none;
+      const payload = skip > 0 && plain ? cutRecordSet(frame.payload, skip) : frame.payload;
+      batches.push({
+        baseOffset: (frame.baseOffset + skip) as Offset,
+        recordCount: frame.recordCount - skip,
+        codec: frame.codec,
+        payload,
+        skipRecords: plain ? 0 : skip,
+        appendTime: frame.appendTime,
+        term: frame.term,
+      });
+      bytes += payload.byteLength;
+      nextOffset = end;
+    }
+    return {
+      batches,
+      bytes,
+      highWatermark: this.#partition.highWatermark,
+      logStartOffset: this.#partition.logStartOffset,
+      nextOffset,
+      term: this.#partition.replica.core.term,
+    };
+  }
+}
+
+function asDataLoss(error: unknown, partition: string): MillraceError {
+  if (error instanceof MillraceError) return error;
+  return new MillraceError("DATA_LOSS", `Cannot read from ${partition}: ${error instanceof Error ? error.message : String(error)}`);
+}

@@ -1,0 +1,135 @@
+import type { BrokerId, ClusterId, Incarnation } from "../../base/ids.ts";
+import { toBrokerId } from "../../base/ids.ts";
+import type { Clock } from "../../base/ports/clock.ts";
+import type { Connection } from "../../base/ports/transport.ts";
+import { Hello } from "../../protocol/internal.ts";
+
+/** What each of the connections of a broker pair is for (design §5). `join` may be dialed by anyone, for formation and registration. */
+export const linkKinds = ["control", "log", "bulk", "join"] as const;
+export type LinkKind = (typeof linkKinds)[number];
+
+/** Version of the framing and of the messages between brokers. */
+export const PEER_PROTOCOL = 1;
+export const FEATURE_LEVEL = 1;
+
+/** Message kinds of the handshake; all others belong to the user of the connection. */
+const HELLO = 0;
+const REFUSED = 255;
+
+/** An identity and what the other side must match. */
+export interface PeerIdentity {
+  readonly brokerId: BrokerId;
+  /** Undefined until the cluster is formed or joined: only `join` connections work then. */
+  readonly clusterId: ClusterId | undefined;
+  readonly recoveryEpoch: number;
+  readonly incarnation: Incarnation;
+  /** Drawn at process start: tells a restart from a reconnect. */
+  readonly startNumber: number;
+  readonly durableBlockSequence: number;
+}
+
+export interface Greeted {
+  readonly connection: Connection;
+  readonly kind: LinkKind;
+  readonly broker: BrokerId;
+  readonly startNumber: number;
+  readonly incarnation: Incarnation;
+}
+
+const HANDSHAKE_MS = 2_000;
+
+/**
+ * Runs the handshake of one connection. Both sides say hello; the dialer first. `greeted` must set the connection's handlers
+ * synchronously; `failed` is called at most once, and then `greeted` never.
+ */
+export function shakeHands(
+  connection: Connection,
+  clock: Clock,
+  self: () => PeerIdentity,
+  /** The dialer's intention; undefined for the side that accepted. */
+  dialed: { readonly kind: LinkKind; readonly to: BrokerId | undefined } | undefined,
+  greeted: (peer: Greeted) => void,
+  failed: (reason: string) => void,
+): void {
+  let over = false;
+  const end = (reason: string): void => {
+    if (over) return;
+    over = true;
+    timer.cancel();
+    connection.close(reason);
+    failed(reason);
+  };
+  const timer = clock.after(HANDSHAKE_MS, () => end("no hello in time"));
+  const sayHello = (kind: LinkKind, to: number): void => {
+    const me = self();
+    connection.send(HELLO, [
+      Hello.encode({
+        protocol: PEER_PROTOCOL,
+        clusterId: me.clusterId ?? "",
+        recoveryEpoch: me.recoveryEpoch,
+        fromBroker: me.brokerId,
+        toBroker: to,
+        incarnation: me.incarnation,
+        startNumber: me.startNumber,
+        featureLevel: FEATURE_LEVEL,
+        durableBlockSequence: me.durableBlockSequence,
+        kind,
+      }),
+    ]);
+  };
+  connection.handlers = {
+    message(kind, body) {
+      if (over) return;
+      if (kind === REFUSED) return end(`refused by the other side: ${new TextDecoder().decode(body.subarray(0, 500))}`);
+      if (kind !== HELLO) return end("spoke before its hello");
+      let hello: Hello;
+      try {
+        hello = Hello.decode(body);
+      } catch {
+        return end("its hello is malformed");
+      }
+      const why = mismatch(hello, self(), dialed);
+      if (why !== undefined) {
+        connection.send(REFUSED, [new TextEncoder().encode(why)]);
+        return end(why);
+      }
+      over = true;
+      timer.cancel();
+      if (dialed === undefined) sayHello(hello.kind as LinkKind, hello.fromBroker);
+      greeted({
+        connection,
+        kind: hello.kind as LinkKind,
+        broker: toBrokerId(hello.fromBroker),
+        startNumber: hello.startNumber,
+        incarnation: hello.incarnation as Incarnation,
+      });
+    },
+    drain() {},
+    closed(reason) {
+      end(reason);
+    },
+  };
+  if (dialed !== undefined) sayHello(dialed.kind, dialed.to ?? 0);
+}
+
+function mismatch(
+  hello: Hello,
+  me: PeerIdentity,
+  dialed: { readonly kind: LinkKind; readonly to: BrokerId | undefined } | undefined,
+): string | undefined {
+  const kind = linkKinds.find((known) => known === hello.kind);
+  if (hello.protocol !== PEER_PROTOCOL)
+    return `broker ${hello.fromBroker} speaks peer protocol ${hello.protocol}, this one ${PEER_PROTOCOL}`;
+  if (kind === undefined) return `unknown kind of connection: ${hello.kind}`;
+  if (hello.fromBroker < 1) return "broker ids are >= 1";
+  if (dialed === undefined && hello.toBroker !== 0 && hello.toBroker !== me.brokerId)
+    return `this is broker ${me.brokerId}, not ${hello.toBroker}`;
+  if (dialed?.to !== undefined && hello.fromBroker !== dialed.to) return `this is broker ${hello.fromBroker}, not ${dialed.to}`;
+  if (kind === "join") return undefined;
+  if (hello.fromBroker === me.brokerId) return `both sides are broker ${me.brokerId}`;
+  if (me.clusterId === undefined || hello.clusterId === "") return "not a member of a cluster yet";
+  if (hello.clusterId !== me.clusterId)
+    return `WRONG_CLUSTER: this broker belongs to cluster ${me.clusterId}, the other one to ${hello.clusterId}`;
+  if (hello.recoveryEpoch !== me.recoveryEpoch) return `recovery epoch ${hello.recoveryEpoch} meets ${me.recoveryEpoch}`;
+  return undefined;
+}

@@ -1,0 +1,169 @@
+import { MillraceError } from "../../base/errors.ts";
+import type { BrokerId } from "../../base/ids.ts";
+import type { Clock, Timer } from "../../base/ports/clock.ts";
+import type { Connection } from "../../base/ports/transport.ts";
+import { CallCancel, CallReply, CallRequest } from "../../protocol/internal.ts";
+import { errorOf, statusOf } from "../../protocol/rpc-status.ts";
+import { BadPeerMessage } from "./raft-codec.ts";
+
+/** Message kinds on connections that carry calls (bulk and join). */
+export const CallKind = { request: 1, reply: 2, cancel: 3 } as const;
+
+export interface IncomingCall {
+  readonly from: BrokerId;
+  readonly method: string;
+  readonly body: Uint8Array;
+  /** Monotonic. */
+  readonly deadline: number;
+  readonly cancelled: boolean;
+  onCancel(run: () => void): void;
+  /** Exactly once; later calls do nothing. */
+  reply(body: readonly Uint8Array[]): void;
+  fail(error: MillraceError): void;
+}
+
+export type CallDone = (outcome: { readonly body: Uint8Array } | { readonly error: MillraceError }) => void;
+
+interface Pending {
+  readonly done: CallDone;
+  readonly timer: Timer;
+}
+
+/**
+ * Calls over one connection, both ways: requests with an id, answered in any order. One object per connection; when the connection
+ * closes, every open call of ours ends HOP_LOST (outcome unknown) and every call of theirs is cancelled.
+ */
+export class PeerCalls {
+  readonly #connection: Connection;
+  readonly #clock: Clock;
+  readonly #peer: BrokerId;
+  readonly #handle: (call: IncomingCall) => void;
+  readonly #pending = new Map<number, Pending>();
+  readonly #serving = new Map<number, () => void>();
+  #nextId = 1;
+  #closed = false;
+
+  constructor(connection: Connection, clock: Clock, peer: BrokerId, handle: (call: IncomingCall) => void) {
+    this.#connection = connection;
+    this.#clock = clock;
+    this.#peer = peer;
+    this.#handle = handle;
+  }
+
+  get unsentBytes(): number {
+    return this.#connection.unsentBytes;
+  }
+
+  /** @returns cancels the call: `done` is not called any more, and the other side is told */
+  call(method: string, body: readonly Uint8Array[], timeoutMs: number, done: CallDone): () => void {
+    const id = this.#nextId++;
+    if (this.#closed) {
+      done({ error: new MillraceError("LEADER_UNKNOWN", `Cannot reach broker ${this.#peer}: the connection is closed`) });
+      return () => {};
+    }
+    const cancel = (): boolean => {
+      const pending = this.#pending.get(id);
+      if (pending === undefined) return false;
+      pending.timer.cancel();
+      this.#pending.delete(id);
+      this.#connection.send(CallKind.cancel, [CallCancel.encode({ callId: id })]);
+      return true;
+    };
+    const timer = this.#clock.after(timeoutMs, () => {
+      if (cancel())
+        done({
+          error: new MillraceError("REQUEST_TIMED_OUT", `Broker ${this.#peer} did not answer ${method} within ${Math.round(timeoutMs)} ms`),
+        });
+    });
+    this.#pending.set(id, { done, timer });
+    this.#connection.send(
+      CallKind.request,
+      withHead(CallRequest.encode({ callId: id, method, timeoutMs: Math.max(0, Math.ceil(timeoutMs)) }), body),
+    );
+    return () => void cancel();
+  }
+
+  /** Hand every message of the connection to this. @returns false when it is no message of a call */
+  message(kind: number, body: Uint8Array): boolean {
+    if (kind === CallKind.reply) {
+      const { head, rest } = splitHead(body);
+      this.#takeReply(CallReply.decode(head), rest);
+    } else if (kind === CallKind.request) {
+      const { head, rest } = splitHead(body);
+      this.#serve(CallRequest.decode(head), rest);
+    } else if (kind === CallKind.cancel) this.#serving.get(CallCancel.decode(body).callId)?.();
+    else return false;
+    return true;
+  }
+
+  closed(): void {
+    this.#closed = true;
+    const pending = [...this.#pending.values()];
+    this.#pending.clear();
+    for (const { done, timer } of pending) {
+      timer.cancel();
+      done({ error: new MillraceError("HOP_LOST", `The connection to broker ${this.#peer} was lost while it worked on the call`) });
+    }
+    for (const cancel of [...this.#serving.values()]) cancel();
+    this.#serving.clear();
+  }
+
+  #takeReply(reply: CallReply, body: Uint8Array): void {
+    const pending = this.#pending.get(reply.callId);
+    if (pending === undefined) return; // cancelled or timed out meanwhile
+    this.#pending.delete(reply.callId);
+    pending.timer.cancel();
+    if (reply.error !== undefined) pending.done({ error: errorOf(reply.error) ?? new MillraceError("INTERNAL", reply.error.message) });
+    else pending.done({ body });
+  }
+
+  #serve(request: CallRequest, body: Uint8Array): void {
+    const { callId } = request;
+    const cancels: (() => void)[] = [];
+    let cancelled = false;
+    let answered = false;
+    this.#serving.set(callId, () => {
+      cancelled = true;
+      this.#serving.delete(callId);
+      for (const run of cancels.splice(0)) run();
+    });
+    const answer = (error: MillraceError | undefined, reply: readonly Uint8Array[]): void => {
+      if (answered) return;
+      answered = true;
+      this.#serving.delete(callId);
+      if (cancelled || this.#closed) return;
+      const head = error === undefined ? CallReply.encode({ callId }) : CallReply.encode({ callId, error: statusOf(error) });
+      this.#connection.send(CallKind.reply, withHead(head, reply));
+    };
+    this.#handle({
+      from: this.#peer,
+      method: request.method,
+      body,
+      deadline: this.#clock.monotonic() + request.timeoutMs,
+      get cancelled() {
+        return cancelled;
+      },
+      onCancel(run) {
+        if (cancelled) run();
+        else cancels.push(run);
+      },
+      reply: (parts) => answer(undefined, parts),
+      fail: (error) => answer(error, []),
+    });
+  }
+}
+
+/** A call's message: u32 little-endian length of the protobuf head, the head, the body as it is (never copied into the head). */
+function withHead(head: Uint8Array, body: readonly Uint8Array[]): Uint8Array[] {
+  const length = new Uint8Array(4);
+  new DataView(length.buffer).setUint32(0, head.byteLength, true);
+  return [length, head, ...body];
+}
+
+/** @throws {BadPeerMessage} */
+function splitHead(message: Uint8Array): { readonly head: Uint8Array; readonly rest: Uint8Array } {
+  const length = message.byteLength < 4 ? -1 : new DataView(message.buffer, message.byteOffset, 4).getUint32(0, true);
+  if (length < 0 || 4 + length > message.byteLength)
+    throw new BadPeerMessage(`a call of ${message.byteLength} bytes with a head of ${length}`);
+  return { head: message.subarray(4, 4 + length), rest: message.subarray(4 + length) };
+}

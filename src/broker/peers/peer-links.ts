@@ -1,0 +1,345 @@
+import { MillraceError } from "../../base/errors.ts";
+import type { BrokerId } from "../../base/ids.ts";
+import type { Clock, Timer } from "../../base/ports/clock.ts";
+import type { Random } from "../../base/ports/random.ts";
+import type { Telemetry } from "../../base/ports/telemetry.ts";
+import type { Connection, Listener, Transport } from "../../base/ports/transport.ts";
+import type { Frame } from "../../records/frame-types.ts";
+import { type Greeted, type LinkKind, type PeerIdentity, shakeHands } from "./hello.ts";
+import { type CallDone, type IncomingCall, PeerCalls } from "./peer-calls.ts";
+import {
+  type AddressedMessage,
+  BadPeerMessage,
+  decodeAppend,
+  decodeRecord,
+  encodeAppend,
+  encodeRecord,
+  RECORD_BYTES,
+} from "./raft-codec.ts";
+
+/** Message kinds on the control and log connections. */
+const RaftKind = { records: 1, append: 2 } as const;
+
+/** Control records are dropped when so many bytes wait for a hung peer: Raft repeats what matters (scenario 42). */
+const CONTROL_UNSENT_MAX = 1024 * 1024;
+const DIAL_TIMEOUT_MS = 1_000;
+const REDIAL_MIN_MS = 10;
+const REDIAL_MAX_MS = 500;
+
+export interface PeerLinkEvents {
+  raft(from: BrokerId, message: AddressedMessage): void;
+  call(call: IncomingCall, kind: "bulk" | "join"): void;
+  /** Control is back: the peer lives. */
+  peerBack(broker: BrokerId): void;
+  /** Control was lost and not back within the grace: evidence of death (design §5). */
+  peerGone(broker: BrokerId): void;
+}
+
+export interface PeerLinkPorts {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly transport: Transport;
+  readonly telemetry: Telemetry;
+}
+
+interface Peer {
+  readonly broker: BrokerId;
+  address: string;
+  control: Connection | undefined;
+  log: Connection | undefined;
+  bulk: { readonly connection: Connection; readonly calls: PeerCalls } | undefined;
+  /** Control records of this turn, sent together at its end. */
+  outbox: AddressedMessage[];
+  gone: boolean;
+  grace: Timer | undefined;
+}
+
+/**
+ * The three connections to each other broker (design §5): *control* (Raft records), *log* (appends), *bulk* (calls). Of a pair the
+ * higher id dials all three; a new connection of a kind replaces the old one; a lost one is dialed again at once.
+ */
+export class PeerLinks {
+  readonly #ports: PeerLinkPorts;
+  readonly #identity: () => PeerIdentity;
+  readonly #events: PeerLinkEvents;
+  readonly #reconnectGraceMs: number;
+  readonly #peers = new Map<BrokerId, Peer>();
+  readonly #joins = new Set<Connection>();
+  #listener: Listener | undefined;
+  #flushing = false;
+  #closed = false;
+
+  constructor(ports: PeerLinkPorts, identity: () => PeerIdentity, reconnectGraceMs: number, events: PeerLinkEvents) {
+    this.#ports = ports;
+    this.#identity = identity;
+    this.#reconnectGraceMs = reconnectGraceMs;
+    this.#events = events;
+  }
+
+  async listen(address: string): Promise<string> {
+    this.#listener = await this.#ports.transport.listen(address, (connection) => this.#accept(connection));
+    return this.#listener.address;
+  }
+
+  /** Names a broker; connections to lower ids are dialed from now on. A changed address is used at the next dial. */
+  know(broker: BrokerId, address: string): void {
+    const self = this.#identity();
+    if (broker === self.brokerId || this.#closed) return;
+    const known = this.#peers.get(broker);
+    if (known !== undefined) {
+      known.address = address;
+      return;
+    }
+    const peer: Peer = { broker, address, control: undefined, log: undefined, bulk: undefined, outbox: [], gone: true, grace: undefined };
+    this.#peers.set(broker, peer);
+    if (self.brokerId > broker) for (const kind of ["control", "log", "bulk"] as const) this.#dial(peer, kind, 0);
+  }
+
+  connected(broker: BrokerId): boolean {
+    return this.#peers.get(broker)?.control !== undefined;
+  }
+
+  /** Sends a Raft message that is no append; those of one turn leave as one message. Dropped when there is no connection. */
+  sendRecord(to: BrokerId, message: AddressedMessage): void {
+    const peer = this.#peers.get(to);
+    if (peer?.control === undefined) return;
+    peer.outbox.push(message);
+    if (this.#flushing) return;
+    this.#flushing = true;
+    this.#ports.clock.soon(() => this.#flush());
+  }
+
+  sendAppend(to: BrokerId, message: AddressedMessage, frames: readonly Frame[]): void {
+    this.#peers.get(to)?.log?.send(RaftKind.append, encodeAppend(message, frames));
+  }
+
+  /** Calls a method of another broker on the bulk connection. @returns cancels it */
+  call(to: BrokerId, method: string, body: readonly Uint8Array[], timeoutMs: number, done: CallDone): () => void {
+    const bulk = this.#peers.get(to)?.bulk;
+    if (bulk === undefined) {
+      done({ error: new MillraceError("LEADER_UNKNOWN", `Cannot reach broker ${to}: not connected`) });
+      return () => {};
+    }
+    return bulk.calls.call(method, body, timeoutMs, done);
+  }
+
+  /** One call on a short connection to an address: formation questions and registration (design §5 *join*). */
+  async callOnce(address: string, method: string, body: Uint8Array, timeoutMs: number): Promise<Uint8Array> {
+    const connection = await this.#ports.transport.dial(address, Math.min(timeoutMs, DIAL_TIMEOUT_MS));
+    try {
+      return await new Promise<Uint8Array>((resolve, reject) => {
+        const lost = (reason: string): void => reject(new MillraceError("HOP_LOST", `Lost the connection to ${address}: ${reason}`));
+        shakeHands(
+          connection,
+          this.#ports.clock,
+          this.#identity,
+          { kind: "join", to: undefined },
+          ({ broker }) => {
+            const calls = new PeerCalls(connection, this.#ports.clock, broker, (call) =>
+              call.fail(new MillraceError("NOT_IMPLEMENTED", "nothing is served on this side")),
+            );
+            connection.handlers = {
+              message: (kind, bytes) => void calls.message(kind, bytes),
+              drain() {},
+              closed(reason) {
+                calls.closed();
+                lost(reason);
+              },
+            };
+            calls.call(method, [body], timeoutMs, (outcome) => ("body" in outcome ? resolve(outcome.body) : reject(outcome.error)));
+          },
+          lost,
+        );
+      });
+    } finally {
+      connection.close("answered");
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    for (const peer of this.#peers.values()) {
+      peer.grace?.cancel();
+      for (const connection of [peer.control, peer.log, peer.bulk?.connection]) connection?.close("broker stops");
+    }
+    for (const connection of [...this.#joins]) connection.close("broker stops");
+    await this.#listener?.close();
+  }
+
+  #flush(): void {
+    this.#flushing = false;
+    for (const peer of this.#peers.values()) {
+      const messages = peer.outbox;
+      if (messages.length === 0) continue;
+      peer.outbox = [];
+      if (peer.control === undefined || peer.control.unsentBytes > CONTROL_UNSENT_MAX) continue;
+      const bytes = new Uint8Array(messages.length * RECORD_BYTES);
+      const view = new DataView(bytes.buffer);
+      for (const [i, message] of messages.entries()) encodeRecord(view, i * RECORD_BYTES, message);
+      peer.control.send(RaftKind.records, [bytes]);
+    }
+  }
+
+  #accept(connection: Connection): void {
+    if (this.#closed) {
+      connection.close("broker stops");
+      return;
+    }
+    shakeHands(
+      connection,
+      this.#ports.clock,
+      this.#identity,
+      undefined,
+      (greeted) => this.#greeted(greeted),
+      (reason) => this.#refused(connection, reason),
+    );
+  }
+
+  #refused(connection: Connection, reason: string): void {
+    this.#ports.telemetry.log("debug", "peer.handshake_failed", { remote: connection.remote, reason });
+  }
+
+  #dial(peer: Peer, kind: Exclude<LinkKind, "join">, attempt: number): void {
+    if (this.#closed) return;
+    const again = (reason: string): void => {
+      if (this.#closed) return;
+      if (attempt === 5)
+        this.#ports.telemetry.log("info", "peer.unreachable", { broker: peer.broker, address: peer.address, kind, reason });
+      const delay = Math.min(REDIAL_MAX_MS, REDIAL_MIN_MS * 2 ** Math.min(attempt, 8));
+      this.#ports.clock.after(delay + this.#ports.random.below(delay + 1), () => this.#dial(peer, kind, attempt + 1));
+    };
+    this.#ports.transport.dial(peer.address, DIAL_TIMEOUT_MS).then(
+      (connection) => {
+        if (this.#closed) return connection.close("broker stops");
+        shakeHands(connection, this.#ports.clock, this.#identity, { kind, to: peer.broker }, (greeted) => this.#greeted(greeted), again);
+      },
+      (error: unknown) => again(error instanceof Error ? error.message : String(error)),
+    );
+  }
+
+  #greeted(greeted: Greeted): void {
+    const { connection, kind, broker } = greeted;
+    if (kind === "join") {
+      this.#serveJoin(greeted);
+      return;
+    }
+    let peer = this.#peers.get(broker);
+    if (peer === undefined) {
+      // A member this broker has not read of yet (its image is behind): it may speak, its address comes with the metadata.
+      peer = { broker, address: "", control: undefined, log: undefined, bulk: undefined, outbox: [], gone: true, grace: undefined };
+      this.#peers.set(broker, peer);
+    }
+    const link = peer;
+    if (kind === "control") this.#useControl(link, connection);
+    else if (kind === "log") this.#useLog(link, connection);
+    else this.#useBulk(link, connection);
+  }
+
+  #useControl(peer: Peer, connection: Connection): void {
+    const old = peer.control;
+    peer.control = connection;
+    peer.outbox = [];
+    old?.close("replaced by a newer connection");
+    connection.handlers = {
+      message: (kind, body) => this.#guarded(connection, () => this.#takeRecords(peer, kind, body)),
+      drain() {},
+      closed: () => {
+        if (peer.control === connection) {
+          peer.control = undefined;
+          peer.grace?.cancel();
+          peer.grace = this.#ports.clock.after(this.#reconnectGraceMs, () => {
+            if (this.#closed || peer.control !== undefined || peer.gone) return;
+            peer.gone = true;
+            this.#ports.telemetry.log("info", "peer.gone", { broker: peer.broker });
+            this.#events.peerGone(peer.broker);
+          });
+          this.#redial(peer, "control");
+        }
+      },
+    };
+    peer.grace?.cancel();
+    if (peer.gone) {
+      peer.gone = false;
+      this.#ports.telemetry.log("info", "peer.back", { broker: peer.broker });
+    }
+    this.#events.peerBack(peer.broker);
+  }
+
+  #takeRecords(peer: Peer, kind: number, body: Uint8Array): void {
+    if (kind !== RaftKind.records || body.byteLength % RECORD_BYTES !== 0)
+      throw new BadPeerMessage(`message ${kind} of ${body.byteLength} bytes on control`);
+    const view = new DataView(body.buffer, body.byteOffset, body.byteLength);
+    for (let at = 0; at < body.byteLength; at += RECORD_BYTES) this.#events.raft(peer.broker, decodeRecord(view, at));
+  }
+
+  #useLog(peer: Peer, connection: Connection): void {
+    const old = peer.log;
+    peer.log = connection;
+    old?.close("replaced by a newer connection");
+    connection.handlers = {
+      message: (kind, body) =>
+        this.#guarded(connection, () => {
+          if (kind !== RaftKind.append) throw new BadPeerMessage(`message ${kind} on the log connection`);
+          this.#events.raft(peer.broker, decodeAppend(body));
+        }),
+      drain() {},
+      closed: () => {
+        if (peer.log !== connection) return; // replaced
+        peer.log = undefined;
+        this.#redial(peer, "log");
+      },
+    };
+  }
+
+  #useBulk(peer: Peer, connection: Connection): void {
+    const old = peer.bulk;
+    const calls = new PeerCalls(connection, this.#ports.clock, peer.broker, (call) => this.#events.call(call, "bulk"));
+    peer.bulk = { connection, calls };
+    old?.connection.close("replaced by a newer connection");
+    connection.handlers = {
+      message: (kind, body) =>
+        this.#guarded(connection, () => {
+          if (!calls.message(kind, body)) throw new BadPeerMessage(`message ${kind} on the bulk connection`);
+        }),
+      drain() {},
+      closed: () => {
+        calls.closed();
+        if (peer.bulk?.connection !== connection) return; // replaced
+        peer.bulk = undefined;
+        this.#redial(peer, "bulk");
+      },
+    };
+  }
+
+  #serveJoin({ connection, broker }: Greeted): void {
+    const calls = new PeerCalls(connection, this.#ports.clock, broker, (call) => this.#events.call(call, "join"));
+    this.#joins.add(connection);
+    connection.handlers = {
+      message: (kind, body) =>
+        this.#guarded(connection, () => {
+          if (!calls.message(kind, body)) throw new BadPeerMessage(`message ${kind} on a join connection`);
+        }),
+      drain() {},
+      closed: () => {
+        this.#joins.delete(connection);
+        calls.closed();
+      },
+    };
+  }
+
+  /** Of a pair the higher id dials. */
+  #redial(peer: Peer, kind: Exclude<LinkKind, "join">): void {
+    if (!this.#closed && this.#identity().brokerId > peer.broker) this.#dial(peer, kind, 0);
+  }
+
+  /** Bytes that are no message end the connection; what was understood before them stands. Bugs go up. */
+  #guarded(connection: Connection, take: () => void): void {
+    try {
+      take();
+    } catch (error) {
+      if (!(error instanceof BadPeerMessage) && !(error instanceof MillraceError)) throw error;
+      this.#ports.telemetry.log("warn", "peer.bad_message", { remote: connection.remote, reason: error.message });
+      connection.close(error.message);
+    }
+  }
+}

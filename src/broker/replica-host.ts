@@ -1,0 +1,210 @@
+import type { BrokerConfig } from "../base/broker-config.ts";
+import { type BrokerId, type GroupId, type LogIndex, METADATA_GROUP, type ReplicaId } from "../base/ids.ts";
+import { invariant } from "../base/invariant.ts";
+import type { Clock } from "../base/ports/clock.ts";
+import type { Random } from "../base/ports/random.ts";
+import type { GroupLog, RecoveredGroup } from "../log/types.ts";
+import { createRaft } from "../raft/raft.ts";
+import type { RaftRecovered } from "../raft/types.ts";
+import type { Frame } from "../records/frame-types.ts";
+import type { Member } from "./partition/partition.ts";
+import type { PeerLinks } from "./peers/peer-links.ts";
+import type { AddressedMessage } from "./peers/raft-codec.ts";
+import { Replica, type ReplicaPayload } from "./replica.ts";
+import { Ticker, type Ticking } from "./ticker.ts";
+
+/** What the owner of a replica (metadata group or partition) wants to know. */
+export interface ReplicaOwner {
+  committed(index: LogIndex): void;
+  roleChanged(): void;
+  progressed(): void;
+  read(context: number, index: LogIndex | undefined): void;
+  transferEnded(to: ReplicaId, done: boolean): void;
+}
+
+/** Size assumed of a recovered entry that is not in memory: large, so that few are sent at once. */
+const RECOVERED_ENTRY_BYTES = 1024 * 1024;
+/** Frames of one bulk message while a far-behind follower is extended. */
+const EXTEND_CHUNK_BYTES = 1024 * 1024;
+const EXTEND_TIMEOUT_MS = 10_000;
+
+interface Hosted {
+  readonly replica: Replica;
+  readonly members: readonly Member[];
+  readonly ticking: Ticking;
+}
+
+/** Names the method of the bulk connection that carries committed frames to a far-behind follower (design §5 *extend*). */
+export const EXTEND_METHOD = "replica.extend";
+
+/** All open replicas of a broker: routes Raft messages to them, ticks them, and carries their messages to other brokers. */
+export class ReplicaHost {
+  readonly #clock: Clock;
+  readonly #random: Random;
+  readonly #config: BrokerConfig;
+  readonly #links: PeerLinks;
+  readonly #ticker: Ticker;
+  readonly #hosted = new Map<GroupId, Hosted>();
+
+  constructor(clock: Clock, random: Random, config: BrokerConfig, links: PeerLinks) {
+    this.#clock = clock;
+    this.#random = random;
+    this.#config = config;
+    this.#links = links;
+    this.#ticker = new Ticker(clock);
+  }
+
+  get replicas(): Iterable<Replica> {
+    return [...this.#hosted.values()].map((hosted) => hosted.replica);
+  }
+
+  get(groupId: GroupId): Replica | undefined {
+    return this.#hosted.get(groupId)?.replica;
+  }
+
+  /**
+   * Opens a replica over its log. `owner` is asked for with the replica made, before any output is performed.
+   * @param recovered what the log found at start; undefined for a new replica
+   */
+  open(
+    log: GroupLog,
+    members: readonly Member[],
+    recovered: RecoveredGroup | undefined,
+    makeOwner: (replica: Replica) => ReplicaOwner,
+  ): Replica {
+    invariant(!this.#hosted.has(log.groupId), () => `group ${log.groupId} is open already`);
+    const { timings } = this.#config;
+    const core = createRaft<ReplicaPayload>(
+      {
+        group: log.groupId,
+        self: log.replicaId,
+        configuration: { voters: members.map((member) => member.replicaId), learners: [] },
+        heartbeatMs: timings.heartbeatMs,
+        electionMinMs: timings.electionMinMs,
+        electionMaxMs: timings.electionMaxMs,
+        inflightMessagesMax: 256,
+        inflightBytesMax: 8 * 1024 * 1024,
+        appendBytesMax: 1024 * 1024,
+        uncommittedBytesMax: this.#config.limits.producePendingMaxBytes * 2,
+        entryBytesMax: 4 * 1024 * 1024 - 64 * 1024,
+        eagerCommit: log.groupId === METADATA_GROUP,
+        draw: () => this.#random.below(2 ** 32) / 2 ** 32,
+      },
+      raftState(log, recovered),
+      this.#clock.monotonic(),
+    );
+    const brokers = new Map<ReplicaId, BrokerId>(members.map((member) => [member.replicaId, member.brokerId]));
+    let owner: ReplicaOwner | undefined;
+    const replica: Replica = new Replica(core, log, this.#clock, {
+      send: (to, message, frames) => {
+        const broker = brokers.get(to);
+        if (broker === undefined) return;
+        const addressed = { groupId: log.groupId, from: log.replicaId, to, message };
+        if (message.kind === "append") this.#links.sendAppend(broker, addressed, frames);
+        else this.#links.sendRecord(broker, addressed);
+      },
+      committed: (index) => owner?.committed(index),
+      roleChanged: () => owner?.roleChanged(),
+      progressed: () => owner?.progressed(),
+      read: (context, index) => owner?.read(context, index),
+      transferEnded: (to, done) => owner?.transferEnded(to, done),
+      extend: (to, from, upTo) => void this.#extend(replica, to, brokers.get(to), from, upTo),
+      wakeAt: (deadline) => this.#ticker.wakeAt(deadline),
+    });
+    const ticking: Ticking = {
+      get nextDeadline() {
+        return replica.core.nextDeadline;
+      },
+      tick: () => replica.tick(),
+    };
+    this.#hosted.set(log.groupId, { replica, members, ticking });
+    owner = makeOwner(replica);
+    this.#ticker.add(ticking);
+    replica.start();
+    return replica;
+  }
+
+  closeReplica(groupId: GroupId): void {
+    const hosted = this.#hosted.get(groupId);
+    if (hosted === undefined) return;
+    hosted.replica.close();
+    this.#ticker.remove(hosted.ticking);
+    this.#hosted.delete(groupId);
+  }
+
+  /** A Raft message off a connection. Messages for replicas that are not (or no longer) here are dropped: a dropped id never comes back (D5). */
+  receive(from: BrokerId, addressed: AddressedMessage): void {
+    const hosted = this.#hosted.get(addressed.groupId);
+    if (hosted === undefined || hosted.replica.id !== addressed.to) return;
+    const sender = hosted.members.find((member) => member.replicaId === addressed.from);
+    if (sender?.brokerId !== from) return;
+    hosted.replica.receive(addressed.from, addressed.message);
+  }
+
+  /** Serves `EXTEND_METHOD` on the follower. Resolves when the frames are durable and counted; false: not agreed to. */
+  async takeExtension(groupId: GroupId, to: ReplicaId, frames: readonly Frame[]): Promise<boolean> {
+    const replica = this.get(groupId);
+    return replica !== undefined && replica.id === to && (await replica.extendLocally(frames));
+  }
+
+  close(): void {
+    this.#ticker.close();
+    for (const { replica } of this.#hosted.values()) replica.close();
+    this.#hosted.clear();
+  }
+
+  /** Streams committed frames in pieces, each answered when it is durable there (design §5); any failure ends the attempt. */
+  async #extend(replica: Replica, to: ReplicaId, broker: BrokerId | undefined, from: LogIndex, upTo: LogIndex): Promise<void> {
+    let match: LogIndex | undefined;
+    try {
+      for (let next = from; broker !== undefined && next <= upTo; ) {
+        const read = await replica.log.read(next, EXTEND_CHUNK_BYTES, upTo);
+        if (read.kind === "below-start" || read.frames.length === 0) break;
+        const last = read.frames.at(-1);
+        invariant(last !== undefined && last.index >= next, "a read returns frames from where it was asked");
+        if (!(await this.#sendExtension(broker, replica, to, read.frames))) break;
+        match = last.index;
+        next = (last.index + 1) as LogIndex;
+      }
+    } finally {
+      replica.extended(to, match);
+    }
+  }
+
+  #sendExtension(broker: BrokerId, replica: Replica, to: ReplicaId, frames: readonly Frame[]): Promise<boolean> {
+    const head = new Uint8Array(16);
+    const view = new DataView(head.buffer);
+    view.setFloat64(0, replica.groupId, true);
+    view.setFloat64(8, to, true);
+    return new Promise((resolve) => {
+      this.#links.call(broker, EXTEND_METHOD, [head, ...frames.map((frame) => frame.bytes)], EXTEND_TIMEOUT_MS, (outcome) =>
+        resolve("body" in outcome && outcome.body.byteLength === 1),
+      );
+    });
+  }
+}
+
+function raftState(log: GroupLog, recovered: RecoveredGroup | undefined): RaftRecovered {
+  if (recovered === undefined) {
+    const { index, term } = log.start;
+    return {
+      term: 0 as RaftRecovered["term"],
+      votedFor: undefined,
+      start: { index, term },
+      terms: [],
+      lastIndex: index,
+      commit: index,
+      quarantined: false,
+    };
+  }
+  return {
+    term: recovered.term,
+    votedFor: recovered.votedFor,
+    start: { index: recovered.start.index, term: recovered.start.term },
+    terms: recovered.terms,
+    lastIndex: recovered.lastIndex,
+    commit: recovered.syncedIndex,
+    quarantined: false,
+    entryBytes: (index) => log.frame(index)?.bytes.byteLength ?? RECOVERED_ENTRY_BYTES,
+  };
+}

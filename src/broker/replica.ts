@@ -1,0 +1,235 @@
+import type { GroupId, LogIndex, ReplicaId, Term } from "../base/ids.ts";
+import { NO_PRODUCER } from "../base/ids.ts";
+import { invariant } from "../base/invariant.ts";
+import type { Clock } from "../base/ports/clock.ts";
+import type { GroupLog } from "../log/types.ts";
+import type { Message, Outgoing, ProposeResult, RaftCore, RaftWrite, Ready } from "../raft/types.ts";
+import { frameBytesOf } from "../records/frame.ts";
+import { Codec, type Frame, type FrameDraft, FrameType, PayloadFormat } from "../records/frame-types.ts";
+
+/** What travels through the core: a draft when this replica leads, the leader's frame when it follows. */
+export type ReplicaPayload = FrameDraft | Frame;
+
+/** What a new leader appends first in its term (Raft §8): an entry without records. */
+const noopDraft: FrameDraft = {
+  type: FrameType.noop,
+  format: PayloadFormat.records,
+  codec: Codec.none,
+  recordCount: 0,
+  firstTimestamp: 0,
+  maxTimestamp: 0,
+  producerId: NO_PRODUCER,
+  producerEpoch: 0,
+  baseSequence: -1,
+  payloadCrc: 0,
+  payload: new Uint8Array(0),
+};
+
+/** Where a replica's outputs go. All calls are synchronous, in the order design §5 makes safe. */
+export interface ReplicaOutputs {
+  /** `frames` are the entries of an append, in order; empty for every other message. */
+  send(to: ReplicaId, message: Message<ReplicaPayload>, frames: readonly Frame[]): void;
+  /** The commit index rose. */
+  committed(index: LogIndex): void;
+  /** Role, term or leader changed. */
+  roleChanged(): void;
+  /** Something a wait may depend on moved: a durable index here or at a follower, the commit index, the role. Last call of each turn. */
+  progressed(): void;
+  /** `readIndex(context)` is answered; undefined: leadership was lost, ask again elsewhere. */
+  read(context: number, index: LogIndex | undefined): void;
+  transferEnded(to: ReplicaId, done: boolean): void;
+  /** Stream committed frames `from`…`upTo` to this follower in bulk, then call `extended`. */
+  extend(to: ReplicaId, from: LogIndex, upTo: LogIndex): void;
+  /** When this replica next needs `tick`. */
+  wakeAt(deadline: number): void;
+}
+
+/**
+ * The loop that owns one Raft core and its log, and performs the core's outputs in order: write, send, commit, reads, role.
+ * Lives as long as the replica is open on this broker. State is only touched from here, synchronously; the completion of a
+ * write comes back as an input (`ioDone`).
+ */
+export class Replica {
+  readonly core: RaftCore<ReplicaPayload>;
+  readonly log: GroupLog;
+  readonly #clock: Clock;
+  readonly #outputs: ReplicaOutputs;
+  #performing = false;
+  #closed = false;
+
+  constructor(core: RaftCore<ReplicaPayload>, log: GroupLog, clock: Clock, outputs: ReplicaOutputs) {
+    this.core = core;
+    this.log = log;
+    this.#clock = clock;
+    this.#outputs = outputs;
+  }
+
+  get groupId(): GroupId {
+    return this.log.groupId;
+  }
+  get id(): ReplicaId {
+    return this.log.replicaId;
+  }
+  get leads(): boolean {
+    return this.core.role === "leader";
+  }
+  /** Leads, and an entry of its own term is committed: only then does it serve clients. */
+  get serves(): boolean {
+    const { noopIndex } = this.core;
+    return this.core.role === "leader" && noopIndex !== undefined && this.core.commit >= noopIndex;
+  }
+
+  /** Begins: performs what recovery left to do and arms the first deadline. */
+  start(): void {
+    this.#perform();
+  }
+
+  /** No input has any effect afterwards. */
+  close(): void {
+    this.#closed = true;
+  }
+
+  tick(): void {
+    if (this.#closed) return;
+    this.core.tick(this.#clock.monotonic());
+    this.#perform();
+  }
+
+  receive(from: ReplicaId, message: Message<ReplicaPayload>): void {
+    if (this.#closed) return;
+    this.core.step(from, message, this.#clock.monotonic());
+    this.#perform();
+  }
+
+  /** Appends drafts as one unit, all in `expectedTerm`. Their frames are in the log when this returns "accepted". */
+  propose(drafts: readonly FrameDraft[], expectedTerm: Term): ProposeResult {
+    if (this.#closed) return { kind: "refused", why: "not-leader" };
+    invariant(!this.#performing, "propose must not be called while outputs are performed");
+    const result = this.core.propose(
+      drafts.map((draft) => ({ type: draft.type, bytes: frameBytesOf(draft), payload: draft })),
+      expectedTerm,
+    );
+    this.#perform();
+    return result;
+  }
+
+  readIndex(context: number): void {
+    if (this.#closed) {
+      this.#outputs.read(context, undefined);
+      return;
+    }
+    this.core.readIndex(context, this.#clock.monotonic());
+    this.#perform();
+  }
+
+  transfer(to: ReplicaId): { readonly kind: "started" } | { readonly kind: "refused"; readonly why: string } {
+    if (this.#closed) return { kind: "refused", why: "the replica is closed" };
+    const result = this.core.transfer(to, this.#clock.monotonic());
+    this.#perform();
+    return result;
+  }
+
+  peerGone(replica: ReplicaId): void {
+    if (this.#closed) return;
+    this.core.peerGone(replica, this.#clock.monotonic());
+    this.#perform();
+  }
+
+  peerBack(replica: ReplicaId): void {
+    if (this.#closed) return;
+    this.core.peerBack(replica, this.#clock.monotonic());
+    this.#perform();
+  }
+
+  /** Leader: bulk catch-up of a follower ended. */
+  extended(replica: ReplicaId, match: LogIndex | undefined): void {
+    if (this.#closed) return;
+    this.core.extended(replica, match, this.#clock.monotonic());
+    this.#perform();
+  }
+
+  /** Follower: committed frames from the leader, past the WAL. Resolves when they are durable and counted. */
+  async extendLocally(frames: readonly Frame[]): Promise<boolean> {
+    const { extending } = this.core;
+    const first = frames[0];
+    // Only what Raft agreed to, and from where the log ends: a late or repeated piece of an older attempt is refused.
+    if (this.#closed || extending === undefined || first?.index !== this.log.lastIndex + 1 || first.index <= extending.after) return false;
+    await this.log.extend(frames);
+    if (this.#closed || this.core.extending === undefined) return false;
+    this.core.extendedLocally(
+      frames.map((frame) => ({ index: frame.index, term: frame.term, type: frame.type, bytes: frame.bytes.byteLength })),
+      this.#clock.monotonic(),
+    );
+    this.#perform();
+    return true;
+  }
+
+  #perform(): void {
+    // Outputs may call back in (a wait that is answered proposes the next batch): the outer loop picks their work up.
+    if (this.#performing) return;
+    this.#performing = true;
+    try {
+      this.core.forgetBelow(Math.min(this.log.hotFrom, this.core.commit + 1) as LogIndex);
+      for (let ready = this.core.drain(); ready !== undefined && !this.#closed; ready = this.core.drain()) this.#performOne(ready);
+    } finally {
+      this.#performing = false;
+    }
+    if (this.#closed) return;
+    this.#outputs.progressed();
+    this.#outputs.wakeAt(this.core.nextDeadline);
+  }
+
+  #performOne(ready: Ready<ReplicaPayload>): void {
+    if (ready.write !== undefined) this.#write(ready.write);
+    for (const outgoing of ready.send) this.#send(outgoing);
+    if (ready.committed !== undefined) {
+      this.log.commit(ready.committed);
+      this.#outputs.committed(ready.committed);
+    }
+    for (const { context, index } of ready.reads) this.#outputs.read(context, index);
+    for (const { to, from, upTo } of ready.extend) this.#outputs.extend(to, from, upTo);
+    if (ready.role !== undefined) this.#outputs.roleChanged();
+    if (ready.transferEnded !== undefined) this.#outputs.transferEnded(ready.transferEnded.to, ready.transferEnded.done);
+  }
+
+  #write(write: RaftWrite<ReplicaPayload>): void {
+    let baseOffset = this.log.endOffset;
+    const appendTime = Math.max(this.log.lastAppendTime, this.#clock.wall());
+    if (write.truncateFrom !== undefined) baseOffset = this.log.offsetAfter((write.truncateFrom - 1) as LogIndex);
+    const frames = write.entries.map((entry) => {
+      const payload = entry.payload ?? noopDraft;
+      if ("bytes" in payload) {
+        // Follower: the frame is the leader's, byte for byte; its place must be the one Raft gave it.
+        invariant(payload.index === entry.index && payload.term === entry.term, "an appended frame must stand where Raft puts it");
+        invariant(
+          payload.baseOffset === baseOffset,
+          () => `frame ${payload.index} must start at offset ${baseOffset}: got ${payload.baseOffset}`,
+        );
+        baseOffset = (baseOffset + payload.recordCount) as typeof baseOffset;
+        return payload;
+      }
+      const place = { groupId: this.log.groupId, index: entry.index, term: entry.term, baseOffset, appendTime };
+      baseOffset = (baseOffset + payload.recordCount) as typeof baseOffset;
+      return { draft: payload, place };
+    });
+    const { seq } = write;
+    this.log.write({ state: write.state, truncateFrom: write.truncateFrom, frames }, () => {
+      if (this.#closed) return;
+      this.core.ioDone(seq, this.#clock.monotonic());
+      this.#perform();
+    });
+  }
+
+  #send(outgoing: Outgoing<ReplicaPayload>): void {
+    const frames: Frame[] = [];
+    if (outgoing.range !== undefined) {
+      for (let index = outgoing.range.first; index <= outgoing.range.last; index++) {
+        const frame = this.log.frame(index as LogIndex);
+        // Evicted since `forgetBelow`: nothing is sent, the follower's next answer makes the core probe again.
+        if (frame === undefined) return;
+        frames.push(frame);
+      }
+    }
+    this.#outputs.send(outgoing.to, outgoing.message, frames);
+  }
+}
