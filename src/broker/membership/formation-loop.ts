@@ -1,0 +1,166 @@
+import type { BrokerConfig } from "../../base/broker-config.ts";
+import { MillraceError } from "../../base/errors.ts";
+import type { BrokerId, ClusterId, Incarnation } from "../../base/ids.ts";
+import type { Clock } from "../../base/ports/clock.ts";
+import type { Disk } from "../../base/ports/disk.ts";
+import type { Random } from "../../base/ports/random.ts";
+import type { Telemetry } from "../../base/ports/telemetry.ts";
+import { Formation } from "../../cluster/formation.ts";
+import { Form, refuseSeeds, type Seed, type SeedAnswer } from "../../cluster/formation-rules.ts";
+import { formMeta, type Meta } from "../../log/meta.ts";
+import { WhoAnswer, WhoQuestion } from "../../protocol/routing.ts";
+import type { IncomingCall } from "../peers/peer-calls.ts";
+import type { PeerLinks } from "../peers/peer-links.ts";
+
+export const WHO_METHOD = "formation.who";
+
+const ASK_TIMEOUT_MS = 1_000;
+const PAUSE_MS = 50;
+const PAUSE_MAX_MS = 500;
+
+export interface FormationPorts {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly disk: Disk;
+  readonly telemetry: Telemetry;
+  readonly links: PeerLinks;
+}
+
+/**
+ * How this broker's directory comes to belong to a cluster: the shell of `cluster/formation.ts`, where the argument stands that a second
+ * formation is impossible. It asks, persists what the core decided, and only then answers from it. A seed that drew the Form does not
+ * send it: the others ask again and take it from the answer, so that there is one way in.
+ */
+export class FormationLoop {
+  readonly #ports: FormationPorts;
+  readonly #config: BrokerConfig;
+  readonly #core: Formation | undefined;
+  #meta: Meta;
+  #stopped = false;
+
+  /** @throws {MillraceError} INVALID_CONFIG for a seed list that is none */
+  constructor(ports: FormationPorts, config: BrokerConfig, meta: Meta) {
+    this.#ports = ports;
+    this.#config = config;
+    this.#meta = meta;
+    const mistake = refuseSeeds(config.seeds);
+    if (mistake !== undefined) throw mistake;
+    const { brokerId, clusterId, incarnation } = meta;
+    const belonging = clusterId === undefined ? undefined : { clusterId, form: this.form };
+    if (config.seeds.some(({ id }) => id === brokerId))
+      this.#core = new Formation({ brokerId, incarnation, seeds: config.seeds }, belonging);
+  }
+
+  get meta(): Meta {
+    return this.#meta;
+  }
+  /** The Form this directory took; undefined: unformed, or joined as a disk that no Form names. */
+  get form(): Form | undefined {
+    return this.#meta.form === undefined ? undefined : Form.decode(this.#meta.form);
+  }
+
+  stop(): void {
+    this.#stopped = true;
+  }
+
+  /** Serves `WHO_METHOD`, from what is durable. */
+  asked(call: IncomingCall): void {
+    const question = WhoQuestion.decode(call.body);
+    const answer = this.#answer(question.brokerId as BrokerId, question.incarnation as Incarnation);
+    if (answer === undefined)
+      return call.fail(new MillraceError("NOT_READY", "This broker is just joining a cluster: ask again", {}, PAUSE_MS));
+    const { brokerId, incarnation } = this.#meta;
+    const form = answer.kind === "belongs" && answer.form !== undefined ? Form.encode(answer.form) : undefined;
+    call.reply([
+      WhoAnswer.encode({
+        brokerId,
+        incarnation,
+        clusterId: answer.kind === "belongs" ? answer.clusterId : "",
+        seeds: this.#config.seeds.map(({ id, address }) => ({ brokerId: id, address })),
+        ...(form === undefined ? {} : { form }),
+      }),
+    ]);
+  }
+
+  /** Resolves when the directory belongs to a cluster, or the broker stops. @throws {MillraceError} an operator's mistake */
+  async run(): Promise<Meta> {
+    for (let pause = PAUSE_MS; this.#meta.clusterId === undefined && !this.#stopped; pause = Math.min(PAUSE_MAX_MS, pause * 2)) {
+      if (this.#core === undefined) await this.#join();
+      else await this.#round(this.#core);
+      if (this.#meta.clusterId !== undefined) break;
+      await new Promise<void>((resolve) => void this.#ports.clock.after(pause + this.#ports.random.below(pause), resolve));
+    }
+    return this.#meta;
+  }
+
+  #answer(by: BrokerId, incarnation: Incarnation): SeedAnswer | undefined {
+    if (this.#core !== undefined) return this.#core.asked(by, incarnation);
+    const { clusterId } = this.#meta;
+    return clusterId === undefined ? undefined : { kind: "belongs", clusterId, form: undefined };
+  }
+
+  async #round(core: Formation): Promise<void> {
+    const round = core.startRound();
+    await Promise.all(
+      this.#config.seeds
+        .filter(({ id }) => id !== this.#config.brokerId)
+        .map(async ({ id, address }) => core.answered(round, id, await this.#ask(id, address))),
+    );
+    const step = core.step();
+    switch (step.kind) {
+      case "wait":
+        return this.#ports.telemetry.log("debug", "formation.waiting", { for: step.for.join(",") });
+      case "refuse":
+        throw step.error;
+      case "join":
+        return this.#persist(core, step.clusterId, undefined);
+      case "take":
+        return this.#persist(core, step.form.clusterId, step.form);
+      case "form": {
+        const form: Form = { clusterId: this.#ports.random.uuid() as ClusterId, seeds: step.seeds };
+        return this.#persist(core, form.clusterId, form);
+      }
+    }
+  }
+
+  async #join(): Promise<void> {
+    const addresses = this.#config.join === undefined ? this.#config.seeds.map(({ address }) => address) : [this.#config.join];
+    for (const address of addresses) {
+      const answer = await this.#ask(undefined, address);
+      if (answer.kind === "belongs") return this.#persist(undefined, answer.clusterId, undefined);
+    }
+  }
+
+  async #persist(core: Formation | undefined, clusterId: ClusterId, form: Form | undefined): Promise<void> {
+    this.#meta = await formMeta(this.#ports.disk, clusterId, 0, form === undefined ? undefined : Form.encode(form));
+    core?.persisted({ clusterId, form });
+    this.#ports.telemetry.log("info", form === undefined ? "formation.joined" : "formation.formed", { clusterId });
+  }
+
+  async #ask(id: BrokerId | undefined, address: string): Promise<SeedAnswer> {
+    const { brokerId, incarnation } = this.#meta;
+    let answer: ReturnType<typeof WhoAnswer.decode>;
+    try {
+      answer = WhoAnswer.decode(
+        await this.#ports.links.callOnce(address, WHO_METHOD, WhoQuestion.encode({ brokerId, incarnation }), ASK_TIMEOUT_MS),
+      );
+    } catch (error) {
+      this.#ports.telemetry.log("debug", "formation.unreachable", {
+        address,
+        reason: error instanceof Error ? error.message : String(error),
+      });
+      return { kind: "unreachable" };
+    }
+    if (id !== undefined && answer.brokerId !== id) {
+      throw new MillraceError("INVALID_CONFIG", `Broker ${answer.brokerId} answers at ${address}, where the seed list has broker ${id}`, {
+        key: "cluster.seeds",
+      });
+    }
+    if (answer.clusterId !== "") {
+      const form = answer.form.byteLength === 0 ? undefined : Form.decode(answer.form);
+      return { kind: "belongs", clusterId: answer.clusterId as ClusterId, form };
+    }
+    const seeds: Seed[] = answer.seeds.map(({ brokerId: seed, address: peer }) => ({ id: seed as BrokerId, address: peer }));
+    return { kind: "empty", incarnation: answer.incarnation as Incarnation, seeds };
+  }
+}

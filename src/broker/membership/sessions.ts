@@ -1,0 +1,56 @@
+import type { BrokerId } from "../../base/ids.ts";
+import type { Clock, Timer } from "../../base/ports/clock.ts";
+import type { Command } from "../../cluster/commands.ts";
+import type { MetadataGroup } from "../metadata/metadata-group.ts";
+
+/**
+ * The controller's session timers (design §7: timers are not replicated; a new controller gives everyone a full session). A missed
+ * session proposes a fence: it stops placement and joining an ISR, never Raft.
+ */
+export class Sessions {
+  readonly #clock: Clock;
+  readonly #group: MetadataGroup;
+  readonly #sessionMs: number;
+  readonly #seen = new Map<BrokerId, number>();
+  #timer: Timer | undefined;
+
+  constructor(clock: Clock, group: MetadataGroup, sessionMs: number) {
+    this.#clock = clock;
+    this.#group = group;
+    this.#sessionMs = sessionMs;
+    this.#arm();
+  }
+
+  /** This broker became the controller. */
+  restart(): void {
+    this.#seen.clear();
+  }
+
+  /** A command reached the controller: some prove that a broker lives. */
+  saw(command: Command): void {
+    if (command.kind === "brokerHeartbeat" || command.kind === "registerBroker") this.#seen.set(command.brokerId, this.#clock.monotonic());
+  }
+
+  close(): void {
+    this.#timer?.cancel();
+  }
+
+  #arm(): void {
+    this.#timer = this.#clock.after(this.#sessionMs / 4, () => {
+      this.#examine();
+      this.#arm();
+    });
+  }
+
+  #examine(): void {
+    const controller = this.#group.controller;
+    if (controller === undefined) return;
+    const now = this.#clock.monotonic();
+    for (const broker of controller.image.liveBrokers()) {
+      const seen = this.#seen.get(broker.id);
+      if (seen === undefined) this.#seen.set(broker.id, now);
+      else if (now - seen > this.#sessionMs)
+        controller.submit({ kind: "fenceBroker", brokerId: broker.id, brokerEpoch: broker.epoch }, () => {});
+    }
+  }
+}

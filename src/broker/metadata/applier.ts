@@ -1,0 +1,58 @@
+import type { LogIndex } from "../../base/ids.ts";
+import type { GroupLog } from "../../log/types.ts";
+import type { MetadataView } from "./metadata-view.ts";
+
+const READ_BYTES = 1024 * 1024;
+
+/**
+ * Feeds the view from the local log as the commit index rises. After a restart everything committed is read back first; a frame
+ * that is still in memory is taken from there at once, so that a leader's waits end in the turn of the commit.
+ */
+export class MetadataApplier {
+  readonly #log: GroupLog;
+  readonly #view: MetadataView;
+  readonly #failed: (error: unknown) => void;
+  readonly #advanced: () => void;
+  #target = 0 as LogIndex;
+  #reading = false;
+
+  /** @param advanced called after the view moved; @param failed the log cannot be read: the broker cannot go on */
+  constructor(log: GroupLog, view: MetadataView, advanced: () => void, failed: (error: unknown) => void) {
+    this.#log = log;
+    this.#view = view;
+    this.#advanced = advanced;
+    this.#failed = failed;
+  }
+
+  committed(index: LogIndex): void {
+    if (index > this.#target) this.#target = index;
+    if (!this.#reading) this.#pump();
+  }
+
+  #pump(): void {
+    const before = this.#view.applied;
+    while (this.#view.applied < this.#target) {
+      const frame = this.#log.frame((this.#view.applied + 1) as LogIndex);
+      if (frame === undefined) {
+        this.#readCold();
+        break;
+      }
+      this.#view.apply(frame);
+    }
+    if (this.#view.applied > before) this.#advanced();
+  }
+
+  #readCold(): void {
+    this.#reading = true;
+    Promise.resolve(this.#log.read((this.#view.applied + 1) as LogIndex, READ_BYTES, this.#target))
+      .then((result) => {
+        if (result.kind === "below-start")
+          throw new Error(`the metadata log starts at ${result.start.index}, behind it nothing can be replayed`);
+        for (const frame of result.frames) if (frame.index === this.#view.applied + 1) this.#view.apply(frame);
+        this.#reading = false;
+        this.#advanced();
+        this.#pump();
+      })
+      .catch((error: unknown) => this.#failed(error));
+  }
+}

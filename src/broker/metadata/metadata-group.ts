@@ -1,0 +1,248 @@
+import { MillraceError } from "../../base/errors.ts";
+import type { BrokerId, LogIndex } from "../../base/ids.ts";
+import type { Clock } from "../../base/ports/clock.ts";
+import type { Telemetry } from "../../base/ports/telemetry.ts";
+import { type Command, decodeCommand, encodeCommand } from "../../cluster/commands.ts";
+import { type CommandAnswer, decodeAnswer, encodeAnswer, type Reply } from "../../cluster/replies.ts";
+import type { Member } from "../partition/partition.ts";
+import type { PeerLinks } from "../peers/peer-links.ts";
+import type { Replica } from "../replica.ts";
+import type { ReplicaOwner } from "../replica-host.ts";
+import { MetadataApplier } from "./applier.ts";
+import { Controller } from "./controller.ts";
+import type { MetadataView } from "./metadata-view.ts";
+
+export const COMMAND_METHOD = "metadata.command";
+export const BARRIER_METHOD = "metadata.barrier";
+
+/** Pause between tries to find a controller, milliseconds. */
+const RETRY_MS = 25;
+const RETRY_MAX_MS = 200;
+
+interface ReadWait {
+  readonly context: number;
+  readonly done: (index: LogIndex | undefined) => void;
+}
+
+/**
+ * This broker's part in the metadata group: with a replica of it, the replica's owner (applier and, when it leads, the controller);
+ * with or without one, the way to the controller for commands and read barriers.
+ */
+export class MetadataGroup {
+  readonly view: MetadataView;
+  readonly #clock: Clock;
+  readonly #telemetry: Telemetry;
+  readonly #links: PeerLinks;
+  readonly #self: BrokerId;
+  readonly #changed: () => void;
+  readonly #failed: (error: unknown) => void;
+  #local:
+    | { readonly replica: Replica; readonly members: readonly Member[]; readonly controller: Controller; readonly applier: MetadataApplier }
+    | undefined;
+  /** On a broker without a replica: who answered last. */
+  #remoteHint: BrokerId | undefined;
+  #reads: ReadWait[] = [];
+  #nextContext = 1;
+  #pumping = false;
+
+  /** @param changed the controller, or who is known to be it, may have changed */
+  constructor(
+    clock: Clock,
+    telemetry: Telemetry,
+    links: PeerLinks,
+    self: BrokerId,
+    view: MetadataView,
+    changed: () => void,
+    failed: (error: unknown) => void,
+  ) {
+    this.#clock = clock;
+    this.#telemetry = telemetry;
+    this.#links = links;
+    this.#self = self;
+    this.view = view;
+    this.#changed = changed;
+    this.#failed = failed;
+  }
+
+  /** Gives the group its local replica. */
+  own(replica: Replica, members: readonly Member[]): ReplicaOwner {
+    const advanced = (): void => this.#advanced();
+    const controller = new Controller(this.#clock, replica, this.view, () => {
+      this.#telemetry.log("info", "controller.active", { term: replica.core.term });
+      this.#changed();
+    });
+    const applier = new MetadataApplier(replica.log, this.view, advanced, this.#failed);
+    this.#local = { replica, members, controller, applier };
+    return {
+      // What is committed is replayed after the turn's outputs are performed: answers and listeners may append.
+      committed: () => {},
+      roleChanged: () => {
+        const { role, term } = replica.core;
+        this.#telemetry.log("info", "metadata.role", { role, term });
+      },
+      progressed: () => {
+        applier.committed(replica.core.commit);
+        this.#advanced();
+      },
+      read: (context, index) => this.#answerRead(context, index),
+      transferEnded: () => {},
+    };
+  }
+
+  get replica(): Replica | undefined {
+    return this.#local?.replica;
+  }
+  /** The controller's own state, when this broker is it. */
+  get controller(): Controller | undefined {
+    return this.#local?.controller.active === true ? this.#local.controller : undefined;
+  }
+  /** Broker of the controller, as far as this broker knows. */
+  get controllerBroker(): BrokerId | undefined {
+    if (this.#local === undefined) return this.#remoteHint;
+    const { leader } = this.#local.replica.core;
+    return this.#local.members.find((member) => member.replicaId === leader)?.brokerId;
+  }
+
+  /**
+   * Asks the controller, wherever it is. Waits for one to be known at most until `deadline` (monotonic).
+   * @throws {MillraceError} its refusal · CONTROLLER_UNKNOWN (nothing written) · METADATA_OUTCOME_UNKNOWN
+   */
+  async submit(command: Command, deadline: number): Promise<{ readonly reply: Reply; readonly metadataVersion: LogIndex }> {
+    const answer = await this.#askUntil(deadline, (broker) => this.#submitTo(broker, command, deadline));
+    if ("error" in answer) throw answer.error;
+    return answer;
+  }
+
+  /** Resolves when this broker's image holds everything that was committed when the call began (design §7). */
+  async barrier(deadline: number): Promise<void> {
+    const answer = await this.#askUntil(deadline, (broker) => this.#barrierAt(broker, deadline));
+    if ("error" in answer) throw answer.error;
+    await this.applied(answer.index, deadline);
+  }
+
+  /** Resolves when the image has reached `index`. @throws {MillraceError} NOT_READY at the deadline */
+  applied(index: LogIndex, deadline: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const timer = this.#clock.after(Math.max(0, deadline - this.#clock.monotonic()), () => {
+        forget();
+        reject(
+          new MillraceError(
+            "NOT_READY",
+            `This broker has read the metadata up to ${this.view.applied}, not yet ${index}; nothing was written`,
+            {},
+            100,
+          ),
+        );
+      });
+      const forget = this.view.whenApplied(index, () => {
+        timer.cancel();
+        resolve();
+      });
+    });
+  }
+
+  /** Serves `COMMAND_METHOD` for another broker. */
+  serveCommand(body: Uint8Array, reply: (answer: Uint8Array) => void): void {
+    const controller = this.controller;
+    if (controller === undefined) return reply(encodeAnswer({ error: this.#notController() }));
+    controller.submit(decodeCommand(body), (answer) => reply(encodeAnswer(answer)));
+  }
+
+  /** Serves `BARRIER_METHOD`: the commit index of a confirmed leader, as 8 bytes; undefined: not the controller. */
+  serveBarrier(done: (index: LogIndex | undefined) => void): void {
+    const replica = this.#local?.replica;
+    if (replica === undefined || !replica.serves) return done(undefined);
+    const context = this.#nextContext++;
+    this.#reads.push({ context, done });
+    replica.readIndex(context);
+  }
+
+  #notController(): MillraceError {
+    const known = this.controllerBroker;
+    return new MillraceError(
+      "CONTROLLER_UNKNOWN",
+      "This broker is not the controller; nothing was written",
+      known === undefined ? {} : { controller_id: String(known) },
+      50,
+    );
+  }
+
+  #answerRead(context: number, index: LogIndex | undefined): void {
+    const at = this.#reads.findIndex((read) => read.context === context);
+    const [read] = at < 0 ? [] : this.#reads.splice(at, 1);
+    // Not inside the replica's outputs: what waits for this may append.
+    if (read !== undefined) this.#clock.soon(() => read.done(index));
+  }
+
+  #advanced(): void {
+    if (this.#pumping) return;
+    this.#pumping = true;
+    try {
+      this.#local?.controller.advanced();
+    } finally {
+      this.#pumping = false;
+    }
+  }
+
+  /** Tries until somebody who is the controller answers; only refusals of the kind "I am not it" are tried again. */
+  async #askUntil<T extends object>(
+    deadline: number,
+    ask: (broker: BrokerId) => Promise<T | { readonly error: MillraceError }>,
+  ): Promise<T | { readonly error: MillraceError }> {
+    for (let pause = RETRY_MS; ; pause = Math.min(RETRY_MAX_MS, pause * 2)) {
+      const broker = this.controllerBroker ?? this.#someSeed();
+      const answer = broker === undefined ? { error: this.#notController() } : await ask(broker);
+      if (!("error" in answer) || (answer.error.code !== "CONTROLLER_UNKNOWN" && answer.error.code !== "LEADER_UNKNOWN")) return answer;
+      if (this.#local === undefined) this.#remoteHint = hintOf(answer.error) ?? undefined;
+      if (this.#clock.monotonic() + pause >= deadline) {
+        return { error: new MillraceError("CONTROLLER_UNKNOWN", "No controller was found in time; nothing was written", {}, 100) };
+      }
+      await new Promise<void>((resolve) => void this.#clock.after(pause, resolve));
+    }
+  }
+
+  #seedAt = 0;
+  #someSeed(): BrokerId | undefined {
+    if (this.#local !== undefined) return undefined;
+    const { seeds } = this.view.image;
+    return seeds[this.#seedAt++ % Math.max(1, seeds.length)]?.brokerId;
+  }
+
+  #submitTo(broker: BrokerId, command: Command, deadline: number): Promise<CommandAnswer> {
+    return new Promise((resolve) => {
+      if (broker === this.#self) {
+        const controller = this.controller;
+        if (controller === undefined) return resolve({ error: this.#notController() });
+        return controller.submit(command, resolve);
+      }
+      this.#links.call(broker, COMMAND_METHOD, [encodeCommand(command)], deadline - this.#clock.monotonic(), (outcome) => {
+        if ("body" in outcome) return resolve(decodeAnswer(outcome.body));
+        const { error } = outcome;
+        if (error.outcomeKnown) return resolve({ error });
+        resolve({
+          error: new MillraceError(
+            "METADATA_OUTCOME_UNKNOWN",
+            `The controller (broker ${broker}) was lost while it recorded the command: ${error.message}`,
+          ),
+        });
+      });
+    });
+  }
+
+  #barrierAt(broker: BrokerId, deadline: number): Promise<{ readonly index: LogIndex } | { readonly error: MillraceError }> {
+    return new Promise((resolve) => {
+      const answer = (index: LogIndex | undefined): void => resolve(index === undefined ? { error: this.#notController() } : { index });
+      if (broker === this.#self) return this.serveBarrier(answer);
+      this.#links.call(broker, BARRIER_METHOD, [], deadline - this.#clock.monotonic(), (outcome) => {
+        // A barrier changes nothing: a lost one is simply asked again.
+        if ("error" in outcome || outcome.body.byteLength !== 8) return answer(undefined);
+        answer(new DataView(outcome.body.buffer, outcome.body.byteOffset, 8).getFloat64(0, true) as LogIndex);
+      });
+    });
+  }
+}
+
+function hintOf(error: MillraceError): BrokerId | undefined {
+  const hint = Number(error.metadata["controller_id"]);
+  return Number.isSafeInteger(hint) && hint >= 1 ? (hint as BrokerId) : undefined;
+}

@@ -1,0 +1,74 @@
+import type { BrokerId, LogIndex } from "../../base/ids.ts";
+import type { Clock } from "../../base/ports/clock.ts";
+import type { Telemetry } from "../../base/ports/telemetry.ts";
+import { MetadataTail } from "../../protocol/routing.ts";
+import type { PeerLinks } from "../peers/peer-links.ts";
+import { verifiedFrames } from "../peers/raft-codec.ts";
+import type { MetadataGroup } from "./metadata-group.ts";
+import type { MetadataView } from "./metadata-view.ts";
+
+export const TAIL_METHOD = "metadata.tail";
+
+const CHUNK_BYTES = 1024 * 1024;
+const WAIT_MS = 2_000;
+const PAUSE_MS = 100;
+
+/** Committed frames from an index on, for a broker without a replica of the metadata group; waits for the next one. */
+export async function serveTail(clock: Clock, group: MetadataGroup, from: LogIndex, maxWaitMs: number): Promise<Uint8Array[]> {
+  const { replica, view } = group;
+  if (replica === undefined || from < 1) return [];
+  if (view.applied < from) await group.applied(from, clock.monotonic() + Math.min(maxWaitMs, WAIT_MS)).catch(() => {});
+  if (view.applied < from) return [];
+  const read = await replica.log.read(from, CHUNK_BYTES, view.applied);
+  return read.kind === "frames" ? read.frames.map((frame) => frame.bytes) : [];
+}
+
+/**
+ * The image of a broker that has no replica of the metadata group (it is no seed, or its disk was emptied): a copy of the committed log,
+ * pulled from any broker that has one. Nothing is stored; at the next start it is read again (the log is kept whole until snapshots).
+ */
+export class MetadataFollower {
+  readonly #clock: Clock;
+  readonly #telemetry: Telemetry;
+  readonly #links: PeerLinks;
+  readonly #view: MetadataView;
+  readonly #sources: () => readonly BrokerId[];
+  #stopped = false;
+
+  constructor(clock: Clock, telemetry: Telemetry, links: PeerLinks, view: MetadataView, sources: () => readonly BrokerId[]) {
+    this.#clock = clock;
+    this.#telemetry = telemetry;
+    this.#links = links;
+    this.#view = view;
+    this.#sources = sources;
+  }
+
+  stop(): void {
+    this.#stopped = true;
+  }
+
+  async run(): Promise<void> {
+    for (let turn = 0; !this.#stopped; turn++) {
+      const sources = this.#sources().filter((broker) => this.#links.connected(broker));
+      const source = sources[turn % Math.max(1, sources.length)];
+      const moved = source !== undefined && (await this.#pull(source));
+      if (!moved && !this.#stopped) await new Promise<void>((resolve) => void this.#clock.after(PAUSE_MS, resolve));
+    }
+  }
+
+  #pull(source: BrokerId): Promise<boolean> {
+    const fromIndex = this.#view.applied + 1;
+    return new Promise((resolve) => {
+      this.#links.call(source, TAIL_METHOD, [MetadataTail.encode({ fromIndex, maxWaitMs: WAIT_MS })], 2 * WAIT_MS, (outcome) => {
+        if ("error" in outcome || this.#stopped) return resolve(false);
+        try {
+          for (const frame of verifiedFrames(outcome.body)) if (frame.index === this.#view.applied + 1) this.#view.apply(frame);
+        } catch (error) {
+          this.#telemetry.log("warn", "metadata.tail_failed", { source, reason: error instanceof Error ? error.message : String(error) });
+          return resolve(false);
+        }
+        resolve(outcome.body.byteLength > 0);
+      });
+    });
+  }
+}

@@ -1,0 +1,58 @@
+import type { LogIndex } from "../../base/ids.ts";
+import { invariant } from "../../base/invariant.ts";
+import { decodeFacts } from "../../cluster/facts.ts";
+import { MetadataImage } from "../../cluster/image.ts";
+import { type Frame, FrameType, PayloadFormat } from "../../records/frame-types.ts";
+
+interface Waiting {
+  readonly index: LogIndex;
+  readonly run: () => void;
+}
+
+/**
+ * This broker's image of the cluster metadata: the committed facts, replayed in order. Fed by the local replica of the metadata group,
+ * or, on a broker without one, by a copy of its log from one that has it. Never ahead of what is committed.
+ */
+export class MetadataView {
+  readonly image = new MetadataImage();
+  #applied = 0 as LogIndex;
+  readonly #listeners: (() => void)[] = [];
+  readonly #waiting: Waiting[] = [];
+
+  /** Log index of the last frame replayed: what replies carry as `metadata_version`. */
+  get applied(): LogIndex {
+    return this.#applied;
+  }
+
+  /** Replays the next committed frame. */
+  apply(frame: Frame): void {
+    invariant(frame.index === this.#applied + 1, () => `metadata frame ${frame.index} must follow ${this.#applied}`);
+    const facts = frame.type === FrameType.data && frame.format === PayloadFormat.facts ? decodeFacts(frame.payload) : [];
+    for (const fact of facts) this.image.replay(fact, frame.index);
+    this.#applied = frame.index;
+    if (facts.length > 0) for (const listener of this.#listeners) listener();
+    const ready = this.#waiting.filter((waiting) => waiting.index <= this.#applied);
+    if (ready.length === 0) return;
+    for (const waiting of ready) this.#waiting.splice(this.#waiting.indexOf(waiting), 1);
+    for (const waiting of ready) waiting.run();
+  }
+
+  /** Called after each frame that held facts. */
+  onChange(listener: () => void): void {
+    this.#listeners.push(listener);
+  }
+
+  /** Runs once everything up to `index` is replayed; at once when it is. @returns forgets the wait */
+  whenApplied(index: LogIndex, run: () => void): () => void {
+    if (index <= this.#applied) {
+      run();
+      return () => {};
+    }
+    const waiting: Waiting = { index, run };
+    this.#waiting.push(waiting);
+    return () => {
+      const at = this.#waiting.indexOf(waiting);
+      if (at >= 0) this.#waiting.splice(at, 1);
+    };
+  }
+}
