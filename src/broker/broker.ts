@@ -1,0 +1,222 @@
+import type { BrokerConfig } from "../base/broker-config.ts";
+import { MillraceError } from "../base/errors.ts";
+import { type LogIndex, METADATA_GROUP, type Offset, type Term } from "../base/ids.ts";
+import type { Background } from "../base/ports/background.ts";
+import type { Clock } from "../base/ports/clock.ts";
+import type { Disk } from "../base/ports/disk.ts";
+import type { Inflate } from "../base/ports/inflate.ts";
+import type { Random } from "../base/ports/random.ts";
+import type { RpcServer } from "../base/ports/rpc-server.ts";
+import type { Telemetry } from "../base/ports/telemetry.ts";
+import type { Transport } from "../base/ports/transport.ts";
+import { Form } from "../cluster/formation-rules.ts";
+import { drawMeta, type Meta, readMeta } from "../log/meta.ts";
+import { openLogStore } from "../log/store.ts";
+import type { LogStore } from "../log/types.ts";
+import { GroupConfig } from "../protocol/routing.ts";
+import { Member } from "./member.ts";
+import { FormationLoop } from "./membership/formation-loop.ts";
+import { PeerService } from "./peer-service.ts";
+import type { PeerIdentity } from "./peers/hello.ts";
+import { PeerLinks } from "./peers/peer-links.ts";
+import type { Replica } from "./replica.ts";
+import { registerAdminService } from "./services/admin-service.ts";
+import { registerLogService } from "./services/log-service.ts";
+
+/** The world, as a broker sees it. The same interface in production, tests and simulation (design §3). */
+export interface BrokerPorts {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly disk: Disk;
+  readonly transport: Transport;
+  readonly rpcServer: RpcServer;
+  readonly inflate: Inflate;
+  readonly background: Background;
+  readonly telemetry: Telemetry;
+}
+
+export interface BrokerOptions {
+  /** Reported in cluster metadata. */
+  readonly version: string;
+  /** Something after which this broker must not go on (a failed write or sync, a bug): the process ends, exit ≠ 0. Called at most once. */
+  readonly fatal: (error: Error) => void;
+}
+
+export type BrokerState = "starting" | "joining" | "running" | "stopping" | "stopped";
+
+export interface Broker {
+  readonly state: BrokerState;
+  /** Bound addresses, once `start` has resolved. */
+  readonly clientAddress: string;
+  readonly peerAddress: string;
+  /**
+   * Takes the data directory, recovers, listens; resolves when the broker serves (it belongs to a cluster and is registered).
+   * @throws when it cannot: the directory is locked or damaged, a port in use, an operator's mistake
+   */
+  start(): Promise<void>;
+  /** Hands leadership over, answers what is open, stops. */
+  stop(): Promise<void>;
+  /** For tests and simulation: every open replica. */
+  readonly replicas: Iterable<Replica>;
+}
+
+/** Builds a broker. The one way to do it, for `main.ts`, tests and simulation. */
+export function createBroker(ports: BrokerPorts, config: BrokerConfig, options: BrokerOptions): Broker {
+  return new BrokerProcess(ports, config, options);
+}
+
+class BrokerProcess implements Broker {
+  readonly #ports: BrokerPorts;
+  readonly #config: BrokerConfig;
+  readonly #options: BrokerOptions;
+  readonly #links: PeerLinks;
+  readonly #startNumber: number;
+  #state: BrokerState = "starting";
+  #clientAddress = "";
+  #peerAddress = "";
+  #lock: { release(): Promise<void> } | undefined;
+  #store: LogStore | undefined;
+  #formation: FormationLoop | undefined;
+  #member: Member | undefined;
+  #failed = false;
+  #endStreams: (error: MillraceError) => void = () => {};
+
+  constructor(ports: BrokerPorts, config: BrokerConfig, options: BrokerOptions) {
+    this.#ports = ports;
+    this.#config = config;
+    this.#options = options;
+    this.#startNumber = ports.random.below(2 ** 32);
+    const service = new PeerService(
+      ports.clock,
+      () => this.#formation,
+      () => this.#member,
+      (error) => this.#fatal(error),
+    );
+    this.#links = new PeerLinks(ports, () => this.#identity(), config.timings.reconnectGraceMs, {
+      raft: (from, message) => this.#member?.host.receive(from, message),
+      call: (call, kind) => service.serve(call, kind),
+      peerBack: (broker) => this.#member?.peerBack(broker),
+      peerGone: (broker) => this.#member?.peerGone(broker),
+    });
+  }
+
+  get state(): BrokerState {
+    return this.#state;
+  }
+  get clientAddress(): string {
+    return this.#clientAddress;
+  }
+  get peerAddress(): string {
+    return this.#peerAddress;
+  }
+  get replicas(): Iterable<Replica> {
+    return this.#member?.host.replicas ?? [];
+  }
+
+  async start(): Promise<void> {
+    const { disk, random, clock, telemetry, rpcServer } = this.#ports;
+    this.#lock = await disk.lock();
+    let meta = (await readMeta(disk)) ?? (await drawMeta(disk, random, this.#config.brokerId));
+    if (meta.brokerId !== this.#config.brokerId) {
+      throw new MillraceError(
+        "INVALID_CONFIG",
+        `${disk.root} belongs to broker ${meta.brokerId}; this one was started with --id ${this.#config.brokerId}`,
+        { key: "broker.id" },
+      );
+    }
+    this.#formation = new FormationLoop({ clock, random, disk, telemetry, links: this.#links }, this.#config, meta);
+    const store = await openLogStore(this.#ports, { ...this.#config.log, failed: (error) => this.#fatal(error) });
+    this.#store = store;
+    this.#peerAddress = await this.#links.listen(this.#config.peerListen);
+    this.#registerServices(rpcServer);
+    this.#clientAddress = await rpcServer.listen(this.#config.listen);
+    this.#state = "joining";
+    meta = await this.#formation.run();
+    if (this.#stopping) return;
+    await this.#join(store, meta);
+    if (this.#stopping) return;
+    this.#state = "running";
+    rpcServer.setServing("", true);
+    telemetry.log("info", "broker.running", { clientAddress: this.#clientAddress, peerAddress: this.#peerAddress });
+  }
+
+  async stop(): Promise<void> {
+    if (this.#stopping) return;
+    const { rpcServer, telemetry } = this.#ports;
+    telemetry.log("info", "broker.stopping", {});
+    this.#state = "stopping";
+    rpcServer.setServing("", false);
+    this.#formation?.stop();
+    const grace = this.#config.timings.shutdownGraceMs;
+    await this.#member?.leave(grace);
+    this.#endStreams(new MillraceError("SHUTTING_DOWN", "The broker stops; use another one"));
+    await rpcServer.close(Math.min(grace, 1_000));
+    this.#member?.close();
+    await this.#links.close();
+    await this.#store?.close();
+    await this.#lock?.release();
+    this.#state = "stopped";
+  }
+
+  get #stopping(): boolean {
+    return this.#state === "stopping" || this.#state === "stopped";
+  }
+
+  /** Opens what this disk holds, the metadata first, and registers. */
+  async #join(store: LogStore, meta: Meta): Promise<void> {
+    const form = meta.form === undefined ? undefined : Form.decode(meta.form);
+    const member = new Member(this.#ports, this.#config, this.#options.version, meta, form, store, this.#links, (error) =>
+      this.#fatal(error),
+    );
+    this.#member = member;
+    for (const seed of this.#config.seeds) this.#links.know(seed.id, seed.address);
+    if (form !== undefined) await this.#openMetadata(store, member, form, meta);
+    else member.followMetadata();
+    for (const recovered of store.recovered) if (recovered.groupId !== METADATA_GROUP) member.partitions.openRecovered(recovered);
+    await member.register();
+  }
+
+  async #openMetadata(store: LogStore, member: Member, form: Form, meta: Meta): Promise<void> {
+    const members = form.seeds.map(({ replicaId, brokerId }) => ({ replicaId, brokerId }));
+    const recovered = store.recovered.find(({ groupId }) => groupId === METADATA_GROUP);
+    const own = form.seeds.find(({ brokerId, incarnation }) => brokerId === meta.brokerId && incarnation === meta.incarnation);
+    if (own === undefined) return member.followMetadata();
+    if (recovered !== undefined) return member.openMetadata(store.open(METADATA_GROUP), members, recovered);
+    const config = GroupConfig.encode({ members, topicId: "", topic: "", partition: 0 });
+    const start = { index: 0 as LogIndex, term: 0 as Term, offset: 0 as Offset };
+    member.openMetadata(await store.create(METADATA_GROUP, own.replicaId, start, config), members, undefined);
+  }
+
+  #registerServices(server: RpcServer): void {
+    const { clock, random, inflate } = this.#ports;
+    const running = (): Member => {
+      if (this.#member === undefined || this.#state !== "running") {
+        throw this.#stopping
+          ? new MillraceError("SHUTTING_DOWN", "The broker stops; use another one")
+          : new MillraceError("NOT_READY", "The broker has not joined its cluster yet; nothing was written", {}, 100);
+      }
+      return this.#member;
+    };
+    this.#endStreams = registerLogService(server, () => running().log, this.#config, clock, inflate);
+    registerAdminService(server, running, this.#config, clock, random);
+  }
+
+  #identity(): PeerIdentity {
+    const meta = this.#formation?.meta;
+    return {
+      brokerId: this.#config.brokerId,
+      // Nothing but formation is spoken before the replicas are open.
+      clusterId: this.#member === undefined ? undefined : meta?.clusterId,
+      recoveryEpoch: meta?.recoveryEpoch ?? 0,
+      incarnation: meta?.incarnation ?? ("" as Meta["incarnation"]),
+      startNumber: this.#startNumber,
+      durableBlockSequence: this.#store?.durableBlockSequence ?? 0,
+    };
+  }
+
+  #fatal(error: unknown): void {
+    if (this.#failed || this.#state === "stopped") return;
+    this.#failed = true;
+    this.#options.fatal(error instanceof Error ? error : new Error(String(error)));
+  }
+}

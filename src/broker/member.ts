@@ -1,0 +1,301 @@
+import type { BrokerConfig } from "../base/broker-config.ts";
+import { MillraceError } from "../base/errors.ts";
+import type { BrokerId, GroupId, Term, TopicId } from "../base/ids.ts";
+import { invariant } from "../base/invariant.ts";
+import { IsrOutcome } from "../cluster/commands.ts";
+import type { Form } from "../cluster/formation-rules.ts";
+import type { MetadataImage } from "../cluster/image.ts";
+import type { PartitionImage } from "../cluster/image-state.ts";
+import type { Meta } from "../log/meta.ts";
+import type { GroupLog, LogStore, RecoveredGroup } from "../log/types.ts";
+import { BrokerReport, ForwardedTransfer, ForwardedTransferred, type LedGroup } from "../protocol/routing.ts";
+import type { BrokerPorts } from "./broker.ts";
+import { Registration } from "./membership/registration.ts";
+import { Sessions } from "./membership/sessions.ts";
+import { MetadataGroup } from "./metadata/metadata-group.ts";
+import { MetadataFollower } from "./metadata/metadata-tail.ts";
+import { MetadataView } from "./metadata/metadata-view.ts";
+import type { IsrAnswer, IsrCommand } from "./partition/isr-tracker.ts";
+import type { Member as Replicas } from "./partition/partition.ts";
+import { PartitionSet } from "./partition-set.ts";
+import { type MemberParts, REPORT_METHOD, TRANSFER_METHOD } from "./peer-service.ts";
+import type { PeerLinks } from "./peers/peer-links.ts";
+import { ReplicaHost } from "./replica-host.ts";
+import { RoutedLog } from "./routing/log-backend.ts";
+import { type LeaderView, Router } from "./routing/router.ts";
+import type { AdminBackend } from "./services/admin-service.ts";
+import type { ClusterReports } from "./services/health.ts";
+import { Transfers } from "./transfers.ts";
+
+/** Time for an ISR change or a claim to be recorded before the leader asks again, milliseconds. */
+const ISR_COMMAND_MS = 2_000;
+/** Time other brokers have to report for health. */
+const REPORT_MS = 1_000;
+const CONFIRM_MS = 5_000;
+
+/** A broker as a member of a cluster: what exists from the moment its directory belongs to one. Wires the parts; decides nothing itself. */
+export class Member implements MemberParts, AdminBackend {
+  readonly host: ReplicaHost;
+  readonly group: MetadataGroup;
+  readonly sessions: Sessions;
+  readonly partitions: PartitionSet;
+  readonly router: Router;
+  readonly log: RoutedLog;
+  readonly #ports: BrokerPorts;
+  readonly #config: BrokerConfig;
+  readonly #links: PeerLinks;
+  readonly #view = new MetadataView();
+  readonly #form: Form | undefined;
+  readonly #registration: Registration;
+  readonly #transfers: Transfers;
+  readonly #failed: (error: unknown) => void;
+  readonly #startedAt: number;
+  #follower: MetadataFollower | undefined;
+  #confirming = false;
+
+  constructor(
+    ports: BrokerPorts,
+    config: BrokerConfig,
+    version: string,
+    meta: Meta,
+    form: Form | undefined,
+    store: LogStore,
+    links: PeerLinks,
+    failed: (error: unknown) => void,
+  ) {
+    const { clock, random, telemetry } = ports;
+    this.#ports = ports;
+    this.#config = config;
+    this.#links = links;
+    this.#form = form;
+    this.#failed = failed;
+    this.#startedAt = clock.monotonic();
+    this.host = new ReplicaHost(clock, random, config, links);
+    this.group = new MetadataGroup(clock, telemetry, links, config.brokerId, this.#view, () => this.#controllerChanged(), failed);
+    this.sessions = new Sessions(clock, this.group, config.timings.brokerSessionMs);
+    this.router = new Router({
+      clock,
+      forwardWaitMs: config.timings.forwardWaitMs,
+      forwardPendingMaxBytes: config.limits.forwardPendingMaxBytes,
+      view: (groupId) => this.#leaderView(groupId),
+    });
+    this.partitions = new PartitionSet(store, this.host, links, config, {
+      clock,
+      telemetry,
+      askController: (command, answered) => this.#recordIsr(command, answered),
+      changed: (groupId) => this.router.changed(groupId),
+      confirmDeleted: (topicIds) => void this.#confirmDeleted(topicIds),
+      failed,
+    });
+    this.log = new RoutedLog(clock, config, this.image, this.group, this.partitions, links, this.router);
+    this.#registration = new Registration(clock, telemetry, this.group, config, meta.incarnation, version);
+    this.#transfers = new Transfers(clock, this.partitions, links);
+    this.#view.onChange(() => this.#imageChanged());
+  }
+
+  get image(): MetadataImage {
+    return this.#view.image;
+  }
+
+  openMetadata(log: GroupLog, members: readonly Replicas[], recovered: RecoveredGroup | undefined): void {
+    this.host.open(log, members, recovered, (replica) => this.group.own(replica, members));
+  }
+
+  followMetadata(): void {
+    const sources = (): readonly BrokerId[] => {
+      const seeds = this.image.seeds.length > 0 ? this.image.seeds.map(({ brokerId }) => brokerId) : this.#config.seeds.map(({ id }) => id);
+      return seeds.filter((broker) => broker !== this.#config.brokerId);
+    };
+    this.#follower = new MetadataFollower(this.#ports.clock, this.#ports.telemetry, this.#links, this.#view, sources);
+    this.#follower.run().catch(this.#failed);
+  }
+
+  async register(): Promise<void> {
+    await this.#registration.start();
+  }
+
+  peerBack(broker: BrokerId): void {
+    this.#metadataPeer(broker, "back");
+    this.partitions.peerBack(broker);
+    this.router.changedAll();
+  }
+  peerGone(broker: BrokerId): void {
+    this.#metadataPeer(broker, "gone");
+    this.partitions.peerGone(broker);
+  }
+
+  report(): BrokerReport {
+    const led: LedGroup[] = [];
+    for (const { partition } of this.partitions.all) {
+      if (!partition.replica.leads) continue;
+      led.push({
+        groupId: partition.options.groupId,
+        term: partition.replica.core.term,
+        serving: partition.replica.serves,
+        inSyncReplicas: partition.isr?.isrSize ?? 0,
+        highWatermark: partition.highWatermark,
+        logStartOffset: partition.logStartOffset,
+      });
+    }
+    return {
+      led,
+      metadataVersion: this.#view.applied,
+      diskFreeBytes: 0,
+      uptimeMs: Math.round(this.#ports.clock.monotonic() - this.#startedAt),
+      replicas: this.partitions.all.length,
+    };
+  }
+
+  async reports(): Promise<ClusterReports> {
+    const others = [...this.image.brokers.keys()].filter((broker) => broker !== this.#config.brokerId);
+    const reports = new Map<BrokerId, BrokerReport>([[this.#config.brokerId, this.report()]]);
+    await Promise.all(
+      others.map(
+        (broker) =>
+          new Promise<void>((resolve) => {
+            this.#links.call(broker, REPORT_METHOD, [], REPORT_MS, (outcome) => {
+              if ("body" in outcome) reports.set(broker, BrokerReport.decode(outcome.body));
+              resolve();
+            });
+          }),
+      ),
+    );
+    return reports;
+  }
+
+  leaderOf(partition: PartitionImage): { readonly broker: BrokerId; readonly term: number } | undefined {
+    const here = this.partitions.get(partition.groupId)?.partition;
+    const claimed = this.image.leaderOf(partition);
+    const hosted = here?.leaderBroker;
+    if (here !== undefined && hosted !== undefined && here.replica.core.term >= (claimed?.term ?? 0))
+      return { broker: hosted, term: here.replica.core.term };
+    return claimed?.broker === undefined ? undefined : { broker: claimed.broker.id, term: claimed.term };
+  }
+
+  async transfer(groupId: GroupId, to: number, deadline: number): Promise<{ readonly leaderId: number; readonly term: number }> {
+    const partition = this.image.partitionOfGroup(groupId);
+    const leader = partition === undefined ? undefined : this.leaderOf(partition);
+    if (leader === undefined) throw new MillraceError("LEADER_UNKNOWN", "No leader is known now that could hand over", {}, 100);
+    if (leader.broker === this.#config.brokerId) return this.transferHere(groupId, to, deadline);
+    return new Promise((resolve, reject) => {
+      const body = ForwardedTransfer.encode({ groupId, toBrokerId: to });
+      this.#links.call(leader.broker, TRANSFER_METHOD, [body], deadline - this.#ports.clock.monotonic(), (outcome) =>
+        "body" in outcome ? resolve(ForwardedTransferred.decode(outcome.body)) : reject(outcome.error),
+      );
+    });
+  }
+
+  transferHere(groupId: GroupId, to: number, deadline: number): Promise<{ readonly leaderId: number; readonly term: number }> {
+    return this.#transfers.transfer(groupId, to, deadline);
+  }
+
+  /** Leaderships go to others; the metadata group's too. */
+  async leave(graceMs: number): Promise<void> {
+    this.#registration.stop();
+    await this.#transfers.leaveAll(graceMs);
+    this.#leaveMetadata();
+  }
+
+  close(): void {
+    this.#registration.stop();
+    this.#follower?.stop();
+    this.sessions.close();
+    this.router.close();
+    this.partitions.close();
+    this.host.close();
+  }
+
+  #leaveMetadata(): void {
+    const replica = this.group.replica;
+    if (replica === undefined || !replica.leads || this.#form === undefined) return;
+    const next = this.#form.seeds
+      .filter(({ replicaId, brokerId }) => replicaId !== replica.id && this.#links.connected(brokerId))
+      .sort((a, b) => (replica.core.progress(b.replicaId)?.match ?? 0) - (replica.core.progress(a.replicaId)?.match ?? 0))[0];
+    if (next !== undefined) replica.transfer(next.replicaId);
+  }
+
+  #metadataPeer(broker: BrokerId, what: "gone" | "back"): void {
+    const replica = this.group.replica;
+    const other = this.#form?.seeds.find(({ brokerId }) => brokerId === broker)?.replicaId;
+    if (replica === undefined || other === undefined || other === replica.id) return;
+    if (what === "gone") replica.peerGone(other);
+    else replica.peerBack(other);
+  }
+
+  #leaderView(groupId: GroupId): LeaderView {
+    const here = this.partitions.get(groupId)?.partition;
+    if (here?.accepts === true) return { local: true, becoming: false, remote: undefined };
+    if (here?.replica.leads === true) return { local: false, becoming: true, remote: undefined };
+    const partition = this.image.partitionOfGroup(groupId);
+    const leader = partition === undefined ? undefined : this.leaderOf(partition);
+    const reachable = leader !== undefined && leader.broker !== this.#config.brokerId && this.#links.connected(leader.broker);
+    return { local: false, becoming: false, remote: reachable ? { broker: leader.broker, term: leader.term as Term } : undefined };
+  }
+
+  #imageChanged(): void {
+    for (const broker of this.image.brokers.values()) this.#links.know(broker.id, broker.peerAddress);
+    this.partitions.reconcile(this.image);
+    this.router.changedAll();
+  }
+
+  #controllerChanged(): void {
+    this.sessions.restart();
+    const { controller } = this.group;
+    if (controller === undefined || controller.image.clusterId !== undefined) return;
+    invariant(this.#form !== undefined, "only a seed that took the Form can become the first controller");
+    controller.submit({ kind: "formCluster", clusterId: this.#form.clusterId, seeds: this.#form.seeds }, () => {});
+  }
+
+  #recordIsr(command: IsrCommand, answered: (answer: IsrAnswer) => void): void {
+    const { group, term, isr } = command;
+    const deadline = this.#ports.clock.monotonic() + ISR_COMMAND_MS;
+    const sent =
+      command.kind === "leaderClaim"
+        ? this.group.submit(
+            { kind: "leaderClaim", claims: [{ groupId: group, replicaId: command.replicaId, term, isr: [...isr] }] },
+            deadline,
+          )
+        : this.group.submit(
+            { kind: "alterIsr", proposals: [{ groupId: group, term, isrVersion: command.isrVersion, isr: [...isr] }] },
+            deadline,
+          );
+    sent.then(
+      ({ reply }) => {
+        const result = reply.kind === "isrResults" ? reply.results.find(({ groupId }) => groupId === group) : undefined;
+        if (result === undefined) return answered({ kind: "unknown" });
+        if (result.outcome !== IsrOutcome.recorded) return answered({ kind: "refused", isrVersion: result.isrVersion });
+        answered({
+          kind: "recorded",
+          record: {
+            isr: result.isr,
+            isrVersion: result.isrVersion,
+            claim: result.leaderTerm === 0 ? undefined : { replicaId: result.leaderReplicaId, term: result.leaderTerm },
+          },
+        });
+      },
+      (error: unknown) => {
+        if (!(error instanceof MillraceError)) return this.#failed(error);
+        answered(error.outcomeKnown ? { kind: "refused", isrVersion: undefined } : { kind: "unknown" });
+      },
+    );
+  }
+
+  /** One at a time; what could not be confirmed is tried again with the next change of the image. */
+  async #confirmDeleted(topicIds: readonly TopicId[]): Promise<void> {
+    if (this.#confirming) return;
+    this.#confirming = true;
+    try {
+      const incarnation = this.image.brokers.get(this.#config.brokerId)?.incarnation;
+      if (incarnation === undefined) return;
+      await this.group.submit(
+        { kind: "confirmDeleted", brokerId: this.#config.brokerId, incarnation, topicIds: [...topicIds] },
+        this.#ports.clock.monotonic() + CONFIRM_MS,
+      );
+    } catch (error) {
+      if (!(error instanceof MillraceError)) this.#failed(error);
+      else this.#ports.clock.after(CONFIRM_MS, () => this.partitions.reconcile(this.image));
+    } finally {
+      this.#confirming = false;
+    }
+  }
+}

@@ -1,0 +1,222 @@
+import type { BrokerConfig } from "../base/broker-config.ts";
+import type { BrokerId, GroupId, LogIndex, ReplicaId, TopicId } from "../base/ids.ts";
+import type { Clock, Timer } from "../base/ports/clock.ts";
+import type { Telemetry } from "../base/ports/telemetry.ts";
+import type { MetadataImage } from "../cluster/image.ts";
+import type { PartitionImage } from "../cluster/image-state.ts";
+import type { LogStore, RecoveredGroup, StartPoint } from "../log/types.ts";
+import { GroupConfig } from "../protocol/routing.ts";
+import type { IsrAnswer, IsrCommand } from "./partition/isr-tracker.ts";
+import { type Member, Partition, type PartitionSettings } from "./partition/partition.ts";
+import { PartitionReader } from "./partition/reader.ts";
+import type { PeerLinks } from "./peers/peer-links.ts";
+import type { ReplicaHost } from "./replica-host.ts";
+
+export interface HostedPartition {
+  readonly partition: Partition;
+  readonly reader: PartitionReader;
+  readonly reads: Map<number, (index: LogIndex | undefined) => void>;
+}
+
+export interface PartitionSetPorts {
+  readonly clock: Clock;
+  readonly telemetry: Telemetry;
+  readonly askController: (command: IsrCommand, answered: (answer: IsrAnswer) => void) => void;
+  /** A group's leader, or whether it serves here, may have changed. */
+  readonly changed: (groupId: GroupId) => void;
+  /** These deleted topics have no replica here any more. */
+  readonly confirmDeleted: (topicIds: readonly TopicId[]) => void;
+  /** The log cannot do what it must: the broker stops. */
+  readonly failed: (error: unknown) => void;
+}
+
+const emptyStart: StartPoint = { index: 0 as LogIndex, term: 0 as StartPoint["term"], offset: 0 as StartPoint["offset"] };
+const unknownSettings: PartitionSettings = {
+  isr: { isr: [], isrVersion: 0, claim: undefined },
+  minInsyncReplicas: undefined,
+  acksMin: "NONE",
+};
+/** Milliseconds between tries to record an ISR that was refused. */
+const ISR_RETRY_MS = 200;
+
+/**
+ * The partitions this broker holds: opened from disk at start, made and deleted as the metadata says (design D6: deleted only by a
+ * committed tombstone), ticked together.
+ */
+export class PartitionSet {
+  readonly #store: LogStore;
+  readonly #host: ReplicaHost;
+  readonly #links: PeerLinks;
+  readonly #config: BrokerConfig;
+  readonly #ports: PartitionSetPorts;
+  readonly #partitions = new Map<GroupId, HostedPartition>();
+  #reconciling = false;
+  #again = false;
+  #timer: Timer | undefined;
+  #nextRead = 1;
+
+  constructor(store: LogStore, host: ReplicaHost, links: PeerLinks, config: BrokerConfig, ports: PartitionSetPorts) {
+    this.#store = store;
+    this.#host = host;
+    this.#links = links;
+    this.#config = config;
+    this.#ports = ports;
+    this.#arm();
+  }
+
+  get(groupId: GroupId): HostedPartition | undefined {
+    return this.#partitions.get(groupId);
+  }
+  get all(): readonly HostedPartition[] {
+    return [...this.#partitions.values()];
+  }
+
+  /** A replica found on disk is opened before any metadata is read: it may be needed to elect. */
+  openRecovered(recovered: RecoveredGroup): void {
+    const config = GroupConfig.decode(recovered.config);
+    this.#open(this.#store.open(recovered.groupId), config, recovered);
+  }
+
+  /** Makes what is missing, deletes what a tombstone names, passes settings on. Runs one at a time. */
+  reconcile(image: MetadataImage): void {
+    for (const hosted of this.#partitions.values()) {
+      const known = image.partitionOfGroup(hosted.partition.options.groupId);
+      if (known !== undefined) hosted.partition.changed(settingsOf(known, image));
+    }
+    if (this.#reconciling) {
+      this.#again = true;
+      return;
+    }
+    this.#reconciling = true;
+    this.#reconcileFiles(image)
+      .catch((error: unknown) => this.#ports.failed(error))
+      .finally(() => {
+        this.#reconciling = false;
+        if (!this.#again) return;
+        this.#again = false;
+        this.reconcile(image);
+      });
+  }
+
+  /** Linearizable: `done` with the commit index of a confirmed leader, or undefined when it is not (any more) the leader. */
+  readIndex(hosted: HostedPartition, done: (index: LogIndex | undefined) => void): void {
+    const context = this.#nextRead++;
+    hosted.reads.set(context, done);
+    hosted.partition.replica.readIndex(context);
+  }
+
+  peerGone(broker: BrokerId): void {
+    for (const { partition } of this.all) partition.peerGone(broker);
+  }
+  peerBack(broker: BrokerId): void {
+    for (const { partition } of this.all) partition.peerBack(broker);
+  }
+
+  close(): void {
+    this.#timer?.cancel();
+  }
+
+  async #reconcileFiles(image: MetadataImage): Promise<void> {
+    const self = this.#config.brokerId;
+    for (const { partition, replica } of image.hostedBy(self)) {
+      if (this.#partitions.has(partition.groupId)) continue;
+      const topic = image.topics.get(partition.topicId)?.name ?? "";
+      const config: GroupConfig = {
+        members: partition.replicas.map(({ replicaId, brokerId }) => ({ replicaId, brokerId })),
+        topicId: partition.topicId,
+        topic,
+        partition: partition.partition,
+      };
+      const log = await this.#store.create(partition.groupId, replica.replicaId, emptyStart, GroupConfig.encode(config));
+      this.#open(log, config, undefined);
+      this.#partitions.get(partition.groupId)?.partition.changed(settingsOf(partition, image));
+    }
+    const confirmed: TopicId[] = [];
+    for (const tombstone of image.tombstonesFor(self)) {
+      for (const { groupId, brokerId, replicaId } of tombstone.replicas) {
+        const hosted = brokerId === self ? this.#partitions.get(groupId) : undefined;
+        if (hosted === undefined || hosted.partition.replica.id !== replicaId) continue;
+        this.#host.closeReplica(groupId);
+        this.#partitions.delete(groupId);
+        hosted.partition.replicaClosed();
+        this.#ports.changed(groupId);
+        await this.#store.drop(groupId);
+        this.#ports.telemetry.log("info", "partition.deleted", { partition: hosted.partition.name, groupId });
+      }
+      confirmed.push(tombstone.topicId);
+    }
+    if (confirmed.length > 0) this.#ports.confirmDeleted(confirmed);
+  }
+
+  #open(log: ReturnType<LogStore["open"]>, config: GroupConfig, recovered: RecoveredGroup | undefined): void {
+    const members: Member[] = config.members.map(({ replicaId, brokerId }) => ({
+      replicaId: replicaId as ReplicaId,
+      brokerId: brokerId as BrokerId,
+    }));
+    const { timings, limits } = this.#config;
+    const reads: HostedPartition["reads"] = new Map();
+    this.#host.open(log, members, recovered, (replica) => {
+      const partition = new Partition(
+        {
+          topicId: config.topicId as TopicId,
+          topic: config.topic,
+          number: config.partition,
+          groupId: log.groupId,
+          members,
+          pendingBytesMax: limits.producePendingMaxBytes,
+          replicaLagMaxMs: timings.replicaLagMaxMs,
+          silentMs: 2 * timings.electionMaxMs,
+          isrRetryMs: ISR_RETRY_MS,
+        },
+        replica,
+        unknownSettings,
+        {
+          clock: this.#ports.clock,
+          askController: this.#ports.askController,
+          connected: (broker) => this.#links.connected(broker),
+          moved: () => {
+            reader.moved();
+            this.#ports.changed(log.groupId);
+          },
+        },
+      );
+      const reader = new PartitionReader(partition, this.#ports.clock);
+      this.#partitions.set(log.groupId, { partition, reader, reads });
+      return {
+        committed: () => {},
+        roleChanged: () => {
+          const { role, term } = replica.core;
+          this.#ports.telemetry.log("info", "partition.role", { partition: partition.name, role, term });
+          partition.roleChanged();
+          // The claim goes out at once: until it is recorded, ALL waits for every voter (design §6).
+          this.#ports.clock.soon(() => partition.tickIsr());
+        },
+        progressed: () => partition.examine(),
+        read: (context, index) => {
+          const done = reads.get(context);
+          reads.delete(context);
+          // Not inside the replica's outputs: what waits for this may append.
+          if (done !== undefined) this.#ports.clock.soon(() => done(index));
+        },
+        transferEnded: (_to, done) => this.#ports.clock.soon(() => partition.transferEnded(done)),
+      };
+    });
+  }
+
+  #arm(): void {
+    this.#timer = this.#ports.clock.after(this.#config.timings.heartbeatMs, () => {
+      for (const { partition } of this.#partitions.values()) partition.tickIsr();
+      this.#arm();
+    });
+  }
+}
+
+function settingsOf(partition: PartitionImage, image: MetadataImage): PartitionSettings {
+  const topic = image.topics.get(partition.topicId);
+  const config = topic === undefined ? undefined : image.configOf(topic);
+  return {
+    isr: { isr: partition.isr, isrVersion: partition.isrVersion, claim: partition.claim },
+    minInsyncReplicas: config?.minInsyncReplicas,
+    acksMin: config?.acksMin ?? "NONE",
+  };
+}

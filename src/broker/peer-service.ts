@@ -1,0 +1,207 @@
+import { MillraceError } from "../base/errors.ts";
+import type { BrokerId, GroupId, LogIndex, ReplicaId } from "../base/ids.ts";
+import type { Clock } from "../base/ports/clock.ts";
+import { decodeCommand } from "../cluster/commands.ts";
+import { encodeAnswer } from "../cluster/replies.ts";
+import { FetchResponse } from "../protocol/public.ts";
+import {
+  BrokerReport,
+  ForwardedFetch,
+  ForwardedOffsets,
+  ForwardedOffsetsFound,
+  ForwardedTransfer,
+  ForwardedTransferred,
+  MetadataTail,
+} from "../protocol/routing.ts";
+import type { FormationLoop } from "./membership/formation-loop.ts";
+import { WHO_METHOD } from "./membership/formation-loop.ts";
+import type { Sessions } from "./membership/sessions.ts";
+import { BARRIER_METHOD, COMMAND_METHOD, type MetadataGroup } from "./metadata/metadata-group.ts";
+import { serveTail, TAIL_METHOD } from "./metadata/metadata-tail.ts";
+import type { Appended } from "./partition/partition.ts";
+import type { IncomingCall } from "./peers/peer-calls.ts";
+import { verifiedFrames } from "./peers/raft-codec.ts";
+import { EXTEND_METHOD, type ReplicaHost } from "./replica-host.ts";
+import { decodeForwardedAppend, encodeForwardedAppended } from "./routing/forwarded.ts";
+import { APPEND_METHOD, FETCH_METHOD, OFFSETS_METHOD, type RoutedLog } from "./routing/log-backend.ts";
+import type { Router } from "./routing/router.ts";
+import type { OffsetsOf } from "./services/log-service.ts";
+
+export const REPORT_METHOD = "broker.report";
+export const TRANSFER_METHOD = "partition.transfer";
+
+/** What exists once this broker belongs to a cluster. */
+export interface MemberParts {
+  readonly host: ReplicaHost;
+  readonly group: MetadataGroup;
+  readonly sessions: Sessions;
+  readonly log: RoutedLog;
+  readonly router: Router;
+  report(): BrokerReport;
+  transferHere(groupId: GroupId, to: number, deadline: number): Promise<{ readonly leaderId: number; readonly term: number }>;
+}
+
+type Handler = (call: IncomingCall, parts: MemberParts) => void | Promise<void>;
+
+/** Calls from other brokers, by method. Each was marked forwarded by coming here: it is never handed on again. */
+export class PeerService {
+  readonly #clock: Clock;
+  readonly #formation: () => FormationLoop | undefined;
+  readonly #parts: () => MemberParts | undefined;
+  readonly #failed: (error: unknown) => void;
+  readonly #handlers: ReadonlyMap<string, Handler>;
+
+  constructor(
+    clock: Clock,
+    formation: () => FormationLoop | undefined,
+    parts: () => MemberParts | undefined,
+    failed: (error: unknown) => void,
+  ) {
+    this.#clock = clock;
+    this.#formation = formation;
+    this.#parts = parts;
+    this.#failed = failed;
+    this.#handlers = new Map<string, Handler>([
+      [COMMAND_METHOD, (call, parts) => this.#command(call, parts)],
+      [BARRIER_METHOD, (call, { group }) => group.serveBarrier((index) => call.reply(index === undefined ? [] : [eightBytes(index)]))],
+      [TAIL_METHOD, (call, { group }) => this.#tail(call, group)],
+      [EXTEND_METHOD, (call, { host }) => this.#extend(call, host)],
+      [APPEND_METHOD, (call, parts) => this.#append(call, parts)],
+      [FETCH_METHOD, (call, parts) => this.#read(call, parts)],
+      [OFFSETS_METHOD, (call, parts) => this.#offsets(call, parts)],
+      [REPORT_METHOD, (call, parts) => call.reply([BrokerReport.encode(parts.report())])],
+      [TRANSFER_METHOD, (call, parts) => this.#transfer(call, parts)],
+    ]);
+  }
+
+  serve(call: IncomingCall, kind: "bulk" | "join"): void {
+    const settle = (error: unknown): void => {
+      if (error instanceof MillraceError) call.fail(error);
+      else {
+        call.fail(new MillraceError("INTERNAL", `${call.method} failed`));
+        this.#failed(error);
+      }
+    };
+    try {
+      if (call.method === WHO_METHOD) {
+        const formation = this.#formation();
+        if (formation === undefined) return call.fail(notReady());
+        return formation.asked(call);
+      }
+      const parts = this.#parts();
+      if (kind === "join" || parts === undefined) return call.fail(notReady());
+      const handler = this.#handlers.get(call.method);
+      if (handler === undefined)
+        return call.fail(new MillraceError("NOT_IMPLEMENTED", `Brokers know no method ${call.method.slice(0, 100)}`));
+      const result = handler(call, parts);
+      if (result instanceof Promise) result.catch(settle);
+    } catch (error) {
+      settle(error);
+    }
+  }
+
+  #command(call: IncomingCall, { group, sessions }: MemberParts): void {
+    const command = decodeCommand(call.body);
+    const { controller } = group;
+    if (controller === undefined) return group.serveCommand(call.body, (answer) => call.reply([answer]));
+    sessions.saw(command);
+    controller.submit(command, (answer) => call.reply([encodeAnswer(answer)]));
+  }
+
+  async #tail(call: IncomingCall, group: MetadataGroup): Promise<void> {
+    const { fromIndex, maxWaitMs } = MetadataTail.decode(call.body);
+    call.reply(await serveTail(this.#clock, group, fromIndex as LogIndex, maxWaitMs));
+  }
+
+  async #extend(call: IncomingCall, host: ReplicaHost): Promise<void> {
+    const { body } = call;
+    if (body.byteLength < 16) return call.fail(new MillraceError("INVALID_REQUEST", "An extension without a head"));
+    const view = new DataView(body.buffer, body.byteOffset, 16);
+    const taken = await host.takeExtension(
+      view.getFloat64(0, true) as GroupId,
+      view.getFloat64(8, true) as ReplicaId,
+      verifiedFrames(body.subarray(16)),
+    );
+    call.reply(taken ? [new Uint8Array(1)] : []);
+  }
+
+  #append(call: IncomingCall, { log, router }: MemberParts): void {
+    const { groupId, batch } = decodeForwardedAppend(call.body);
+    this.#handedOn<Appended>(
+      call,
+      router,
+      groupId,
+      (finish) => log.appendHere(groupId as GroupId, batch, finish),
+      (appended) => [encodeForwardedAppended(appended)],
+    );
+  }
+
+  #read(call: IncomingCall, { log, router }: MemberParts): void {
+    const { groupId, request } = ForwardedFetch.decode(call.body);
+    if (request === undefined) return call.fail(new MillraceError("INVALID_REQUEST", "A forwarded fetch without its request"));
+    this.#handedOn<FetchResponse>(
+      call,
+      router,
+      groupId,
+      (finish) => log.readHere(groupId as GroupId, request, call.deadline, finish),
+      (fetched) => FetchResponse.encodeParts(fetched),
+    );
+  }
+
+  #offsets(call: IncomingCall, { log, router }: MemberParts): void {
+    const { groupId, timeMs } = ForwardedOffsets.decode(call.body);
+    this.#handedOn<OffsetsOf>(
+      call,
+      router,
+      groupId,
+      (finish) => log.offsetsHere(groupId as GroupId, timeMs, finish),
+      ({ logStartOffset, highWatermark, term, found }) => [
+        ForwardedOffsetsFound.encode({
+          logStartOffset,
+          highWatermark,
+          term,
+          ...(found === undefined ? {} : { offset: found.offset, timestampMs: found.timestamp }),
+        }),
+      ],
+    );
+  }
+
+  async #transfer(call: IncomingCall, parts: MemberParts): Promise<void> {
+    const { groupId, toBrokerId } = ForwardedTransfer.decode(call.body);
+    call.reply([ForwardedTransferred.encode(await parts.transferHere(groupId as GroupId, toBrokerId, call.deadline))]);
+  }
+
+  /** A leader that cannot take the call yet, or hands over, holds it; anybody else refuses it (design §8). */
+  #handedOn<T>(
+    call: IncomingCall,
+    router: Router,
+    groupId: number,
+    run: (finish: (outcome: T | MillraceError) => void) => () => void,
+    encode: (value: T) => Uint8Array[],
+  ): void {
+    router.route({
+      groupId: groupId as GroupId,
+      bytes: call.body.byteLength,
+      deadline: call.deadline,
+      direct: true,
+      runHere: () => {
+        if (call.cancelled) return;
+        const cancel = run((outcome) => (outcome instanceof MillraceError ? call.fail(outcome) : call.reply(encode(outcome))));
+        call.onCancel(cancel);
+      },
+      runThere: (broker: BrokerId) =>
+        call.fail(new MillraceError("INTERNAL", `A forwarded call must not be handed on to broker ${broker}`)),
+      fail: (error) => call.fail(error),
+    });
+  }
+}
+
+function notReady(): MillraceError {
+  return new MillraceError("NOT_READY", "The broker has not joined its cluster yet; nothing was written", {}, 100);
+}
+
+function eightBytes(n: number): Uint8Array {
+  const bytes = new Uint8Array(8);
+  new DataView(bytes.buffer).setFloat64(0, n, true);
+  return bytes;
+}

@@ -1,0 +1,299 @@
+import type { BrokerConfig } from "../../base/broker-config.ts";
+import { MillraceError } from "../../base/errors.ts";
+import type { BrokerId, GroupId } from "../../base/ids.ts";
+import type { Clock } from "../../base/ports/clock.ts";
+import type { MetadataImage } from "../../cluster/image.ts";
+import { type FetchRequest, FetchResponse } from "../../protocol/public.ts";
+import { ForwardedFetch, ForwardedOffsets, ForwardedOffsetsFound } from "../../protocol/routing.ts";
+import type { MetadataGroup } from "../metadata/metadata-group.ts";
+import type { AppendBatch, Appended } from "../partition/partition.ts";
+import type { HostedPartition, PartitionSet } from "../partition-set.ts";
+import type { PeerLinks } from "../peers/peer-links.ts";
+import { fetchResponse, readRequestOf } from "../services/fetch-codec.ts";
+import type { LogBackend, OffsetsOf, RouteOptions, Target } from "../services/log-service.ts";
+import { decodeForwardedAppended, encodeForwardedAppend } from "./forwarded.ts";
+import type { Router } from "./router.ts";
+
+export const APPEND_METHOD = "log.append";
+export const FETCH_METHOD = "log.fetch";
+export const OFFSETS_METHOD = "log.offsets";
+
+type Outcome<T> = T | MillraceError;
+
+/** A second for the other broker to answer after the caller's own wait is over. */
+const HOP_GRACE_MS = 1_000;
+
+/**
+ * What the log services ask of the broker: names are looked up in the image (behind a read barrier before "not found" is said, design
+ * §7), calls go to the leader here or there. A call that was handed on is executed by the same code, marked so that it is not handed
+ * on again.
+ */
+export class RoutedLog implements LogBackend {
+  readonly #clock: Clock;
+  readonly #config: BrokerConfig;
+  readonly #image: MetadataImage;
+  readonly #group: MetadataGroup;
+  readonly #partitions: PartitionSet;
+  readonly #links: PeerLinks;
+  readonly #router: Router;
+
+  constructor(
+    clock: Clock,
+    config: BrokerConfig,
+    image: MetadataImage,
+    group: MetadataGroup,
+    partitions: PartitionSet,
+    links: PeerLinks,
+    router: Router,
+  ) {
+    this.#clock = clock;
+    this.#config = config;
+    this.#image = image;
+    this.#group = group;
+    this.#partitions = partitions;
+    this.#links = links;
+    this.#router = router;
+  }
+
+  resolve(topic: string, partition: number, deadline: number): Target | Promise<Target> {
+    const found = this.#lookUp(topic, partition);
+    if (!(found instanceof MillraceError)) return found;
+    return this.#group.barrier(deadline).then(() => {
+      const again = this.#lookUp(topic, partition);
+      if (again instanceof MillraceError) throw again;
+      return again;
+    });
+  }
+
+  async partitionsOf(topic: string, deadline: number): Promise<number> {
+    if (this.#image.topicByName(topic) === undefined) await this.#group.barrier(deadline);
+    const known = this.#image.topicByName(topic);
+    if (known === undefined) throw unknownTopic(topic);
+    return known.groups.length;
+  }
+
+  clientAddress(broker: BrokerId): string {
+    return this.#image.brokers.get(broker)?.clientAddress ?? (broker === this.#config.brokerId ? this.#config.advertise : "");
+  }
+
+  append(
+    target: Target,
+    batch: AppendBatch,
+    options: RouteOptions,
+    done: (outcome: Outcome<Appended & { readonly leaderId: BrokerId }>) => void,
+  ): () => void {
+    return this.#route<Appended & { readonly leaderId: BrokerId }>(
+      target.groupId as GroupId,
+      batch.draft.payload.byteLength,
+      options,
+      done,
+      {
+        here: (finish) =>
+          this.appendHere(target.groupId as GroupId, batch, (outcome) =>
+            finish(outcome instanceof MillraceError ? outcome : { ...outcome, leaderId: this.#config.brokerId }),
+          ),
+        there: (broker, finish) =>
+          this.#call(
+            broker,
+            APPEND_METHOD,
+            encodeForwardedAppend(target.groupId, batch),
+            options.deadline,
+            (body) => ({ ...decodeForwardedAppended(body), leaderId: broker }),
+            finish,
+          ),
+      },
+    );
+  }
+
+  read(target: Target, request: FetchRequest, options: RouteOptions, done: (outcome: Outcome<FetchResponse>) => void): () => void {
+    return this.#route<FetchResponse>(target.groupId as GroupId, 0, options, done, {
+      here: (finish) => this.readHere(target.groupId as GroupId, request, options.deadline, finish),
+      there: (broker, finish) =>
+        this.#call(
+          broker,
+          FETCH_METHOD,
+          [ForwardedFetch.encode({ groupId: target.groupId, request })],
+          options.deadline,
+          (body) => FetchResponse.decode(body),
+          finish,
+        ),
+    });
+  }
+
+  offsets(target: Target, timeMs: number | undefined, options: RouteOptions): Promise<OffsetsOf> {
+    return new Promise((resolve, reject) => {
+      const settle = (outcome: Outcome<OffsetsOf>): void => (outcome instanceof MillraceError ? reject(outcome) : resolve(outcome));
+      this.#route<OffsetsOf>(target.groupId as GroupId, 0, options, settle, {
+        here: (finish) => this.offsetsHere(target.groupId as GroupId, timeMs, finish),
+        there: (broker, finish) =>
+          this.#call(
+            broker,
+            OFFSETS_METHOD,
+            [ForwardedOffsets.encode({ groupId: target.groupId, ...(timeMs === undefined ? {} : { timeMs }) })],
+            options.deadline,
+            (body) => {
+              const found = ForwardedOffsetsFound.decode(body);
+              return {
+                logStartOffset: found.logStartOffset,
+                highWatermark: found.highWatermark,
+                term: found.term,
+                leaderId: broker,
+                found: found.offset === undefined ? undefined : { offset: found.offset, timestamp: found.timestampMs ?? 0 },
+              };
+            },
+            finish,
+          ),
+      });
+    });
+  }
+
+  async allocateProducer(deadline: number): Promise<number> {
+    const { reply } = await this.#group.submit({ kind: "allocateProducerIds", count: 1 }, deadline);
+    if (reply.kind !== "producerIds") throw new MillraceError("INTERNAL", "The controller answered another question");
+    return reply.first;
+  }
+
+  // What a leader does, for callers here and for calls handed on by others.
+
+  appendHere(groupId: GroupId, batch: AppendBatch, done: (outcome: Outcome<Appended>) => void): () => void {
+    const hosted = this.#hosted(groupId);
+    if (hosted instanceof MillraceError) {
+      done(hosted);
+      return () => {};
+    }
+    return hosted.partition.append(batch, done);
+  }
+
+  readHere(groupId: GroupId, request: FetchRequest, deadline: number, done: (outcome: Outcome<FetchResponse>) => void): () => void {
+    const hosted = this.#hosted(groupId);
+    if (hosted instanceof MillraceError) {
+      done(hosted);
+      return () => {};
+    }
+    const { limits, timings, brokerId, advertise } = this.#config;
+    const read = readRequestOf(request, limits, this.#clock.monotonic(), deadline, timings.fetchWaitMaxMs);
+    return hosted.reader.read(read, (outcome) => {
+      if (outcome instanceof MillraceError) return done(outcome);
+      done(fetchResponse(outcome, brokerId, advertise));
+    });
+  }
+
+  offsetsHere(groupId: GroupId, timeMs: number | undefined, done: (outcome: Outcome<OffsetsOf>) => void): () => void {
+    const hosted = this.#hosted(groupId);
+    if (hosted instanceof MillraceError) {
+      done(hosted);
+      return () => {};
+    }
+    let over = false;
+    const { partition, reader } = hosted;
+    this.#partitions.readIndex(hosted, (index) => {
+      if (over) return;
+      if (index === undefined || !partition.replica.serves) return done(partition.notLeader());
+      const answer = (found: OffsetsOf["found"]): void =>
+        done({
+          logStartOffset: partition.logStartOffset,
+          highWatermark: partition.highWatermark,
+          found,
+          leaderId: this.#config.brokerId,
+          term: partition.replica.core.term,
+        });
+      if (timeMs === undefined) return answer(undefined);
+      reader.findTime(timeMs).then(
+        (found) => {
+          if (!over) answer(found);
+        },
+        (error: unknown) => {
+          if (!over)
+            done(
+              new MillraceError(
+                "DATA_LOSS",
+                `Cannot search ${partition.name} by time: ${error instanceof Error ? error.message : String(error)}`,
+              ),
+            );
+        },
+      );
+    });
+    return () => {
+      over = true;
+    };
+  }
+
+  #hosted(groupId: GroupId): HostedPartition | MillraceError {
+    return this.#partitions.get(groupId) ?? new MillraceError("NOT_LEADER", "This broker holds no replica of the partition");
+  }
+
+  #lookUp(topic: string, partition: number): Target | MillraceError {
+    const known = this.#image.topicByName(topic);
+    if (known === undefined) return unknownTopic(topic);
+    const groupId = known.groups[partition];
+    if (groupId === undefined || partition < 0) {
+      return new MillraceError(
+        "UNKNOWN_PARTITION",
+        `Topic ${topic} has partitions 0 to ${known.groups.length - 1}: there is no ${partition}`,
+        {
+          partitions: String(known.groups.length),
+        },
+      );
+    }
+    return { topic, partition, groupId, maxMessageBytes: this.#image.configOf(known).maxMessageBytes };
+  }
+
+  #route<T>(
+    groupId: GroupId,
+    bytes: number,
+    options: RouteOptions,
+    done: (outcome: Outcome<T>) => void,
+    run: {
+      here(finish: (outcome: Outcome<T>) => void): () => void;
+      there(broker: BrokerId, finish: (outcome: Outcome<T>) => void): () => void;
+    },
+  ): () => void {
+    let over = false;
+    let cancel = (): void => {};
+    const finish = (outcome: Outcome<T>): void => {
+      if (over) return;
+      over = true;
+      done(outcome);
+    };
+    this.#router.route({
+      groupId,
+      bytes,
+      deadline: options.deadline,
+      direct: options.direct,
+      runHere: () => {
+        if (!over) cancel = run.here(finish);
+      },
+      runThere: (broker, refused) => {
+        if (over) return;
+        cancel = run.there(broker, (outcome) => {
+          if (outcome instanceof MillraceError && (outcome.code === "NOT_LEADER" || outcome.code === "LEADER_UNKNOWN")) {
+            if (!over) refused(outcome);
+          } else finish(outcome);
+        });
+      },
+      fail: finish,
+    });
+    return () => {
+      over = true;
+      cancel();
+    };
+  }
+
+  #call<T>(
+    broker: BrokerId,
+    method: string,
+    body: readonly Uint8Array[],
+    deadline: number,
+    decode: (body: Uint8Array) => T,
+    finish: (outcome: Outcome<T>) => void,
+  ): () => void {
+    const left = deadline - this.#clock.monotonic();
+    return this.#links.call(broker, method, body, left + HOP_GRACE_MS, (outcome) =>
+      finish("body" in outcome ? decode(outcome.body) : outcome.error),
+    );
+  }
+}
+
+function unknownTopic(topic: string): MillraceError {
+  return new MillraceError("UNKNOWN_TOPIC", `No topic is named ${JSON.stringify(topic.slice(0, 249))}`, { topic: topic.slice(0, 249) });
+}

@@ -1,0 +1,193 @@
+import { MillraceError } from "../../base/errors.ts";
+import type { BrokerId, GroupId, Term } from "../../base/ids.ts";
+import type { Clock, Timer } from "../../base/ports/clock.ts";
+
+/** What a router must know of one partition's group, now. */
+export interface LeaderView {
+  /** This broker leads it and takes calls. */
+  readonly local: boolean;
+  /** This broker leads but does not take calls yet (its no-op is not committed) or any more (it hands over): every call is held. */
+  readonly becoming: boolean;
+  /** Another broker that is believed to lead, when it can be reached. */
+  readonly remote: { readonly broker: BrokerId; readonly term: Term } | undefined;
+}
+
+/** A call on its way to the leader of a group. The functions are called at most once each per attempt. */
+export interface RoutedCall {
+  readonly groupId: GroupId;
+  /** Bytes this call keeps in memory while it is held or forwarded. */
+  readonly bytes: number;
+  /** Monotonic. */
+  readonly deadline: number;
+  /** Answer NOT_LEADER instead of holding or forwarding (marked forwarded, or `direct`). */
+  readonly direct: boolean;
+  runHere(): void;
+  /** `refused` when the other broker answered NOT_LEADER: nothing was written. */
+  runThere(broker: BrokerId, refused: (error: MillraceError) => void): void;
+  fail(error: MillraceError): void;
+}
+
+interface Held {
+  readonly call: RoutedCall;
+  /** Forward attempts that were refused. */
+  readonly refusals: number;
+  readonly timer: Timer;
+}
+
+/** State of one group's calls; exists only while something is held. */
+interface Lane {
+  readonly held: Held[];
+  /** A leader of this term or an older one has refused: wait for a newer one. */
+  refusedTerm: number;
+  flushing: boolean;
+}
+
+/** "A forwarder retries only on a typed refusal, at most once more" (design §6). */
+const REFUSALS_MAX = 2;
+
+export interface RouterOptions {
+  readonly clock: Clock;
+  readonly forwardWaitMs: number;
+  readonly forwardPendingMaxBytes: number;
+  readonly view: (groupId: GroupId) => LeaderView;
+}
+
+/**
+ * Finds the leader for a call: here, at another broker, or, while nobody is known, by holding the call for at most
+ * `forward.wait.ms` (design §8). Calls of one group that are held keep their order, and later ones queue behind them.
+ */
+export class Router {
+  readonly #options: RouterOptions;
+  readonly #lanes = new Map<GroupId, Lane>();
+  #heldBytes = 0;
+  #closed = false;
+
+  constructor(options: RouterOptions) {
+    this.#options = options;
+  }
+
+  get heldBytes(): number {
+    return this.#heldBytes;
+  }
+
+  route(call: RoutedCall): void {
+    const lane = this.#lanes.get(call.groupId);
+    if (lane !== undefined && lane.held.length > 0 && !call.direct) this.#hold(call, 0);
+    else this.#attempt(call, 0);
+  }
+
+  /** The leader of a group, or who can be reached, may have changed: held calls are tried again, in order. */
+  changed(groupId: GroupId): void {
+    const lane = this.#lanes.get(groupId);
+    if (lane === undefined || lane.flushing) return;
+    lane.flushing = true;
+    try {
+      while (lane.held.length > 0 && this.#routable(groupId, lane)) {
+        const next = lane.held.shift();
+        if (next === undefined) break;
+        this.#release(next);
+        this.#attempt(next.call, next.refusals);
+      }
+    } finally {
+      lane.flushing = false;
+    }
+    if (lane.held.length === 0) this.#lanes.delete(groupId);
+  }
+
+  changedAll(): void {
+    for (const groupId of [...this.#lanes.keys()]) this.changed(groupId);
+  }
+
+  /** Ends every held call: nothing was written. */
+  close(): void {
+    this.#closed = true;
+    for (const lane of this.#lanes.values()) {
+      for (const held of lane.held.splice(0)) {
+        this.#release(held);
+        held.call.fail(new MillraceError("SHUTTING_DOWN", "The broker stops; nothing was written"));
+      }
+    }
+    this.#lanes.clear();
+  }
+
+  #routable(groupId: GroupId, lane: Lane): boolean {
+    const view = this.#options.view(groupId);
+    const first = lane.held[0];
+    if (view.becoming) return false;
+    return view.local || first?.call.direct === true || (view.remote !== undefined && view.remote.term > lane.refusedTerm);
+  }
+
+  #attempt(call: RoutedCall, refusals: number): void {
+    const view = this.#options.view(call.groupId);
+    if (view.local) return call.runHere();
+    const { remote } = view;
+    if (view.becoming) return this.#hold(call, refusals);
+    if (call.direct) return call.fail(notLeader(remote?.broker));
+    const lane = this.#lanes.get(call.groupId);
+    if (remote === undefined || remote.term <= (lane?.refusedTerm ?? -1)) return this.#hold(call, refusals);
+    call.runThere(remote.broker, (error) => {
+      if (refusals + 1 >= REFUSALS_MAX) {
+        return call.fail(new MillraceError("LEADER_UNKNOWN", `No leader took the call: ${error.message}. Nothing was written`, {}, 100));
+      }
+      const state = this.#lane(call.groupId);
+      state.refusedTerm = Math.max(state.refusedTerm, remote.term);
+      this.#hold(call, refusals + 1);
+      this.changed(call.groupId);
+    });
+  }
+
+  #lane(groupId: GroupId): Lane {
+    let lane = this.#lanes.get(groupId);
+    if (lane === undefined) {
+      lane = { held: [], refusedTerm: -1, flushing: false };
+      this.#lanes.set(groupId, lane);
+    }
+    return lane;
+  }
+
+  #hold(call: RoutedCall, refusals: number): void {
+    const { clock, forwardWaitMs, forwardPendingMaxBytes } = this.#options;
+    if (this.#closed) return call.fail(new MillraceError("SHUTTING_DOWN", "The broker stops; nothing was written"));
+    if (this.#heldBytes + call.bytes > forwardPendingMaxBytes) {
+      return call.fail(
+        new MillraceError(
+          "TOO_MANY_REQUESTS",
+          `Cannot hold the call until a leader is known: ${this.#heldBytes} bytes are held`,
+          { limit: "forward.pending.max.bytes" },
+          100,
+        ),
+      );
+    }
+    const lane = this.#lane(call.groupId);
+    const wait = Math.max(0, Math.min(forwardWaitMs, call.deadline - clock.monotonic()));
+    const held: Held = {
+      call,
+      refusals,
+      timer: clock.after(wait, () => {
+        const at = lane.held.indexOf(held);
+        if (at < 0) return;
+        lane.held.splice(at, 1);
+        this.#release(held);
+        if (lane.held.length === 0) this.#lanes.delete(call.groupId);
+        call.fail(new MillraceError("LEADER_UNKNOWN", `No leader was known for ${Math.round(wait)} ms. Nothing was written`, {}, 100));
+      }),
+    };
+    this.#heldBytes += call.bytes;
+    // A refused call goes back before those that came after it: refusals arrive in the order the calls were sent.
+    const place = refusals > 0 ? lane.held.filter((other) => other.refusals > 0).length : lane.held.length;
+    lane.held.splice(place, 0, held);
+  }
+
+  #release(held: Held): void {
+    held.timer.cancel();
+    this.#heldBytes -= held.call.bytes;
+  }
+}
+
+function notLeader(leader: BrokerId | undefined): MillraceError {
+  return new MillraceError(
+    "NOT_LEADER",
+    `This broker does not lead the partition${leader === undefined ? "" : `; broker ${leader} may`}`,
+    leader === undefined ? {} : { leader_id: String(leader) },
+  );
+}

@@ -1,0 +1,68 @@
+import type { BrokerConfig } from "../../base/broker-config.ts";
+import type { BrokerId } from "../../base/ids.ts";
+import type { MetadataImage } from "../../cluster/image.ts";
+import type { PartitionImage } from "../../cluster/image-state.ts";
+import type { MessageInput } from "../../protocol/codec/index.ts";
+import type { GetClusterHealthResponse } from "../../protocol/public.ts";
+import type { BrokerReport, LedGroup } from "../../protocol/routing.ts";
+import { effectiveMinIsr } from "../partition/acks.ts";
+
+/** What each broker that answered says. */
+export type ClusterReports = ReadonlyMap<BrokerId, BrokerReport>;
+
+type Health = MessageInput<typeof GetClusterHealthResponse>;
+
+/**
+ * The verdict on a cluster: what the metadata says should be, against what the brokers say is. Judged from answers of now, not from
+ * sessions, so that a broker killed a second ago is seen as gone.
+ */
+export function healthOf(image: MetadataImage, config: BrokerConfig, reports: ClusterReports, controller: BrokerId | undefined): Health {
+  const reasons: { code: string; text: string }[] = [];
+  const missing = [...image.brokers.keys()].filter((broker) => !reports.has(broker)).sort((a, b) => a - b);
+  for (const broker of missing) reasons.push({ code: "BROKER_DOWN", text: `broker ${broker} does not answer` });
+  for (const { id, address } of config.seeds) {
+    if (!image.brokers.has(id)) reasons.push({ code: "BROKER_UNREGISTERED", text: `seed ${id} (${address}) has not registered` });
+  }
+  if (controller === undefined) reasons.push({ code: "NO_CONTROLLER", text: "no controller is known" });
+  for (const broker of image.brokers.keys()) {
+    const lost = image.lostBy(broker).length;
+    if (lost > 0) reasons.push({ code: "REPLICAS_LOST", text: `broker ${broker} has an emptied disk: ${lost} replicas are missing on it` });
+  }
+  const leaders = new Map<number, LedGroup>();
+  for (const report of reports.values()) {
+    for (const led of report.led) if (led.serving && led.term >= (leaders.get(led.groupId)?.term ?? -1)) leaders.set(led.groupId, led);
+  }
+  const named = (partition: PartitionImage): { topic: string; partition: number } => ({
+    topic: image.topics.get(partition.topicId)?.name ?? "",
+    partition: partition.partition,
+  });
+  const partitions = [...image.partitions.values()];
+  const leaderless = partitions.filter((partition) => !leaders.has(partition.groupId));
+  const underReplicated = partitions.filter((partition) => partition.isr.length < partition.replicas.length);
+  const underMinIsr = partitions.filter((partition) => {
+    const topic = image.topics.get(partition.topicId);
+    const configured = topic === undefined ? undefined : image.configOf(topic).minInsyncReplicas;
+    return partition.isr.length < effectiveMinIsr(configured, partition.replicas.length);
+  });
+  if (leaderless.length > 0) reasons.push({ code: "LEADERLESS", text: `${leaderless.length} partitions have no leader` });
+  if (underReplicated.length > 0)
+    reasons.push({ code: "UNDER_REPLICATED", text: `${underReplicated.length} partitions have replicas that are not in sync` });
+  if (underMinIsr.length > 0) reasons.push({ code: "UNDER_MIN_ISR", text: `${underMinIsr.length} partitions refuse acks=ALL` });
+  return {
+    healthy: reasons.length === 0,
+    reasons,
+    brokersLive: reports.size,
+    brokersKnown: Math.max(image.brokers.size, config.seeds.length),
+    partitions: partitions.length,
+    leaderlessCount: leaderless.length,
+    underReplicatedCount: underReplicated.length,
+    underMinIsrCount: underMinIsr.length,
+    leaderless: leaderless.slice(0, LISTED_MAX).map(named),
+    underReplicated: underReplicated.slice(0, LISTED_MAX).map(named),
+    underMinIsr: underMinIsr.slice(0, LISTED_MAX).map(named),
+    controllerId: controller ?? 0,
+  };
+}
+
+/** Partitions listed by name in one answer; the counts are whole. */
+const LISTED_MAX = 100;

@@ -1,0 +1,314 @@
+import type { BrokerConfig } from "../../base/broker-config.ts";
+import { MillraceError } from "../../base/errors.ts";
+import type { BrokerId } from "../../base/ids.ts";
+import type { Clock } from "../../base/ports/clock.ts";
+import type { Inflate } from "../../base/ports/inflate.ts";
+import type { CallContext, RpcServer, ServerStream } from "../../base/ports/rpc-server.ts";
+import type { MessageInput } from "../../protocol/codec/index.ts";
+import {
+  FetchRequest,
+  FetchResponse,
+  InitProducerRequest,
+  InitProducerResponse,
+  ListOffsetsRequest,
+  ListOffsetsResponse,
+  ProduceRequest,
+  ProduceResponse,
+  SubscribeRequest,
+  type SubscribeStart,
+} from "../../protocol/public.ts";
+import { statusOf } from "../../protocol/rpc-status.ts";
+import type { AppendBatch, Appended } from "../partition/partition.ts";
+import { readRequestOf } from "./fetch-codec.ts";
+import { batchOf } from "./produce-request.ts";
+import { type Prepared, ProduceStreamSession } from "./produce-stream.ts";
+import { Subscription, type SubscriptionFetch } from "./subscription.ts";
+
+/** One partition as a request names it, resolved against the metadata. */
+export interface Target {
+  readonly topic: string;
+  readonly partition: number;
+  readonly groupId: number;
+  readonly maxMessageBytes: number;
+}
+
+export interface RouteOptions {
+  /** Monotonic. */
+  readonly deadline: number;
+  /** NOT_LEADER instead of holding or forwarding. */
+  readonly direct: boolean;
+}
+
+export interface OffsetsOf {
+  readonly logStartOffset: number;
+  readonly highWatermark: number;
+  readonly found: { readonly offset: number; readonly timestamp: number } | undefined;
+  readonly leaderId: BrokerId;
+  readonly term: number;
+}
+
+/** What the services need of the broker: names resolved, calls routed to leaders wherever they are. */
+export interface LogBackend {
+  /** At once when the local image knows it; else behind a read barrier. @throws {MillraceError} UNKNOWN_TOPIC, UNKNOWN_PARTITION, NOT_READY */
+  resolve(topic: string, partition: number, deadline: number): Target | Promise<Target>;
+  /** Partitions of a topic. @throws {MillraceError} */
+  partitionsOf(topic: string, deadline: number): Promise<number>;
+  append(
+    target: Target,
+    batch: AppendBatch,
+    options: RouteOptions,
+    done: (outcome: (Appended & { readonly leaderId: BrokerId }) | MillraceError) => void,
+  ): () => void;
+  read(target: Target, request: FetchRequest, options: RouteOptions, done: (outcome: FetchResponse | MillraceError) => void): () => void;
+  offsets(target: Target, timeMs: number | undefined, options: RouteOptions): Promise<OffsetsOf>;
+  allocateProducer(deadline: number): Promise<number>;
+  clientAddress(broker: BrokerId): string;
+}
+
+const service = "/millrace.v1.LogService";
+/** Calls without a deadline get this one: nothing waits for ever. */
+const DEFAULT_DEADLINE_MS = 60_000;
+
+/**
+ * Registers `millrace.v1.LogService`.
+ * @param running the broker's parts; throws NOT_READY or SHUTTING_DOWN while it does not serve
+ * @returns ends the open streams
+ */
+export function registerLogService(
+  server: RpcServer,
+  running: () => LogBackend,
+  config: BrokerConfig,
+  clock: Clock,
+  inflate: Inflate,
+): (error: MillraceError) => void {
+  const open = new Set<{ close(error: MillraceError): void }>();
+  const deadlineOf = (call: CallContext): number => call.deadline ?? clock.monotonic() + DEFAULT_DEADLINE_MS;
+
+  const prepare = (
+    request: ProduceRequest,
+    deadline: number,
+  ): (Prepared & { readonly target: Target }) | Promise<Prepared & { readonly target: Target }> => {
+    const target = running().resolve(request.topic, request.partition, deadline);
+    const ready = (resolved: Target): (Prepared & { readonly target: Target }) | Promise<Prepared & { readonly target: Target }> => {
+      const batch = batchOf(request, resolved.maxMessageBytes, inflate);
+      return batch instanceof Promise
+        ? batch.then((late) => ({ request, batch: late, target: resolved }))
+        : { request, batch, target: resolved };
+    };
+    return target instanceof Promise ? target.then(ready) : ready(target);
+  };
+  const responseOf = (appended: Appended & { readonly leaderId: BrokerId }): MessageInput<typeof ProduceResponse> => ({
+    baseOffset: appended.baseOffset,
+    recordCount: appended.recordCount,
+    term: appended.term,
+    highWatermark: appended.highWatermark,
+    durableBrokerIds: [...appended.durableBrokers],
+    leaderId: appended.leaderId,
+    leaderAddress: running().clientAddress(appended.leaderId),
+    duplicate: appended.duplicate,
+    appendTimeMs: appended.appendTime,
+  });
+  /** Appends, and gives up at the deadline or when the caller goes: the outcome is unknown then. */
+  const append = (
+    prepared: Prepared & { readonly target: Target },
+    deadline: number,
+    done: (outcome: MessageInput<typeof ProduceResponse> | MillraceError) => void,
+  ): (() => void) => {
+    if (deadline <= clock.monotonic()) {
+      done(new MillraceError("DEADLINE_PASSED", "The deadline passed before anything was written"));
+      return () => {};
+    }
+    let over = false;
+    const timer = clock.after(deadline - clock.monotonic(), () => {
+      if (over) return;
+      over = true;
+      cancel();
+      done(new MillraceError("REQUEST_TIMED_OUT", "The deadline passed before the batch was acknowledged; it may be written"));
+    });
+    const cancelAppend = running().append(prepared.target, prepared.batch, { deadline, direct: prepared.request.direct }, (outcome) => {
+      if (over) return;
+      over = true;
+      timer.cancel();
+      done(outcome instanceof MillraceError ? outcome : responseOf(outcome));
+    });
+    const cancel = (): void => {
+      timer.cancel();
+      cancelAppend();
+    };
+    return cancel;
+  };
+
+  const read = (
+    target: Target,
+    request: FetchRequest,
+    call: { readonly deadline: number; readonly direct: boolean },
+  ): { readonly result: Promise<FetchResponse>; cancel(): void } => {
+    let cancel = (): void => {};
+    const result = new Promise<FetchResponse>((resolve, reject) => {
+      cancel = running().read(target, request, call, (outcome) => (outcome instanceof MillraceError ? reject(outcome) : resolve(outcome)));
+    });
+    return { result, cancel: () => cancel() };
+  };
+
+  server.register(`${service}/InitProducer`, {
+    kind: "unary",
+    async handle(bytes, call) {
+      InitProducerRequest.decode(bytes);
+      return InitProducerResponse.encode({ producerId: await running().allocateProducer(deadlineOf(call)), producerEpoch: 0 });
+    },
+  });
+
+  server.register(`${service}/Produce`, {
+    kind: "unary",
+    async handle(bytes, call) {
+      const request = ProduceRequest.decode(bytes);
+      const deadline = deadlineOf(call);
+      const prepared = await prepare(request, deadline);
+      const response = await new Promise<MessageInput<typeof ProduceResponse>>((resolve, reject) => {
+        const cancel = append(prepared, deadline, (outcome) => (outcome instanceof MillraceError ? reject(outcome) : resolve(outcome)));
+        call.onCancel(() => {
+          cancel();
+          reject(new MillraceError("CALL_CANCELLED", "The caller went away; what was appended stays"));
+        });
+      });
+      return ProduceResponse.encode(response);
+    },
+  });
+
+  server.register(`${service}/ProduceStream`, {
+    kind: "bidi",
+    handle(stream: ServerStream) {
+      const session: ProduceStreamSession = new ProduceStreamSession(
+        stream,
+        {
+          prepare: (request) => prepare(request, deadlineOf(stream.call)),
+          append: (prepared, done) => append(prepared as Prepared & { readonly target: Target }, deadlineOf(stream.call), done),
+        },
+        clock,
+        config.limits.streamCreditBytes,
+        () => open.delete(session),
+      );
+      open.add(session);
+    },
+  });
+
+  server.register(`${service}/Fetch`, {
+    kind: "unary",
+    async handle(bytes, call) {
+      const request = FetchRequest.decode(bytes);
+      const deadline = deadlineOf(call);
+      readRequestOf(request, config.limits, clock.monotonic(), deadline, config.timings.fetchWaitMaxMs);
+      const target = await running().resolve(request.topic, request.partition, deadline);
+      const { result, cancel } = read(target, request, { deadline, direct: request.direct });
+      call.onCancel(cancel);
+      return FetchResponse.encode(await result);
+    },
+  });
+
+  server.register(`${service}/Subscribe`, {
+    kind: "server-stream",
+    handle(stream: ServerStream) {
+      stream.handlers = {
+        message(bytes) {
+          let request: SubscribeRequest;
+          try {
+            request = SubscribeRequest.decode(bytes);
+          } catch (error) {
+            if (!(error instanceof MillraceError)) throw error;
+            return stream.end(error);
+          }
+          const subscription: Subscription = new Subscription(stream, request, { read: readForSubscription, positions }, clock, () =>
+            open.delete(subscription),
+          );
+          open.add(subscription);
+          stream.handlers = { message() {}, ended() {}, drain: () => subscription.drained() };
+        },
+        ended() {},
+        drain() {},
+      };
+    },
+  });
+
+  server.register(`${service}/ListOffsets`, {
+    kind: "unary",
+    async handle(bytes, call) {
+      const request = ListOffsetsRequest.decode(bytes);
+      const deadline = deadlineOf(call);
+      const count = await running().partitionsOf(request.topic, deadline);
+      const numbers = request.partitions.length > 0 ? request.partitions : Array.from({ length: count }, (_, i) => i);
+      const partitions = await Promise.all(
+        numbers.map(async (partition): Promise<NonNullable<MessageInput<typeof ListOffsetsResponse>["partitions"]>[number]> => {
+          try {
+            const target = await running().resolve(request.topic, partition, deadline);
+            const offsets = await running().offsets(target, request.timeMs, { deadline, direct: request.direct });
+            return {
+              partition,
+              logStartOffset: offsets.logStartOffset,
+              highWatermark: offsets.highWatermark,
+              leaderId: offsets.leaderId,
+              term: offsets.term,
+              ...(offsets.found === undefined ? {} : { offset: offsets.found.offset, timestampMs: offsets.found.timestamp }),
+            };
+          } catch (error) {
+            if (!(error instanceof MillraceError)) throw error;
+            return { partition, error: statusOf(error) };
+          }
+        }),
+      );
+      return ListOffsetsResponse.encode({ partitions });
+    },
+  });
+
+  /** A subscription's fetch waits as long as it may; the loop asks again. */
+  function readForSubscription(wanted: SubscriptionFetch, done: (outcome: FetchResponse | MillraceError) => void): () => void {
+    const { fetchWaitMaxMs, forwardWaitMs } = config.timings;
+    const deadline = clock.monotonic() + fetchWaitMaxMs + forwardWaitMs;
+    const request: FetchRequest = { ...wanted, accept: wanted.accept, minBytes: 1, maxWaitMs: fetchWaitMaxMs, direct: false };
+    let cancel = (): void => {};
+    let cancelled = false;
+    const start = (target: Target): void => {
+      if (!cancelled) cancel = running().read(target, request, { deadline, direct: false }, done);
+    };
+    try {
+      const target = running().resolve(wanted.topic, wanted.partition, deadline);
+      if (target instanceof Promise) target.then(start, (error: unknown) => refuse(error, done));
+      else start(target);
+    } catch (error) {
+      refuse(error, done);
+    }
+    return () => {
+      cancelled = true;
+      cancel();
+    };
+  }
+
+  async function positions(topic: string, start: SubscribeStart): Promise<{ from: number; until: number | undefined }> {
+    const deadline = clock.monotonic() + DEFAULT_DEADLINE_MS;
+    const target = await running().resolve(topic, start.partition, deadline);
+    const at = async (timeMs: number | undefined): Promise<OffsetsOf> => running().offsets(target, timeMs, { deadline, direct: false });
+    let from = start.offset;
+    if (from !== undefined && from < 0)
+      throw new MillraceError("INVALID_REQUEST", `Cannot subscribe from offset ${from}`, { field: "offset" });
+    if (start.timeMs !== undefined) {
+      const offsets = await at(start.timeMs);
+      from = offsets.found?.offset ?? offsets.highWatermark;
+    } else if (start.end === true) from = (await at(undefined)).highWatermark;
+    else if (from === undefined) from = (await at(undefined)).logStartOffset;
+    let until = start.untilOffset;
+    if (start.untilTimeMs !== undefined) {
+      const offsets = await at(start.untilTimeMs);
+      until = offsets.found?.offset ?? offsets.highWatermark;
+    } else if (start.untilEnd === true) until = (await at(undefined)).highWatermark;
+    return { from, until };
+  }
+
+  return (error) => {
+    for (const session of [...open]) session.close(error);
+    open.clear();
+  };
+}
+
+function refuse(error: unknown, done: (outcome: MillraceError) => void): void {
+  if (!(error instanceof MillraceError)) throw error;
+  done(error);
+}

@@ -1,0 +1,239 @@
+import { MillraceError } from "../../base/errors.ts";
+import type { Clock } from "../../base/ports/clock.ts";
+import type { ServerStream } from "../../base/ports/rpc-server.ts";
+import type { MessageInput } from "../../protocol/codec/index.ts";
+import {
+  type ProduceBatch,
+  type ProduceRequest,
+  type ProduceResponse,
+  ProduceStreamRequest,
+  ProduceStreamResponse,
+  type ResumePartition,
+} from "../../protocol/public.ts";
+import { statusOf } from "../../protocol/rpc-status.ts";
+import type { AppendBatch } from "../partition/partition.ts";
+
+type Result = MessageInput<typeof ProduceStreamResponse>["results"] extends readonly (infer R)[] | undefined ? R : never;
+type Response = MessageInput<typeof ProduceResponse>;
+
+/** What a stream needs of the broker. */
+export interface ProduceStreamBackend {
+  /** Checks at the edge; a promise only for compressed sets. @throws {MillraceError} refused */
+  prepare(request: ProduceRequest): Prepared | Promise<Prepared>;
+  /** Routes the batch to its leader. Batches of one partition handed over in order stay in order. `done` exactly once unless cancelled. */
+  append(prepared: Prepared, done: (outcome: Response | MillraceError) => void): () => void;
+}
+
+export interface Prepared {
+  readonly request: ProduceRequest;
+  readonly batch: AppendBatch;
+}
+
+/** One partition on one stream: a FIFO in which a batch that must be inflated first is not overtaken (design §4). */
+interface Lane {
+  readonly waiting: ProduceBatch[];
+  preparing: boolean;
+  /** An earlier batch failed: everything is refused until the client resumes (design §6). */
+  failed: boolean;
+}
+
+/**
+ * The server's side of one `ProduceStream`. Unanswered bytes are bounded by the credit: above it the stream is not read, and
+ * HTTP/2 holds the sender. Results of one turn leave as one message.
+ */
+export class ProduceStreamSession {
+  readonly #stream: ServerStream;
+  readonly #backend: ProduceStreamBackend;
+  readonly #clock: Clock;
+  readonly #creditBytes: number;
+  readonly #lanes = new Map<string, Lane>();
+  readonly #cancels = new Set<() => void>();
+  #results: Result[] = [];
+  #flushing = false;
+  #unansweredBytes = 0;
+  #unanswered = 0;
+  #paused = false;
+  #ended = false;
+  #over = false;
+  readonly #gone: () => void;
+
+  /** @param gone called once, when the stream is over for whatever reason */
+  constructor(stream: ServerStream, backend: ProduceStreamBackend, clock: Clock, creditBytes: number, gone: () => void) {
+    this.#gone = gone;
+    this.#stream = stream;
+    this.#backend = backend;
+    this.#clock = clock;
+    this.#creditBytes = creditBytes;
+    stream.handlers = {
+      message: (bytes) => this.#message(bytes),
+      ended: () => {
+        this.#ended = true;
+        this.#maybeEnd();
+      },
+      drain: () => this.#balance(),
+    };
+    stream.call.onCancel(() => this.#stop());
+    stream.write(ProduceStreamResponse.encode({ creditBytes }));
+  }
+
+  /** Ends the stream; pending batches stay appended, their outcome is unknown to this caller. */
+  close(error: MillraceError): void {
+    if (this.#over) return;
+    this.#stop();
+    this.#stream.end(error);
+  }
+
+  #message(bytes: Uint8Array): void {
+    if (this.#over) return;
+    let request: ProduceStreamRequest;
+    try {
+      request = ProduceStreamRequest.decode(bytes);
+    } catch (error) {
+      return this.close(asMillraceError(error));
+    }
+    for (const resume of request.resume) this.#resume(resume);
+    for (const batch of request.batches) this.#take(batch);
+    this.#balance();
+  }
+
+  #resume({ topic, partition }: ResumePartition): void {
+    const lane = this.#lanes.get(laneKey(topic, partition));
+    if (lane !== undefined) lane.failed = false;
+  }
+
+  #take(batch: ProduceBatch): void {
+    const { request } = batch;
+    if (request === undefined) {
+      return this.close(new MillraceError("INVALID_REQUEST", `Batch ${batch.correlationId} has no request`, { field: "batches.request" }));
+    }
+    const key = laneKey(request.topic, request.partition);
+    let lane = this.#lanes.get(key);
+    if (lane === undefined) {
+      lane = { waiting: [], preparing: false, failed: false };
+      this.#lanes.set(key, lane);
+    }
+    this.#unanswered++;
+    this.#unansweredBytes += sizeOf(request);
+    lane.waiting.push(batch);
+    this.#pump(lane);
+  }
+
+  #pump(lane: Lane): void {
+    while (!lane.preparing && !this.#over) {
+      const batch = lane.waiting.shift();
+      if (batch?.request === undefined) return;
+      const { request } = batch;
+      if (lane.failed) {
+        this.#answer(
+          batch,
+          new MillraceError(
+            "PRECEDING_FAILED",
+            `An earlier batch of ${request.topic}-${request.partition} failed on this stream: resume the partition first`,
+          ),
+        );
+        continue;
+      }
+      let prepared: Prepared | Promise<Prepared>;
+      try {
+        prepared = this.#backend.prepare(request);
+      } catch (error) {
+        this.#fail(lane, batch, asMillraceError(error));
+        continue;
+      }
+      if (!(prepared instanceof Promise)) {
+        this.#append(lane, batch, prepared);
+        continue;
+      }
+      lane.preparing = true;
+      prepared
+        .then(
+          (ready) => this.#append(lane, batch, ready),
+          (error: unknown) => this.#fail(lane, batch, asMillraceError(error)),
+        )
+        .finally(() => {
+          lane.preparing = false;
+          this.#pump(lane);
+        });
+    }
+  }
+
+  #append(lane: Lane, batch: ProduceBatch, prepared: Prepared): void {
+    if (this.#over) return;
+    let answered = false;
+    const cancel = this.#backend.append(prepared, (outcome) => {
+      answered = true;
+      this.#cancels.delete(cancelled);
+      if (outcome instanceof MillraceError) this.#fail(lane, batch, outcome);
+      else this.#answer(batch, outcome);
+    });
+    const cancelled = (): void => cancel();
+    if (!answered) this.#cancels.add(cancelled);
+  }
+
+  #fail(lane: Lane, batch: ProduceBatch, error: MillraceError): void {
+    lane.failed = true;
+    this.#answer(batch, error);
+  }
+
+  #answer(batch: ProduceBatch, outcome: Response | MillraceError): void {
+    if (this.#over) return;
+    const { correlationId, request } = batch;
+    this.#results.push(
+      outcome instanceof MillraceError ? { correlationId, error: statusOf(outcome) } : { correlationId, response: outcome },
+    );
+    this.#unanswered--;
+    if (request !== undefined) this.#unansweredBytes -= sizeOf(request);
+    if (this.#flushing) return;
+    this.#flushing = true;
+    this.#clock.soon(() => this.#flush());
+  }
+
+  #flush(): void {
+    this.#flushing = false;
+    if (this.#over) return;
+    const results = this.#results;
+    this.#results = [];
+    if (results.length > 0) this.#stream.write(ProduceStreamResponse.encode({ results }));
+    this.#balance();
+    this.#maybeEnd();
+  }
+
+  #balance(): void {
+    const full = this.#unansweredBytes >= this.#creditBytes;
+    if (full === this.#paused || this.#over) return;
+    this.#paused = full;
+    if (full) this.#stream.pause();
+    else this.#stream.resume();
+  }
+
+  #maybeEnd(): void {
+    if (!this.#ended || this.#over || this.#unanswered > 0 || this.#results.length > 0) return;
+    this.#over = true;
+    this.#stream.end();
+    this.#gone();
+  }
+
+  #stop(): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#gone();
+    for (const cancel of [...this.#cancels]) cancel();
+    this.#cancels.clear();
+    this.#lanes.clear();
+    this.#results = [];
+  }
+}
+
+function laneKey(topic: string, partition: number): string {
+  return `${partition} ${topic}`;
+}
+
+function sizeOf(request: ProduceRequest): number {
+  return (request.records?.byteLength ?? 0) + request.compressedRecords.byteLength + 64;
+}
+
+/** Decoders and preparers throw typed errors; anything else is a bug and goes up. */
+function asMillraceError(error: unknown): MillraceError {
+  if (error instanceof MillraceError) return error;
+  throw error;
+}
