@@ -20,7 +20,7 @@ export function createMetrics(options: { readonly process?: boolean } = {}): Met
     const found = known.get(name);
     if (found !== undefined) return found;
     const help = new Map<string, string>(Object.entries(counters)).get(name) ?? name;
-    const made = new Counter({ name: `${exportedName(name)}_total`, help, registers: [registry] });
+    const made = new Counter({ name: `${exportedName(name.replace(/_total$/, ""))}_total`, help, registers: [registry] });
     known.set(name, made);
     return made;
   };

@@ -58,6 +58,8 @@ describe("Metrics", () => {
     metrics.count("grpc.handler_failed");
     metrics.count("grpc.handler_failed", 4);
     assert.match(await metrics.text(), /^millrace_grpc_handler_failed_total 5$/m);
+    metrics.count("log_segment_damaged_total");
+    assert.match(await metrics.text(), /^millrace_log_segment_damaged_total 1$/m);
   });
 
   it("asks gauges at every scrape", async () => {
