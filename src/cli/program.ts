@@ -16,8 +16,7 @@ import { packageVersion } from "./version.ts";
 const HELP_COLUMNS = 100;
 
 /** Runs one command line. @param args without node and script @returns the exit code (design §10) */
-export async function runProgram(args: readonly string[]): Promise<ExitCode> {
-  const terminal = processTerminal();
+export async function runProgram(args: readonly string[], terminal: Terminal = processTerminal()): Promise<ExitCode> {
   try {
     await parse(args, terminal);
     await terminal.flush();

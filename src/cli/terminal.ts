@@ -1,5 +1,3 @@
-import { once } from "node:events";
-
 /** Data leaves in pieces of about so many bytes. */
 const PIECE_BYTES = 64 * 1024;
 
@@ -32,8 +30,7 @@ export function processTerminal(): Terminal {
     pieces = [];
     bytes = 0;
     if (gone) throw new ReaderGone();
-    if (piece.length > 0 && !process.stdout.write(piece))
-      await Promise.race([once(process.stdout, "drain"), once(process.stdout, "close")]);
+    if (piece.length > 0 && !process.stdout.write(piece)) await drained();
     if (gone) throw new ReaderGone();
   };
   return {
@@ -48,4 +45,15 @@ export function processTerminal(): Terminal {
       process.stderr.write(`${line}\n`);
     },
   };
+}
+
+/** Resolves when stdout takes more, and also when it never will again. */
+function drained(): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      for (const event of ["drain", "close", "error"]) process.stdout.off(event, done);
+      resolve();
+    };
+    for (const event of ["drain", "close", "error"]) process.stdout.on(event, done);
+  });
 }

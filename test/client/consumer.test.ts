@@ -4,7 +4,7 @@ import { gunzipSync, gzipSync } from "node:zlib";
 import { silentTelemetry } from "../../src/base/ports/telemetry.ts";
 import { type Assignment, Client, type ConsumedRecord, type Consumer, OffsetOutOfRange } from "../../src/client/index.ts";
 import { RecordSetBuilder } from "../../src/records/record-set-builder.ts";
-import { FakeCluster, noFaults } from "./fake/cluster.ts";
+import { FakeCluster, fakeAddresses, noFaults } from "./fake/cluster.ts";
 import type { PartitionLog } from "./fake/partition-log.ts";
 import { World } from "./fake/world.ts";
 
@@ -12,7 +12,7 @@ const text = new TextDecoder();
 
 function setup(seed: number, partitions = 1) {
   const world = new World(seed);
-  const cluster = new FakeCluster(world, 3);
+  const cluster = new FakeCluster(world, fakeAddresses(3));
   const logs = cluster.addTopic("t", partitions);
   const inflate = { gunzip: async (bytes: Uint8Array) => ({ bytes: new Uint8Array(gunzipSync(bytes)) }) };
   const client = new Client(

@@ -4,7 +4,7 @@ import { silentTelemetry } from "../../src/base/ports/telemetry.ts";
 import { Client, DeliveryFailed, MillraceError, type Producer, type ProducerOptions, type RecordAck } from "../../src/client/index.ts";
 import { records } from "../../src/records/log-record.ts";
 import { partitionOf } from "../../src/records/murmur2.ts";
-import { FakeCluster, type Faults, noFaults } from "./fake/cluster.ts";
+import { FakeCluster, type Faults, fakeAddresses, noFaults } from "./fake/cluster.ts";
 import type { PartitionLog } from "./fake/partition-log.ts";
 import { World } from "./fake/world.ts";
 
@@ -12,7 +12,7 @@ const text = new TextDecoder();
 
 function setup(seed: number, partitions = 1, brokers = 3) {
   const world = new World(seed);
-  const cluster = new FakeCluster(world, brokers);
+  const cluster = new FakeCluster(world, fakeAddresses(brokers));
   const logs = cluster.addTopic("t", partitions);
   const client = new Client(
     { brokers: cluster.addresses },

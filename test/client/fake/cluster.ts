@@ -19,7 +19,7 @@ import {
 import { PartitionLog } from "./partition-log.ts";
 import { FakeProduceStream } from "./produce-stream.ts";
 import { FakeSubscribeStream } from "./subscribe-stream.ts";
-import type { World } from "./world.ts";
+import type { Surroundings } from "./world.ts";
 
 /** What the broker's side of a stream does. */
 export interface ServerSide {
@@ -56,9 +56,13 @@ export interface Faults {
 
 export const noFaults: Faults = { breakBefore: 0, breakAfter: 0, refuse: 0, unknown: 0, forget: 0, move: 0 };
 
+export function fakeAddresses(brokers: number): string[] {
+  return Array.from({ length: brokers }, (_, i) => `b${i + 1}:7400`);
+}
+
 /** A cluster of brokers in memory that keeps the rules of the protocol strictly, and complains about a client that does not. */
 export class FakeCluster implements RpcClient {
-  readonly world: World;
+  readonly world: Surroundings;
   readonly addresses: readonly string[];
   readonly topics = new Map<string, PartitionLog[]>();
   readonly dead = new Set<string>();
@@ -71,9 +75,9 @@ export class FakeCluster implements RpcClient {
   readonly calls: string[] = [];
   readonly streams = new Set<FakeStream>();
 
-  constructor(world: World, brokers: number) {
+  constructor(world: Surroundings, addresses: readonly string[]) {
     this.world = world;
-    this.addresses = Array.from({ length: brokers }, (_, i) => `b${i + 1}:7400`);
+    this.addresses = addresses;
   }
 
   addTopic(name: string, partitions: number): PartitionLog[] {
@@ -113,14 +117,15 @@ export class FakeCluster implements RpcClient {
   async #unary(address: string, path: string, request: Uint8Array): Promise<Uint8Array> {
     await new Promise<void>((resolve) => this.world.after(this.delay(), resolve));
     if (this.dead.has(address)) throw new RpcFailure("UNAVAILABLE", "connection refused", true);
-    const reply = this.#answer(path, request);
+    const reply = this.answer(path, request);
     this.calls.push(path);
     await new Promise<void>((resolve) => this.world.after(this.delay(), resolve));
     if (this.dead.has(address)) throw new RpcFailure("UNAVAILABLE", "connection reset", false);
     return reply;
   }
 
-  #answer(path: string, request: Uint8Array): Uint8Array {
+  /** @throws {MillraceError} */
+  answer(path: string, request: Uint8Array): Uint8Array {
     switch (path) {
       case LogService.InitProducer.path:
         return InitProducerResponse.encode({ producerId: this.nextProducerId++, producerEpoch: 0 });

@@ -29,6 +29,14 @@ export class SeededRandom implements Random {
   }
 }
 
+/** What the fakes need of time and chance. */
+export interface Surroundings {
+  readonly now: number;
+  readonly random: SeededRandom;
+  wall(): number;
+  after(delayMs: number, fire: () => void): Timer;
+}
+
 interface Due {
   readonly at: number;
   readonly order: number;
@@ -37,7 +45,7 @@ interface Due {
 }
 
 /** Virtual time: nothing happens unless `run` is under way, and then as fast as it can. */
-export class World implements Clock {
+export class World implements Clock, Surroundings {
   readonly random: SeededRandom;
   now = 0;
   #order = 0;

@@ -1,0 +1,79 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { runProgram } from "../../src/cli/program.ts";
+import type { Terminal } from "../../src/cli/terminal.ts";
+import { millrace } from "./run.ts";
+
+/** Nobody listens there: a port that may not be connected to. */
+const NOWHERE = ["--brokers", "127.0.0.1:1"];
+
+describe("millrace", { concurrency: 2 }, () => {
+  const wrong: [string[], RegExp][] = [
+    [[], /Say what to do/],
+    [["nope"], /Unknown argument: nope/],
+    [["topic"], /create, list, describe, alter or delete/],
+    [["produce"], /Not enough non-option arguments/],
+    [["produce", "t", "--bogus"], /Unknown argument: bogus/],
+    [["produce", "t", "--rate", "7x"], /--rate must be a whole number/],
+    [["produce", "t", "--acks", "most"], /acks/],
+    [["produce", "t", "--file", "/nonexistent/file"], /Cannot read --file/],
+    [["produce", "t", "-k", "a", "--key-field", "b"], /mutually exclusive/],
+    [["consume", "t", "--from", "yesterday"], /--from must be start, end/],
+    [["consume", "t", "--follow", "--to", "end"], /--follow has no end/],
+    [["topic", "create", "t", "--partitions", "0"], /--partitions must be/],
+    [["topic", "list", "--brokers", "localhost"], /--brokers must be HOST:PORT/],
+    [["cluster", "health", "--wait", "--timeout", "soon"], /--timeout must be a time/],
+    [["broker", "--id", "1", "--set", "no.such.key=1"], /no\.such\.key/],
+    [["dev", "--brokers", "0"], /--brokers must be/],
+  ];
+  for (const [args, said] of wrong) {
+    it(`exits 2 and says why: ${args.join(" ") || "(nothing)"}`, async () => {
+      const talk: string[] = [];
+      const terminal: Terminal = {
+        data: () => assert.fail("nothing may go to stdout"),
+        flush: async () => undefined,
+        say: (line) => void talk.push(line),
+      };
+      assert.equal(await runProgram(args, terminal), 2, talk.join("\n"));
+      assert.match(talk.join("\n"), said);
+    });
+  }
+
+  it("exits 2 as a process too, with nothing on stdout", async () => {
+    const { code, stdout, stderr } = await millrace(["nope"]);
+    assert.equal(code, 2);
+    assert.equal(stdout.length, 0);
+    assert.equal(stderr, "millrace: Unknown argument: nope\nSee `millrace --help`, or --help after a command.\n");
+  });
+
+  it("takes brokers from MILLRACE_BROKERS and refuses a bad one by that name", async () => {
+    const { code, stderr } = await millrace(["topic", "list"], { env: { MILLRACE_BROKERS: "x" } });
+    assert.equal(code, 2);
+    assert.match(stderr, /MILLRACE_BROKERS must be HOST:PORT/);
+  });
+
+  it("prints its version", async () => {
+    const { code, stdout } = await millrace(["version"]);
+    assert.equal(code, 0);
+    assert.match(stdout.toString(), /^millrace \d+\.\d+\.\d+ \(Node \d+\.\d+\.\d+\)\n$/);
+  });
+
+  it("lists every verb of this version in its help", async () => {
+    const { code, stdout } = await millrace(["--help"]);
+    assert.equal(code, 0);
+    const verbs = [...stdout.toString().matchAll(/^ {2}millrace (\w+)/gm)].map(([, verb]) => verb);
+    assert.deepEqual(verbs, ["broker", "dev", "topic", "produce", "consume", "cluster", "partition", "version"]);
+  });
+
+  it("exits 3 when the cluster cannot be asked for its health", async () => {
+    const { code, stderr } = await millrace(["cluster", "health", ...NOWHERE]);
+    assert.equal(code, 3, stderr);
+    assert.match(stderr, /BROKERS_UNREACHABLE/);
+  });
+
+  it("exits 3 for a broker of a development cluster that is not there", async () => {
+    const { code, stderr } = await millrace(["dev", "stop", "2", "--data", "/nonexistent/folder"]);
+    assert.equal(code, 3);
+    assert.match(stderr, /no cluster in/);
+  });
+});

@@ -1,0 +1,203 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import fc from "fast-check";
+import { MillraceError } from "../../src/base/errors.ts";
+import { describeError } from "../../src/cli/describe-error.ts";
+import { brokerArguments, devBroker, seedCount } from "../../src/cli/dev/layout.ts";
+import { CommandFailed } from "../../src/cli/exit-code.ts";
+import { durationFlag, pairsFlag, wholeFlag } from "../../src/cli/flags.ts";
+import { jsonField } from "../../src/cli/json-field.ts";
+import { LineSplitter } from "../../src/cli/line-splitter.ts";
+import { parsePosition, resolvePosition } from "../../src/cli/positions.ts";
+import { recordJson } from "../../src/cli/record-text.ts";
+import { table } from "../../src/cli/table.ts";
+import { ConsumedRecord } from "../../src/client/consumer/consumed-record.ts";
+import { records } from "../../src/records/log-record.ts";
+import { RecordSetBuilder } from "../../src/records/record-set-builder.ts";
+
+function split(chunks: readonly Uint8Array[], bytesMax = 1000): { readonly lines: string[]; readonly cut: number[] } {
+  const splitter = new LineSplitter(bytesMax);
+  const lines = chunks.flatMap((chunk) => [...splitter.push(chunk)]);
+  const last = splitter.end();
+  if (last !== undefined) lines.push(last);
+  assert.deepEqual(
+    lines.map((line) => line.number),
+    lines.map((_, i) => i + 1),
+  );
+  return {
+    lines: lines.map((line) => Buffer.from(line.bytes).toString("latin1")),
+    cut: lines.filter((line) => line.cut).map((line) => line.number),
+  };
+}
+
+describe("LineSplitter", () => {
+  it("keeps CR, blank lines and a last line without newline, and makes no record of a final newline", () => {
+    assert.deepEqual(split([Buffer.from("a\r\n\n\nb\n")]).lines, ["a\r", "", "", "b"]);
+    assert.deepEqual(split([Buffer.from("a\nb")]).lines, ["a", "b"]);
+    assert.deepEqual(split([]).lines, []);
+    assert.deepEqual(split([Buffer.from("\n")]).lines, [""]);
+  });
+
+  it("gives the same lines however the input is cut in pieces, bytes untouched", () => {
+    const bytes = fc.uint8Array({ maxLength: 60 }).map((all) => all.map((byte) => (byte % 5 === 0 ? 10 : byte)));
+    fc.assert(
+      fc.property(fc.array(bytes, { maxLength: 6 }), (chunks) => {
+        const whole = Buffer.concat(chunks).toString("latin1");
+        const expected = whole.split("\n");
+        if (expected.at(-1) === "") expected.pop();
+        assert.deepEqual(split(chunks).lines, expected);
+      }),
+    );
+  });
+
+  it("holds no more of a line than the limit, and says that it was cut", () => {
+    assert.deepEqual(split([Buffer.from("12345"), Buffer.from("6789\n12345\n123456\n")], 5), {
+      lines: ["12345", "12345", "12345"],
+      cut: [1, 3],
+    });
+  });
+});
+
+describe("jsonField", () => {
+  it("takes strings decoded and numbers and booleans as they are written", () => {
+    assert.equal(jsonField('{"a":"x\\u00e9\\n","b":1}', "a"), "xé\n");
+    assert.equal(jsonField('{"id": 12345678901234567890 }', "id"), "12345678901234567890");
+    assert.equal(jsonField('{"id":1.50e2}', "id"), "1.50e2");
+    assert.equal(jsonField('{"id":true}', "id"), "true");
+  });
+
+  it("takes the last of a name given twice, and only of the outermost object", () => {
+    assert.equal(jsonField('{"a":1,"a":2}', "a"), "2");
+    assert.equal(jsonField('{"b":{"a":9},"a":[1],"a":3,"c":{"a":8}}', "a"), "3");
+    assert.equal(jsonField('{"b":"\\"a\\":7","\\u0061":5}', "a"), "5");
+  });
+
+  it("finds nothing in what is no object, or has no such plain field", () => {
+    for (const text of ["", "[]", "3", "{", '{"b":1}', '{"a":null}', '{"a":{}}', '{"a":[]}', "null"])
+      assert.equal(jsonField(text, "a"), undefined);
+    assert.equal(jsonField('{"a":1}', "toString"), undefined);
+  });
+
+  it("agrees with JSON.parse for every object", () => {
+    fc.assert(
+      fc.property(
+        fc.dictionary(fc.string(), fc.oneof(fc.string(), fc.integer(), fc.double(), fc.boolean(), fc.jsonValue())),
+        fc.string(),
+        (object, other) => {
+          const text = JSON.stringify(object);
+          const parsed = JSON.parse(text) as Record<string, unknown>;
+          for (const name of [...Object.keys(parsed), other]) {
+            const value = Object.hasOwn(parsed, name) ? parsed[name] : undefined;
+            const plain = typeof value === "string" || typeof value === "number" || typeof value === "boolean";
+            assert.equal(jsonField(text, name), plain ? (typeof value === "string" ? value : JSON.stringify(value)) : undefined);
+          }
+        },
+      ),
+    );
+  });
+});
+
+describe("parsePosition", () => {
+  const range = { logStartOffset: 10, highWatermark: 50 };
+  it("reads start, end, offsets, +n, -n and times", () => {
+    assert.equal(parsePosition("--from", "start"), "start");
+    assert.deepEqual(parsePosition("--from", "12"), { offset: 12 });
+    assert.deepEqual(resolvePosition(parsePosition("--from", "+5"), range), { offset: 15 });
+    assert.deepEqual(resolvePosition(parsePosition("--from", "-5"), range), { offset: 45 });
+    assert.deepEqual(resolvePosition(parsePosition("--from", "-100"), range), { offset: 10 });
+    assert.deepEqual(resolvePosition(parsePosition("--from", "+100"), range), { offset: 50 });
+    assert.deepEqual(parsePosition("--from", "@1767225600000"), { timeMs: 1767225600000 });
+    assert.deepEqual(parsePosition("--from", "@2026-01-01T00:00:00Z"), { timeMs: 1767225600000 });
+  });
+
+  it("refuses anything else by name", () => {
+    for (const text of ["", "begin", "1.5", "@", "@yesterday", "0x10", "99999999999999999999"]) {
+      assert.throws(() => parsePosition("--from", text), { name: "CommandFailed", exitCode: 2 });
+    }
+  });
+});
+
+describe("Flags", () => {
+  it("take whole numbers in their range only", () => {
+    assert.equal(wholeFlag("--n", "7", 1, 9), 7);
+    assert.equal(wholeFlag("--n", undefined, 1, 9), undefined);
+    for (const text of ["0", "10", "7x", "", "-1", "0x7", "7.0"]) assert.throws(() => wholeFlag("--n", text, 1, 9), CommandFailed);
+  });
+
+  it("take times with units, and pairs", () => {
+    assert.deepEqual(
+      [durationFlag("--t", "60s"), durationFlag("--t", "500ms"), durationFlag("--t", "2m"), durationFlag("--t", "3")],
+      [60_000, 500, 120_000, 3_000],
+    );
+    assert.throws(() => durationFlag("--t", "soon"), CommandFailed);
+    assert.deepEqual(pairsFlag("--set", ["a=b=c", "d="]), { a: "b=c", d: "" });
+    assert.throws(() => pairsFlag("--set", ["=b"]), CommandFailed);
+  });
+});
+
+describe("recordJson", () => {
+  function json(
+    key: Uint8Array | string | undefined,
+    value: Uint8Array | string | undefined,
+    headers: { key: string; value: Uint8Array | undefined }[] = [],
+  ) {
+    const builder = new RecordSetBuilder();
+    builder.append(key, value, headers, 5);
+    const [view] = records(builder.take());
+    assert.ok(view !== undefined);
+    return recordJson(new ConsumedRecord({ topic: "t", partition: 3, appendTimeMs: 9 }, 12, view));
+  }
+
+  it("prints the fields in the order of the contract", () => {
+    const line = json("k", "v", [{ key: "h", value: Buffer.from("1") }]);
+    assert.equal(line, '{"partition":3,"offset":12,"timestamp":5,"key":"k","value":"v","headers":{"h":"1"}}\n');
+  });
+
+  it("prints bytes that are no UTF-8 as base64, a tombstone and a missing key as null, and a header given twice as a list", () => {
+    const twice = [Buffer.from("1"), undefined].map((value) => ({ key: "h", value }));
+    assert.equal(
+      json(undefined, new Uint8Array([0xff, 0xfe]), twice),
+      '{"partition":3,"offset":12,"timestamp":5,"key":null,"value":{"base64":"//4="},"headers":{"h":["1",null]}}\n',
+    );
+    assert.match(json("k", undefined), /"value":null/);
+  });
+
+  it("is JSON that gives back every text", () => {
+    fc.assert(
+      fc.property(fc.string({ unit: "grapheme" }), (text) => {
+        assert.equal(JSON.parse(json("k", text)).value, Buffer.from(text).toString());
+      }),
+    );
+  });
+});
+
+describe("describeError", () => {
+  it("says code and what to do in one line, and chooses the exit code", () => {
+    assert.deepEqual(describeError(new MillraceError("ACKS_NOT_ALLOWED", "no")), { line: "ACKS_NOT_ALLOWED: no", exitCode: 1 });
+    const unknown = describeError(new MillraceError("UNKNOWN_TOPIC", "no topic x"));
+    assert.equal(unknown.exitCode, 3);
+    assert.match(unknown.line, /^UNKNOWN_TOPIC: no topic x \(.*topic list/);
+    assert.ok(!unknown.line.includes("\n"));
+  });
+});
+
+describe("Dev layout", () => {
+  it("gives broker N port 7400 + 10·(N-1), then peer and admin ports", () => {
+    const broker = devBroker({ folder: "/x", brokers: 3, port: 7400 }, 3);
+    assert.deepEqual([broker.address, broker.peerAddress, broker.adminAddress], ["127.0.0.1:7420", "127.0.0.1:7421", "127.0.0.1:7422"]);
+  });
+
+  it("makes 1, 3 or 5 brokers seeds and lets the others join", () => {
+    assert.deepEqual([1, 2, 3, 4, 5, 6].map(seedCount), [1, 1, 3, 3, 5, 5]);
+    const layout = { folder: "/x", brokers: 4, port: 100 };
+    assert.ok(!brokerArguments(layout, devBroker(layout, 3)).includes("--join"));
+    assert.deepEqual(brokerArguments(layout, devBroker(layout, 4)).slice(-6, -4), ["--join", "127.0.0.1:101"]);
+  });
+});
+
+describe("table", () => {
+  it("pads columns and leaves no blanks at the end of a line", () => {
+    assert.equal(table(["A", "LONG"], [["xxx", 1]]), "A    LONG\nxxx  1\n");
+    assert.equal(table(["A"], []), "");
+  });
+});

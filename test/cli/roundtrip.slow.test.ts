@@ -1,0 +1,135 @@
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, it } from "node:test";
+import { fileURLToPath } from "node:url";
+import { records } from "../../src/records/log-record.ts";
+import type { FakeCluster } from "../client/fake/cluster.ts";
+import type { PartitionLog } from "../client/fake/partition-log.ts";
+import { startFakeBroker } from "./fake-broker.ts";
+import { millrace } from "./run.ts";
+
+/** CRLF, a blank line, escaped Unicode, an integer above 2^53, a name given twice, a 900 KiB line, bytes that are no UTF-8, no final newline. */
+const awkward = [
+  Buffer.from('{"id":"a","text":"caf\\u00e9"}\r'),
+  Buffer.from(""),
+  Buffer.from('{"id":12345678901234567890,"n":9007199254740993}'),
+  Buffer.from('{"id":"x","id":"y"}'),
+  Buffer.from(`{"id":"long","pad":"${"p".repeat(900 * 1024)}"}`),
+  Buffer.from([0xff, 0x00, 0xfe, 0x0d]),
+  Buffer.from("  no final newline"),
+];
+
+function join2(lines: readonly Buffer[]): Buffer {
+  return Buffer.concat(lines.flatMap((line, i) => (i === 0 ? [line] : [Buffer.from("\n"), line])));
+}
+
+describe("produce and consume over gRPC", () => {
+  let cluster: FakeCluster;
+  let close: () => Promise<void>;
+  let flags: string[];
+  let folder: string;
+
+  before(async () => {
+    const started = await startFakeBroker();
+    cluster = started.cluster;
+    close = () => started.server.close(0);
+    flags = ["--brokers", started.address];
+    folder = mkdtempSync(join(tmpdir(), "millrace-cli-"));
+  });
+  after(async () => {
+    await close();
+    rmSync(folder, { recursive: true });
+  });
+
+  function topic(name: string, partitions: number): PartitionLog[] {
+    const logs = cluster.addTopic(name, partitions);
+    for (const log of logs) log.leader = cluster.addresses[0] as string;
+    return logs;
+  }
+
+  it("sends lines byte for byte and prints them the same", async () => {
+    const [log] = topic("awkward", 1);
+    const sent = await millrace(["produce", "awkward", ...flags], { input: join2(awkward) });
+    assert.equal(sent.code, 0, sent.stderr);
+    assert.match(sent.stderr, /produced 7 records, .* 0 failed/);
+    const stored = (log as PartitionLog).batches.flatMap((batch) =>
+      [...records(batch.records)].map((record) => Buffer.from(record.value ?? [])),
+    );
+    assert.deepEqual(stored, awkward);
+    const read = await millrace(["consume", "awkward", "--from", "start", "--to", "end", ...flags]);
+    assert.equal(read.code, 0, read.stderr);
+    assert.ok(read.stdout.equals(Buffer.concat([join2(awkward), Buffer.from("\n")])));
+    assert.deepEqual(cluster.complaints, []);
+  });
+
+  it("takes keys from a field, digits and all, and says which lines had none", async () => {
+    topic("keyed", 3);
+    const file = join(folder, "awkward.jsonl");
+    writeFileSync(file, join2(awkward));
+    const sent = await millrace(["produce", "keyed", "--file", file, "--key-field", "id", "-z", "gzip", ...flags]);
+    assert.equal(sent.code, 0, sent.stderr);
+    assert.match(sent.stderr, /3 lines without a field "id" were sent without a key/);
+    const read = await millrace(["consume", "keyed", "--format", "json", ...flags]);
+    const lines = read.stdout.toString().trimEnd().split("\n");
+    const keys = lines.map((line) => JSON.parse(line).key as string | null);
+    assert.deepEqual(keys.toSorted(), ["12345678901234567890", "a", "long", "y", null, null, null].toSorted());
+  });
+
+  it("prints what was asked for: a partition, a range, a count", async () => {
+    topic("many", 2);
+    const input = Buffer.from(Array.from({ length: 100 }, (_, i) => `${i}`).join("\n"));
+    assert.equal((await millrace(["produce", "many", "-p", "1", ...flags], { input })).code, 0);
+    const range = await millrace(["consume", "many", "-p", "1", "--from", "10", "--to", "13", ...flags]);
+    assert.equal(range.stdout.toString(), "10\n11\n12\n");
+    const last = await millrace(["consume", "many", "-p", "1", "--from", "-2", ...flags]);
+    assert.equal(last.stdout.toString(), "98\n99\n");
+    const count = await millrace(["consume", "many", "-n", "3", ...flags]);
+    assert.equal(count.stdout.toString(), "0\n1\n2\n");
+  });
+
+  it("exits 1 when a record failed, and says which line", async () => {
+    topic("one", 1);
+    const sent = await millrace(["produce", "one", "-p", "4", ...flags], { input: Buffer.from("a\nb\n") });
+    assert.equal(sent.code, 1);
+    assert.match(sent.stderr, /line 1: UNKNOWN_PARTITION/);
+    assert.match(sent.stderr, /2 failed/);
+  });
+
+  it("exits 3 for a topic that is not there, before it reads anything", async () => {
+    for (const verb of ["produce", "consume"]) {
+      const ran = await millrace([verb, "absent", ...flags]);
+      assert.equal(ran.code, 3, ran.stderr);
+      assert.match(ran.stderr, /UNKNOWN_TOPIC/);
+    }
+  });
+
+  it("ends quietly when its reader has gone", async () => {
+    topic("pipe", 1);
+    const input = Buffer.from(`${"x".repeat(1000)}\n`.repeat(5000));
+    assert.equal((await millrace(["produce", "pipe", ...flags], { input })).code, 0);
+    const main = fileURLToPath(new URL("../../src/main.js", import.meta.url));
+    const shell = spawn("sh", ["-c", '"$0" "$@" | head -c 10', process.execPath, main, "consume", "pipe", ...flags]);
+    const talk: Buffer[] = [];
+    shell.stderr.on("data", (piece: Buffer) => talk.push(piece));
+    await new Promise((resolve) => shell.on("close", resolve));
+    assert.equal(Buffer.concat(talk).toString(), "");
+  });
+
+  it("says on Ctrl-C how far it came", async () => {
+    topic("live", 1);
+    const main = fileURLToPath(new URL("../../src/main.js", import.meta.url));
+    const reader = spawn(process.execPath, [main, "consume", "live", "--follow", ...flags]);
+    const talk: Buffer[] = [];
+    reader.stderr.on("data", (piece: Buffer) => talk.push(piece));
+    const seen = new Promise<string>((resolve) => reader.stdout.once("data", (piece: Buffer) => resolve(piece.toString())));
+    assert.equal((await millrace(["produce", "live", ...flags], { input: Buffer.from("hello\n") })).code, 0);
+    assert.equal(await seen, "hello\n");
+    const closed = new Promise((resolve) => reader.on("close", resolve));
+    reader.kill("SIGINT");
+    assert.equal(await closed, 0);
+    assert.match(Buffer.concat(talk).toString(), /consumed 1 records \(interrupted\)/);
+  });
+});
