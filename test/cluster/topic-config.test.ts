@@ -83,7 +83,7 @@ describe("nearest", () => {
     fc.assert(
       fc.property(edit, ({ key, at, how }) => {
         const wrong =
-          how === "drop" ? key.slice(0, at) + key.slice(at + 1) : key.slice(0, at) + "#" + key.slice(how === "add" ? at : at + 1);
+          how === "drop" ? key.slice(0, at) + key.slice(at + 1) : `${key.slice(0, at)}#${key.slice(how === "add" ? at : at + 1)}`;
         assert.equal(nearest(wrong, keys), key);
       }),
     );
