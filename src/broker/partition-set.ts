@@ -38,6 +38,8 @@ const unknownSettings: PartitionSettings = {
 };
 /** Milliseconds between tries to record an ISR that was refused. */
 const ISR_RETRY_MS = 200;
+/** The preferred replica of a new group asks for votes so long after it was made, and again, before ordinary timeouts take over. */
+const CAMPAIGN_AFTER_MS = [10, 40, 100];
 
 /**
  * The partitions this broker holds: opened from disk at start, made and deleted as the metadata says (design D6: deleted only by a
@@ -129,6 +131,7 @@ export class PartitionSet {
       };
       const log = await this.#store.create(partition.groupId, replica.replicaId, emptyStart, GroupConfig.encode(config));
       this.#open(log, config, undefined);
+      if (partition.replicas[0]?.replicaId === replica.replicaId) this.#campaignSoon(partition.groupId, 0);
       this.#partitions.get(partition.groupId)?.partition.changed(settingsOf(partition, image));
     }
     const confirmed: TopicId[] = [];
@@ -200,6 +203,18 @@ export class PartitionSet {
         },
         transferEnded: (_to, done) => this.#ports.clock.soon(() => partition.transferEnded(done)),
       };
+    });
+  }
+
+  /** A new group elects its preferred replica without waiting for a timeout; the others may take a moment to open theirs. */
+  #campaignSoon(groupId: GroupId, attempt: number): void {
+    const delay = CAMPAIGN_AFTER_MS[attempt];
+    if (delay === undefined) return;
+    this.#ports.clock.after(delay, () => {
+      const replica = this.#partitions.get(groupId)?.partition.replica;
+      if (replica === undefined || replica.core.leader !== undefined) return;
+      replica.campaign();
+      this.#campaignSoon(groupId, attempt + 1);
     });
   }
 

@@ -129,6 +129,13 @@ export class Replica {
     return result;
   }
 
+  /** Asks for votes now, when no leader is known. */
+  campaign(): void {
+    if (this.#closed) return;
+    this.core.campaign(this.#clock.monotonic());
+    this.#perform();
+  }
+
   peerGone(replica: ReplicaId): void {
     if (this.#closed) return;
     this.core.peerGone(replica, this.#clock.monotonic());

@@ -165,6 +165,12 @@ class Raft<P> implements RaftCore<P> {
     return { kind: "started" };
   }
 
+  campaign(now: number): void {
+    if (this.#failed || this.#role.kind === "leader" || !this.#state.electable || this.#state.leader !== undefined) return;
+    this.#state.now = now;
+    this.#campaign("preCandidate", false, now);
+  }
+
   readIndex(context: number, now: number): void {
     this.#state.now = now;
     if (!this.#failed && this.#role.kind === "leader") this.#role.readIndex(context);
@@ -433,6 +439,9 @@ class Raft<P> implements RaftCore<P> {
   }
   get role(): RoleName {
     return this.#role.kind;
+  }
+  get votedFor(): ReplicaId | undefined {
+    return this.#state.votedFor;
   }
   get term(): Term {
     return this.#state.term;

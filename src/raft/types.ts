@@ -183,6 +183,8 @@ export interface RaftCore<P> {
   /** This replica's storage failed: it stops for good (scenario 43). */
   ioFailed(): void;
   transfer(to: ReplicaId, now: number): { readonly kind: "started" } | { readonly kind: "refused"; readonly why: string };
+  /** Asks for votes now (pre-vote first) unless it leads or knows a leader: for the preferred replica of a new group, which has nobody to wait for. */
+  campaign(now: number): void;
   /** Answered in `Ready.reads` by `context`. Refused at once (index undefined) when not leader. */
   readIndex(context: number, now: number): void;
   /** The control connection to this replica's broker closed and was not back in time: evidence of death (design §5). */
@@ -209,6 +211,8 @@ export interface RaftCore<P> {
   readonly self: ReplicaId;
   readonly role: RoleName;
   readonly term: Term;
+  /** Whom it voted for in this term; not yet durable while its write is under way. */
+  readonly votedFor: ReplicaId | undefined;
   readonly leader: ReplicaId | undefined;
   readonly configuration: Configuration;
   readonly commit: LogIndex;
