@@ -115,6 +115,15 @@ describe("citations of numbers in tests", () => {
     assert.match(page, /\[a\.test\.ts\]\(\.\.\/test\/a\.test\.ts\) · pending: comes with the next issue \|/);
   });
 
+  it("of instruments show that a break would be seen, not that there is none", () => {
+    const page = reliabilityPage(PAGE, new Map([["L2", ["test/testing/checkers/a.test.ts"]]]));
+    assert.match(page, /lost \| pending: no test cites it yet · seen by \[testing\/checkers\/a\.test\.ts\]/);
+    assert.deepEqual(uncovered(page), ["L2", "scenario 12"]);
+    assert.equal(reliabilityPage(page, new Map([["L2", ["test/testing/checkers/a.test.ts"]]])), page);
+    const both = reliabilityPage(page, new Map([["L2", ["test/e2e/b.test.ts", "test/testing/checkers/a.test.ts"]]]));
+    assert.match(both, /lost \| \[e2e\/b\.test\.ts\]\(\S+\) · seen by \[testing/);
+  });
+
   it("are refused when the page has no such row, or has it twice", () => {
     assert.deepEqual(
       checkReliability(`${PAGE}\n| L2 | again | |`, new Map([["L9", ["test/a.test.ts"]]])).map((finding) => finding.message),

@@ -30,7 +30,7 @@ function cutChild(directory: string, at: number): Promise<{ progress: Progress; 
 }
 
 describe("Disk crash contract: node:fs", () => {
-  it("keeps every promise of a process killed at any of its operations", async () => {
+  it("keeps every promise of a process killed at any of its operations (FP4)", async () => {
     let judged = 0;
     let kills = 0;
     for (let at = 1; ; at++) {
