@@ -2,7 +2,6 @@ import type { BrokerConfig } from "../base/broker-config.ts";
 import { MillraceError } from "../base/errors.ts";
 import type { BrokerId, GroupId, Term, TopicId } from "../base/ids.ts";
 import { invariant } from "../base/invariant.ts";
-import { IsrOutcome } from "../cluster/commands.ts";
 import type { Form } from "../cluster/formation-rules.ts";
 import type { MetadataImage } from "../cluster/image.ts";
 import type { PartitionImage } from "../cluster/image-state.ts";
@@ -10,12 +9,12 @@ import type { Meta } from "../log/meta.ts";
 import type { GroupLog, LogStore, RecoveredGroup } from "../log/types.ts";
 import { BrokerReport, ForwardedTransfer, ForwardedTransferred, type LedGroup } from "../protocol/routing.ts";
 import type { BrokerPorts } from "./broker.ts";
+import { IsrRecorder } from "./isr-recorder.ts";
 import { Registration } from "./membership/registration.ts";
 import { Sessions } from "./membership/sessions.ts";
 import { MetadataGroup } from "./metadata/metadata-group.ts";
 import { MetadataFollower } from "./metadata/metadata-tail.ts";
 import { MetadataView } from "./metadata/metadata-view.ts";
-import type { IsrAnswer, IsrCommand } from "./partition/isr-tracker.ts";
 import type { Member as Replicas } from "./partition/partition.ts";
 import { PartitionSet } from "./partition-set.ts";
 import { type MemberParts, REPORT_METHOD, TRANSFER_METHOD } from "./peer-service.ts";
@@ -27,8 +26,6 @@ import type { AdminBackend } from "./services/admin-service.ts";
 import type { ClusterReports } from "./services/health.ts";
 import { Transfers } from "./transfers.ts";
 
-/** Time for an ISR change or a claim to be recorded before the leader asks again, milliseconds. */
-const ISR_COMMAND_MS = 2_000;
 /** Time other brokers have to report for health. */
 const REPORT_MS = 1_000;
 const CONFIRM_MS = 5_000;
@@ -79,16 +76,17 @@ export class Member implements MemberParts, AdminBackend {
       forwardPendingMaxBytes: config.limits.forwardPendingMaxBytes,
       view: (groupId) => this.#leaderView(groupId),
     });
+    const recorder = new IsrRecorder(clock, this.group, failed);
     this.partitions = new PartitionSet(store, this.host, links, config, {
       clock,
       telemetry,
-      askController: (command, answered) => this.#recordIsr(command, answered),
+      askController: (command, answered) => recorder.record(command, answered),
       changed: (groupId) => this.router.changed(groupId),
       confirmDeleted: (topicIds) => void this.#confirmDeleted(topicIds),
       failed,
     });
     this.log = new RoutedLog(clock, config, this.image, this.group, this.partitions, links, this.router);
-    this.#registration = new Registration(clock, telemetry, this.group, config, meta.incarnation, version);
+    this.#registration = new Registration(clock, telemetry, this.group, config, meta.incarnation, version, failed);
     this.#transfers = new Transfers(clock, this.partitions, links);
     this.#view.onChange(() => this.#imageChanged());
   }
@@ -244,40 +242,6 @@ export class Member implements MemberParts, AdminBackend {
     if (controller === undefined || controller.image.clusterId !== undefined) return;
     invariant(this.#form !== undefined, "only a seed that took the Form can become the first controller");
     controller.submit({ kind: "formCluster", clusterId: this.#form.clusterId, seeds: this.#form.seeds }, () => {});
-  }
-
-  #recordIsr(command: IsrCommand, answered: (answer: IsrAnswer) => void): void {
-    const { group, term, isr } = command;
-    const deadline = this.#ports.clock.monotonic() + ISR_COMMAND_MS;
-    const sent =
-      command.kind === "leaderClaim"
-        ? this.group.submit(
-            { kind: "leaderClaim", claims: [{ groupId: group, replicaId: command.replicaId, term, isr: [...isr] }] },
-            deadline,
-          )
-        : this.group.submit(
-            { kind: "alterIsr", proposals: [{ groupId: group, term, isrVersion: command.isrVersion, isr: [...isr] }] },
-            deadline,
-          );
-    sent.then(
-      ({ reply }) => {
-        const result = reply.kind === "isrResults" ? reply.results.find(({ groupId }) => groupId === group) : undefined;
-        if (result === undefined) return answered({ kind: "unknown" });
-        if (result.outcome !== IsrOutcome.recorded) return answered({ kind: "refused", isrVersion: result.isrVersion });
-        answered({
-          kind: "recorded",
-          record: {
-            isr: result.isr,
-            isrVersion: result.isrVersion,
-            claim: result.leaderTerm === 0 ? undefined : { replicaId: result.leaderReplicaId, term: result.leaderTerm },
-          },
-        });
-      },
-      (error: unknown) => {
-        if (!(error instanceof MillraceError)) return this.#failed(error);
-        answered(error.outcomeKnown ? { kind: "refused", isrVersion: undefined } : { kind: "unknown" });
-      },
-    );
   }
 
   /** One at a time; what could not be confirmed is tried again with the next change of the image. */

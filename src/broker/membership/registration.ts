@@ -19,11 +19,22 @@ export class Registration {
   readonly #config: BrokerConfig;
   readonly #incarnation: Incarnation;
   readonly #version: string;
+  readonly #failed: (error: unknown) => void;
   /** Index of the newest registration; undefined until the first one is recorded. */
   #epoch: LogIndex | undefined;
   #stopped = false;
 
-  constructor(clock: Clock, telemetry: Telemetry, group: MetadataGroup, config: BrokerConfig, incarnation: Incarnation, version: string) {
+  /** @param failed a final refusal after the first registration (another disk runs under this id): the broker must stop */
+  constructor(
+    clock: Clock,
+    telemetry: Telemetry,
+    group: MetadataGroup,
+    config: BrokerConfig,
+    incarnation: Incarnation,
+    version: string,
+    failed: (error: unknown) => void,
+  ) {
+    this.#failed = failed;
     this.#clock = clock;
     this.#telemetry = telemetry;
     this.#group = group;
@@ -43,7 +54,7 @@ export class Registration {
   /** Resolves once registered and this broker's image shows it; goes on with heartbeats. @throws {MillraceError} DUPLICATE_BROKER and other final refusals */
   async start(): Promise<void> {
     await this.#register();
-    void this.#beat();
+    this.#beat().catch(this.#failed);
   }
 
   async #register(): Promise<void> {
@@ -86,8 +97,8 @@ export class Registration {
       } catch (error) {
         if (!(error instanceof MillraceError)) throw error;
         this.#telemetry.log("debug", "broker.heartbeat_failed", { code: error.code });
-        // Not known (any more), or known under a newer registration: say again who this is.
-        if (!error.retriable) await this.#register();
+        // Not known (any more), or known under another registration: say again who this is.
+        if (!error.retriable || error.code === "STALE_VERSION") await this.#register();
       }
     }
   }

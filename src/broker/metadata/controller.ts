@@ -59,8 +59,8 @@ export class Controller {
   advanced(): void {
     const { core } = this.#replica;
     if (this.#term !== undefined && (core.role !== "leader" || core.term !== this.#term)) this.#discard();
-    if (this.#speculative === undefined && this.#replica.serves && core.noopIndex !== undefined && this.#view.applied >= core.noopIndex) {
-      invariant(this.#view.applied === core.lastIndex, "a controller that is not active appended something");
+    // Everything appended must be replayed first: after a refused append, frames of the discarded instance may still be on their way.
+    if (this.#speculative === undefined && this.#replica.serves && this.#view.applied === core.lastIndex) {
       this.#term = core.term;
       this.#speculative = this.#view.image.clone();
       this.#lastAppended = this.#view.applied;

@@ -162,12 +162,14 @@ export class Partition {
    * A refusal whose `outcomeKnown` is true wrote nothing.
    */
   append(batch: AppendBatch, done: AppendDone): () => void {
-    const refusal = this.#refuse(batch);
-    if (refusal !== undefined) {
-      done(refusal);
+    const { draft, acks } = batch;
+    const misplaced =
+      this.accepts && this.#isr !== undefined ? refuseLevel(acks, draft.producerId, this.#settings.acksMin) : this.notLeader();
+    if (misplaced !== undefined) {
+      done(misplaced);
       return noCancel;
     }
-    const { draft, acks } = batch;
+    // Before any refusal for want of room or replicas: a batch that is here already must not be told "nothing was written".
     if (draft.producerId !== NO_PRODUCER) {
       const verdict = checkProducer(this.replica.log.producers.get(draft.producerId), {
         epoch: draft.producerEpoch,
@@ -197,6 +199,11 @@ export class Partition {
           done(refusedSequence(verdict, draft, this.name));
           return noCancel;
       }
+    }
+    const refusal = this.#refuse(batch);
+    if (refusal !== undefined) {
+      done(refusal);
+      return noCancel;
     }
     const { log } = this.replica;
     const baseOffset = log.endOffset;
@@ -380,9 +387,7 @@ export class Partition {
   }
 
   #refuse({ draft, acks }: AppendBatch): MillraceError | undefined {
-    if (!this.accepts || this.#isr === undefined) return this.notLeader();
-    const level = refuseLevel(acks, draft.producerId, this.#settings.acksMin);
-    if (level !== undefined) return level;
+    if (this.#isr === undefined) return this.notLeader();
     if (draft.maxTimestamp > this.#ports.clock.wall() + FUTURE_MAX_MS) {
       return new MillraceError(
         "TIMESTAMP_TOO_NEW",

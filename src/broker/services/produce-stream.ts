@@ -160,14 +160,17 @@ export class ProduceStreamSession {
   #append(lane: Lane, batch: ProduceBatch, prepared: Prepared): void {
     if (this.#over) return;
     let answered = false;
-    const cancel = this.#backend.append(prepared, (outcome) => {
+    let cancel: (() => void) | undefined;
+    // The answer may come before `append` returns (a retried batch whose level is met).
+    const stop = this.#backend.append(prepared, (outcome) => {
       answered = true;
-      this.#cancels.delete(cancelled);
+      if (cancel !== undefined) this.#cancels.delete(cancel);
       if (outcome instanceof MillraceError) this.#fail(lane, batch, outcome);
       else this.#answer(batch, outcome);
     });
-    const cancelled = (): void => cancel();
-    if (!answered) this.#cancels.add(cancelled);
+    if (answered) return;
+    cancel = stop;
+    this.#cancels.add(stop);
   }
 
   #fail(lane: Lane, batch: ProduceBatch, error: MillraceError): void {
