@@ -1,8 +1,90 @@
+import { setCrc32c } from "../base/crc32c.ts";
+import { createBroker } from "../broker/broker.ts";
+import { crc32cNative } from "../checksum/native.ts";
+import { GzipInflate } from "../compression/gzip.ts";
 import type { ProcessConfig } from "../config/load.ts";
+import { nodeVersionWarning } from "../config/node-version.ts";
+import { openDisk } from "../disk/index.ts";
+import { createRpcServer } from "../grpc/rpc-server.ts";
+import { nodeBackground } from "../host/background.ts";
+import { nodeClock } from "../host/clock.ts";
+import { nodeRandom } from "../host/random.ts";
+import { createAdminHttp } from "../telemetry/admin-http.ts";
+import { createTelemetry } from "../telemetry/telemetry.ts";
+import { createTcpTransport } from "../transport/tcp-transport.ts";
+import { describeError } from "./describe-error.ts";
 import { CommandFailed, ExitCode } from "./exit-code.ts";
 import type { Terminal } from "./terminal.ts";
+import { packageVersion } from "./version.ts";
 
-/** Runs one broker on the real ports until it is told to stop. */
-export async function runBroker(config: ProcessConfig, _terminal: Terminal): Promise<void> {
-  throw new CommandFailed(ExitCode.failure, `broker ${config.broker.brokerId}: this build has no broker yet`);
+/**
+ * Runs one broker on the real ports until SIGTERM or SIGINT, then hands leadership over and stops.
+ *
+ * @throws {CommandFailed} when it cannot start
+ */
+export async function runBroker(config: ProcessConfig, terminal: Terminal): Promise<void> {
+  setCrc32c(crc32cNative);
+  const clock = nodeClock();
+  const telemetry = createTelemetry({ ...config.log, base: { broker: config.broker.brokerId } });
+  for (const warning of config.warnings) telemetry.log("warn", "process.listening_openly", { warning });
+  const old = nodeVersionWarning(process.versions.node, clock.wall());
+  if (old !== undefined) telemetry.log("warn", "process.node_old", { warning: old });
+
+  const die = (what: string, error: unknown): never => {
+    // The disk is in an unknown state, or the code is: nothing may be finished neatly.
+    telemetry.log("error", "process.dies", { what, error: error instanceof Error ? (error.stack ?? error.message) : String(error) });
+    telemetry.flush();
+    terminal.say(`millrace: broker ${config.broker.brokerId} dies: ${what}: ${describeError(error).line}`);
+    process.exit(ExitCode.failure);
+  };
+  process.on("uncaughtException", (error) => die("a bug", error));
+  process.on("unhandledRejection", (error) => die("a bug", error));
+
+  const rpcServer = createRpcServer({ clock, telemetry, limits: config.rpc, reflection: config.rpc.reflection });
+  const broker = createBroker(
+    {
+      clock,
+      random: nodeRandom,
+      disk: openDisk(config.data),
+      transport: createTcpTransport(),
+      rpcServer,
+      inflate: new GzipInflate(),
+      background: nodeBackground,
+      telemetry,
+    },
+    config.broker,
+    { version: packageVersion(), fatal: (error) => die("it cannot go on", error) },
+  );
+
+  let started = false;
+  const admin = createAdminHttp({
+    live: () => ({ ok: true, detail: broker.state }),
+    ready: () => ({ ok: broker.state === "running", detail: broker.state }),
+    started: () => ({ ok: started, detail: broker.state }),
+    metrics: telemetry.metrics,
+  });
+
+  let stopping: Promise<void> | undefined;
+  const stopped = new Promise<void>((resolve, reject) => {
+    const stop = (): void => {
+      stopping ??= broker.stop();
+      stopping.then(resolve, reject);
+    };
+    process.on("SIGTERM", stop);
+    process.on("SIGINT", stop);
+  });
+  try {
+    await admin.listen(config.adminListen);
+    // A signal may come before it serves: then `start` never has to resolve.
+    await Promise.race([broker.start(), stopped]);
+  } catch (error) {
+    telemetry.flush();
+    throw new CommandFailed(ExitCode.failure, `broker ${config.broker.brokerId} cannot start: ${describeError(error).line}`);
+  }
+  started = true;
+  await stopped;
+  await admin.close();
+  telemetry.flush();
+  // Whatever timer is still armed must not keep a stopped broker's process.
+  setTimeout(() => process.exit(ExitCode.ok), 1_000).unref();
 }

@@ -28,6 +28,7 @@ export const events = {
   "peer.handshake_failed": "A connection was refused by the hello of one side.",
   "peer.unreachable": "A broker cannot be dialled; it is tried again.",
   "process.listening_openly": "A listener can be reached from other machines without encryption or authentication.",
+  "process.dies": "The broker cannot go on: its storage failed, or there is a bug. It ends at once, exit 1.",
   "process.node_old": "This Node gets no security fixes any more.",
   "producer.batch_failed": "A batch was given up; its records were told why.",
   "producer.no_identity": "No idempotent producer id could be had; it is asked for again.",

@@ -1,6 +1,7 @@
 import type { Argv, CommandModule } from "yargs";
 import { BrokerState, type Client, MillraceError } from "../../client/index.ts";
 import { ADMIN, parseBrokers, withClient } from "../connect.ts";
+import { describeError } from "../describe-error.ts";
 import { CommandFailed, ExitCode } from "../exit-code.ts";
 import { durationFlag } from "../flags.ts";
 import { table } from "../table.ts";
@@ -95,7 +96,7 @@ async function lookUntilHealthy(client: Client, waitMs: number, terminal: Termin
       });
     const healthy = !(look instanceof MillraceError) && look.healthy;
     if (healthy || performance.now() >= deadline) {
-      if (look instanceof MillraceError) throw new CommandFailed(ExitCode.absent, `${look.code}: ${look.message}`);
+      if (look instanceof MillraceError) throw new CommandFailed(ExitCode.absent, describeError(look).line);
       return look;
     }
     const why = look instanceof MillraceError ? look.message : (look.reasons[0]?.text ?? "not healthy");
