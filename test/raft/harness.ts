@@ -377,10 +377,12 @@ export class TestCluster {
   advance(ms: number): void {
     const end = this.now + ms;
     this.settle();
-    for (;;) {
+    for (let still = 0; ; ) {
       let next = Number.POSITIVE_INFINITY;
       for (const each of this.replicas.values()) if (each.up) next = Math.min(next, each.core.nextDeadline);
       if (next > end) break;
+      still = next > this.now ? 0 : still + 1;
+      if (still > 1000) throw new Error(`a deadline at ${next} is not met by ticking at ${this.now}`);
       this.now = Math.max(this.now, next);
       for (const each of this.replicas.values()) if (each.up && each.core.nextDeadline <= this.now) each.tick();
       this.settle();

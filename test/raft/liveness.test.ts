@@ -275,6 +275,7 @@ describe("Raft leadership transfer", () => {
     leader.pump();
     cluster.advance(300);
     assert.equal(leader.core.role, "leader");
+    assert.equal(cluster.sent.filter(({ message }) => message.kind === "timeoutNow").length, 0);
     cluster.at(2).slowDisk = false;
     cluster.at(2).finishWrites();
     cluster.settle();
