@@ -1,8 +1,6 @@
 import { MillraceError } from "../base/errors.ts";
 import type { BrokerId, GroupId, LogIndex, ReplicaId } from "../base/ids.ts";
 import type { Clock } from "../base/ports/clock.ts";
-import { decodeCommand } from "../cluster/commands.ts";
-import { encodeAnswer } from "../cluster/replies.ts";
 import { FetchResponse } from "../protocol/public.ts";
 import {
   BrokerReport,
@@ -15,7 +13,6 @@ import {
 } from "../protocol/routing.ts";
 import type { FormationLoop } from "./membership/formation-loop.ts";
 import { WHO_METHOD } from "./membership/formation-loop.ts";
-import type { Sessions } from "./membership/sessions.ts";
 import { BARRIER_METHOD, COMMAND_METHOD, type MetadataGroup } from "./metadata/metadata-group.ts";
 import { serveTail, TAIL_METHOD } from "./metadata/metadata-tail.ts";
 import type { Appended } from "./partition/partition.ts";
@@ -34,7 +31,6 @@ export const TRANSFER_METHOD = "partition.transfer";
 export interface MemberParts {
   readonly host: ReplicaHost;
   readonly group: MetadataGroup;
-  readonly sessions: Sessions;
   readonly log: RoutedLog;
   readonly router: Router;
   report(): BrokerReport;
@@ -62,7 +58,7 @@ export class PeerService {
     this.#parts = parts;
     this.#failed = failed;
     this.#handlers = new Map<string, Handler>([
-      [COMMAND_METHOD, (call, parts) => this.#command(call, parts)],
+      [COMMAND_METHOD, (call, { group }) => group.serveCommand(call.body, (answer) => call.reply([answer]))],
       [BARRIER_METHOD, (call, { group }) => group.serveBarrier((index) => call.reply(index === undefined ? [] : [eightBytes(index)]))],
       [TAIL_METHOD, (call, { group }) => this.#tail(call, group)],
       [EXTEND_METHOD, (call, { host }) => this.#extend(call, host)],
@@ -98,14 +94,6 @@ export class PeerService {
     } catch (error) {
       settle(error);
     }
-  }
-
-  #command(call: IncomingCall, { group, sessions }: MemberParts): void {
-    const command = decodeCommand(call.body);
-    const { controller } = group;
-    if (controller === undefined) return group.serveCommand(call.body, (answer) => call.reply([answer]));
-    sessions.saw(command);
-    controller.submit(command, (answer) => call.reply([encodeAnswer(answer)]));
   }
 
   async #tail(call: IncomingCall, group: MetadataGroup): Promise<void> {

@@ -18,6 +18,7 @@ export class Sessions {
     this.#clock = clock;
     this.#group = group;
     this.#sessionMs = sessionMs;
+    group.onCommand = (command) => this.#saw(command);
     this.#arm();
   }
 
@@ -26,8 +27,8 @@ export class Sessions {
     this.#seen.clear();
   }
 
-  /** A command reached the controller: some prove that a broker lives. */
-  saw(command: Command): void {
+  /** Some commands prove that a broker lives, the controller's own among them. */
+  #saw(command: Command): void {
     if (command.kind === "brokerHeartbeat" || command.kind === "registerBroker") this.#seen.set(command.brokerId, this.#clock.monotonic());
   }
 

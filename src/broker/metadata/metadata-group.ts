@@ -41,6 +41,8 @@ export class MetadataGroup {
     | undefined;
   /** On a broker without a replica: who answered last. */
   #remoteHint: BrokerId | undefined;
+  /** Hears every command that reaches this broker as the controller, whoever sent it. */
+  onCommand: (command: Command) => void = () => {};
   #reads: ReadWait[] = [];
   #nextContext = 1;
   #pumping = false;
@@ -145,7 +147,9 @@ export class MetadataGroup {
   serveCommand(body: Uint8Array, reply: (answer: Uint8Array) => void): void {
     const controller = this.controller;
     if (controller === undefined) return reply(encodeAnswer({ error: this.#notController() }));
-    controller.submit(decodeCommand(body), (answer) => reply(encodeAnswer(answer)));
+    const command = decodeCommand(body);
+    this.onCommand(command);
+    controller.submit(command, (answer) => reply(encodeAnswer(answer)));
   }
 
   /** Serves `BARRIER_METHOD`: the commit index of a confirmed leader, as 8 bytes; undefined: not the controller. */
@@ -213,6 +217,7 @@ export class MetadataGroup {
       if (broker === this.#self) {
         const controller = this.controller;
         if (controller === undefined) return resolve({ error: this.#notController() });
+        this.onCommand(command);
         return controller.submit(command, resolve);
       }
       this.#links.call(broker, COMMAND_METHOD, [encodeCommand(command)], deadline - this.#clock.monotonic(), (outcome) => {
