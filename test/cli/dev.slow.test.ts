@@ -1,0 +1,132 @@
+import assert from "node:assert/strict";
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, it } from "node:test";
+import { fileURLToPath } from "node:url";
+import { millrace } from "./run.ts";
+
+const main = fileURLToPath(new URL("../../src/main.js", import.meta.url));
+/** Far from the default, so that a developer's own cluster may run. */
+const PORT = 17_400;
+const ADDRESSES = [0, 10, 20].map((more) => `127.0.0.1:${PORT + more}`);
+
+class Dev {
+  readonly child: ChildProcess;
+  stdout = "";
+  stderr = "";
+  readonly closed: Promise<number | null>;
+
+  constructor(folder: string) {
+    this.child = spawn(process.execPath, [main, "dev", "--data", folder, "--port", `${PORT}`]);
+    this.child.stdout?.on("data", (piece: Buffer) => {
+      this.stdout += piece.toString();
+    });
+    this.child.stderr?.on("data", (piece: Buffer) => {
+      this.stderr += piece.toString();
+    });
+    this.closed = new Promise((resolve) => this.child.on("close", resolve));
+  }
+
+  /** Resolves once stdout or stderr shows it. */
+  async until(said: RegExp): Promise<void> {
+    while (!said.test(this.stdout + this.stderr)) {
+      assert.equal(this.child.exitCode, null, this.stderr);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+}
+
+describe("millrace dev", { timeout: 180_000 }, () => {
+  let folder: string;
+  let dev: Dev;
+  const flags = ["--brokers", ADDRESSES.join(",")];
+
+  before(async () => {
+    folder = mkdtempSync(join(tmpdir(), "millrace-dev-"));
+    dev = new Dev(folder);
+    await dev.until(/^millrace ready /m);
+  });
+  after(async () => {
+    dev.child.kill("SIGINT");
+    await dev.closed;
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  function pidOf(id: number): number {
+    return (JSON.parse(readFileSync(join(folder, `broker-${id}.json`), "utf8")) as { pid: number }).pid;
+  }
+
+  it("prints address, pid and restart command of each broker, then the ready line", () => {
+    const lines = dev.stdout.trimEnd().split("\n");
+    assert.equal(lines.length, 4);
+    for (const id of [1, 2, 3]) {
+      assert.equal(
+        lines[id - 1],
+        `broker ${id}  ${ADDRESSES[id - 1]}  pid ${pidOf(id)}  start again: npx millrace dev start ${id} --data ${folder}`,
+      );
+    }
+    assert.equal(lines[3], `millrace ready ${ADDRESSES.join(",")}`);
+  });
+
+  it("is refused a second time, also to start a broker that runs", async () => {
+    for (const args of [
+      ["dev", "--data", folder, "--port", `${PORT}`],
+      ["dev", "start", "2", "--data", folder],
+    ]) {
+      const { code, stderr } = await millrace(args);
+      assert.equal(code, 1);
+      assert.match(stderr, /already running|runs already/);
+    }
+  });
+
+  it("loses nothing, doubles nothing and keeps the order of keys when a broker is killed in the middle", async () => {
+    assert.equal((await millrace(["topic", "create", "events", "--partitions", "3", ...flags])).code, 0);
+    const lines = Array.from({ length: 6_000 }, (_, i) => `{"key":"k${i % 13}","n":${i}}`);
+    const sending = millrace(["produce", "events", "--key-field", "key", "--rate", "1500", ...flags], {
+      input: Buffer.from(lines.join("\n")),
+    });
+    await new Promise((resolve) => setTimeout(resolve, 2_000));
+    process.kill(pidOf(2), "SIGKILL");
+    await dev.until(/broker 2 \(pid \d+\) is gone; start it again: npx millrace dev start 2/);
+    assert.equal((await millrace(["dev", "start", "2", "--data", folder])).code, 0);
+    const sent = await sending;
+    assert.equal(sent.code, 0, sent.stderr);
+    const healthy = await millrace(["cluster", "health", "--wait", "--timeout", "60s", ...flags]);
+    assert.equal(healthy.code, 0, healthy.stderr + healthy.stdout.toString());
+    const read = await millrace(["consume", "events", ...flags]);
+    const got = read.stdout.toString().trimEnd().split("\n");
+    assert.deepEqual(got.toSorted(), lines.toSorted());
+    for (let key = 0; key < 13; key++) {
+      const mark = `"k${key}"`;
+      assert.deepEqual(
+        got.filter((line) => line.includes(mark)),
+        lines.filter((line) => line.includes(mark)),
+      );
+    }
+  });
+
+  it("stops and starts one broker on request", async () => {
+    const stopped = await millrace(["dev", "stop", "3", "--data", folder]);
+    assert.equal(stopped.code, 0, stopped.stderr);
+    assert.equal((await millrace(["dev", "stop", "3", "--data", folder])).code, 3);
+    assert.equal((await millrace(["cluster", "health", ...flags])).code, 3);
+    assert.equal((await millrace(["dev", "start", "3", "--data", folder])).code, 0);
+    assert.equal((await millrace(["cluster", "health", "--wait", ...flags])).code, 0);
+  });
+
+  it("leaves no process behind after Ctrl-C, and starts again on the same data after all were killed", async () => {
+    for (const id of [1, 2, 3]) process.kill(pidOf(id), "SIGKILL");
+    dev.child.kill("SIGINT");
+    assert.equal(await dev.closed, 0);
+    dev = new Dev(folder);
+    await dev.until(/^millrace ready /m);
+    const read = await millrace(["consume", "events", ...flags]);
+    assert.equal(read.stdout.toString().trimEnd().split("\n").length, 6_000);
+    const pids = [1, 2, 3].map(pidOf);
+    dev.child.kill("SIGINT");
+    assert.equal(await dev.closed, 0);
+    for (const pid of pids) assert.throws(() => process.kill(pid, 0), { code: "ESRCH" });
+  });
+});
