@@ -443,6 +443,28 @@ describe("Raft bulk catch-up", () => {
     assert.equal(follower.core.extending, undefined);
   });
 
+  it("streams only what the follower lacks, also when the leader forgot how far it matches", () => {
+    const { cluster, leader, far } = behind();
+    cluster.advance(300);
+    far.takeBulk(leader.log.slice(1, 5));
+    leader.core.extended(replica(3), index(5), cluster.now);
+    leader.pump();
+    cluster.settle();
+    // A new leader knows nothing of anybody's match, and has frames in memory only from 6 on.
+    cluster.at(2).forgetBelow(cluster.at(2).core.commit + 1);
+    leader.crash();
+    cluster.until(() => cluster.leaders().length === 1, 3000);
+    const next = cluster.leader();
+    const other = next.id === 2 ? far : cluster.at(2);
+    next.core.peerGone(other.id, cluster.now);
+    next.core.peerBack(other.id, cluster.now);
+    next.pump();
+    cluster.advance(500);
+    assert.deepEqual(asked(next), []);
+    assert.equal(next.core.commit, next.core.lastIndex);
+    assert.equal(next.core.progress(other.id)?.mode, "replicate");
+  });
+
   it("takes no entries by append meanwhile, but answers whether the logs match", () => {
     const follower = lone({ log: [1], term: 1 });
     follower.step(2, { kind: "extend", term: term(1), matched: index(1), nextTerm: term(1), upTo: index(3) });
