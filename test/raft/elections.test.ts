@@ -304,6 +304,16 @@ describe("Raft elections", () => {
     assert.equal(quarantined.core.role, "follower");
   });
 
+  it("scenario 6, core half: what waited for the disk in an old term is dropped when the term moves on", () => {
+    const follower = lone({ log: [1], term: 1 });
+    follower.slowDisk = true;
+    follower.step(2, vote(2, 1, 1));
+    follower.step(3, vote(3, 0, 0));
+    outOf(follower);
+    follower.finishWrites();
+    assert.deepEqual(outOf(follower), [{ to: 3, message: { kind: "voteReply", term: 3, granted: false, attempt: 1 } }]);
+  });
+
   it("learners never ask for votes", () => {
     const cluster = TestCluster.of([1, 2, 3], {}, [4]);
     cluster.isolate(4);
