@@ -5,6 +5,7 @@ import { type ColdReader, holdsOffset, type ReadFrom } from "./cold-reader.ts";
 import type { FrameListener, FrameOwner, FrameQueue, HeldFrame } from "./model/held.ts";
 import type { Producers } from "./model/producers.ts";
 import type { LogStart, SyncedMark } from "./model/records.ts";
+import type { Life } from "./model/ring.ts";
 import type { StartPoint as SegmentStart } from "./model/segment-files.ts";
 import { type TermStart, TermTable } from "./model/terms.ts";
 import type { Segment } from "./segment.ts";
@@ -23,6 +24,9 @@ export interface GroupHost {
   makeWriter(source: SegmentSource, segment: Segment | undefined): SegmentWriter;
   /** Frames of this group became durable: `advance` wants to be called at the end of the block. */
   touched(log: GroupLogImpl): void;
+  /** The write-ahead log waits for files: what is committed should go to segments at once. */
+  readonly pressed: boolean;
+  relieve(): void;
   /** Rejects when the store has failed, so that nobody waits for ever. */
   guard<T>(work: Promise<T>): Promise<T>;
 }
@@ -60,6 +64,8 @@ export class GroupLogImpl implements GroupLog, FrameListener, SegmentSource {
   #durable: LogIndex;
   /** In segments, synced or not. */
   #written: LogIndex;
+  /** In segments, and a durable `synced` record says so. */
+  #synced: LogIndex;
   /** Committed and durable; `#writableBytes` counts those above `#written`. */
   #writable: LogIndex;
   #writableBytes = 0;
@@ -82,6 +88,7 @@ export class GroupLogImpl implements GroupLog, FrameListener, SegmentSource {
     this.#lastAppendTime = state.lastAppendTime;
     this.#committed = state.syncedIndex;
     this.#written = state.syncedIndex;
+    this.#synced = state.syncedIndex;
     this.#writable = state.syncedIndex;
     this.#durable = state.frames.lastIndex;
     this.#hotFrom = (state.frames.lastIndex + 1) as LogIndex;
@@ -172,12 +179,18 @@ export class GroupLogImpl implements GroupLog, FrameListener, SegmentSource {
     const last = Math.min(upTo, this.lastIndex) as LogIndex;
     const wanted = (frame: Pick<Frame, "recordCount" | "maxTimestamp">): boolean =>
       frame.recordCount > 0 && frame.maxTimestamp >= timestampMs;
-    for (const segment of [...this.#segments]) {
-      if (segment.maxTimestamp < timestampMs || segment.name.baseIndex > last) continue;
-      const frames = await this.#host.cold.read(this.groupId, segment, { time: timestampMs }, { wanted, maxBytes: 1, upTo: last });
-      if (frames[0] !== undefined) return frames[0];
+    // Frames move into segments while we read: what was passed over in memory is looked for again there.
+    for (let done = this.start.index; done < Math.min(last, this.#written); ) {
+      const written = this.#written;
+      for (const segment of this.#segments.filter((one) => one.lastIndex > done && one.maxTimestamp >= timestampMs)) {
+        const upToWritten = Math.min(last, written) as LogIndex;
+        const read = { wanted, maxBytes: 1, upTo: upToWritten };
+        const frames = await this.#host.cold.read(this.groupId, segment, { time: timestampMs }, read);
+        if (frames[0] !== undefined) return frames[0];
+      }
+      done = written;
     }
-    for (let index = Math.max(this.#frames.baseIndex, this.#written) + 1; index <= Math.min(last, this.lastIndex); index += 1) {
+    for (let index = this.#written + 1; index <= Math.min(last, this.lastIndex); index += 1) {
       const held = this.#frames.get(index);
       if (held !== undefined && wanted(held)) return held.frame ?? (await this.#host.walReader.read(held));
     }
@@ -241,6 +254,7 @@ export class GroupLogImpl implements GroupLog, FrameListener, SegmentSource {
       this.#writableBytes += this.#held(this.#writable).length;
     }
     if (this.#writableBytes >= PIECE_BYTES_MIN) this.#writer.kick(PIECE_BYTES_MIN);
+    else if (this.#writableBytes > 0 && this.#host.pressed) this.#host.relieve();
   }
 
   /** Writes what is committed without waiting for a whole piece: memory is short. */
@@ -253,6 +267,11 @@ export class GroupLogImpl implements GroupLog, FrameListener, SegmentSource {
     return this.#writer.flush();
   }
 
+  /** Frames are in segments that no durable `synced` record covers yet. */
+  get unsynced(): boolean {
+    return this.#written > this.#synced;
+  }
+
   /** Frames in [first, last] that are in no segment yet. */
   heldBetween(first: number, last: number): HeldFrame[] {
     const held: HeldFrame[] = [];
@@ -261,6 +280,25 @@ export class GroupLogImpl implements GroupLog, FrameListener, SegmentSource {
       if (frame !== undefined) held.push(frame);
     }
     return held;
+  }
+
+  /** Bytes of frames that are in no segment and lie in this life of a ring file. */
+  bytesIn(life: Life): number {
+    const range = this.#owner.pins.range(life);
+    if (range === undefined) return 0;
+    return this.heldBetween(range.first, range.last).reduce((sum, held) => sum + (held.block.life === life ? held.length : 0), 0);
+  }
+
+  /** The group is about to go away. */
+  refuseWrites(): void {
+    invariant(!this.#closed, () => `group ${this.groupId} is closed`);
+    this.#closed = true;
+  }
+
+  /** The group goes away: its frames need no place any more. */
+  abandon(): Promise<void> {
+    for (const held of this.heldBetween(0, this.lastIndex)) held.gone = true;
+    return this.close();
   }
 
   async close(): Promise<void> {
@@ -314,7 +352,11 @@ export class GroupLogImpl implements GroupLog, FrameListener, SegmentSource {
 
   synced(mark: SyncedMark): Promise<void> {
     const terms = this.#extendedTerms.filter((start) => start.firstIndex <= mark.index);
-    return new Promise((durable) => {
+    return new Promise((resolve) => {
+      const durable = (): void => {
+        this.#synced = mark.index;
+        resolve();
+      };
       this.#host.wal.system({
         kind: "op",
         op: { kind: "synced", groupId: this.groupId, replicaId: this.replicaId, mark, terms },

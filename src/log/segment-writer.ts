@@ -36,6 +36,11 @@ export interface SegmentWriterOptions {
   readonly segmentMs: number;
 }
 
+/** The group was closed or dropped, or its disk failed, while something waited for its turn. */
+export class WriterStopped extends Error {
+  override readonly name = "WriterStopped";
+}
+
 /**
  * Writes one group's committed and durable frames into segments. One thing at a time per group, in order; the disk scheduler keeps
  * all groups together from taking the disk away from the write-ahead log.
@@ -88,6 +93,7 @@ export class SegmentWriter {
 
   /** Writes everything that may be written and makes it durable; resolves when the `synced` record is durable too. */
   async flush(): Promise<void> {
+    if (this.#stopped) return;
     const synced = await this.#run(async () => {
       await this.#writeAll(1);
       return this.#sync(false);
@@ -114,7 +120,7 @@ export class SegmentWriter {
 
   #run<T>(work: () => Promise<T>): Promise<T> {
     const run = this.#chain.then(async () => {
-      if (this.#stopped) throw new Error("the log is closed");
+      if (this.#stopped) throw new WriterStopped();
       return work();
     });
     this.#chain = run.catch((error: unknown) => {

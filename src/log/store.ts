@@ -5,6 +5,7 @@ import type { Clock } from "../base/ports/clock.ts";
 import { type Disk, DiskError } from "../base/ports/disk.ts";
 import type { Random } from "../base/ports/random.ts";
 import type { Telemetry } from "../base/ports/telemetry.ts";
+import type { Frame } from "../records/frame-types.ts";
 import { ColdReader } from "./cold-reader.ts";
 import { DiskScheduler } from "./disk-scheduler.ts";
 import { FileCache } from "./file-cache.ts";
@@ -15,13 +16,13 @@ import { FrameOwner, FrameQueue, type HeldFrame } from "./model/held.ts";
 import type { GroupImage } from "./model/image.ts";
 import { Producers } from "./model/producers.ts";
 import type { ReplayedGroup } from "./model/replay.ts";
-import type { Ring } from "./model/ring.ts";
+import type { Life, Ring } from "./model/ring.ts";
 import { GROUPS_FOLDER, groupFolder } from "./model/segment-name.ts";
 import type { TermStart } from "./model/terms.ts";
 import type { WalImage } from "./model/wal-image.ts";
 import type { Segment } from "./segment.ts";
 import { loadSegments } from "./segment-loader.ts";
-import { type SegmentSource, SegmentWriter } from "./segment-writer.ts";
+import { type SegmentSource, SegmentWriter, WriterStopped } from "./segment-writer.ts";
 import { Slabs } from "./slabs.ts";
 import type { GroupLog, LogStore, LogStoreOptions, RecoveredGroup, StartPoint } from "./types.ts";
 import { Wal, type WalEvents } from "./wal.ts";
@@ -83,6 +84,11 @@ class LogStoreImpl implements LogStore, GroupHost, WalEvents {
   #recovered: readonly RecoveredGroup[] = [];
   #touched: GroupLogImpl[] = [];
   #relieving = false;
+  #relieveAgain = false;
+  /** Half of the ring is needed: what is committed goes to segments at once. */
+  #pressed = false;
+  /** Nothing new is accepted; what was accepted is being settled. */
+  #closing = false;
   #closed = false;
   #failure: Error | undefined;
   #fail: (error: Error) => void = () => {};
@@ -122,6 +128,9 @@ class LogStoreImpl implements LogStore, GroupHost, WalEvents {
 
   get durableBlockSequence(): number {
     return this.wal.durableSequence;
+  }
+  get pressed(): boolean {
+    return this.#pressed;
   }
   get recovered(): readonly RecoveredGroup[] {
     return this.#recovered;
@@ -188,22 +197,26 @@ class LogStoreImpl implements LogStore, GroupHost, WalEvents {
     this.#requireRunning();
     const log = this.#open.get(groupId) ?? this.#waiting.get(groupId);
     invariant(log !== undefined, () => `group ${groupId} is not here`);
+    log.refuseWrites();
+    // What it wrote may wait for room in the ring, and it is one of those that make room: it goes when all of that is on disk.
+    await this.guard(this.wal.barrier());
     this.#open.delete(groupId);
     this.#waiting.delete(groupId);
-    await log.close();
-    this.wal.op({ kind: "drop", groupId, replicaId: log.replicaId }, log.owner);
-    await this.guard(this.wal.barrier());
+    await log.abandon();
+    const op = { kind: "drop", groupId, replicaId: log.replicaId } as const;
+    await this.guard(new Promise<void>((durable) => this.wal.system({ kind: "op", op, owner: log.owner, durable })));
     await this.#removeFolder(groupFolder(groupId, log.replicaId));
   }
 
   async close(): Promise<void> {
-    if (this.#closed) return;
-    this.#closed = true;
+    if (this.#closing) return;
+    this.#closing = true;
     const logs = [...this.#open.values(), ...this.#waiting.values()];
     if (this.#failure === undefined) {
       // A failure in the middle ends the attempt; what is durable is durable.
       await this.guard(this.#settle(logs)).catch(() => {});
     }
+    this.#closed = true;
     await this.wal.stop();
     for (const log of logs) await log.close();
     await this.#readFiles.close();
@@ -212,7 +225,7 @@ class LogStoreImpl implements LogStore, GroupHost, WalEvents {
 
   async #settle(logs: readonly GroupLogImpl[]): Promise<void> {
     await this.wal.barrier();
-    await Promise.all(logs.map((log) => log.flush()));
+    await Promise.all(logs.map((log) => log.flush().catch(ignoreStopped)));
     await this.wal.checkpoint();
   }
 
@@ -253,12 +266,12 @@ class LogStoreImpl implements LogStore, GroupHost, WalEvents {
 
   lifeBegan(): void {
     this.#makeAhead();
-    this.#relieve();
+    this.relieve();
   }
 
   stalled(): void {
     this.#makeAhead();
-    this.#relieve();
+    this.relieve();
   }
 
   /** A write or sync failed: never again on this disk, and never claimed to be durable. */
@@ -273,7 +286,7 @@ class LogStoreImpl implements LogStore, GroupHost, WalEvents {
   }
 
   #requireRunning(): void {
-    invariant(!this.#closed, "the log is closed");
+    invariant(!this.#closing, "the log is closed");
     if (this.#failure !== undefined) throw this.#failure;
   }
 
@@ -281,28 +294,39 @@ class LogStoreImpl implements LogStore, GroupHost, WalEvents {
   #makeAhead(): void {
     if (this.#closed || this.#failure !== undefined) return;
     this.#make().then(
-      () => this.wal.kick(),
+      (made) => {
+        if (made) this.wal.kick();
+      },
       (error: unknown) => this.#broken(error),
     );
   }
 
-  async #make(): Promise<void> {
+  /** @returns whether a file was made: one is ready, or being made, otherwise */
+  async #make(): Promise<boolean> {
     const file = this.#ring.toMake();
-    if (file === undefined) return;
+    if (file === undefined) return false;
     await this.#files.make(file);
     this.#ring.makeDone();
+    return true;
   }
 
   /** Half of the ring is needed: moves the groups that keep its older half into segments, so that files become free. */
-  #relieve(): void {
-    if (this.#relieving || this.#closed || this.#failure !== undefined || this.#ring.dirty * 2 < this.#ring.filesMax) return;
+  relieve(): void {
+    this.#pressed = this.#ring.dirty * 2 >= this.#ring.filesMax;
+    if (!this.#pressed || this.#closed || this.#failure !== undefined) return;
+    if (this.#relieving) {
+      this.#relieveAgain = true;
+      return;
+    }
     this.#relieving = true;
-    this.#freeOldest()
-      .catch((error: unknown) => this.#broken(error))
-      .finally(() => {
+    this.#relieveAgain = false;
+    this.#freeOldest().then(
+      () => {
         this.#relieving = false;
-        this.wal.kick();
-      });
+        if (this.#relieveAgain) this.relieve();
+      },
+      (error: unknown) => this.#broken(error),
+    );
   }
 
   async #freeOldest(): Promise<void> {
@@ -310,19 +334,34 @@ class LogStoreImpl implements LogStore, GroupHost, WalEvents {
     const logs = [...this.#open.values(), ...this.#waiting.values()].filter((log) =>
       old.some((life) => log.owner.pins.range(life) !== undefined),
     );
-    await Promise.all(logs.map((log) => this.guard(log.flush())));
+    await Promise.all(logs.map((log) => this.guard(log.flush().catch(ignoreStopped))));
     // What is not committed cannot go to a segment: it is appended again when files run out.
     if (this.#ring.spare * 4 > this.#ring.filesMax) return;
     const oldest = this.#ring.lives[0];
     if (oldest === undefined || oldest === this.#ring.current) return;
+    const bytes = logs.reduce((sum, log) => sum + log.bytesIn(oldest), 0);
+    if (bytes * 2 > this.#files.fileBytes) {
+      this.#ports.telemetry.log("warn", "log.ring_pinned", { bytes, files: this.#ring.dirty });
+      return;
+    }
     for (const log of logs) {
       const range = log.owner.pins.range(oldest);
-      if (range === undefined) continue;
-      const held = log.heldBetween(range.first, range.last).filter((one) => one.block.life === oldest);
-      const frames = await this.walReader.readMany(held);
-      for (const [i, frame] of frames.entries()) this.wal.system({ kind: "again", held: held[i] as HeldFrame, frame });
-      await this.guard(this.wal.barrier());
+      if (range !== undefined) await this.#appendAgain(log, { ...range }, oldest);
     }
+  }
+
+  /** Writes frames once more, so that the file they lie in is not needed any more. Resolves when that is durable. */
+  async #appendAgain(log: GroupLogImpl, range: { readonly first: number; readonly last: number }, from: Life): Promise<void> {
+    const held = log.heldBetween(range.first, range.last).filter((one) => one.block.life === from);
+    const read = await this.walReader.readMany(held);
+    const moves = held.map(
+      (one, i) => new Promise<void>((durable) => this.wal.system({ kind: "again", held: one, frame: read[i] as Frame, durable })),
+    );
+    await this.guard(Promise.all(moves));
+    if (log.unsynced || log.heldBetween(range.first, range.last).some((one) => one.block.life === from)) return;
+    // Truncated ones were passed over. Nothing of this group is left there: the next block may say so.
+    log.owner.pins.moved(from);
+    await this.guard(new Promise<void>((durable) => this.wal.system({ kind: "mark", durable })));
   }
 
   async #load(image: GroupImage): Promise<GroupLogImpl> {
@@ -389,4 +428,9 @@ class LogStoreImpl implements LogStore, GroupHost, WalEvents {
 function recoveredOf(image: GroupImage): RecoveredGroup {
   const { groupId, replicaId, term, votedFor, start, lastIndex, syncedIndex, config } = image;
   return { groupId, replicaId, term, votedFor, start, terms: [...image.terms.starts], lastIndex, syncedIndex, config };
+}
+
+/** A group that was dropped meanwhile needs nothing any more. */
+function ignoreStopped(error: unknown): void {
+  if (!(error instanceof WriterStopped)) throw error;
 }

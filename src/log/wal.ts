@@ -2,7 +2,7 @@ import { invariant } from "../base/invariant.ts";
 import type { Clock } from "../base/ports/clock.ts";
 import type { Frame } from "../records/frame-types.ts";
 import { BlockBuilder, type BlockEvent, type FrameSource } from "./block-builder.ts";
-import { BLOCK_BYTES_MAX, BLOCK_HEADER_BYTES, BlockFlag, padded } from "./model/block.ts";
+import { BLOCK_ALIGN, BLOCK_BYTES_MAX, BLOCK_HEADER_BYTES, BlockFlag, padded } from "./model/block.ts";
 import { type FrameOwner, HeldFrame } from "./model/held.ts";
 import type { WalOp } from "./model/records.ts";
 import type { Life, Ring } from "./model/ring.ts";
@@ -12,8 +12,15 @@ import type { WalFiles } from "./wal-files.ts";
 
 /** Records that may overtake: they say what is durable already, and free files when nothing else can be written. */
 export type SystemRecord =
-  | { readonly kind: "op"; readonly op: Extract<WalOp, { kind: "synced" }>; readonly owner: FrameOwner; readonly durable: () => void }
-  | { readonly kind: "again"; readonly held: HeldFrame; readonly frame: Frame };
+  | {
+      readonly kind: "op";
+      readonly op: Extract<WalOp, { kind: "synced" | "drop" }>;
+      readonly owner: FrameOwner;
+      readonly durable: () => void;
+    }
+  | { readonly kind: "again"; readonly held: HeldFrame; readonly frame: Frame; readonly durable: () => void }
+  /** Nothing: a block that carries the low mark, because files became free and no other block would say so. */
+  | { readonly kind: "mark"; readonly durable: () => void };
 
 export interface WalEvents {
   /** A write failed: nothing is durable from here on. */
@@ -151,7 +158,7 @@ export class Wal {
   /** Stops writing; resolves when no write is under way. */
   stop(): Promise<void> {
     this.#stopped = true;
-    return this.#busy ? new Promise((resolve) => this.#idle.push(resolve)) : Promise.resolve();
+    return this.#busy && !this.#failed ? new Promise((resolve) => this.#idle.push(resolve)) : Promise.resolve();
   }
 
   #room(bytes: number): void {
@@ -194,6 +201,8 @@ export class Wal {
       if (block !== undefined) return block;
       if (this.#ring.ready >= 1) return this.#begin();
     }
+    // A file is free as soon as a block says so; the last 4 KiB of each file are kept for that.
+    if (this.#ring.markFrees && this.#position + BLOCK_ALIGN <= this.#files.fileBytes) return new BlockBuilder(this.#scratch);
     this.#events.stalled();
     return undefined;
   }
@@ -218,22 +227,22 @@ export class Wal {
   #fillSystem(block: BlockBuilder): BlockBuilder | undefined {
     let added = 0;
     for (const record of this.#system) {
-      const bytes = record.kind === "op" ? 256 + 16 * record.op.terms.length : BlockBuilder.recordBytes(record.frame);
+      const bytes = systemBytes(record);
       if (block.bytes + bytes > this.#blockMax || !this.#fits(block.bytes + bytes)) break;
       added += 1;
-      if (record.kind === "op") {
-        block.callbacks.push(record.durable);
-        // The group may have been dropped meanwhile, and made again as another replica.
-        const current = this.#image.groups.get(record.op.groupId)?.replicaId;
-        if (current === record.op.replicaId) block.op(record.op, record.owner);
-      } else if (!record.held.gone) block.again(record.held, record.frame);
+      block.callbacks.push(record.durable);
+      // Of a group that was dropped nothing is said any more.
+      if (record.kind === "op" && !record.owner.dropped) {
+        block.op(record.op, record.owner);
+        if (record.op.kind === "drop") record.owner.dropped = true;
+      } else if (record.kind === "again" && !record.held.gone && !record.held.owner.dropped) block.again(record.held, record.frame);
     }
     this.#system.splice(0, added);
     return added > 0 ? block : undefined;
   }
 
   #fits(bytes: number): boolean {
-    return this.#position + padded(bytes) <= this.#files.fileBytes;
+    return this.#position + padded(bytes) + BLOCK_ALIGN <= this.#files.fileBytes;
   }
 
   /** The checkpoint at the head of the current file, once more: in it when it fits, else in the next file. */
@@ -266,7 +275,10 @@ export class Wal {
     part.seal();
     parts.push(part);
     const bytes = parts.reduce((sum, one) => sum + padded(one.bytes), 0);
-    invariant(bytes <= this.#files.fileBytes, () => `a checkpoint of ${bytes} bytes does not fit a file of ${this.#files.fileBytes}`);
+    invariant(
+      bytes + BLOCK_ALIGN <= this.#files.fileBytes,
+      () => `a checkpoint of ${bytes} bytes does not fit a file of ${this.#files.fileBytes}`,
+    );
     const first = parts[0] as BlockBuilder;
     first.flags |= BlockFlag.checkpointFirst;
     part.flags |= BlockFlag.checkpointLast;
@@ -326,4 +338,10 @@ export class Wal {
     else if (op.kind === "truncate") owner.pins.truncate(op.from);
     else if (op.kind === "drop") owner.pins.drop();
   }
+}
+
+/** At most so many bytes of a block. */
+function systemBytes(record: SystemRecord): number {
+  if (record.kind === "op") return 256 + ("terms" in record.op ? 16 * record.op.terms.length : 0);
+  return record.kind === "again" ? BlockBuilder.recordBytes(record.frame) : 0;
 }

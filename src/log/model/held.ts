@@ -29,6 +29,8 @@ export class FrameOwner {
   readonly groupId: GroupId;
   readonly pins: Pins = new Pins();
   listener: FrameListener | undefined;
+  /** Its `drop` record was laid out: nothing may follow it. */
+  dropped = false;
 
   constructor(groupId: GroupId) {
     this.groupId = groupId;

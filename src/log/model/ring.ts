@@ -98,6 +98,12 @@ export class Ring {
     return lowest;
   }
 
+  /** A block that says nothing but its low mark would end the oldest life. */
+  get markFrees(): boolean {
+    const lowMark = this.lowMark();
+    return this.#lives.length > 1 && lowMark > this.#durableLowMark && (this.#lives[0] as Life).head < lowMark;
+  }
+
   /** A block with this low mark is durable: older lives end, their files may be written again. */
   durable(lowMark: number): void {
     invariant(lowMark >= this.#durableLowMark, () => `the low mark fell from ${this.#durableLowMark} to ${lowMark}`);

@@ -1,0 +1,283 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import type { ClusterId } from "../../src/base/ids.ts";
+import { BadDataDirectory, formMeta, readMeta } from "../../src/log/meta.ts";
+import { incarnationBytes, padded, readBlockHeader } from "../../src/log/model/block.ts";
+import { DamagedLog, type GroupLog, type LogStore } from "../../src/log/types.ts";
+import type { Frame } from "../../src/records/frame-types.ts";
+import type { FileNode } from "../../src/testing/sim/disk/file-node.ts";
+import { append, draft, EMPTY, group, index, replica, term, text } from "./frames.ts";
+import { KiB, Machine } from "./machine.ts";
+
+const FOLDER = "groups/7-3";
+
+function file(machine: Machine, path: string): FileNode {
+  const found = machine.device.files().find((one) => one.path === path || one.path === `/${path}`);
+  assert.ok(found !== undefined, `${path} is there: ${machine.device.files().map((one) => one.path)}`);
+  return found.file;
+}
+
+function segmentPaths(machine: Machine, kind = ".log"): string[] {
+  const paths = machine.device.files().map((one) => one.path.replace(/^\//, ""));
+  return paths.filter((path) => path.startsWith(FOLDER) && path.endsWith(kind)).sort();
+}
+
+/** Places of the blocks at the head of a ring file, one after the other. */
+function blocksOf(machine: Machine, store: LogStore, path: string): { sequence: number; at: number; bytes: number }[] {
+  const node = file(machine, path);
+  const bytes = new Uint8Array(node.size);
+  node.read(0, bytes);
+  const blocks: { sequence: number; at: number; bytes: number }[] = [];
+  for (let at = 0; ; ) {
+    const header = readBlockHeader(bytes, at, incarnationBytes(store.incarnation));
+    if (header === undefined || (blocks.length > 0 && header.sequence !== (blocks.at(-1)?.sequence ?? 0) + 1)) return blocks;
+    blocks.push({ sequence: header.sequence, at, bytes: header.bytes });
+    at += padded(header.bytes);
+  }
+}
+
+/** A group with ten durable frames, each in a block of its own, after which the process died. */
+async function tenBlocks(): Promise<{ machine: Machine; blocks: { sequence: number; at: number; bytes: number }[]; frames: Frame[] }> {
+  const machine = new Machine();
+  const store = await machine.open();
+  const log = await machine.run(store.create(group(7), replica(3), EMPTY, text("")));
+  const frames: Frame[] = [];
+  for (let i = 0; i < 10; i += 1) {
+    frames.push(...append(log, term(1), [draft(i, 500)]));
+    await machine.settle();
+  }
+  const blocks = blocksOf(machine, store, "wal/00");
+  machine.crash();
+  return { machine, blocks, frames };
+}
+
+/** A group whose 120 frames of 4 KiB lie in several segments, closed in peace. */
+async function manySegments(): Promise<{ machine: Machine; frames: Frame[] }> {
+  const machine = new Machine();
+  const store = await machine.open();
+  const log = await machine.run(store.create(group(7), replica(3), EMPTY, text("")));
+  const frames: Frame[] = [];
+  for (let i = 0; i < 120; i += 1) {
+    frames.push(...append(log, term(1), [draft(i, 4000)]));
+    log.commit(log.lastIndex);
+    await machine.settle();
+  }
+  await machine.run(store.close());
+  machine.crash();
+  return { machine, frames };
+}
+
+async function refusal(machine: Machine): Promise<DamagedLog> {
+  try {
+    await machine.open();
+  } catch (error) {
+    assert.ok(error instanceof DamagedLog, String(error));
+    return error;
+  }
+  throw new Error("the log opened");
+}
+
+async function readAll(machine: Machine, log: GroupLog): Promise<number[]> {
+  const found: number[] = [];
+  for (let next = 1; next <= log.lastIndex; ) {
+    const result = await machine.run(Promise.resolve(log.read(index(next), 64 * KiB, log.lastIndex)));
+    assert.ok(result.kind === "frames" && result.frames.length > 0);
+    if (result.kind === "frames") found.push(...result.frames.map((frame) => frame.index));
+    next = (found.at(-1) ?? 0) + 1;
+  }
+  return found;
+}
+
+describe("damage to the write-ahead log", () => {
+  it("is a torn tail in the last block: the block is dropped, its place and sequence go to the next one", async () => {
+    for (const spoil of ["payload", "record", "header", "zeros", "cut short"] as const) {
+      const { machine, blocks } = await tenBlocks();
+      const last = blocks.at(-1);
+      assert.ok(last !== undefined);
+      const node = file(machine, "wal/00");
+      if (spoil === "payload") node.flipBit(last.at + last.bytes - 10, 3);
+      if (spoil === "record") node.flipBit(last.at + 70, 3);
+      if (spoil === "header") node.flipBit(last.at + 26, 3);
+      if (spoil === "zeros") node.write(last.at, new Uint8Array(padded(last.bytes)));
+      if (spoil === "cut short") node.write(last.at + 512, new Uint8Array(padded(last.bytes) - 512));
+      let store = await machine.open();
+      const log = store.open(group(7));
+      assert.equal(log.lastIndex, 9, spoil);
+      assert.equal(store.durableBlockSequence, last.sequence - 1);
+      append(log, term(1), [draft(77, 500)]);
+      await machine.settle();
+      const again = blocksOf(machine, store, "wal/00").at(-1);
+      assert.deepEqual([again?.sequence, again?.at], [last.sequence, last.at]);
+      machine.crash(true);
+      store = await machine.open();
+      assert.equal(store.recovered[0]?.lastIndex, 10);
+    }
+  });
+
+  it("refuses to start, by file and byte, when a later block is whole", async () => {
+    for (const spoil of [26, 70, 200, 560]) {
+      const { machine, blocks } = await tenBlocks();
+      for (const block of blocks.slice(0, -1)) {
+        const node = file(machine, "wal/00");
+        if (spoil >= block.bytes) continue;
+        node.flipBit(block.at + spoil, 5);
+        const refused = await refusal(machine);
+        assert.deepEqual([refused.path, refused.position], ["wal/00", block.at], `byte ${spoil} of block ${block.sequence}`);
+        node.flipBit(block.at + spoil, 5);
+      }
+      await machine.open();
+    }
+  });
+
+  it("refuses to start when a file that is needed is gone, or belongs to another disk", async () => {
+    const machine = new Machine();
+    const store = await machine.open();
+    const log = await machine.run(store.create(group(7), replica(3), EMPTY, text("")));
+    // Uncommitted frames keep the file they lie in.
+    for (let i = 0; i < 20; i += 1) {
+      append(log, term(1), [draft(i, 4000)]);
+      await machine.settle();
+    }
+    const other = new Machine(2);
+    await other.open();
+    machine.crash();
+    const kept = new Uint8Array(64 * KiB);
+    file(machine, "wal/00").read(0, kept);
+    await machine.run(machine.disk.unlink("wal/00"));
+    await refusal(machine);
+    const foreign = new Uint8Array(64 * KiB);
+    file(other, "wal/00").read(0, foreign);
+    const node = await machine.run(machine.disk.open("wal/00", { mode: "create" }));
+    await machine.run(node.write(0, [foreign]));
+    await refusal(machine);
+    await machine.run(node.write(0, [kept]));
+    assert.equal((await machine.open()).recovered[0]?.lastIndex, 20);
+  });
+
+  it("is found when frames come back from it later: they are not handed out", async () => {
+    const { machine } = await tenBlocks();
+    const store = await machine.open({ hotTailBytes: 0 });
+    const log = store.open(group(7));
+    assert.equal(log.hotFrom, 11);
+    file(machine, "wal/00").flipBit(3 * 4096 + 300, 1);
+    await assert.rejects(machine.run(Promise.resolve(log.read(index(1), 1024 * KiB, index(10)))), /damaged/);
+  });
+});
+
+describe("damage to segments", () => {
+  it("is never served: the read fails with DATA_LOSS, the rest is served", async () => {
+    const { machine } = await manySegments();
+    const store = await machine.open();
+    const log = store.open(group(7));
+    const [path] = segmentPaths(machine);
+    file(machine, path as string).flipBit(20_000, 2);
+    await assert.rejects(machine.run(Promise.resolve(log.read(index(1), 256 * KiB, log.lastIndex))), { code: "DATA_LOSS" });
+    const late = await machine.run(Promise.resolve(log.read(index(60), 1, log.lastIndex)));
+    assert.equal(late.kind === "frames" && late.frames[0]?.index, 60);
+  });
+
+  it("refuses to start when a footer, a start point or a whole segment is not what it was", async () => {
+    const { machine } = await manySegments();
+    const paths = segmentPaths(machine);
+    const [first, second] = paths as [string, string];
+    const newest = paths.at(-1) as string;
+    for (const [path, at] of [
+      [first, file(machine, first).size - 40],
+      [newest, 20],
+    ] as const) {
+      const node = file(machine, path);
+      node.flipBit(at, 0);
+      assert.equal((await refusal(machine)).path, path);
+      node.flipBit(at, 0);
+    }
+    for (const path of [second, newest]) {
+      const bytes = new Uint8Array(file(machine, path).size);
+      file(machine, path).read(0, bytes);
+      await machine.run(machine.disk.unlink(path));
+      await refusal(machine);
+      const made = await machine.run(machine.disk.open(path, { mode: "create" }));
+      await machine.run(made.write(0, [bytes.subarray(0, bytes.length - 1)]));
+      await refusal(machine);
+      await machine.run(made.write(0, [bytes]));
+    }
+    await machine.open();
+  });
+
+  it("refuses to start when the unsealed segment holds other bytes below what was synced", async () => {
+    const { machine } = await manySegments();
+    const newest = segmentPaths(machine).at(-1) as string;
+    for (const path of segmentPaths(machine, ".index")) await machine.run(machine.disk.unlink(path));
+    const node = file(machine, newest);
+    const at = node.size - 50;
+    node.flipBit(at, 0);
+    assert.equal((await refusal(machine)).path, newest);
+    node.flipBit(at, 0);
+    await machine.open();
+  });
+
+  it("costs nothing in an index: it is built again when missing or bad", async () => {
+    const { machine, frames } = await manySegments();
+    const indexes = segmentPaths(machine, ".index");
+    assert.ok(indexes.length >= 4);
+    for (const [i, path] of indexes.entries()) {
+      if (i % 2 === 0) await machine.run(machine.disk.unlink(path));
+      else file(machine, path).flipBit(30 + 8 * i, 1);
+    }
+    const store = await machine.open();
+    const log = store.open(group(7));
+    assert.deepEqual(
+      await readAll(machine, log),
+      frames.map((frame) => frame.index),
+    );
+  });
+});
+
+describe("a disk that fails", () => {
+  it("ends the broker once, and nothing is called durable any more", async () => {
+    for (const kind of ["write", "sync"] as const) {
+      const machine = new Machine();
+      const store = await machine.open();
+      const log = await machine.run(store.create(group(7), replica(3), EMPTY, text("")));
+      let durable = 0;
+      machine.device.failNext(kind, "EIO");
+      if (kind === "sync") machine.device.failNext(kind, "EIO");
+      for (let i = 0; i < 200; i += 1) {
+        append(log, term(1), [draft(i, 4000)], () => durable++);
+        log.commit(log.lastIndex);
+        if (i % 4 === 3) await machine.settle();
+      }
+      await machine.settle();
+      assert.equal(machine.failures.length, 1, kind);
+      assert.ok(kind === "write" ? durable === 0 : durable < 200, `${durable} after a failed ${kind}`);
+      await machine.run(store.close());
+    }
+  });
+});
+
+describe("meta.json", () => {
+  it("says which cluster the disk belongs to, for good", async () => {
+    const machine = new Machine();
+    await machine.open();
+    const cluster = "c0ffee00-0000-4000-8000-000000000000" as ClusterId;
+    await machine.run(formMeta(machine.disk, cluster, 0));
+    machine.crash(true);
+    assert.equal((await machine.run(readMeta(machine.disk)))?.clusterId, cluster);
+    await assert.rejects(machine.run(formMeta(machine.disk, "other" as ClusterId, 0)), BadDataDirectory);
+    await machine.open();
+  });
+
+  it("and the data refuse to start without each other", async () => {
+    const { machine } = await tenBlocks();
+    const meta = new Uint8Array(file(machine, "meta.json").size);
+    file(machine, "meta.json").read(0, meta);
+    await machine.run(machine.disk.unlink("meta.json"));
+    await assert.rejects(machine.open(), BadDataDirectory);
+    const back = await machine.run(machine.disk.open("meta.json", { mode: "create" }));
+    await machine.run(back.write(0, [meta]));
+    const wal = machine.device.files().filter((one) => /wal\//.test(one.path));
+    for (const one of wal) await machine.run(machine.disk.unlink(one.path.replace(/^\//, "")));
+    await assert.rejects(machine.open(), BadDataDirectory);
+    await machine.run(back.write(0, [text("{]")]));
+    await assert.rejects(machine.open(), BadDataDirectory);
+  });
+});

@@ -1,0 +1,396 @@
+import assert from "node:assert/strict";
+import type { LogIndex, ReplicaId, Term } from "../../src/base/ids.ts";
+import { Producers } from "../../src/log/model/producers.ts";
+import type { GroupLog, LogStore, LogStoreOptions } from "../../src/log/types.ts";
+import { type Frame, nextOffsetOf } from "../../src/records/frame-types.ts";
+import type { DiskLies } from "../../src/testing/sim/disk/device.ts";
+import type { SimRandom } from "../../src/testing/sim/random.ts";
+import { append, draft, EMPTY, framesAfter, fromProducer, group, index, noop, offset, replica, term, text } from "./frames.ts";
+import { KiB, Machine } from "./machine.ts";
+
+const PENDING_BYTES_MAX = 40 * KiB;
+
+/** One group as it is after some write. */
+interface Version {
+  readonly term: Term;
+  readonly votedFor: ReplicaId | undefined;
+  readonly frames: readonly Frame[];
+}
+
+/** What a group may look like after a crash: the version of any write from the last durable one on. */
+interface Expected {
+  readonly groupId: number;
+  readonly replicaId: number;
+  /** By number of write; those below `durable` were forgotten. */
+  versions: Version[];
+  /** Number of the first of `versions`. */
+  durable: number;
+  committed: number;
+  log: GroupLog | undefined;
+  /** Made, or dropped, by a call that has not returned. */
+  unsure: boolean;
+}
+
+export interface StoryOptions {
+  readonly seed: number;
+  readonly crashes: number;
+  readonly lies?: DiskLies;
+  readonly log?: Partial<LogStoreOptions>;
+  /** Called before each life with the machine, to break things. */
+  readonly before?: (machine: Machine, life: number) => void;
+}
+
+/**
+ * Random writes, truncations, commits, extensions, creations and drops on a few groups, with crashes and power cuts at random disk
+ * operations (also while the log is being opened). After each the log must be one that was written: nothing that was called durable
+ * is missing, nothing truncated is back, no term or vote fell.
+ */
+export class Story {
+  readonly #machine: Machine;
+  readonly #random: SimRandom;
+  readonly #options: StoryOptions;
+  readonly #groups = new Map<number, Expected>();
+  #nextReplica = 1;
+  #nextGroup = 1;
+  #serial = 0;
+  #crashed = false;
+  #sequence = 0;
+  #durableSequence = 0;
+  lives = 0;
+  writes = 0;
+  durables = 0;
+
+  constructor(options: StoryOptions) {
+    this.#options = options;
+    this.#machine = new Machine(options.seed, options.lies);
+    this.#random = this.#machine.scheduler.random.fork("story");
+  }
+
+  async run(): Promise<void> {
+    for (let life = 0; life <= this.#options.crashes; life += 1) {
+      this.#options.before?.(this.#machine, life);
+      this.#crashed = false;
+      if (life < this.#options.crashes) this.#planCrash();
+      else this.#machine.device.watch = undefined;
+      await this.#live(life);
+      this.lives += 1;
+    }
+  }
+
+  #planCrash(): void {
+    const { device } = this.#machine;
+    const at = device.operations + 1 + this.#random.below(this.#random.pick([12, 60, 250]));
+    const power = this.#random.chance(1, 2);
+    device.watch = (_kind, _path, number) => {
+      if (number !== at) return;
+      device.watch = undefined;
+      this.#crashed = true;
+      this.#machine.crash(power);
+      if (this.#random.chance(1, 3)) device.writeBack();
+    };
+  }
+
+  async #live(life: number): Promise<void> {
+    const opened = await this.#until(this.#machine.opening(this.#options.log));
+    if (opened === undefined) return;
+    assert.ok(opened.durableBlockSequence >= this.#durableSequence, "the durable block sequence never falls");
+    await this.#check(opened);
+    const steps = 20 + this.#random.below(120);
+    for (let step = 0; step < steps && !this.#crashed; step += 1) {
+      await this.#step(opened);
+      this.#noteSequence(opened);
+    }
+    assert.deepEqual(this.#machine.failures, []);
+    if (this.#crashed) return;
+    if (this.#random.chance(1, 2)) {
+      await this.#until(Promise.all([...this.#groups.values()].map((one) => this.#readBack(one))));
+      if (!this.#crashed) await this.#until(opened.close().then(() => true));
+    }
+    if (!this.#crashed && life < this.#options.crashes) {
+      this.#machine.device.watch = undefined;
+      this.#machine.crash(this.#random.chance(1, 2));
+    }
+  }
+
+  #noteSequence(store: LogStore): void {
+    if (this.#crashed) return;
+    assert.ok(store.durableBlockSequence >= this.#sequence || this.#sequence === 0);
+    this.#durableSequence = store.durableBlockSequence;
+  }
+
+  /** Virtual time runs until the promise settles or the process dies. */
+  async #until<T>(work: Promise<T>): Promise<T | undefined> {
+    let over = false;
+    let result: T | undefined;
+    let failure: unknown;
+    work
+      .then(
+        (value) => {
+          result = value;
+        },
+        (error: unknown) => {
+          failure = error ?? new Error("rejected");
+        },
+      )
+      .finally(() => {
+        over = true;
+      });
+    const { scheduler } = this.#machine;
+    const done = await scheduler.run(scheduler.now + 600_000, () => over || this.#crashed);
+    if (this.#crashed) return undefined;
+    if (failure !== undefined) throw failure;
+    assert.ok(done, "the log stands still");
+    return result;
+  }
+
+  async #step(store: LogStore): Promise<void> {
+    // As a broker does: what waits for commit is bounded, far below the ring.
+    const pending = [...this.#groups.values()].reduce((sum, other) => sum + (other.log?.pendingBytes ?? 0), 0);
+    if (pending > PENDING_BYTES_MAX) for (const other of this.#groups.values()) this.#commit(other, 0);
+    const kind = this.#random.below(100);
+    const all = [...this.#groups.values()];
+    const one = all[this.#random.below(all.length + 1)];
+    if (kind < 4 || one === undefined) await this.#create(store);
+    else if (kind < 5 && this.#groups.size > 2) await this.#drop(store, one);
+    else if (kind < 55) this.#append(one);
+    else if (kind < 65) this.#truncate(one);
+    else if (kind < 72) this.#vote(one);
+    else if (kind < 85) this.#commit(one);
+    else if (kind < 88) await this.#extend(one);
+    else if (kind < 92) await this.#until(this.#readBack(one));
+    else {
+      const { scheduler } = this.#machine;
+      await scheduler.run(scheduler.now + this.#random.below(8), () => this.#crashed);
+    }
+  }
+
+  async #create(store: LogStore): Promise<void> {
+    if (this.#groups.size >= 4) return;
+    const groupId = this.#nextGroup++;
+    const replicaId = this.#nextReplica++;
+    const start = this.#random.chance(1, 3) ? { index: index(10), term: term(1), offset: offset(17) } : EMPTY;
+    const one: Expected = {
+      groupId,
+      replicaId,
+      versions: [{ term: term(0), votedFor: undefined, frames: [] }],
+      durable: 0,
+      committed: start.index,
+      log: undefined,
+      unsure: true,
+    };
+    this.#groups.set(groupId, one);
+    const log = await this.#until(store.create(group(groupId), replica(replicaId), start, text(`config ${groupId}`)));
+    if (log === undefined) return;
+    one.unsure = false;
+    one.log = log;
+  }
+
+  async #drop(store: LogStore, one: Expected): Promise<void> {
+    one.unsure = true;
+    const done = await this.#until(store.drop(group(one.groupId)).then(() => true));
+    if (done === true) this.#groups.delete(one.groupId);
+  }
+
+  /** A version that becomes certain when the callback comes. */
+  #wrote(one: Expected, version: Version): () => void {
+    one.versions.push(version);
+    const number = one.durable + one.versions.length - 1;
+    this.writes += 1;
+    return () => {
+      this.durables += 1;
+      assert.ok(number >= one.durable, "durable callbacks come in the order of the writes");
+      one.versions.splice(0, number - one.durable);
+      one.durable = number;
+    };
+  }
+
+  #append(one: Expected): void {
+    const { log } = one;
+    if (log === undefined) return;
+    const before = one.versions.at(-1) as Version;
+    const at = term(Math.max(1, before.term, before.frames.at(-1)?.term ?? 0, log.start.term));
+    const count = 1 + this.#random.below(4);
+    const drafts = Array.from({ length: count }, () => {
+      this.#serial += 1;
+      if (this.#random.chance(1, 6)) return noop();
+      const bytes = this.#random.pick([0, 50, 700, 700, 4000, 9000]);
+      return this.#random.chance(1, 3)
+        ? fromProducer(this.#random.below(3), this.#serial, this.#serial, bytes)
+        : draft(this.#serial, bytes);
+    });
+    const frames: Frame[] = [];
+    let callback = (): void => {};
+    // The version is known before the callback can come: nothing is durable in the same turn.
+    frames.push(...append(log, at, drafts, () => callback()));
+    // Each draft is a write of its own.
+    for (let i = 1; i < frames.length; i += 1) this.#wrote(one, { ...before, frames: [...before.frames, ...frames.slice(0, i)] });
+    callback = this.#wrote(one, { ...before, frames: [...before.frames, ...frames] });
+  }
+
+  #truncate(one: Expected): void {
+    const { log } = one;
+    if (log === undefined || log.lastIndex <= one.committed) return;
+    const from = one.committed + 1 + this.#random.below(log.lastIndex - one.committed);
+    const before = one.versions.at(-1) as Version;
+    const kept = before.frames.filter((frame) => frame.index < from);
+    const at = term(Math.max(before.term, before.frames.at(-1)?.term ?? 0, log.start.term) + 1);
+    // A follower: a new leader's entries replace what conflicts.
+    const last = kept.at(-1);
+    const after = {
+      groupId: log.groupId,
+      index: from - 1,
+      offset: last === undefined ? log.start.offset : nextOffsetOf(last),
+      appendTime: log.lastAppendTime,
+    };
+    const frames = framesAfter(
+      after,
+      Array.from({ length: this.#random.below(3) }, () => at),
+      this.#serial,
+    );
+    this.#serial += 3;
+    let callback = (): void => {};
+    const state = { term: at, votedFor: undefined };
+    const lying = log.write({ state, truncateFrom: index(from), frames }, () => callback());
+    // A write may fall into two blocks: a beginning of it may be all that is left.
+    this.#wrote(one, { ...before, ...state });
+    for (let i = 0; i < lying.length; i += 1) this.#wrote(one, { ...state, frames: [...kept, ...lying.slice(0, i)] });
+    callback = this.#wrote(one, { ...state, frames: [...kept, ...lying] });
+  }
+
+  #vote(one: Expected): void {
+    const { log } = one;
+    if (log === undefined) return;
+    const before = one.versions.at(-1) as Version;
+    const state = { term: term(before.term + 1), votedFor: this.#random.chance(1, 2) ? replica(1 + this.#random.below(3)) : undefined };
+    let callback = (): void => {};
+    log.write({ state, truncateFrom: undefined, frames: [] }, () => callback());
+    callback = this.#wrote(one, { ...before, ...state });
+  }
+
+  #commit(one: Expected, behind = this.#random.below(4)): void {
+    const { log } = one;
+    if (log === undefined) return;
+    one.committed = Math.max(one.committed, log.lastIndex - behind);
+    log.commit(index(one.committed));
+  }
+
+  async #extend(one: Expected): Promise<void> {
+    const { log } = one;
+    if (log === undefined) return;
+    const before = one.versions.at(-1) as Version;
+    const first = Math.max(before.frames.at(-1)?.term ?? 0, log.start.term, 1);
+    const terms = Array.from({ length: 1 + this.#random.below(12) }, (_, i) => term(first + Math.floor(i / 4)));
+    const frames = framesAfter(
+      { groupId: log.groupId, index: log.lastIndex, offset: log.endOffset, appendTime: log.lastAppendTime },
+      terms,
+      this.#serial,
+    );
+    this.#serial += frames.length;
+    one.committed = log.lastIndex;
+    // A segment that was sealed on the way makes a part of it durable first.
+    for (let i = 1; i < frames.length; i += 1) this.#wrote(one, { ...before, frames: [...before.frames, ...frames.slice(0, i)] });
+    const durable = this.#wrote(one, { ...before, frames: [...before.frames, ...frames] });
+    if ((await this.#until(log.extend(frames).then(() => true))) !== true) return;
+    durable();
+    one.committed = log.lastIndex;
+  }
+
+  /** The whole log, read in pieces of random size, and looked up in every way. */
+  async #readBack(one: Expected): Promise<void> {
+    const { log } = one;
+    if (log === undefined) return;
+    const { frames } = one.versions.at(-1) as Version;
+    const upTo = log.lastIndex;
+    const found: Frame[] = [];
+    for (let next = log.start.index + 1; next <= upTo; ) {
+      const result = await log.read(index(next), this.#random.pick([1, 4 * KiB, 64 * KiB, 1024 * KiB]), upTo);
+      assert.ok(result.kind === "frames" && result.frames.length > 0, `nothing is read at ${next}`);
+      if (result.kind === "frames") found.push(...result.frames);
+      next = (found.at(-1) as Frame).index + 1;
+    }
+    assertFrames(found, frames.slice(0, found.length));
+    assert.ok(found.length === frames.length || this.#crashed);
+    if (frames.length === 0) return;
+    const sought = this.#random.pick(frames);
+    const from = sought.baseOffset + (sought.recordCount > 0 ? this.#random.below(sought.recordCount) : 0);
+    const holder = frames.find((frame) => nextOffsetOf(frame) > from);
+    const result = await log.readFrom(offset(from), 1, upTo);
+    assert.ok(result.kind === "frames");
+    if (result.kind === "frames") assertFrames(result.frames, holder === undefined ? [] : [holder]);
+    const timed = await log.findTime(sought.maxTimestamp, upTo);
+    const first = frames.find((frame) => frame.recordCount > 0 && frame.maxTimestamp >= sought.maxTimestamp);
+    assert.equal(timed?.index, first?.index);
+  }
+
+  async #check(store: LogStore): Promise<void> {
+    const found = new Map(store.recovered.map((one) => [one.groupId as number, one]));
+    for (const [groupId, one] of [...this.#groups]) {
+      const recovered = found.get(groupId);
+      found.delete(groupId);
+      if (recovered === undefined) {
+        assert.ok(one.unsure, `group ${groupId} is gone`);
+        this.#groups.delete(groupId);
+        continue;
+      }
+      assert.equal(recovered.replicaId, one.replicaId);
+      assert.deepEqual(recovered.config, text(`config ${groupId}`));
+      const log = store.open(group(groupId));
+      one.log = log;
+      one.unsure = false;
+      const read: Frame[] = [];
+      for (let next = log.start.index + 1; next <= log.lastIndex; ) {
+        const result = await this.#until(Promise.resolve(log.read(index(next), 256 * KiB, log.lastIndex)));
+        if (result === undefined) return;
+        assert.ok(result.kind === "frames" && result.frames.length > 0);
+        if (result.kind === "frames") read.push(...result.frames);
+        next = (read.at(-1) as Frame).index + 1;
+      }
+      const same = one.versions.findIndex(
+        (version) => version.term === recovered.term && version.votedFor === recovered.votedFor && sameFrames(version.frames, read),
+      );
+      assert.ok(
+        same >= 0,
+        `group ${groupId} recovered as nothing that was written: ${describe(one, recovered.term, recovered.votedFor, read)}`,
+      );
+      // What was recovered is durable from now on.
+      one.versions = [one.versions[same] as Version];
+      one.committed = Math.min(Math.max(recovered.syncedIndex, log.start.index), log.lastIndex);
+      assert.deepEqual(termsOf(read), recovered.terms);
+      this.#checkProducers(log, read);
+    }
+    assert.equal(found.size, 0, `groups came back: ${[...found.keys()].join()}`);
+  }
+
+  #checkProducers(log: GroupLog, frames: readonly Frame[]): void {
+    const expected = new Producers();
+    for (const frame of frames) expected.append(frame);
+    for (let id = 0; id < 3; id += 1) assert.deepEqual(log.producers.get(id), expected.get(id));
+    assert.equal(log.producers.size, expected.size);
+  }
+}
+
+function termsOf(frames: readonly Frame[]): { term: Term; firstIndex: LogIndex }[] {
+  return frames.filter((frame, i) => frame.term !== frames[i - 1]?.term).map((frame) => ({ term: frame.term, firstIndex: frame.index }));
+}
+
+function sameFrames(left: readonly Frame[], right: readonly Frame[]): boolean {
+  return left.length === right.length && left.every((frame, i) => Buffer.compare(frame.bytes, (right[i] as Frame).bytes) === 0);
+}
+
+function assertFrames(found: readonly Frame[], expected: readonly Frame[]): void {
+  assert.deepEqual(
+    found.map((frame) => frame.index),
+    expected.map((frame) => frame.index),
+  );
+  assert.ok(sameFrames(found, expected), "the bytes are those that were written");
+}
+
+function describe(one: Expected, at: Term, votedFor: ReplicaId | undefined, read: readonly Frame[]): string {
+  const show = (frames: readonly Frame[]): string =>
+    frames
+      .slice(-6)
+      .map((frame) => `${frame.index}@${frame.term}`)
+      .join(" ");
+  const versions = one.versions.slice(0, 8).map((version) => `term ${version.term} voted ${version.votedFor} ${show(version.frames)}`);
+  return `term ${at} voted ${votedFor} ${show(read)}; of ${one.versions.length} allowed: ${versions.join(" | ")}`;
+}
