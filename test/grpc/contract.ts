@@ -403,6 +403,7 @@ export function rpcContract(name: string, open: () => Promise<RpcUnderTest>): vo
               stream.handlers = {
                 message: (message) => {
                   assert.equal(message.length, 100_000);
+                  if (count === 0) diary.note("first");
                   count++;
                 },
                 ended: () => {
@@ -411,7 +412,7 @@ export function rpcContract(name: string, open: () => Promise<RpcUnderTest>): vo
                 },
                 drain() {},
               };
-              void diary.has("client full").then(() => stream.resume());
+              void diary.has("go on").then(() => stream.resume());
             },
           }),
         async (channel, diary) => {
@@ -430,8 +431,74 @@ export function rpcContract(name: string, open: () => Promise<RpcUnderTest>): vo
           follow(stream, diary);
           stream.handlers = { ...stream.handlers, drain: pour };
           pour();
+          await refused(channel.unary(path("Nobody"), bytes(""), options));
+          diary.note("go on");
           await diary.has("closed");
-          assert.ok(diary.entries.includes("got 600"));
+          assert.deepEqual(diary.entries.filter((entry) => entry !== "drain" && entry !== "client full").slice(0, 3), [
+            "go on",
+            "first",
+            "got 600",
+          ]);
+          assert.ok(diary.entries.includes("client full"));
+        },
+      ),
+    );
+
+    it(
+      "delivers nothing to a side that paused in the middle, until it resumes",
+      serve(
+        (server, diary) =>
+          server.register(path("Slow"), {
+            kind: "bidi",
+            handle: (stream) => {
+              let paused = false;
+              stream.handlers = {
+                message: (message) => {
+                  assert.ok(!paused);
+                  stream.write(message);
+                  if (text(message) !== "m3") return;
+                  paused = true;
+                  stream.pause();
+                  void diary.has("m3").then(() => {
+                    paused = false;
+                    stream.resume();
+                  });
+                },
+                ended: () => {
+                  diary.note("server has all");
+                  stream.end();
+                },
+                drain() {},
+              };
+            },
+          }),
+        async (channel, diary) => {
+          const stream = channel.openStream(path("Slow"), "bidi");
+          follow(stream, diary);
+          let paused = false;
+          const { message: note } = stream.handlers;
+          stream.handlers = {
+            ...stream.handlers,
+            message: (message) => {
+              if (paused) diary.note("delivered while paused");
+              note(message);
+              if (text(message) !== "m3") return;
+              paused = true;
+              stream.pause();
+              // When the server has seen the last message and another call came back, the echoes had time to arrive.
+              void diary.has("server has all").then(async () => {
+                await refused(channel.unary(path("Nobody"), bytes(""), options));
+                paused = false;
+                stream.resume();
+              });
+            },
+          };
+          const sent = Array.from({ length: 12 }, (_, i) => `m${i}`);
+          for (const message of sent) stream.write(bytes(message));
+          stream.end();
+          await diary.has("closed");
+          const split = sent.indexOf("m3") + 1;
+          assert.deepEqual(diary.entries, [...sent.slice(0, split), "server has all", ...sent.slice(split), "closed"]);
         },
       ),
     );

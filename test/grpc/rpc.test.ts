@@ -4,7 +4,7 @@ import { nodeClock } from "../../src/host/clock.ts";
 import { rpcContract } from "./contract.ts";
 
 rpcContract("grpc-js", async () => ({
-  server: createRpcServer({ clock: nodeClock() }),
+  server: createRpcServer({ clock: nodeClock(), reflection: false }),
   client: createRpcClient(),
   freeAddress: () => "127.0.0.1:0",
   close: async () => {},
