@@ -1,6 +1,6 @@
 import { invariant } from "../base/invariant.ts";
+import { nearest } from "../cluster/nearest.ts";
 import { ConfigError, type ConfigProblem } from "./config-error.ts";
-import { nearest } from "./nearest.ts";
 import type { Setting } from "./setting.ts";
 import type { Given } from "./sources.ts";
 import { environmentName, isSettingKey, type SettingKey, type SettingValue, settingKeys, settings } from "./table.ts";

@@ -2,10 +2,10 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { defaultLimits, defaultLogOptions, defaultTimings, defaultTopicDefaults } from "../../src/base/broker-config.ts";
+import { nearest } from "../../src/cluster/nearest.ts";
 import { ConfigError } from "../../src/config/config-error.ts";
 import { describeConfig } from "../../src/config/describe.ts";
 import { type ConfigSources, loadConfig } from "../../src/config/load.ts";
-import { nearest } from "../../src/config/nearest.ts";
 import { environmentName, settingKeys } from "../../src/config/table.ts";
 import { formatBytes, formatMilliseconds, parseBytes, parseMilliseconds } from "../../src/config/units.ts";
 

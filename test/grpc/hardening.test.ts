@@ -35,7 +35,12 @@ describe("The gRPC listener under bad input", () => {
   let raw: RawHttp2;
 
   before(async () => {
-    server = createRpcServer({ clock, telemetry, reflection: false, limits: { prefaceTimeoutMs: 200, lingerMs: 100, streamsPerConnectionMax: 100 } });
+    server = createRpcServer({
+      clock,
+      telemetry,
+      reflection: false,
+      limits: { prefaceTimeoutMs: 200, lingerMs: 100, streamsPerConnectionMax: 100 },
+    });
     server.register(ECHO, {
       kind: "unary",
       handle: async (request, call) => {
