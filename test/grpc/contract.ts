@@ -176,10 +176,9 @@ export function rpcContract(name: string, open: () => Promise<RpcUnderTest>): vo
             },
           }),
         async (channel, diary) => {
-          // On a busy machine a short deadline may pass before the call arrives; then it is asked again with a longer one.
+          // On a busy machine a deadline may pass on the way: then the handler was never called, and a longer one is tried.
           for (let timeoutMs = 50; !diary.entries.includes("called"); timeoutMs *= 2) {
             const error = await refused(channel.unary(path("Never"), bytes(""), { timeoutMs }));
-            assert.ok(error instanceof RpcFailure);
             assert.equal(error.status, "DEADLINE_EXCEEDED");
           }
           await diary.has("cancelled");
@@ -363,7 +362,7 @@ export function rpcContract(name: string, open: () => Promise<RpcUnderTest>): vo
           server.register(path("Pour"), {
             kind: "server-stream",
             handle: (stream) => {
-              let left = 600;
+              let left = 200;
               const pour = (): void => {
                 while (left > 0) {
                   left--;
@@ -386,7 +385,7 @@ export function rpcContract(name: string, open: () => Promise<RpcUnderTest>): vo
           await diary.has("server full");
           stream.resume();
           await diary.has("closed");
-          assert.equal(diary.entries.filter((entry) => entry === "100000 bytes").length, 600);
+          assert.equal(diary.entries.filter((entry) => entry === "100000 bytes").length, 200);
         },
       ),
     );
@@ -417,7 +416,7 @@ export function rpcContract(name: string, open: () => Promise<RpcUnderTest>): vo
           }),
         async (channel, diary) => {
           const stream = channel.openStream(path("Sink"), "bidi");
-          let left = 600;
+          let left = 200;
           const pour = (): void => {
             while (left > 0) {
               left--;
@@ -437,7 +436,7 @@ export function rpcContract(name: string, open: () => Promise<RpcUnderTest>): vo
           assert.deepEqual(diary.entries.filter((entry) => entry !== "drain" && entry !== "client full").slice(0, 3), [
             "go on",
             "first",
-            "got 600",
+            "got 200",
           ]);
           assert.ok(diary.entries.includes("client full"));
         },

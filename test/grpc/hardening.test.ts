@@ -39,7 +39,7 @@ describe("The gRPC listener under bad input", () => {
       clock,
       telemetry,
       reflection: false,
-      limits: { prefaceTimeoutMs: 200, lingerMs: 100, streamsPerConnectionMax: 100 },
+      limits: { streamsPerConnectionMax: 100 },
     });
     server.register(ECHO, {
       kind: "unary",
@@ -129,12 +129,13 @@ describe("The gRPC listener under bad input", () => {
   });
 
   it("closes a connection that never begins to speak (case 28)", async () => {
-    const [host = "", port = ""] = address.split(":");
+    const impatient = createRpcServer({ clock, reflection: false, limits: { prefaceTimeoutMs: 50 } });
+    const [host = "", port = ""] = (await impatient.listen("127.0.0.1:0")).split(":");
     const socket = connectTcp(Number(port), host);
     socket.on("error", () => {});
     socket.resume();
     await once(socket, "close");
-    await stillServes();
+    await impatient.close(0);
   });
 
   it("keeps a caller within its number of calls, and serves the open ones on (case 29)", async () => {
@@ -156,13 +157,17 @@ describe("The gRPC listener under bad input", () => {
     await stillServes();
   });
 
-  it("refuses a length of 4 GiB before anything is stored (case 31)", async () => {
-    const header = Buffer.from([0, 0xff, 0xff, 0xff, 0xff]);
-    const stream = raw.request({ ":path": ECHO });
-    stream.write(Buffer.concat([header, Buffer.alloc(10)]));
+  it("refuses a length of 4 GiB before anything is stored, and resets a caller that sends on (case 31)", async () => {
+    const impatient = createRpcServer({ clock, reflection: false, limits: { lingerMs: 50 } });
+    impatient.register(ECHO, { kind: "unary", handle: async (request) => request });
+    const caller = new RawHttp2(await impatient.listen("127.0.0.1:0"));
+    const stream = caller.request({ ":path": ECHO });
+    stream.write(Buffer.concat([Buffer.from([0, 0xff, 0xff, 0xff, 0xff]), Buffer.alloc(10)]));
     // It never ends its side: the answer comes all the same, and then the stream is reset.
     assert.equal((await answerOf(stream)).grpcStatus, status.RESOURCE_EXHAUSTED);
     assert.equal(stream.rstCode, constants.NGHTTP2_NO_ERROR);
+    caller.close();
+    await impatient.close(0);
   });
 
   it("takes a request of 3 MiB and refuses one over the limit (case 46)", async () => {
