@@ -16,6 +16,7 @@ export const events = {
   "formation.waiting": "Formation waits for seeds that have not answered yet.",
   "grpc.handler_failed": "A handler threw what is no expected failure: a bug. The caller saw INTERNAL without details.",
   "log.index_rebuilt": "The index of a segment was missing or bad and was made again from the segment.",
+  "log.ring_pinned": "Much of the oldest file of the write-ahead log waits to be committed, so the file cannot be used again yet.",
   "log.segment_damaged": "A segment does not hold what was promised: damage, not a torn tail.",
   "log.write_failed": "A write or sync of the log failed; the broker stops.",
   "metadata.role": "This broker's role in the metadata group changed.",
