@@ -75,6 +75,9 @@ export class PeerProgress implements Progress {
   again = false;
   /** Match at the last heartbeat reply: no move since, with appends in flight, hints at a lost append. */
   matchAtBeat = -1;
+  /** Extend: the frames after the first, up to the second, were asked for. */
+  extendAfter = 0;
+  extendUpTo = 0;
   /** Commit index the last append told it. */
   toldCommit = 0;
 
@@ -128,8 +131,10 @@ export class PeerProgress implements Progress {
     this.matchAtBeat = -1;
   }
 
-  toExtend(): void {
+  toExtend(upTo: number): void {
     this.mode = "extend";
+    this.extendAfter = this.#match;
+    this.extendUpTo = upTo;
     this.window.reset();
   }
 

@@ -5,6 +5,8 @@ import { Follower } from "./follower.ts";
 import { Leader } from "./leader.ts";
 import { isVoter } from "./quorum.ts";
 import { ReplicaState } from "./replica-state.ts";
+import { answerOlderTerm, ruleOfLaterTerm } from "./term-rules.ts";
+import { Told } from "./told.ts";
 import type { Transfer } from "./transfer.ts";
 import type {
   Configuration,
@@ -16,7 +18,6 @@ import type {
   RaftCore,
   RaftOptions,
   RaftRecovered,
-  RaftWrite,
   Ready,
   RoleName,
 } from "./types.ts";
@@ -69,16 +70,12 @@ class Raft<P> implements RaftCore<P> {
   /** A transfer this replica began; kept after stepping down until the next leader is known. */
   #transfer: Transfer | undefined;
   #transferEnded: Ready<P>["transferEnded"];
-  #toldCommit: LogIndex;
-  #toldRole: RoleName = "follower";
-  #toldTerm: Term;
-  #toldLeader: ReplicaId | undefined;
+  readonly #told: Told;
 
   constructor(options: RaftOptions, recovered: RaftRecovered, now: number) {
     this.#state = new ReplicaState(options, recovered, now);
     this.#role = new Follower(this.#state);
-    this.#toldCommit = this.#state.log.commit;
-    this.#toldTerm = this.#state.term;
+    this.#told = new Told(this.#state.log.commit, this.#state.term);
     this.#state.resetElection(now);
     // Alone, nobody else could ask first.
     if (options.configuration.voters.length === 1 && options.configuration.old === undefined && this.#state.electable)
@@ -109,9 +106,11 @@ class Raft<P> implements RaftCore<P> {
     state.now = now;
     state.gone.delete(from);
     if (message.term > state.term) {
-      if (!this.#takesTerm(from, message, now)) return;
+      const rule = ruleOfLaterTerm(state, message, now);
+      if (rule === "ignore") return;
+      if (rule !== "look") this.#follow(message.term, rule === "follow" ? from : undefined, now);
     } else if (message.term < state.term) {
-      this.#answerOldTerm(from, message, now);
+      answerOlderTerm(state, from, message, now);
       return;
     }
     this.#stepInTerm(from, message, now);
@@ -196,7 +195,7 @@ class Raft<P> implements RaftCore<P> {
   extended(replica: ReplicaId, match: LogIndex | undefined, now: number): void {
     this.#state.now = now;
     if (this.#failed || this.#role.kind !== "leader") return;
-    this.#role.extended(replica, match);
+    this.#role.replication.extended(replica, match);
     this.#role.maybeCommit();
   }
 
@@ -212,64 +211,6 @@ class Raft<P> implements RaftCore<P> {
   }
 
   // Dispatch
-
-  /** @returns false when the message ends here; otherwise it is of the present term, or a pre-vote of a later one */
-  #takesTerm(from: ReplicaId, message: Message<P>, now: number): boolean {
-    switch (message.kind) {
-      case "preVote":
-        // Asks about a term that does not exist yet: nobody takes it.
-        return !ignoresVoteRequest(this.#state, message, now);
-      case "preVoteReply":
-        if (message.granted) return true;
-        break;
-      case "vote":
-        if (ignoresVoteRequest(this.#state, message, now)) return false;
-        break;
-      case "append":
-      case "heartbeat":
-      case "extend":
-      case "timeoutNow":
-        this.#follow(message.term, from, now);
-        return true;
-      case "voteReply":
-      case "appendReply":
-      case "heartbeatReply":
-        break;
-      default:
-        unreachable(message);
-    }
-    this.#follow(message.term, undefined, now);
-    return true;
-  }
-
-  /** Tells those behind the present term, so that a leader nobody follows any more, or a candidate, catches up (scenarios 8, 24). */
-  #answerOldTerm(from: ReplicaId, message: Message<P>, now: number): void {
-    const state = this.#state;
-    switch (message.kind) {
-      case "vote":
-      case "preVote":
-        if (!ignoresVoteRequest(state, message, now)) answerVoteRequest(state, from, message, now);
-        return;
-      case "append":
-      case "extend":
-        state.sendWhenStateDurable(from, {
-          kind: "appendReply",
-          term: state.term,
-          durable: 0 as LogIndex,
-        });
-        return;
-      case "heartbeat":
-        state.sendWhenStateDurable(from, {
-          kind: "heartbeatReply",
-          term: state.term,
-          round: 0,
-          durable: 0 as LogIndex,
-        });
-        return;
-      default:
-        return;
-    }
-  }
 
   #stepInTerm(from: ReplicaId, message: Message<P>, now: number): void {
     const role = this.#role;
@@ -394,36 +335,15 @@ class Raft<P> implements RaftCore<P> {
     leader?.flush();
     const write = this.#failed ? undefined : log.takeWrite(state.term, state.votedFor);
     const send = outbox.take();
-    const committed = log.commit > this.#toldCommit ? log.commit : undefined;
+    const committed = this.#told.committed(log.commit);
     const reads = state.reads.length > 0 ? state.reads.splice(0) : NOTHING;
-    const role = this.#newRole();
-    const extend = leader?.takeExtend() ?? NOTHING;
+    const role = this.#told.role(this.#role.kind, state.term, state.leader);
+    const extend = leader?.replication.takeExtend() ?? NOTHING;
     const transferEnded = this.#transferEnded;
-    if (!write && send.length === 0 && committed === undefined && reads.length === 0 && !role && !transferEnded && extend.length === 0)
-      return undefined;
-    invariant(log.commit >= this.#toldCommit, "the commit index never falls");
-    this.#toldCommit = log.commit;
     this.#transferEnded = undefined;
-    return {
-      write: write as RaftWrite<P> | undefined,
-      send,
-      committed,
-      reads,
-      role,
-      transferEnded,
-      extend,
-    };
-  }
-
-  #newRole(): Ready<P>["role"] {
-    const { term, leader } = this.#state;
-    const role = this.#role.kind;
-    if (role === this.#toldRole && term === this.#toldTerm && leader === this.#toldLeader) return undefined;
-    invariant(term >= this.#toldTerm, "the term never falls");
-    this.#toldRole = role;
-    this.#toldTerm = term;
-    this.#toldLeader = leader;
-    return { role, term, leader };
+    const lists = send.length + reads.length + extend.length;
+    if (!write && lists === 0 && committed === undefined && !role && !transferEnded) return undefined;
+    return { write, send, committed, reads, role, transferEnded, extend };
   }
 
   get nextDeadline(): number {

@@ -220,6 +220,6 @@ class RandomRun {
       }
       return this.#replicas.every((each) => each.core.commit === leader.core.lastIndex && each.log.at(-1)?.payload === "last");
     };
-    cluster.until(converged, 60_000);
+    cluster.until(converged, 6_000);
   }
 }

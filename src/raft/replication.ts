@@ -1,0 +1,188 @@
+import type { LogIndex, ReplicaId } from "../base/ids.ts";
+import { invariant } from "../base/invariant.ts";
+import { InflightWindow, PeerProgress } from "./progress.ts";
+import { isVoter, membersOf } from "./quorum.ts";
+import type { ReplicaState } from "./replica-state.ts";
+import type { Message, Ready } from "./types.ts";
+
+export type AppendReply = Extract<Message<never>, { readonly kind: "appendReply" }>;
+export type HeartbeatReply = Extract<Message<never>, { readonly kind: "heartbeatReply" }>;
+
+const NOTHING: readonly never[] = [];
+
+/** A leader's followers and learners: what each has, what is on its way to it, and what it needs next. */
+export class Replication<P> {
+  readonly peers = new Map<ReplicaId, PeerProgress>();
+  readonly #state: ReplicaState<P>;
+  #extend: Ready<P>["extend"][number][] = [];
+
+  /** Made when the leader is, before its no-op: every peer is asked about the end of the log as it was elected. */
+  constructor(state: ReplicaState<P>, now: number) {
+    this.#state = state;
+    const { options, log } = state;
+    for (const replica of membersOf(state.configuration)) {
+      const window = new InflightWindow(options.inflightMessagesMax, options.inflightBytesMax);
+      const learner = !isVoter(state.configuration, replica);
+      // Nothing is known of them but that a quorum just voted: each is given one timeout to answer.
+      this.peers.set(replica, new PeerProgress(log.lastIndex + 1, learner, now, state.gone.has(replica), window));
+    }
+  }
+
+  peer(replica: ReplicaId): PeerProgress {
+    const peer = this.peers.get(replica);
+    invariant(peer !== undefined, () => `no progress is kept of replica ${replica}`);
+    return peer;
+  }
+
+  // Answers
+
+  onAppendReply(peer: PeerProgress, reply: AppendReply): void {
+    this.advance(peer, reply.durable);
+    if (reply.refused !== undefined) this.#onRefusal(peer, reply.refused);
+    else if (peer.mode === "probe" && reply.durable >= peer.match) peer.toReplicate();
+    else if (peer.mode === "extend" && peer.match >= peer.extendUpTo) peer.toReplicate();
+  }
+
+  #onRefusal(peer: PeerProgress, refused: NonNullable<AppendReply["refused"]>): void {
+    const { log } = this.#state;
+    if (peer.mode === "extend") {
+      if (refused.prevIndex !== peer.extendAfter) return;
+      // Its log goes on like ours: look for where they part from its end down.
+      peer.toProbe(Math.max(peer.match, log.lastAtMost(refused.hintIndex, refused.hintTerm)) + 1);
+      return;
+    }
+    // An answer to something older: what it asks for was settled since.
+    if (refused.prevIndex <= peer.match) return;
+    if (peer.mode === "replicate") {
+      // An append got lost. All above match is open again.
+      this.toProbe(peer);
+      return;
+    }
+    if (peer.mode !== "probe" || refused.prevIndex !== peer.next - 1) return;
+    // The last place where a term of theirs may meet ours; skips a whole run of our terms (scenario 41).
+    peer.backTo(refused.prevIndex, log.lastAtMost(refused.hintIndex, refused.hintTerm));
+    if (peer.next <= log.startIndex) peer.toReset();
+  }
+
+  /** A heartbeat reply carries the durable index, so a lost acknowledgement is made up for (scenario 37). */
+  onHeartbeatReply(from: ReplicaId, peer: PeerProgress, reply: HeartbeatReply): void {
+    const moved = this.advance(peer, reply.durable);
+    if (peer.mode === "probe") {
+      if (moved) {
+        peer.toReplicate();
+      } else if (peer.asked) {
+        // The question or its answer may be lost: ask again.
+        peer.asked = false;
+        peer.again = true;
+      }
+    } else if (peer.mode === "replicate" && peer.match < peer.next - 1) {
+      // In flight and not moving: if an append was lost, this question is refused and probing starts; if the disk there is
+      // slow, it changes nothing. An append that was lost with nothing behind it is found in no other way.
+      if (peer.matchAtBeat === peer.match) this.#ask(from, peer);
+      peer.matchAtBeat = peer.match;
+    }
+  }
+
+  advance(peer: PeerProgress, durable: number): boolean {
+    const { lastIndex } = this.#state.log;
+    invariant(durable <= lastIndex, () => `a follower reports ${durable} durable, the leader's log ends at ${lastIndex}`);
+    return peer.advance(durable);
+  }
+
+  /**
+   * Asks again where the logs part. With the next frames in memory an append compares as it goes; without them the question must
+   * find the very place, and backtracking does so when it starts at the end: no step passes over the last equal entry.
+   */
+  toProbe(peer: PeerProgress): void {
+    const { log } = this.#state;
+    const next = peer.match + 1;
+    peer.toProbe(next < log.inMemoryFrom ? log.lastIndex + 1 : next);
+  }
+
+  // Bulk catch-up
+
+  extended(replica: ReplicaId, match: LogIndex | undefined): void {
+    const peer = this.peers.get(replica);
+    if (peer === undefined || peer.mode !== "extend") return;
+    if (match === undefined) {
+      this.toProbe(peer);
+      return;
+    }
+    this.advance(peer, match);
+    peer.toReplicate();
+  }
+
+  #startExtend(replica: ReplicaId, peer: PeerProgress): void {
+    const { log, outbox, term } = this.#state;
+    const from = (peer.match + 1) as LogIndex;
+    if (from <= log.startIndex) {
+      peer.toReset();
+      return;
+    }
+    invariant(log.commit >= from, "bulk catch-up streams committed frames");
+    const nextTerm = log.termAt(from);
+    invariant(nextTerm !== undefined, () => `no term is known for entry ${from}`);
+    peer.toExtend(log.commit);
+    outbox.send(replica, { kind: "extend", term, matched: peer.match, nextTerm, upTo: log.commit });
+    this.#extend.push({ to: replica, from, upTo: log.commit });
+  }
+
+  takeExtend(): Ready<P>["extend"] {
+    if (this.#extend.length === 0) return NOTHING;
+    const extend = this.#extend;
+    this.#extend = [];
+    return extend;
+  }
+
+  // Sending
+
+  /** Sends whatever may go now. */
+  flush(): void {
+    for (const [replica, peer] of this.peers) if (replica !== this.#state.self) this.#sendTo(replica, peer);
+  }
+
+  #sendTo(replica: ReplicaId, peer: PeerProgress): void {
+    const { log, options } = this.#state;
+    if (peer.mode === "probe") {
+      if (!peer.asked) this.#probe(replica, peer);
+      return;
+    }
+    if (peer.mode !== "replicate") return;
+    if (peer.next < log.inMemoryFrom) {
+      this.#startExtend(replica, peer);
+      return;
+    }
+    while (peer.next <= log.lastIndex && !peer.window.full) {
+      const first = peer.next;
+      const last = log.fit(first, log.lastIndex, options.appendBytesMax);
+      this.#append(replica, peer, first, last);
+      peer.sent(last, log.bytesBetween(first, last));
+    }
+    if (options.eagerCommit === true && peer.toldCommit < log.commit && peer.match === log.lastIndex) this.#ask(replica, peer);
+  }
+
+  #probe(replica: ReplicaId, peer: PeerProgress): void {
+    const { log, options } = this.#state;
+    peer.asked = true;
+    if (peer.again || peer.next > log.lastIndex || peer.next < log.inMemoryFrom) this.#ask(replica, peer);
+    else this.#append(replica, peer, peer.next, log.fit(peer.next, log.lastIndex, options.appendBytesMax));
+  }
+
+  /** An append without entries: does your log match mine up to here? */
+  #ask(replica: ReplicaId, peer: PeerProgress): void {
+    this.#state.outbox.send(replica, this.#appendMessage(peer));
+  }
+
+  #append(replica: ReplicaId, peer: PeerProgress, first: LogIndex, last: LogIndex): void {
+    this.#state.outbox.sendRange(replica, this.#appendMessage(peer), first, last);
+  }
+
+  #appendMessage(peer: PeerProgress): Message<P> {
+    const { log, term } = this.#state;
+    const prevIndex = (peer.next - 1) as LogIndex;
+    const prevTerm = log.termAt(prevIndex);
+    invariant(prevTerm !== undefined, () => `no term is known for entry ${prevIndex}`);
+    peer.toldCommit = log.commit;
+    return { kind: "append", term, prevIndex, prevTerm, commit: log.commit, entries: NOTHING };
+  }
+}

@@ -1,0 +1,56 @@
+import type { LogIndex, ReplicaId } from "../base/ids.ts";
+import { unreachable } from "../base/invariant.ts";
+import type { ReplicaState } from "./replica-state.ts";
+import type { Message } from "./types.ts";
+import { answerVoteRequest, ignoresVoteRequest } from "./votes.ts";
+
+/**
+ * What a message of a later term does before anything else (Raft §5.1, with the exceptions of pre-votes and of replicas that hear a
+ * leader): it is passed over, it is looked at without taking its term, its term is taken, or its sender leads that term.
+ */
+export type LaterTerm = "ignore" | "look" | "take" | "follow";
+
+export function ruleOfLaterTerm<P>(state: ReplicaState<P>, message: Message<P>, now: number): LaterTerm {
+  switch (message.kind) {
+    case "preVote":
+      // Asks about a term that does not exist yet: nobody takes it.
+      return ignoresVoteRequest(state, message, now) ? "ignore" : "look";
+    case "preVoteReply":
+      // Granted in the term that was asked about; a refusal tells the other's own (scenario 8).
+      return message.granted ? "look" : "take";
+    case "vote":
+      return ignoresVoteRequest(state, message, now) ? "ignore" : "take";
+    case "append":
+    case "heartbeat":
+    case "extend":
+    case "timeoutNow":
+      return "follow";
+    case "voteReply":
+    case "appendReply":
+    case "heartbeatReply":
+      return "take";
+    default:
+      return unreachable(message);
+  }
+}
+
+/** Tells those behind the present term, so that a leader nobody follows any more, or a candidate, catches up (scenarios 8, 24). */
+export function answerOlderTerm<P>(state: ReplicaState<P>, from: ReplicaId, message: Message<P>, now: number): void {
+  const { term } = state;
+  const durable = 0 as LogIndex;
+  switch (message.kind) {
+    case "vote":
+    case "preVote":
+      if (!ignoresVoteRequest(state, message, now)) answerVoteRequest(state, from, message, now);
+      return;
+    case "append":
+    case "extend":
+      state.sendWhenStateDurable(from, { kind: "appendReply", term, durable });
+      return;
+    case "heartbeat":
+      state.sendWhenStateDurable(from, { kind: "heartbeatReply", term, round: 0, durable });
+      return;
+    default:
+      return;
+  }
+}
