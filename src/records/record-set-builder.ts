@@ -7,6 +7,7 @@ import type { RecordHeader } from "./log-record.ts";
 export type BytesOrText = Uint8Array | string;
 
 const NO_HEADERS: readonly RecordHeader[] = [];
+const NOTHING = new Uint8Array(0);
 /** Below this copying byte by byte is cheaper than a call of `set`. */
 const SHORT_BYTES = 24;
 
@@ -16,13 +17,17 @@ const SHORT_BYTES = 24;
  */
 export class RecordSetBuilder {
   readonly #initialBytes: number;
+  /** What the next buffer has at least; it is made when there is something to put into it. */
+  #nextBytes: number;
   #buffer: Uint8Array;
   #at = 0;
   #count = 0;
 
-  constructor(initialBytes = 16 * 1024) {
-    this.#initialBytes = initialBytes;
-    this.#buffer = new Uint8Array(initialBytes);
+  /** @param space bytes to begin with, or a buffer that nobody else uses any more */
+  constructor(space: number | Uint8Array = 16 * 1024) {
+    this.#initialBytes = typeof space === "number" ? space : space.length;
+    this.#nextBytes = this.#initialBytes;
+    this.#buffer = typeof space === "number" ? NOTHING : space;
   }
 
   get byteLength(): number {
@@ -67,7 +72,8 @@ export class RecordSetBuilder {
   take(): Uint8Array {
     const set = this.#buffer.subarray(0, this.#at);
     // The next set is likely as large as this one; a single huge record does not make all later buffers huge for ever.
-    this.#buffer = new Uint8Array(Math.max(this.#initialBytes, this.#at));
+    this.#nextBytes = Math.max(this.#initialBytes, this.#at);
+    this.#buffer = NOTHING;
     this.#at = 0;
     this.#count = 0;
     return set;
@@ -76,7 +82,7 @@ export class RecordSetBuilder {
   #reserve(bytes: number): void {
     const needed = this.#at + bytes;
     if (needed <= this.#buffer.length) return;
-    const larger = new Uint8Array(Math.max(needed, this.#buffer.length * 2));
+    const larger = new Uint8Array(Math.max(needed, this.#buffer.length * 2, this.#nextBytes));
     larger.set(this.#buffer.subarray(0, this.#at));
     this.#buffer = larger;
   }

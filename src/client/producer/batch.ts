@@ -64,6 +64,10 @@ export class Batch {
     return this.#body === undefined ? this.#builder.byteLength : this.#body.length;
   }
 
+  get body(): Uint8Array | undefined {
+    return this.#body;
+  }
+
   get done(): boolean {
     return this.#body !== undefined;
   }

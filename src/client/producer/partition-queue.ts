@@ -10,6 +10,7 @@ import { advanceSequence } from "../../records/sequence.ts";
 import { backoffMs } from "../backoff.ts";
 import { DeliveryFailed } from "../errors.ts";
 import { Batch, type Identity } from "./batch.ts";
+import type { BufferPool } from "./buffer-pool.ts";
 import type { BatchOwner, LeaderStream } from "./leader-stream.ts";
 import { BATCH_RECORDS_MAX, type ProducerSettings } from "./options.ts";
 import type { RecordAck } from "./record.ts";
@@ -34,6 +35,7 @@ export interface QueueHost {
   identity(stale: Identity | undefined): Identity | undefined;
   /** Bytes left the buffer. */
   released(bytes: number, records: number, failed: boolean): void;
+  readonly buffers: BufferPool;
   /** Off-thread compression of a closed batch; absent: batches leave as they are. */
   readonly compress: ((plain: Uint8Array) => Promise<Uint8Array>) | undefined;
   /** Largest record set of the topic. */
@@ -100,7 +102,7 @@ export class PartitionQueue implements BatchOwner {
       batch = undefined;
     }
     if (batch === undefined) {
-      const builder = new RecordSetBuilder(Math.max(this.#builderBytes, bytes));
+      const builder = new RecordSetBuilder(this.#host.buffers.take(Math.max(this.#builderBytes, bytes)));
       batch = this.#open = new Batch(this.topic, this.partition, this.#host.clock.monotonic(), this.#host.settings, builder);
     }
     batch.add(key, value, headers, timestampMs, bytes, resolve, reject);
@@ -231,6 +233,8 @@ export class PartitionQueue implements BatchOwner {
     this.#remove(batch);
     this.#host.released(batch.bufferedBytes, batch.count, false);
     batch.resolve(response);
+    // Messages hold copies, so nothing looks at the record set any more.
+    if (batch.body !== undefined) this.#host.buffers.give(batch.body);
     this.#continue();
   }
 

@@ -8,6 +8,7 @@ import { backoffMs } from "../backoff.ts";
 import type { ClientCore } from "../core.ts";
 import { Fifo } from "../fifo.ts";
 import type { Identity } from "./batch.ts";
+import { BufferPool } from "./buffer-pool.ts";
 import { type BatchOwner, LeaderStream } from "./leader-stream.ts";
 import { type ProducerOptions, type ProducerSettings, producerSettings } from "./options.ts";
 import { PartitionQueue, type QueueHost } from "./partition-queue.ts";
@@ -266,6 +267,7 @@ export class Producer {
       clock,
       random,
       telemetry,
+      buffers: new BufferPool(),
       compress: settings.compression === Compression.none ? undefined : (plain) => (deflate as NonNullable<typeof deflate>).gzip(plain),
       get flushing() {
         return producer.#flushing > 0;
