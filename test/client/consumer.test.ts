@@ -58,9 +58,9 @@ function range(from: number, to: number): number[] {
   return Array.from({ length: to - from }, (_, i) => from + i);
 }
 
-async function read(seed: number, assignment: Omit<Assignment, "topic" | "partition">, count = 100): Promise<number[]> {
+async function read(seed: number, assignment: Omit<Assignment, "topic" | "partition">, count = 100, zip = 0): Promise<number[]> {
   const { world, client, logs } = setup(seed);
-  fill(world, logs[0] as PartitionLog, count);
+  fill(world, logs[0] as PartitionLog, count, zip);
   const consumer = client.consumer();
   consumer.assign([{ topic: "t", partition: 0, ...assignment }]);
   const { seen, done } = collect(world, consumer);
@@ -81,7 +81,8 @@ describe("Consumer", () => {
       [99, 100],
       [50, 50],
     ] as const) {
-      assert.deepEqual(await read(from * 100 + to, { from: { offset: from }, until: { offset: to } }), range(from, to));
+      for (const zip of [0, 1])
+        assert.deepEqual(await read(from * 100 + to, { from: { offset: from }, until: { offset: to } }, 100, zip), range(from, to));
     }
   });
 
@@ -141,6 +142,32 @@ describe("Consumer", () => {
       await world.until(done);
       for (let partition = 0; partition < 4; partition++) assert.deepEqual(offsetsOf(seen, partition), range(0, 120), `seed ${seed}`);
     }
+  });
+
+  it("goes on after it had to hold the brokers", async () => {
+    const { world, client, logs } = setup(12);
+    fill(world, logs[0] as PartitionLog, 300);
+    const consumer = client.consumer({ bufferBytesMax: 50 });
+    consumer.assign([{ topic: "t", partition: 0, until: "end" }]);
+    // Nobody takes anything for a while: the buffer fills and the stream is held.
+    await world.run(world.now + 100, () => false);
+    const { seen, done } = collect(world, consumer);
+    await world.until(done);
+    assert.deepEqual(offsetsOf(seen, 0), range(0, 300));
+  });
+
+  it("asks for nothing of a partition before it knows where to begin", async () => {
+    const { world, client, logs } = setup(13, 2);
+    for (const log of logs) fill(world, log, 20);
+    const consumer = client.consumer();
+    consumer.assign([{ topic: "t", partition: 0 }]);
+    const { seen } = collect(world, consumer);
+    await world.run(world.now + 1000, () => seen.length === 20);
+    consumer.assign([{ topic: "t", partition: 1, from: "end" }]);
+    consumer.pause([{ topic: "t", partition: 0 }]);
+    await world.run(world.now + 1000, () => false);
+    assert.deepEqual(offsetsOf(seen, 1), []);
+    consumer.close();
   });
 
   it("stops fetching a paused partition and goes on where it was", async () => {

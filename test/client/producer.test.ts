@@ -255,6 +255,33 @@ describe("Producer", () => {
     assert.deepEqual(valuesOf(logs[0] as PartitionLog), ["a", "b"]);
   });
 
+  it("goes on with the batches behind one that is refused for good, without a new id", async () => {
+    const { world, client, logs, cluster } = setup(18);
+    cluster.recordSetBytesMax = 1000;
+    const producer = client.producer({ batchBytesMax: 3000 });
+    await world.until(producer.send({ topic: "t", value: "a" }));
+    const large = outcomeOf("large", producer.send({ topic: "t", value: "x".repeat(2000) }));
+    await world.run(world.now + 0.1, () => false);
+    const behind = [1, 2, 3].map((i) => outcomeOf(`b${i}`, producer.send({ topic: "t", value: `b${i}` })));
+    assert.equal((await world.until(large)).error?.code, "RECORD_SET_TOO_LARGE");
+    for (const outcome of await world.until(Promise.all(behind))) assert.equal(outcome.error, undefined);
+    assert.deepEqual(valuesOf(logs[0] as PartitionLog), ["a", "b1", "b2", "b3"]);
+    assert.equal(cluster.nextProducerId, 1001);
+    assert.deepEqual(cluster.complaints, []);
+  });
+
+  it("does not call an outcome known because the last attempt was refused", async () => {
+    const { world, client, logs, cluster } = setup(19);
+    const producer = client.producer();
+    await world.until(producer.send({ topic: "t", value: "a" }));
+    cluster.faults = { ...noFaults, breakAfter: 1 };
+    const sent = outcomeOf("b", producer.send({ topic: "t", value: "b" }));
+    await world.run(world.now + 5000, () => (logs[0] as PartitionLog).end === 2);
+    cluster.recordSetBytesMax = 0;
+    const { error } = await world.until(sent);
+    assert.equal(error?.outcomeKnown, false);
+  });
+
   it("flushes what waits when it is closed, and refuses sends after", async () => {
     const { world, client, logs } = setup(16);
     const producer = client.producer({ lingerMs: 10_000 });

@@ -68,6 +68,7 @@ export class FakeCluster implements RpcClient {
   readonly dead = new Set<string>();
   faults: Faults = noFaults;
   creditBytes = 256 * 1024;
+  recordSetBytesMax = 1024 * 1024;
   nextProducerId = 1000;
   /** Rules the client broke. */
   readonly complaints: string[] = [];
@@ -183,6 +184,7 @@ export class FakeStream implements ClientStream, Wire {
   readonly #cluster: FakeCluster;
   #server: ServerSide | undefined;
   #open = true;
+  #paused = false;
   #up = 0;
   #down = 0;
 
@@ -193,6 +195,7 @@ export class FakeStream implements ClientStream, Wire {
     this.#upward(() => {
       if (cluster.dead.has(address)) return this.#close(new RpcFailure("UNAVAILABLE", "connection refused", true));
       this.#server = cluster.serve(path, this);
+      this.#server.paused(this.#paused);
     });
   }
 
@@ -224,10 +227,12 @@ export class FakeStream implements ClientStream, Wire {
   }
 
   pause(): void {
+    this.#paused = true;
     this.#server?.paused(true);
   }
 
   resume(): void {
+    this.#paused = false;
     this.#server?.paused(false);
   }
 

@@ -97,6 +97,8 @@ export class FakeProduceStream implements ServerSide {
       }
       if (random.chance(faults.refuse)) throw new MillraceError("NOT_ENOUGH_REPLICAS", "not now", {}, 5);
       if (random.chance(faults.unknown / 2)) throw new MillraceError("LEADERSHIP_LOST", "lost before");
+      const { recordSetBytesMax } = this.#cluster;
+      if (bodyOf(request).length > recordSetBytesMax) throw new MillraceError("RECORD_SET_TOO_LARGE", `at most ${recordSetBytesMax}`);
       const appended = log.append(appendOf(request));
       if (random.chance(faults.breakAfter)) {
         this.#wire.break();

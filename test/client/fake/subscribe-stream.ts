@@ -75,7 +75,7 @@ export class FakeSubscribeStream implements ServerSide {
     this.#wire.reply(
       SubscribeResponse.encode({
         partition: cursor.partition,
-        batches: batches.map((batch) => fetched(batch, from)),
+        batches: batches.map((batch) => fetched(batch, from, random.chance(0.5))),
         highWatermark: log.end,
         nextOffset: next,
         done: cursor.done,
@@ -98,8 +98,10 @@ function cursorOf(start: SubscribeStart): Cursor {
   return { partition: start.partition, next: start.offset ?? 0, until: start.untilOffset, done: false };
 }
 
-function fetched(batch: StoredBatch, from: number) {
+/** @param cuts a broker may cut a plain batch at the front; a compressed one it cannot */
+function fetched(batch: StoredBatch, from: number, cuts: boolean) {
   const skip = Math.max(0, from - batch.baseOffset);
+  if (!batch.compressed && !cuts) return { baseOffset: batch.baseOffset, recordCount: batch.count, records: batch.records };
   const baseOffset = batch.baseOffset + skip;
   const recordCount = batch.count - skip;
   if (!batch.compressed) return { baseOffset, recordCount, records: cutRecordSet(batch.records, skip) };
