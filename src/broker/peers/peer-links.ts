@@ -42,8 +42,16 @@ export interface PeerLinkPorts {
   readonly telemetry: Telemetry;
 }
 
+/** On every kind of connection, so that a half-open one is found: the other side died without a word, or a cut ate its farewell. */
+const ProbeKind = { ping: 250, pong: 251 } as const;
+const PROBE_MS = 1_000;
+/** A connection that was silent for so long, probes included, is closed and dialed again. */
+const SILENT_MS = 5_000;
+
 interface Peer {
   readonly broker: BrokerId;
+  /** Of the process it was last heard from; undefined before the first hello. */
+  startNumber: number | undefined;
   address: string;
   control: Connection | undefined;
   log: Connection | undefined;
@@ -65,6 +73,9 @@ export class PeerLinks {
   readonly #reconnectGraceMs: number;
   readonly #peers = new Map<BrokerId, Peer>();
   readonly #joins = new Set<Connection>();
+  /** When each open connection of a pair last brought anything, monotonic. */
+  readonly #heardAt = new Map<Connection, number>();
+  #prober: Timer | undefined;
   #listener: Listener | undefined;
   #flushing = false;
   #closed = false;
@@ -77,6 +88,7 @@ export class PeerLinks {
   }
 
   async listen(address: string): Promise<string> {
+    this.#prober ??= this.#ports.clock.after(PROBE_MS, () => this.#probe());
     this.#listener = await this.#ports.transport.listen(address, (connection) => this.#accept(connection));
     return this.#listener.address;
   }
@@ -90,7 +102,17 @@ export class PeerLinks {
       known.address = address;
       return;
     }
-    const peer: Peer = { broker, address, control: undefined, log: undefined, bulk: undefined, outbox: [], gone: true, grace: undefined };
+    const peer: Peer = {
+      broker,
+      startNumber: undefined,
+      address,
+      control: undefined,
+      log: undefined,
+      bulk: undefined,
+      outbox: [],
+      gone: true,
+      grace: undefined,
+    };
     this.#peers.set(broker, peer);
     if (self.brokerId > broker) for (const kind of ["control", "log", "bulk"] as const) this.#dial(peer, kind, 0);
   }
@@ -158,6 +180,7 @@ export class PeerLinks {
 
   async close(): Promise<void> {
     this.#closed = true;
+    this.#prober?.cancel();
     for (const peer of this.#peers.values()) {
       peer.grace?.cancel();
       for (const connection of [peer.control, peer.log, peer.bulk?.connection]) connection?.close("broker stops");
@@ -226,10 +249,25 @@ export class PeerLinks {
     let peer = this.#peers.get(broker);
     if (peer === undefined) {
       // A member this broker has not read of yet (its image is behind): it may speak, its address comes with the metadata.
-      peer = { broker, address: "", control: undefined, log: undefined, bulk: undefined, outbox: [], gone: true, grace: undefined };
+      peer = {
+        broker,
+        startNumber: undefined,
+        address: "",
+        control: undefined,
+        log: undefined,
+        bulk: undefined,
+        outbox: [],
+        gone: true,
+        grace: undefined,
+      };
       this.#peers.set(broker, peer);
     }
     const link = peer;
+    if (link.startNumber !== greeted.startNumber) {
+      // Another process answers under this id: whatever is still open leads to the dead one.
+      link.startNumber = greeted.startNumber;
+      for (const old of [link.control, link.log, link.bulk?.connection]) old?.close("the broker was restarted");
+    }
     if (kind === "control") this.#useControl(link, connection);
     else if (kind === "log") this.#useLog(link, connection);
     else this.#useBulk(link, connection);
@@ -238,12 +276,14 @@ export class PeerLinks {
   #useControl(peer: Peer, connection: Connection): void {
     const old = peer.control;
     peer.control = connection;
+    this.#heardAt.set(connection, this.#ports.clock.monotonic());
     peer.outbox = [];
     old?.close("replaced by a newer connection");
     connection.handlers = {
-      message: (kind, body) => this.#guarded(connection, () => this.#takeRecords(peer, kind, body)),
+      message: (kind, body) => this.#heard(connection, kind, () => this.#takeRecords(peer, kind, body)),
       drain() {},
       closed: () => {
+        this.#heardAt.delete(connection);
         if (peer.control === connection) {
           peer.control = undefined;
           peer.grace?.cancel();
@@ -275,15 +315,17 @@ export class PeerLinks {
   #useLog(peer: Peer, connection: Connection): void {
     const old = peer.log;
     peer.log = connection;
+    this.#heardAt.set(connection, this.#ports.clock.monotonic());
     old?.close("replaced by a newer connection");
     connection.handlers = {
       message: (kind, body) =>
-        this.#guarded(connection, () => {
+        this.#heard(connection, kind, () => {
           if (kind !== RaftKind.append) throw new BadPeerMessage(`message ${kind} on the log connection`);
           this.#events.raft(peer.broker, decodeAppend(body));
         }),
       drain() {},
       closed: () => {
+        this.#heardAt.delete(connection);
         if (peer.log !== connection) return; // replaced
         peer.log = undefined;
         this.#redial(peer, "log");
@@ -295,14 +337,16 @@ export class PeerLinks {
     const old = peer.bulk;
     const calls = new PeerCalls(connection, this.#ports.clock, peer.broker, (call) => this.#events.call(call, "bulk"));
     peer.bulk = { connection, calls };
+    this.#heardAt.set(connection, this.#ports.clock.monotonic());
     old?.connection.close("replaced by a newer connection");
     connection.handlers = {
       message: (kind, body) =>
-        this.#guarded(connection, () => {
+        this.#heard(connection, kind, () => {
           if (!calls.message(kind, body)) throw new BadPeerMessage(`message ${kind} on the bulk connection`);
         }),
       drain() {},
       closed: () => {
+        this.#heardAt.delete(connection);
         calls.closed();
         if (peer.bulk?.connection !== connection) return; // replaced
         peer.bulk = undefined;
@@ -330,6 +374,23 @@ export class PeerLinks {
   /** Of a pair the higher id dials. */
   #redial(peer: Peer, kind: Exclude<LinkKind, "join">): void {
     if (!this.#closed && this.#identity().brokerId > peer.broker) this.#dial(peer, kind, 0);
+  }
+
+  /** Answers probes, notes the sign of life, hands everything else on. */
+  #heard(connection: Connection, kind: number, take: () => void): void {
+    this.#heardAt.set(connection, this.#ports.clock.monotonic());
+    if (kind === ProbeKind.ping) connection.send(ProbeKind.pong, []);
+    else if (kind !== ProbeKind.pong) this.#guarded(connection, take);
+  }
+
+  #probe(): void {
+    this.#prober = this.#ports.clock.after(PROBE_MS, () => this.#probe());
+    const now = this.#ports.clock.monotonic();
+    for (const [connection, heardAt] of [...this.#heardAt]) {
+      if (now - heardAt > SILENT_MS) connection.close("silent for too long");
+      // A hung peer reads nothing: probes must not pile up before it.
+      else if (connection.unsentBytes === 0) connection.send(ProbeKind.ping, []);
+    }
   }
 
   /** Bytes that are no message end the connection; what was understood before them stands. Bugs go up. */
