@@ -1,0 +1,107 @@
+import { fork } from "node:child_process";
+import { availableParallelism } from "node:os";
+import type { MakeBroker } from "./cluster/broker-under-test.ts";
+import { runSeed, type SeedResult } from "./cluster/run-seed.ts";
+import { Totals } from "./totals.ts";
+
+const usage = `usage: npm run sim -- --seed N [--trace]     one run, its trace on stdout
+       npm run sim -- --seeds N [--from F]   N runs on all cores; stops at the first that fails
+`;
+
+/** What a worker tells its parent of one seed. */
+type Report = { readonly seed: number; readonly result: SeedResult } | { readonly seed: number; readonly failure: string };
+
+/** The command line of the simulator. @returns the exit code: 0 all passed · 1 a seed failed · 2 usage */
+export async function simulate(args: readonly string[], makeBroker: MakeBroker): Promise<number> {
+  const seed = numberAfter(args, "--seed");
+  const seeds = numberAfter(args, "--seeds");
+  const from = numberAfter(args, "--from") ?? 1;
+  const stride = numberAfter(args, "--worker");
+  if (stride !== undefined && seeds !== undefined) return work(from, seeds, stride, makeBroker);
+  if (seeds !== undefined) return runMany(from, seeds);
+  if (seed !== undefined) return runOne(seed, args.includes("--trace"), makeBroker);
+  process.stderr.write(usage);
+  return 2;
+}
+
+function numberAfter(args: readonly string[], flag: string): number | undefined {
+  const at = args.indexOf(flag);
+  const value = at < 0 ? Number.NaN : Number(args[at + 1]);
+  return Number.isSafeInteger(value) && value >= 0 ? value : undefined;
+}
+
+async function judged(seed: number, makeBroker: MakeBroker, print?: (line: string) => void): Promise<Report> {
+  try {
+    const result = await unlessRejected(runSeed(seed, { makeBroker, print }));
+    const broken = result.verdicts.flatMap(({ row, violations }) => violations.map((violation) => `${row}: ${violation}`));
+    return broken.length === 0 ? { seed, result } : { seed, failure: broken.join("\n  ") };
+  } catch (error) {
+    return { seed, failure: error instanceof Error ? (error.stack ?? error.message) : String(error) };
+  }
+}
+
+/** A rejection nobody handles is a bug of the code under test: it ends the seed. */
+function unlessRejected<T>(work: Promise<T>): Promise<T> {
+  return new Promise<T>((resolve, reject) => {
+    const rejected = (reason: unknown) => reject(reason instanceof Error ? reason : new Error(String(reason)));
+    process.on("unhandledRejection", rejected);
+    work.then(resolve, reject).finally(() => process.off("unhandledRejection", rejected));
+  });
+}
+
+async function runOne(seed: number, trace: boolean, makeBroker: MakeBroker): Promise<number> {
+  const report = await judged(seed, makeBroker, trace ? (line) => process.stdout.write(`${line}\n`) : undefined);
+  if ("failure" in report) {
+    process.stderr.write(`seed ${seed} failed\n  ${report.failure}\n`);
+    return 1;
+  }
+  const totals = new Totals();
+  totals.add(report.result);
+  process.stdout.write(`seed ${seed} passed, digest ${report.result.digest}\n${totals.text()}`);
+  return 0;
+}
+
+/** Runs every `stride`-th seed and tells the parent of each. */
+async function work(from: number, seeds: number, stride: number, makeBroker: MakeBroker): Promise<number> {
+  for (let seed = from; seed < from + seeds; seed += stride) {
+    const report = await judged(seed, makeBroker);
+    await new Promise((resolve) => process.send?.(report, resolve));
+    if ("failure" in report) return 1;
+  }
+  process.disconnect?.();
+  return 0;
+}
+
+function runMany(from: number, seeds: number): Promise<number> {
+  const workers = Math.min(seeds, availableParallelism());
+  const totals = new Totals();
+  const began = process.hrtime.bigint();
+  return new Promise((resolve) => {
+    let open = workers;
+    let failed = false;
+    const children = Array.from({ length: workers }, (_, i) => {
+      const mine = seeds - i;
+      const child = fork(process.argv[1] ?? "", ["--worker", String(workers), "--from", String(from + i), "--seeds", String(mine)]);
+      child.on("message", (report: Report) => {
+        if (failed) return;
+        if ("result" in report) {
+          totals.add(report.result);
+          if (totals.seeds % 100 === 0) process.stderr.write(`${totals.seeds} of ${seeds} seeds\n`);
+          return;
+        }
+        failed = true;
+        process.stderr.write(`seed ${report.seed} failed\n  ${report.failure}\nreproduce: npm run sim -- --seed ${report.seed} --trace\n`);
+        for (const other of children) other.kill();
+      });
+      child.on("exit", () => {
+        if (--open > 0) return;
+        const seconds = Number((process.hrtime.bigint() - began) / 1_000_000n) / 1_000;
+        process.stdout.write(`${totals.text()}${seconds.toFixed(1)} s of real time\n`);
+        const missing = failed ? [] : totals.missing(seeds);
+        for (const line of missing) process.stderr.write(`${line}\n`);
+        resolve(failed || missing.length > 0 ? 1 : 0);
+      });
+      return child;
+    });
+  });
+}

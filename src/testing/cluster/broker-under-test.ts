@@ -1,0 +1,27 @@
+import type { BrokerConfig } from "../../base/broker-config.ts";
+import type { GroupId, ReplicaId } from "../../base/ids.ts";
+import type { Telemetry } from "../../base/ports/telemetry.ts";
+import type { GroupLog } from "../../log/types.ts";
+import type { RaftCore } from "../../raft/types.ts";
+import type { MachinePorts } from "../sim/machine.ts";
+
+/** As much of a broker as the harness needs; `createBroker` fits. */
+export interface BrokerUnderTest {
+  readonly state: string;
+  start(): Promise<void>;
+  stop(): Promise<void>;
+  readonly replicas: Iterable<ReplicaUnderTest>;
+}
+
+export interface ReplicaUnderTest {
+  readonly groupId: GroupId;
+  readonly id: ReplicaId;
+  readonly core: Pick<RaftCore<unknown>, "role" | "term" | "votedFor" | "commit" | "durable" | "lastIndex" | "configuration" | "termAt">;
+  readonly log: GroupLog;
+}
+
+export type MakeBroker = (
+  ports: MachinePorts & { readonly telemetry: Telemetry },
+  config: BrokerConfig,
+  options: { readonly version: string; readonly fatal: (error: Error) => void },
+) => BrokerUnderTest;

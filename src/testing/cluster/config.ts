@@ -1,0 +1,39 @@
+import { type BrokerConfig, defaultLimits, defaultTimings, defaultTopicDefaults } from "../../base/broker-config.ts";
+import { toBrokerId } from "../../base/ids.ts";
+import type { SimRandom } from "../sim/random.ts";
+
+const KiB = 1024;
+
+/** What producers put into one batch: several fit a block of the smallest log file. */
+export const BATCH_BYTES_MAX = 16 * KiB;
+
+/** Broker `n` is machine "b<n>". */
+export const brokerHost = (n: number): string => `b${n}`;
+export const clientAddress = (n: number): string => `${brokerHost(n)}:7400`;
+export const peerAddress = (n: number): string => `${brokerHost(n)}:7401`;
+
+/** Small files, so that a few simulated seconds fill, roll and reuse them. Sizes are drawn: borders fall elsewhere in every seed. */
+export function brokerConfigs(brokers: number, random: SimRandom): readonly BrokerConfig[] {
+  const numbers = Array.from({ length: brokers }, (_, i) => i + 1);
+  const log = {
+    walFileBytes: random.pick([128, 256, 512]) * KiB,
+    walFilesMax: random.between(4, 8),
+    segmentBytes: random.pick([16, 32, 128]) * KiB,
+    segmentMs: random.pick([1_000, 60_000]),
+    hotTailBytes: random.pick([64, 256]) * KiB,
+  };
+  return numbers.map((n) => ({
+    brokerId: toBrokerId(n),
+    seeds: numbers.map((id) => ({ id: toBrokerId(id), address: peerAddress(id) })),
+    join: undefined,
+    rack: undefined,
+    listen: clientAddress(n),
+    advertise: clientAddress(n),
+    peerListen: peerAddress(n),
+    peerAdvertise: peerAddress(n),
+    timings: { ...defaultTimings, replicaLagMaxMs: 2_000, brokerSessionMs: 3_000, shutdownGraceMs: 2_000 },
+    limits: { ...defaultLimits, maxMessageBytes: BATCH_BYTES_MAX + KiB },
+    log,
+    topicDefaults: defaultTopicDefaults,
+  }));
+}

@@ -1,0 +1,69 @@
+import type { LogIndex } from "../../base/ids.ts";
+import { MillraceError } from "../../base/errors.ts";
+import { openLogStore } from "../../log/store.ts";
+import type { FinalRead, ReadRecord, ReplicaDump } from "../checkers/history.ts";
+import { readPayload } from "../checkers/payload.ts";
+import type { Machine, MachinePorts } from "../sim/machine.ts";
+import type { World } from "../sim/world.ts";
+import { frameHash } from "./broker-views.ts";
+import { brokerConfigs } from "./config.ts";
+import type { SimCluster } from "./sim-cluster.ts";
+import { SimTelemetry } from "./telemetry.ts";
+import { partitionName, simClient, TOPIC, wait } from "./workload.ts";
+
+/** Everything of the topic, read by a client that never saw it before. Tries until it succeeds: the caller bounds the time. */
+export async function readAll(world: World, ports: MachinePorts, brokers: number, partitions: number): Promise<readonly FinalRead[]> {
+  const client = simClient(world, ports, brokers);
+  for (;;) {
+    try {
+      const offsets = await client.admin().listOffsets(TOPIC, [], { timeoutMs: 2_000 });
+      if (offsets.length !== partitions || offsets.some(({ error }) => error !== undefined)) throw new MillraceError("LEADER_UNKNOWN", "Not all partitions answered");
+      const records = offsets.map((): ReadRecord[] => []);
+      const consumer = client.consumer();
+      consumer.assign(
+        offsets.map(({ partition, logStartOffset, highWatermark }) => ({
+          topic: TOPIC,
+          partition,
+          from: { offset: Number(logStartOffset) },
+          until: { offset: Number(highWatermark) },
+        })),
+      );
+      await consumer.run({
+        onBatch: (batch) => {
+          for (const record of batch) records[batch.partition]?.push({ offset: record.offset, ...readPayload(record.value ?? new Uint8Array(0)) });
+        },
+      });
+      return offsets.map(({ partition, logStartOffset }) => ({ partition: partitionName(partition), logStart: Number(logStartOffset), records: records[partition] ?? [] }));
+    } catch (error) {
+      if (!(error instanceof MillraceError)) throw error;
+      await wait(ports, 100);
+    }
+  }
+}
+
+/** What every replica knew to be committed. */
+export function commitsOf(cluster: SimCluster): ReadonlyMap<string, number> {
+  return new Map([...cluster.replicas()].map(({ replica }) => [`${replica.groupId}/${replica.id}`, replica.core.commit]));
+}
+
+/** Opens a stopped broker's disk as recovery does, and takes every frame of every group out of it. */
+export async function dumpDisk(world: World, machine: Machine, commits: ReadonlyMap<string, number>): Promise<readonly ReplicaDump[]> {
+  const ports = machine.boot();
+  const telemetry = new SimTelemetry(world, `${ports.process.name} dump`, new Map());
+  const [config] = brokerConfigs(1, world.random.fork("config"));
+  if (config === undefined) return [];
+  const store = await openLogStore({ ...ports, telemetry }, { ...config.log, failed: (error) => world.scheduler.fail(error) });
+  const dumps: ReplicaDump[] = [];
+  for (const { groupId, replicaId, lastIndex } of store.recovered) {
+    const log = store.open(groupId);
+    const entries: ReplicaDump["entries"][number][] = [];
+    for (let index = log.start.index + 1; index <= lastIndex; ) {
+      const read = await log.read(index as LogIndex, 256 * 1024, lastIndex);
+      if (read.kind !== "frames" || read.frames.length === 0) throw new Error(`${machine.name}: group ${groupId} cannot be read from index ${index}`);
+      for (const frame of read.frames) entries.push({ index: frame.index, term: frame.term, baseOffset: frame.baseOffset, hash: frameHash(frame) });
+      index += read.frames.length;
+    }
+    dumps.push({ partition: `group ${groupId}`, replica: `${machine.name}/${replicaId}`, commit: commits.get(`${groupId}/${replicaId}`) ?? 0, entries });
+  }
+  return dumps;
+}

@@ -1,0 +1,51 @@
+import type { EndRow, HistoryRow, ReadRow, SendRow } from "../checkers/history.ts";
+import type { World } from "../sim/world.ts";
+
+type Part<Row> = Omit<Row, "i" | "tInv" | "tRet" | "type">;
+
+/** What the clients of a run did. Rows are numbered when they begin and kept when they end; what never ended is of unknown outcome. */
+export class HistoryLog {
+  readonly #world: World;
+  readonly #rows: HistoryRow[] = [];
+  readonly #open = new Map<number, Part<SendRow> & { readonly tInv: number }>();
+  #next = 1;
+
+  constructor(world: World) {
+    this.#world = world;
+  }
+
+  /** Sends that have not ended. */
+  get pending(): number {
+    return this.#open.size;
+  }
+
+  beginSend(row: Part<SendRow>): number {
+    const i = this.#next++;
+    this.#open.set(i, { ...row, tInv: this.#world.now });
+    return i;
+  }
+
+  endSend(i: number, end: Pick<SendRow, "type"> & Partial<Pick<SendRow, "offset" | "error">>): void {
+    const begun = this.#open.get(i);
+    if (begun === undefined) return;
+    this.#open.delete(i);
+    const tRet = end.type === "info" ? Number.POSITIVE_INFINITY : this.#world.now;
+    this.#rows.push({ ...begun, ...end, i, tRet });
+    this.#world.note(`row ${i} ${end.type} ${end.offset ?? ""} ${end.error ?? ""}`);
+  }
+
+  /** A read is one row once it has brought something. */
+  read(row: Part<ReadRow>, tInv: number): void {
+    this.#rows.push({ ...row, i: this.#next++, type: "ok", tInv, tRet: this.#world.now });
+  }
+
+  end(row: Part<EndRow>, tInv: number, type: EndRow["type"]): void {
+    this.#rows.push({ ...row, i: this.#next++, type, tInv, tRet: type === "info" ? Number.POSITIVE_INFINITY : this.#world.now });
+  }
+
+  /** Everything, by number; what is still open counts as unknown. */
+  finished(): readonly HistoryRow[] {
+    for (const i of [...this.#open.keys()]) this.endSend(i, { type: "info", error: "never answered" });
+    return this.#rows.toSorted((a, b) => a.i - b.i);
+  }
+}

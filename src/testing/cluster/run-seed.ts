@@ -1,0 +1,125 @@
+import { MillraceError } from "../../base/errors.ts";
+import type { ReplicaDump } from "../checkers/history.ts";
+import { checkHistory } from "../checkers/index.ts";
+import type { Verdict } from "../checkers/verdict.ts";
+import { FaultPlan } from "../sim/faults/plan.ts";
+import { pump } from "../sim/pump.ts";
+import { World } from "../sim/world.ts";
+import type { MakeBroker } from "./broker-under-test.ts";
+import { commitsOf, dumpDisk, readAll } from "./evidence.ts";
+import { HistoryLog } from "./history-log.ts";
+import { SimCluster } from "./sim-cluster.ts";
+import { simClient, TOPIC, wait, Workload } from "./workload.ts";
+
+const BROKERS = 3;
+const FORMATION_MS = 60_000;
+/** From when all is healed until everything pending has ended and the whole log has been read (V1). */
+const LIVENESS_MS = 60_000;
+
+export interface SeedResult {
+  readonly seed: number;
+  /** Same seed, same digest: on every machine and in every process. */
+  readonly digest: string;
+  readonly verdicts: readonly Verdict[];
+  readonly faults: Readonly<Record<string, number>>;
+  readonly operations: { readonly ok: number; readonly fail: number; readonly info: number };
+  readonly simulatedMs: number;
+  readonly events: number;
+  /** Events of level error, by name. */
+  readonly errors: Readonly<Record<string, number>>;
+}
+
+export interface SeedOptions {
+  readonly makeBroker: MakeBroker;
+  /** Gets every line of the trace. */
+  readonly print?: ((line: string) => void) | undefined;
+}
+
+/**
+ * One run: a cluster is formed, used, and troubled as the seed says; then everything is healed, must come to rest, is read whole, and
+ * is judged. Raft's invariants are judged after every event.
+ *
+ * @throws {Error} on the first broken invariant, bug, or missing progress; the verdicts of the history are in the result
+ */
+export async function runSeed(seed: number, { makeBroker, print }: SeedOptions): Promise<SeedResult> {
+  const world = new World(seed, print);
+  const { scheduler, random } = world;
+  const partitions = random.between(1, 3);
+  const cluster = new SimCluster(world, BROKERS, makeBroker);
+  const clients = ["c1", "c2"].map((name) => world.machine(name));
+  const history = new HistoryLog(world);
+  const plan = new FaultPlan(world);
+  const targets = {
+    world,
+    machines: cluster.machines,
+    clients,
+    restart: (machine: (typeof clients)[number]) => cluster.start(machine),
+    stop: (machine: (typeof clients)[number]) => cluster.stop(machine),
+    leader: () => cluster.leader(),
+  };
+  // Every fourth cluster is troubled from its first moment on, while it forms.
+  const early = random.chance(1, 4);
+  for (const machine of random.shuffled(cluster.machines)) scheduler.after(random.below(500), `start ${machine.name}`, () => cluster.start(machine));
+  if (early) plan.begin(targets);
+  await within(world, FORMATION_MS, "the cluster was not formed and its topic not made", createTopic(world, partitions));
+  const workload = new Workload(world, history, { brokers: BROKERS, partitions });
+  workload.begin(clients.map((machine) => machine.boot()));
+  if (!early) plan.begin(targets);
+  await scheduler.run(world.now + random.between(3_000, 7_000));
+
+  world.note("heal");
+  plan.end();
+  world.network.heal();
+  cluster.startAll();
+  await scheduler.run(world.now + 1_000);
+  workload.stop();
+  if (!(await scheduler.run(world.now + LIVENESS_MS, () => workload.settled))) throw new Error(`V1: ${history.pending} sends have not ended ${LIVENESS_MS} ms after all was healed`);
+  if (!(await scheduler.run(world.now + LIVENESS_MS, () => cluster.allRunning))) throw new Error(`V1: not all brokers run ${LIVENESS_MS} ms after all was healed`);
+  const finals = await within(world, LIVENESS_MS, "V1: the log could not be read", readAll(world, world.machine("c3").boot(), BROKERS, partitions));
+  const commits = commitsOf(cluster);
+  cluster.shutDown();
+  const dumps: ReplicaDump[] = [];
+  for (const machine of cluster.machines) dumps.push(...(await pump(scheduler, dumpDisk(world, machine, commits))));
+  const rows = history.finished();
+  return {
+    seed,
+    digest: scheduler.trace.digest,
+    verdicts: [...cluster.invariants.verdicts(), ...checkHistory({ history: rows, finals, dumps })],
+    faults: Object.fromEntries(plan.fired),
+    operations: { ok: countOf("ok"), fail: countOf("fail"), info: countOf("info") },
+    simulatedMs: world.now,
+    events: scheduler.ran,
+    errors: Object.fromEntries(cluster.errors),
+  };
+
+  function countOf(type: "ok" | "fail" | "info"): number {
+    return rows.filter((row) => row.type === type).length;
+  }
+}
+
+/** The work must end within so much virtual time. */
+async function within<T>(world: World, ms: number, what: string, work: Promise<T>): Promise<T> {
+  let over = false;
+  const watched = work.finally(() => {
+    over = true;
+  });
+  watched.catch(() => {});
+  if (await world.scheduler.run(world.now + ms, () => over)) return watched;
+  throw new Error(`${what} within ${ms} ms`);
+}
+
+/** Asks until somebody says that the topic is there. */
+async function createTopic(world: World, partitions: number): Promise<void> {
+  const ports = world.machine("c0").boot();
+  const client = simClient(world, ports, BROKERS);
+  for (;;) {
+    try {
+      await client.admin().createTopic({ name: TOPIC, partitions, replicas: BROKERS }, { timeoutMs: 2_000 });
+      return;
+    } catch (error) {
+      if (!(error instanceof MillraceError)) throw error;
+      if (error.code === "TOPIC_EXISTS") return;
+      await wait(ports, 100);
+    }
+  }
+}

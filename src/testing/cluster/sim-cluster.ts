@@ -1,0 +1,135 @@
+import type { BrokerConfig } from "../../base/broker-config.ts";
+import { invariant } from "../../base/invariant.ts";
+import { RaftInvariants } from "../checkers/raft/raft-invariants.ts";
+import type { Machine } from "../sim/machine.ts";
+import type { World } from "../sim/world.ts";
+import type { BrokerUnderTest, MakeBroker, ReplicaUnderTest } from "./broker-under-test.ts";
+import { BrokerReplicaView } from "./broker-views.ts";
+import { brokerConfigs, brokerHost } from "./config.ts";
+import { SimTelemetry } from "./telemetry.ts";
+
+/** How long a supervisor waits before it starts a broker again that ended by itself. */
+const RESTART_MS_MAX = 300;
+/** A broker told to stop that takes longer is killed. */
+const STOP_MS_MAX = 10_000;
+
+interface Running {
+  readonly broker: BrokerUnderTest;
+  readonly life: number;
+  /** Failures of the disk before this life: one that came since explains why the broker ended. */
+  readonly diskFailures: number;
+  readonly views: Map<ReplicaUnderTest, BrokerReplicaView>;
+}
+
+/** Brokers on simulated machines, with the supervisor that starts them again and the invariants that watch them. */
+export class SimCluster {
+  readonly world: World;
+  readonly machines: readonly Machine[];
+  readonly invariants = new RaftInvariants();
+  /** Events of level error that brokers reported. */
+  readonly errors = new Map<string, number>();
+  readonly #makeBroker: MakeBroker;
+  readonly #configs: ReadonlyMap<Machine, BrokerConfig>;
+  readonly #running = new Map<Machine, Running>();
+  readonly #stopping = new Set<Machine>();
+  #watching = true;
+
+  constructor(world: World, brokers: number, makeBroker: MakeBroker) {
+    this.world = world;
+    this.#makeBroker = makeBroker;
+    this.machines = Array.from({ length: brokers }, (_, i) => world.machine(brokerHost(i + 1)));
+    const configs = brokerConfigs(brokers, world.random.fork("config"));
+    this.#configs = new Map(this.machines.map((machine, i) => [machine, configs[i] as BrokerConfig]));
+    world.scheduler.afterEach(() => this.#observe());
+  }
+
+  start(machine: Machine): void {
+    const config = this.#configs.get(machine);
+    invariant(config !== undefined, `${machine.name} is no broker`);
+    this.#stopping.delete(machine);
+    const ports = machine.boot();
+    const telemetry = new SimTelemetry(this.world, ports.process.name, this.errors);
+    const life = machine.lives;
+    const broker = this.#makeBroker({ ...ports, telemetry }, config, { version: "simulated", fatal: (error) => this.#ended(machine, life, error) });
+    this.#running.set(machine, { broker, life, diskFailures: machine.device.failed, views: new Map() });
+    broker.start().catch((error: unknown) => this.#ended(machine, life, error instanceof Error ? error : new Error(String(error))));
+  }
+
+  startAll(): void {
+    for (const machine of this.machines) if (!machine.running) this.start(machine);
+  }
+
+  /** As SIGTERM does; the supervisor starts it again. */
+  stop(machine: Machine): void {
+    const running = this.#running.get(machine);
+    if (running === undefined || this.#stopping.has(machine)) return;
+    this.#stopping.add(machine);
+    const { scheduler } = this.world;
+    let over = false;
+    const end = () => {
+      if (over || machine.lives !== running.life) return;
+      over = true;
+      machine.crash();
+      this.#restartSoon(machine);
+    };
+    scheduler.after(STOP_MS_MAX, `kill ${machine.name}`, end);
+    running.broker.stop().then(end, (error: Error) => scheduler.fail(error));
+  }
+
+  /** Ends every process and watches no more: what is left are disks. */
+  shutDown(): void {
+    this.#watching = false;
+    for (const machine of this.machines) machine.crash();
+  }
+
+  /** A machine whose broker leads some partition now. */
+  leader(): Machine | undefined {
+    const leaders = this.machines.filter((machine) => {
+      const running = this.#running.get(machine);
+      return machine.running && running !== undefined && [...running.broker.replicas].some(({ core }) => core.role === "leader");
+    });
+    return leaders.length === 0 ? undefined : this.world.random.pick(leaders);
+  }
+
+  /** Replicas of all brokers, as they are or were when their process died. */
+  *replicas(): Generator<{ readonly machine: Machine; readonly replica: ReplicaUnderTest }> {
+    for (const [machine, { broker }] of this.#running) for (const replica of broker.replicas) yield { machine, replica };
+  }
+
+  get allRunning(): boolean {
+    return this.machines.every((machine) => machine.running && this.#running.get(machine)?.broker.state === "running");
+  }
+
+  /** The broker cannot go on: expected only after its disk failed. */
+  #ended(machine: Machine, life: number, error: Error): void {
+    if (machine.lives !== life || !machine.running) return;
+    const explained = machine.device.failed > (this.#running.get(machine)?.diskFailures ?? 0) && error.name !== "InvariantViolated";
+    this.world.note(`${machine.name} ends: ${error.message}`);
+    if (!explained && !this.#stopping.has(machine)) this.world.scheduler.fail(error);
+    machine.crash();
+    this.#restartSoon(machine);
+  }
+
+  #restartSoon(machine: Machine): void {
+    const { scheduler, random } = this.world;
+    scheduler.after(1 + random.below(RESTART_MS_MAX), `supervisor starts ${machine.name}`, () => {
+      if (!machine.running && this.#watching) this.start(machine);
+    });
+  }
+
+  #observe(): void {
+    if (!this.#watching) return;
+    for (const [machine, { broker, life, views }] of this.#running) {
+      for (const replica of broker.replicas) {
+        let view = views.get(replica);
+        if (view === undefined) {
+          view = new BrokerReplicaView(replica, life, () => machine.running && machine.lives === life);
+          views.set(replica, view);
+        }
+        this.invariants.observe(view);
+      }
+    }
+    const { broken } = this.invariants;
+    if (broken !== undefined) throw new Error(broken);
+  }
+}
