@@ -5,7 +5,8 @@ import { runSeed, type SeedResult } from "./cluster/run-seed.ts";
 import { Totals } from "./totals.ts";
 
 const usage = `usage: npm run sim -- --seed N [--trace]     one run, its trace on stdout
-       npm run sim -- --seeds N [--from F]   N runs on all cores; stops at the first that fails
+       npm run sim -- --seeds N [--from F] [--keep-going]
+                                             N runs on all cores; stops at the first that fails, unless told to go on
 `;
 
 /** What a worker tells its parent of one seed. */
@@ -17,8 +18,9 @@ export async function simulate(args: readonly string[], makeBroker: MakeBroker):
   const seeds = numberAfter(args, "--seeds");
   const from = numberAfter(args, "--from") ?? 1;
   const stride = numberAfter(args, "--worker");
-  if (stride !== undefined && seeds !== undefined) return work(from, seeds, stride, makeBroker);
-  if (seeds !== undefined) return runMany(from, seeds);
+  const keepGoing = args.includes("--keep-going");
+  if (stride !== undefined && seeds !== undefined) return work(from, seeds, stride, keepGoing, makeBroker);
+  if (seeds !== undefined) return runMany(from, seeds, keepGoing);
   if (seed !== undefined) return runOne(seed, args.includes("--trace"), makeBroker);
   process.stderr.write(usage);
   return 2;
@@ -62,17 +64,19 @@ async function runOne(seed: number, trace: boolean, makeBroker: MakeBroker): Pro
 }
 
 /** Runs every `stride`-th seed and tells the parent of each. */
-async function work(from: number, seeds: number, stride: number, makeBroker: MakeBroker): Promise<number> {
+async function work(from: number, seeds: number, stride: number, keepGoing: boolean, makeBroker: MakeBroker): Promise<number> {
+  let failed = false;
   for (let seed = from; seed < from + seeds; seed += stride) {
     const report = await judged(seed, makeBroker);
     await new Promise((resolve) => process.send?.(report, resolve));
-    if ("failure" in report) return 1;
+    failed ||= "failure" in report;
+    if (failed && !keepGoing) break;
   }
   process.disconnect?.();
-  return 0;
+  return failed ? 1 : 0;
 }
 
-function runMany(from: number, seeds: number): Promise<number> {
+function runMany(from: number, seeds: number, keepGoing: boolean): Promise<number> {
   const workers = Math.min(seeds, availableParallelism());
   const totals = new Totals();
   const began = process.hrtime.bigint();
@@ -81,9 +85,17 @@ function runMany(from: number, seeds: number): Promise<number> {
     let failed = false;
     const children = Array.from({ length: workers }, (_, i) => {
       const mine = seeds - i;
-      const child = fork(process.argv[1] ?? "", ["--worker", String(workers), "--from", String(from + i), "--seeds", String(mine)]);
+      const child = fork(process.argv[1] ?? "", [
+        ...(keepGoing ? ["--keep-going"] : []),
+        "--worker",
+        String(workers),
+        "--from",
+        String(from + i),
+        "--seeds",
+        String(mine),
+      ]);
       child.on("message", (report: Report) => {
-        if (failed) return;
+        if (failed && !keepGoing) return;
         if ("result" in report) {
           totals.add(report.result);
           if (totals.seeds % 100 === 0) process.stderr.write(`${totals.seeds} of ${seeds} seeds\n`);
@@ -91,7 +103,7 @@ function runMany(from: number, seeds: number): Promise<number> {
         }
         failed = true;
         process.stderr.write(`seed ${report.seed} failed\n  ${report.failure}\nreproduce: npm run sim -- --seed ${report.seed} --trace\n`);
-        for (const other of children) other.kill();
+        if (!keepGoing) for (const other of children) other.kill();
       });
       child.on("exit", () => {
         if (--open > 0) return;

@@ -34,7 +34,8 @@ export class Totals {
     if (this.#ok === 0) lines.push("no operation succeeded");
     if (this.seeds < CORPUS_SEEDS) return lines;
     for (const [row, judged] of this.#judged) if (judged === 0) lines.push(`${row} judged nothing`);
-    for (const kind of faultKinds satisfies readonly FaultKind[]) if (!this.#faults.has(kind)) lines.push(`no fault ${kind} in ${this.seeds} seeds`);
+    for (const kind of faultKinds satisfies readonly FaultKind[])
+      if (!this.#faults.has(kind)) lines.push(`no fault ${kind} in ${this.seeds} seeds`);
     return lines;
   }
 

@@ -1,5 +1,5 @@
-import type { LogIndex } from "../../base/ids.ts";
 import { MillraceError } from "../../base/errors.ts";
+import type { LogIndex } from "../../base/ids.ts";
 import { openLogStore } from "../../log/store.ts";
 import type { FinalRead, ReadRecord, ReplicaDump } from "../checkers/history.ts";
 import { readPayload } from "../checkers/payload.ts";
@@ -17,7 +17,8 @@ export async function readAll(world: World, ports: MachinePorts, brokers: number
   for (;;) {
     try {
       const offsets = await client.admin().listOffsets(TOPIC, [], { timeoutMs: 2_000 });
-      if (offsets.length !== partitions || offsets.some(({ error }) => error !== undefined)) throw new MillraceError("LEADER_UNKNOWN", "Not all partitions answered");
+      if (offsets.length !== partitions || offsets.some(({ error }) => error !== undefined))
+        throw new MillraceError("LEADER_UNKNOWN", "Not all partitions answered");
       const records = offsets.map((): ReadRecord[] => []);
       const consumer = client.consumer();
       consumer.assign(
@@ -30,10 +31,15 @@ export async function readAll(world: World, ports: MachinePorts, brokers: number
       );
       await consumer.run({
         onBatch: (batch) => {
-          for (const record of batch) records[batch.partition]?.push({ offset: record.offset, ...readPayload(record.value ?? new Uint8Array(0)) });
+          for (const record of batch)
+            records[batch.partition]?.push({ offset: record.offset, ...readPayload(record.value ?? new Uint8Array(0)) });
         },
       });
-      return offsets.map(({ partition, logStartOffset }) => ({ partition: partitionName(partition), logStart: Number(logStartOffset), records: records[partition] ?? [] }));
+      return offsets.map(({ partition, logStartOffset }) => ({
+        partition: partitionName(partition),
+        logStart: Number(logStartOffset),
+        records: records[partition] ?? [],
+      }));
     } catch (error) {
       if (!(error instanceof MillraceError)) throw error;
       await wait(ports, 100);
@@ -59,11 +65,18 @@ export async function dumpDisk(world: World, machine: Machine, commits: Readonly
     const entries: ReplicaDump["entries"][number][] = [];
     for (let index = log.start.index + 1; index <= lastIndex; ) {
       const read = await log.read(index as LogIndex, 256 * 1024, lastIndex);
-      if (read.kind !== "frames" || read.frames.length === 0) throw new Error(`${machine.name}: group ${groupId} cannot be read from index ${index}`);
-      for (const frame of read.frames) entries.push({ index: frame.index, term: frame.term, baseOffset: frame.baseOffset, hash: frameHash(frame) });
+      if (read.kind !== "frames" || read.frames.length === 0)
+        throw new Error(`${machine.name}: group ${groupId} cannot be read from index ${index}`);
+      for (const frame of read.frames)
+        entries.push({ index: frame.index, term: frame.term, baseOffset: frame.baseOffset, hash: frameHash(frame) });
       index += read.frames.length;
     }
-    dumps.push({ partition: `group ${groupId}`, replica: `${machine.name}/${replicaId}`, commit: commits.get(`${groupId}/${replicaId}`) ?? 0, entries });
+    dumps.push({
+      partition: `group ${groupId}`,
+      replica: `${machine.name}/${replicaId}`,
+      commit: commits.get(`${groupId}/${replicaId}`) ?? 0,
+      entries,
+    });
   }
   return dumps;
 }

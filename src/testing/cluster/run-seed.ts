@@ -9,7 +9,7 @@ import type { MakeBroker } from "./broker-under-test.ts";
 import { commitsOf, dumpDisk, readAll } from "./evidence.ts";
 import { HistoryLog } from "./history-log.ts";
 import { SimCluster } from "./sim-cluster.ts";
-import { simClient, TOPIC, wait, Workload } from "./workload.ts";
+import { simClient, TOPIC, Workload, wait } from "./workload.ts";
 
 const BROKERS = 3;
 const FORMATION_MS = 60_000;
@@ -59,23 +59,31 @@ export async function runSeed(seed: number, { makeBroker, print }: SeedOptions):
   };
   // Every fourth cluster is troubled from its first moment on, while it forms.
   const early = random.chance(1, 4);
-  for (const machine of random.shuffled(cluster.machines)) scheduler.after(random.below(500), `start ${machine.name}`, () => cluster.start(machine));
+  for (const machine of random.shuffled(cluster.machines))
+    scheduler.after(random.below(500), `start ${machine.name}`, () => cluster.start(machine));
   if (early) plan.begin(targets);
   await within(world, FORMATION_MS, "the cluster was not formed and its topic not made", createTopic(world, partitions));
   const workload = new Workload(world, history, { brokers: BROKERS, partitions });
   workload.begin(clients.map((machine) => machine.boot()));
   if (!early) plan.begin(targets);
-  await scheduler.run(world.now + random.between(3_000, 7_000));
+  await scheduler.run(world.now + random.between(1_500, 4_000));
 
   world.note("heal");
   plan.end();
   world.network.heal();
   cluster.startAll();
-  await scheduler.run(world.now + 1_000);
+  await scheduler.run(world.now + 500);
   workload.stop();
-  if (!(await scheduler.run(world.now + LIVENESS_MS, () => workload.settled))) throw new Error(`V1: ${history.pending} sends have not ended ${LIVENESS_MS} ms after all was healed`);
-  if (!(await scheduler.run(world.now + LIVENESS_MS, () => cluster.allRunning))) throw new Error(`V1: not all brokers run ${LIVENESS_MS} ms after all was healed`);
-  const finals = await within(world, LIVENESS_MS, "V1: the log could not be read", readAll(world, world.machine("c3").boot(), BROKERS, partitions));
+  if (!(await scheduler.run(world.now + LIVENESS_MS, () => workload.settled)))
+    throw new Error(`V1: ${history.pending} sends have not ended ${LIVENESS_MS} ms after all was healed`);
+  if (!(await scheduler.run(world.now + LIVENESS_MS, () => cluster.allRunning)))
+    throw new Error(`V1: not all brokers run ${LIVENESS_MS} ms after all was healed`);
+  const finals = await within(
+    world,
+    LIVENESS_MS,
+    "V1: the log could not be read",
+    readAll(world, world.machine("c3").boot(), BROKERS, partitions),
+  );
   const commits = commitsOf(cluster);
   cluster.shutDown();
   const dumps: ReplicaDump[] = [];

@@ -50,7 +50,10 @@ export class SimCluster {
     const ports = machine.boot();
     const telemetry = new SimTelemetry(this.world, ports.process.name, this.errors);
     const life = machine.lives;
-    const broker = this.#makeBroker({ ...ports, telemetry }, config, { version: "simulated", fatal: (error) => this.#ended(machine, life, error) });
+    const broker = this.#makeBroker({ ...ports, telemetry }, config, {
+      version: "simulated",
+      fatal: (error) => this.#ended(machine, life, error),
+    });
     this.#running.set(machine, { broker, life, diskFailures: machine.device.failed, views: new Map() });
     broker.start().catch((error: unknown) => this.#ended(machine, life, error instanceof Error ? error : new Error(String(error))));
   }

@@ -1,5 +1,5 @@
 import { MillraceError } from "../../base/errors.ts";
-import { Client, type Consumer, type ConsumedBatch, DeliveryFailed, type Producer } from "../../client/index.ts";
+import { Client, type ConsumedBatch, type Consumer, DeliveryFailed, type Producer } from "../../client/index.ts";
 import { makePayload, readPayload } from "../checkers/payload.ts";
 import type { MachinePorts } from "../sim/machine.ts";
 import type { SimRandom } from "../sim/random.ts";
@@ -9,8 +9,6 @@ import type { HistoryLog } from "./history-log.ts";
 import { SimTelemetry } from "./telemetry.ts";
 
 export const TOPIC = "t";
-const DELIVERY_MS = 8_000;
-const REQUEST_MS = 1_500;
 
 export const partitionName = (partition: number): string => `${TOPIC}-${partition}`;
 
@@ -23,7 +21,10 @@ export interface WorkloadOptions {
 export function simClient(world: World, ports: MachinePorts, brokers: number): Client {
   const addresses = Array.from({ length: brokers }, (_, i) => clientAddress(i + 1));
   const telemetry = new SimTelemetry(world, ports.process.name, new Map());
-  return new Client({ brokers: addresses }, { rpc: ports.rpcClient, clock: ports.clock, random: ports.random, telemetry, inflate: ports.inflate });
+  return new Client(
+    { brokers: addresses },
+    { rpc: ports.rpcClient, clock: ports.clock, random: ports.random, telemetry, inflate: ports.inflate },
+  );
 }
 
 /** Lets `ms` of virtual time pass for this process. */
@@ -78,11 +79,12 @@ export class Workload {
       lingerMs: this.#random.pick([0, 0, 5]),
       batchBytesMax: BATCH_BYTES_MAX,
       inflightMax: this.#random.between(1, 5),
-      deliveryTimeoutMs: DELIVERY_MS,
-      requestTimeoutMs: REQUEST_MS,
+      // Short ones end some records unknown, long ones outlive every fault.
+      deliveryTimeoutMs: this.#random.pick([700, 2_000, 10_000]),
+      requestTimeoutMs: this.#random.pick([400, 1_500]),
     });
     this.#producers.push(producer);
-    const pauseMs = this.#random.pick([10, 30, 80]);
+    const pauseMs = this.#random.pick([20, 60, 150]);
     let n = 0;
     const turn = () => {
       if (this.#stopped) return;
@@ -97,7 +99,14 @@ export class Workload {
 
   #send(producer: Producer, name: string, acks: "ALL" | "QUORUM", partition: number, n: number): void {
     const { value, body } = makePayload(String(this.#world.seed), name, n, this.#random.pick([10, 100, 100, 1_000]));
-    const i = this.#history.beginSend({ f: "send", proc: name, partition: partitionName(partition), producer: name, acks, values: [value] });
+    const i = this.#history.beginSend({
+      f: "send",
+      proc: name,
+      partition: partitionName(partition),
+      producer: name,
+      acks,
+      values: [value],
+    });
     this.#unsettled++;
     producer.send({ topic: TOPIC, partition, value: body }).then(
       ({ offset }) => {
@@ -135,7 +144,8 @@ export class Workload {
       } catch (error) {
         // No offset was ever above what had been read: that would be a loss, and the checkers must see it.
         if (!(error instanceof MillraceError)) throw error;
-        if (error.code === "OFFSET_OUT_OF_RANGE") this.#world.scheduler.fail(new Error(`L6: ${name} read up to ${positions.join()} and now: ${error.message}`));
+        if (error.code === "OFFSET_OUT_OF_RANGE")
+          this.#world.scheduler.fail(new Error(`L6: ${name} read up to ${positions.join()} and now: ${error.message}`));
       }
       this.#consumers.delete(consumer);
       consumer.close();
@@ -155,7 +165,13 @@ export class Workload {
       try {
         for (const found of await admin.listOffsets(TOPIC, [], { timeoutMs: 1_000 })) {
           if (found.error !== undefined) continue;
-          const row = { f: "end", proc: name, partition: partitionName(found.partition), logStart: Number(found.logStartOffset), end: Number(found.highWatermark) } as const;
+          const row = {
+            f: "end",
+            proc: name,
+            partition: partitionName(found.partition),
+            logStart: Number(found.logStartOffset),
+            end: Number(found.highWatermark),
+          } as const;
           this.#history.end(row, tInv, "ok");
         }
       } catch (error) {

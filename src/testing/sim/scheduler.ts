@@ -14,6 +14,9 @@ interface QueuedEvent extends SimEvent {
   readonly run: () => void;
 }
 
+/** So many events of one instant mean that somebody calls itself without end: virtual time would never go on. */
+const EVENTS_PER_INSTANT_MAX = 20_000;
+
 /** Sorts after every drawn tiebreak: "after everything already queued". */
 const LAST = 2 ** 32;
 
@@ -27,6 +30,7 @@ export class Scheduler {
   #now = 0;
   #ran = 0;
   #sequence = 0;
+  #atThisInstant = 0;
   readonly #heap: QueuedEvent[] = [];
   readonly #afterEach: (() => void)[] = [];
   #failure: Error | undefined;
@@ -88,6 +92,9 @@ export class Scheduler {
       }
       pop(this.#heap);
       if (next.cancelled) continue;
+      this.#atThisInstant = next.at > this.#now ? 1 : this.#atThisInstant + 1;
+      if (this.#atThisInstant > EVENTS_PER_INSTANT_MAX)
+        throw new Error(`time stands still at ${next.at} ms: "${next.label}" comes again and again`);
       this.#now = next.at;
       this.#ran++;
       this.trace.note(this.#now, next.label);
