@@ -56,8 +56,9 @@ export class Workload {
       const client = simClient(this.#world, ports, this.#options.brokers);
       this.#clients.push(client);
       this.#produce(client, ports, `p${n + 1}`);
-      this.#consume(client, ports, `c${n + 1}`);
-      this.#askEnds(client, ports, `e${n + 1}`);
+      const failed = (error: Error) => this.#world.scheduler.fail(error);
+      this.#consume(client, ports, `c${n + 1}`).catch(failed);
+      this.#askEnds(client, ports, `e${n + 1}`).catch(failed);
     }
   }
 
