@@ -39,6 +39,7 @@ export class Slabs {
   /** Oldest first. */
   readonly #slabs: Slab[] = [];
   #open: Slab | undefined;
+  #asked: Slab | undefined;
   #bytes = 0;
   #copied = 0;
 
@@ -50,9 +51,11 @@ export class Slabs {
   get bytes(): number {
     return this.#bytes;
   }
-  /** Three quarters are used: frames that wait for company in a segment piece should go now. */
-  get filling(): boolean {
-    return this.#bytes * 4 > this.#bytesMax * 3;
+  /** Three quarters are used: frames that wait for company in a segment piece should go now. True once per slab. */
+  takeFilling(): boolean {
+    if (this.#bytes * 4 <= this.#bytesMax * 3 || this.#asked === this.#open) return false;
+    this.#asked = this.#open;
+    return true;
   }
 
   /** The slab that takes the next record, with `bytes` free at `used`; the caller adds to `used`. */

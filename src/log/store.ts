@@ -260,7 +260,7 @@ class LogStoreImpl implements LogStore, GroupHost, WalEvents {
     const touched = this.#touched;
     this.#touched = [];
     for (const log of touched) log.advance();
-    if (this.#slabs.filling) this.#slabs.eachOld((held) => held.owner.listener?.push());
+    if (this.#slabs.takeFilling()) this.#slabs.eachOld((held) => held.owner.listener?.push());
     this.#slabs.shrink(this.wal.durableSequence);
   }
 

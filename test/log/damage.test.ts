@@ -131,7 +131,7 @@ describe("damage to the write-ahead log", () => {
 
   it("refuses to start when a file that is needed is gone, or belongs to another disk", async () => {
     const machine = new Machine();
-    const store = await machine.open();
+    const store = await machine.open({ walFilesMax: 8 });
     const log = await machine.run(store.create(group(7), replica(3), EMPTY, text("")));
     // Uncommitted frames keep the file they lie in.
     for (let i = 0; i < 20; i += 1) {

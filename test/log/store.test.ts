@@ -86,4 +86,101 @@ describe("a log store", () => {
     assertSame(await readAll(machine, log), written);
     assert.equal(store.recovered[0]?.syncedIndex, 400);
   });
+
+  it("cuts a segment to what was synced, whatever the page cache kept behind it", async () => {
+    const machine = new Machine();
+    const options = { walFileBytes: 1024 * KiB, segmentBytes: 4096 * KiB };
+    let store = await machine.open(options);
+    let log = await machine.run(store.create(group(7), replica(3), EMPTY, text("")));
+    const written = append(log, term(1), [draft(1, 4000)]);
+    log.commit(log.lastIndex);
+    await machine.run(store.close());
+    store = await machine.open(options);
+    log = store.open(group(7));
+    const path = machine.device.files().find((one) => one.path.endsWith(".log"))?.path;
+    const size = (): number => machine.device.files().find((one) => one.path === path)?.file.size ?? 0;
+    const synced = size();
+    // A whole piece goes to the segment, and nobody syncs it.
+    for (let i = 0; i < 80; i += 1) written.push(...append(log, term(1), [draft(i, 4000)]));
+    log.commit(log.lastIndex);
+    await machine.settle();
+    assert.ok(size() > synced + 256 * KiB);
+    machine.crash();
+    store = await machine.open(options);
+    assert.equal(size(), synced);
+    log = store.open(group(7));
+    assert.equal(log.lastIndex, 81);
+    assertSame(await readAll(machine, log), written);
+    log.commit(log.lastIndex);
+    await machine.run(store.close());
+    machine.crash(true);
+    store = await machine.open(options);
+    assertSame(await readAll(machine, store.open(group(7))), written);
+  });
+
+  it("does not keep memory for frames that segments have, and says from where on it has them", async () => {
+    const machine = new Machine();
+    const store = await machine.open({ hotTailBytes: 2 * 1024 * KiB, walFileBytes: 4096 * KiB, walFilesMax: 8, segmentBytes: 4096 * KiB });
+    const log = await machine.run(store.create(group(7), replica(3), EMPTY, text("")));
+    const written: Frame[] = [];
+    for (let i = 0; i < 200; i += 1) {
+      written.push(...append(log, term(1), [draft(i, 50_000)]));
+      log.commit(log.lastIndex);
+      await machine.settle();
+    }
+    assert.ok(log.hotFrom > 120 && log.hotFrom < 200, `hot from ${log.hotFrom}`);
+    assert.equal(log.frame(index(1)), undefined);
+    assert.equal(log.frame(log.hotFrom)?.index, log.hotFrom);
+    assert.ok(log.read(log.hotFrom, 1, log.lastIndex) instanceof Promise === false);
+    assertSame(await readAll(machine, log), written);
+    assert.ok(log.pendingBytes < 1024 * KiB);
+  });
+
+  it("keeps uncommitted frames in memory when committed ones have to go", async () => {
+    const machine = new Machine();
+    const store = await machine.open({ hotTailBytes: 2 * 1024 * KiB, walFileBytes: 4096 * KiB, walFilesMax: 8, segmentBytes: 4096 * KiB });
+    const slow = await machine.run(store.create(group(1), replica(1), EMPTY, text("")));
+    const fast = await machine.run(store.create(group(2), replica(2), EMPTY, text("")));
+    const waiting = append(slow, term(1), [draft(1, 100), draft(2, 100)]);
+    for (let i = 0; i < 200; i += 1) {
+      append(fast, term(1), [draft(i, 50_000)]);
+      fast.commit(fast.lastIndex);
+      await machine.settle();
+    }
+    assert.equal(fast.frame(index(1)), undefined);
+    assert.equal(slow.hotFrom, 1);
+    assertSame([slow.frame(index(1)), slow.frame(index(2))] as Frame[], waiting);
+  });
+
+  it("never takes a dropped replica id again", async () => {
+    const machine = new Machine();
+    let store = await machine.open();
+    await machine.run(store.create(group(7), replica(3), EMPTY, text("")));
+    await machine.run(store.drop(group(7)));
+    await assert.rejects(machine.run(store.create(group(7), replica(3), EMPTY, text(""))), /dropped/);
+    await machine.run(store.create(group(7), replica(4), EMPTY, text("")));
+    machine.crash(true);
+    store = await machine.open();
+    assert.deepEqual(
+      store.recovered.map((one) => one.replicaId),
+      [4],
+    );
+    await machine.run(store.drop(group(7)));
+    await assert.rejects(machine.run(store.create(group(7), replica(3), EMPTY, text(""))), /dropped/);
+  });
+
+  it("calls back in the order of the writes, one block for all of one turn", async () => {
+    const machine = new Machine();
+    const store = await machine.open();
+    const log = await machine.run(store.create(group(7), replica(3), EMPTY, text("")));
+    const other = await machine.run(store.create(group(8), replica(4), EMPTY, text("")));
+    const order: string[] = [];
+    const before = store.durableBlockSequence;
+    append(log, term(1), [draft(1)], () => order.push("a"));
+    append(other, term(1), [draft(2)], () => order.push("b"));
+    append(log, term(1), [draft(3)], () => order.push("c"));
+    await machine.settle();
+    assert.deepEqual(order, ["a", "b", "c"]);
+    assert.equal(store.durableBlockSequence, before + 1);
+  });
 });

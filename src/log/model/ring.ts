@@ -128,6 +128,7 @@ export class Ring {
  */
 export class Pins {
   readonly #ranges: { readonly life: Life; first: number; last: number }[] = [];
+  #synced = 0;
 
   /** A frame was put into a block of `life`. */
   add(life: Life, index: number): void {
@@ -143,12 +144,13 @@ export class Pins {
 
   /** Frames up to here are in a synced segment. */
   synced(index: number): void {
+    this.#synced = index;
     this.#keep((range) => range.last > index);
   }
 
   truncate(from: number): void {
-    this.#keep((range) => range.first < from);
     for (const range of this.#ranges) range.last = Math.min(range.last, from - 1);
+    this.#keep((range) => range.first < from && range.last > this.#synced);
   }
 
   /** Everything from this life was appended again elsewhere. */

@@ -1,0 +1,147 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import fc from "fast-check";
+import { Life, Pins, Ring } from "../../src/log/model/ring.ts";
+
+/** A ring of four made files whose first life has a complete checkpoint. */
+function ring(): { ring: Ring; first: Life } {
+  const made = new Ring(4, 4, [0, 1, 2, 3], []);
+  const first = made.begin(1);
+  first.checkpointed = true;
+  return { ring: made, first };
+}
+
+describe("the ring of write-ahead log files", () => {
+  it("makes one file ahead of need, until it has all", () => {
+    const fresh = new Ring(3, 0, [], []);
+    assert.equal(fresh.toMake(), 0);
+    assert.equal(fresh.toMake(), undefined);
+    fresh.makeDone();
+    assert.equal(fresh.toMake(), undefined);
+    fresh.begin(1);
+    assert.equal(fresh.toMake(), 1);
+    fresh.makeDone();
+    fresh.begin(5);
+    assert.equal(fresh.toMake(), 2);
+    fresh.makeDone();
+    fresh.begin(9);
+    assert.equal(fresh.toMake(), undefined);
+    assert.throws(() => fresh.begin(13), /only when it is free/);
+  });
+
+  it("keeps a file that holds a frame in no synced segment", () => {
+    const { ring: made, first } = ring();
+    const pins = new Pins();
+    pins.add(first, 1);
+    const second = made.begin(10);
+    second.checkpointed = true;
+    assert.equal(made.lowMark(), 1);
+    made.durable(made.lowMark());
+    assert.equal(made.dirty, 2);
+    pins.synced(1);
+    assert.equal(made.lowMark(), 10);
+    made.durable(10);
+    assert.deepEqual([made.dirty, made.ready], [1, 3]);
+  });
+
+  it("frees a file only when a durable block says so", () => {
+    const { ring: made, first } = ring();
+    const pins = new Pins();
+    pins.add(first, 1);
+    made.begin(10).checkpointed = true;
+    const before = made.lowMark();
+    pins.synced(1);
+    // The block that was in flight when the frame became synced still names the first file.
+    made.durable(before);
+    assert.equal(made.dirty, 2);
+    assert.ok(made.markFrees);
+    made.durable(made.lowMark());
+    assert.equal(made.dirty, 1);
+    assert.ok(!made.markFrees);
+  });
+
+  it("needs the older file until the checkpoint of the newer one is complete", () => {
+    const { ring: made } = ring();
+    const second = made.begin(10);
+    assert.equal(made.lowMark(), 1);
+    made.durable(made.lowMark());
+    assert.equal(made.dirty, 2);
+    second.checkpointed = true;
+    assert.equal(made.lowMark(), 10);
+  });
+
+  it("does not hand out a file that is being read", () => {
+    const { ring: made, first } = ring();
+    made.begin(10).checkpointed = true;
+    first.reads = 1;
+    made.durable(made.lowMark());
+    assert.equal(made.dirty, 2);
+    first.reads = 0;
+    made.settle();
+    assert.equal(made.dirty, 1);
+  });
+
+  it("never says less than before", () => {
+    const { ring: made } = ring();
+    made.begin(10).checkpointed = true;
+    made.durable(10);
+    assert.throws(() => made.durable(1), /fell/);
+  });
+});
+
+describe("pins", () => {
+  it("hold exactly the lives with frames above the synced index, whatever is appended, synced, truncated or moved", () => {
+    const steps = fc.array(
+      fc.oneof(
+        fc.record({ kind: fc.constant("append" as const), count: fc.integer({ min: 1, max: 5 }) }),
+        fc.record({ kind: fc.constant("life" as const), count: fc.constant(1) }),
+        fc.record({ kind: fc.constant("synced" as const), count: fc.integer({ min: 0, max: 8 }) }),
+        fc.record({ kind: fc.constant("truncate" as const), count: fc.integer({ min: 1, max: 4 }) }),
+        fc.record({ kind: fc.constant("again" as const), count: fc.constant(1) }),
+      ),
+      { maxLength: 60 },
+    );
+    fc.assert(
+      fc.property(steps, (all) => {
+        const pins = new Pins();
+        const lives = [new Life(0, 1)];
+        /** Life of each frame by index, from `synced + 1` on. */
+        const where = new Map<number, Life>();
+        let last = 0;
+        let synced = 0;
+        for (const { kind, count } of all) {
+          const current = lives.at(-1) as Life;
+          if (kind === "life") lives.push(new Life(0, lives.length + 1));
+          else if (kind === "append") {
+            for (let i = 0; i < count; i += 1) {
+              last += 1;
+              where.set(last, current);
+              pins.add(current, last);
+            }
+          } else if (kind === "synced") {
+            synced = Math.min(last, synced + count);
+            for (const index of [...where.keys()]) if (index <= synced) where.delete(index);
+            pins.synced(synced);
+          } else if (kind === "truncate") {
+            const from = Math.max(synced + 1, last + 1 - count);
+            for (const index of [...where.keys()]) if (index >= from) where.delete(index);
+            last = Math.min(last, from - 1);
+            pins.truncate(from);
+          } else {
+            const oldest = lives.find((life) => life.pins > 0);
+            if (oldest === undefined || oldest === current) continue;
+            for (const [index, life] of where) {
+              if (life !== oldest) continue;
+              where.set(index, current);
+              pins.add(current, index);
+            }
+            pins.moved(oldest);
+          }
+          // A pin may outlive its last frame (ranges are kept, not frames), but no frame may be without one.
+          for (const life of where.values()) assert.equal(life.pins, 1);
+          if (where.size === 0 && synced === last) for (const life of lives) assert.equal(life.pins, 0);
+        }
+      }),
+    );
+  });
+});
