@@ -3,6 +3,8 @@ import { PEER_MESSAGE_BYTES_MAX } from "../base/ports/transport.ts";
 /** u32 little-endian length of the body, then u8 kind, then the body. */
 export const HEADER_BYTES = 5;
 
+const nothing = new Uint8Array(0);
+
 /**
  * Cuts a byte stream into messages. A body that lies within one chunk is handed out as a view of that chunk; any other is
  * allocated once, at its exact length, and filled as the chunks come, so a large message is copied once and never joined.
@@ -24,6 +26,18 @@ export class MessageDecoder {
     this.#position = 0;
   }
 
+  /** What is missing of the body that is being gathered: bytes written there and told to `filled` need no copy. */
+  get room(): Uint8Array | undefined {
+    return this.#body?.subarray(this.#bodyFilled);
+  }
+
+  /** The first `bytes` of `room` were written. The chunk pushed last must be used up. */
+  filled(bytes: number): void {
+    this.#bodyFilled += bytes;
+    this.#chunk = nothing;
+    this.#position = 0;
+  }
+
   /** Kind of the message `next` returned last. */
   get kind(): number {
     return this.#kind;
@@ -40,7 +54,8 @@ export class MessageDecoder {
     this.#kind = this.#header[4] ?? 0;
     const end = this.#position + length;
     if (end > chunk.length) {
-      this.#body = new Uint8Array(length);
+      // Not zeroed: every byte of it is received before anybody sees it.
+      this.#body = Buffer.allocUnsafeSlow(length);
       this.#bodyFilled = 0;
       return this.#gather(chunk);
     }

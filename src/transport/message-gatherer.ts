@@ -9,7 +9,7 @@ const SCRATCH_BYTES = 64 * 1024;
  * scratch memory (never used twice, since the kernel may still be reading it), long chunks pass by reference.
  */
 export class MessageGatherer {
-  #scratch = new Uint8Array(0);
+  #scratch: Uint8Array = new Uint8Array(0);
   #start = 0;
   #end = 0;
   #pieces: Uint8Array[] = [];
@@ -57,7 +57,7 @@ export class MessageGatherer {
   #reserve(bytes: number): void {
     if (this.#end + bytes <= this.#scratch.length) return;
     this.#seal();
-    this.#scratch = new Uint8Array(SCRATCH_BYTES);
+    this.#scratch = Buffer.allocUnsafeSlow(SCRATCH_BYTES);
     this.#start = 0;
     this.#end = 0;
   }

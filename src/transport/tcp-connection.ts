@@ -17,7 +17,7 @@ export class TcpConnection implements Connection {
   handlers: ConnectionHandlers = ignore;
   readonly remote: string;
   readonly #socket: Socket;
-  readonly #decoder = new MessageDecoder();
+  readonly #decoder: MessageDecoder;
   readonly #gatherer = new MessageGatherer();
   #flushArmed = false;
   #wasHigh = false;
@@ -26,15 +26,19 @@ export class TcpConnection implements Connection {
   /** Why it ended, as soon as that is known; `closed` is called once, later. */
   #closed: string | undefined;
 
-  constructor(socket: Socket, remote: string) {
+  /** @param decoder given: the caller feeds it and calls `deliver`; otherwise the socket's own chunks are decoded */
+  constructor(socket: Socket, remote: string, decoder?: MessageDecoder) {
     this.remote = remote;
     this.#socket = socket;
+    this.#decoder = decoder ?? new MessageDecoder();
     socket.setNoDelay(true);
     socket.setKeepAlive(true, 10_000);
-    socket.on("data", (chunk: Uint8Array) => {
-      this.#decoder.push(chunk);
-      this.#deliver();
-    });
+    if (decoder === undefined) {
+      socket.on("data", (chunk: Uint8Array) => {
+        this.#decoder.push(chunk);
+        this.deliver();
+      });
+    }
     socket.on("error", (error: NodeJS.ErrnoException) => this.#end(error.code ?? error.message));
     socket.on("end", () => this.#end("closed by the other side"));
     socket.on("close", () => {
@@ -73,7 +77,7 @@ export class TcpConnection implements Connection {
     this.#paused = false;
     // First what was received before the pause, but not from inside the caller.
     setImmediate(() => {
-      this.#deliver();
+      this.deliver();
       if (!this.#paused && this.#closed === undefined) this.#socket.resume();
     });
   }
@@ -107,7 +111,8 @@ export class TcpConnection implements Connection {
     this.handlers.drain();
   };
 
-  #deliver(): void {
+  /** Hands out what the decoder has. */
+  deliver(): void {
     // A handler may pause, resume or close: only the outermost call goes on.
     if (this.#delivering) return;
     this.#delivering = true;
