@@ -4,6 +4,7 @@ import { invariant } from "../base/invariant.ts";
 import type { Clock } from "../base/ports/clock.ts";
 import type { Random } from "../base/ports/random.ts";
 import type { GroupLog, RecoveredGroup } from "../log/types.ts";
+import { blockBytesMax } from "../log/wal.ts";
 import { createRaft } from "../raft/raft.ts";
 import type { RaftRecovered } from "../raft/types.ts";
 import type { Frame } from "../records/frame-types.ts";
@@ -86,7 +87,7 @@ export class ReplicaHost {
         inflightBytesMax: 8 * 1024 * 1024,
         appendBytesMax: 1024 * 1024,
         uncommittedBytesMax: this.#config.limits.producePendingMaxBytes * 2,
-        entryBytesMax: 4 * 1024 * 1024 - 64 * 1024,
+        entryBytesMax: entryBytesMax(this.#config.log.walFileBytes),
         eagerCommit: log.groupId === METADATA_GROUP,
         draw: () => this.#random.below(2 ** 32) / 2 ** 32,
       },
@@ -207,4 +208,10 @@ function raftState(log: GroupLog, recovered: RecoveredGroup | undefined): RaftRe
     quarantined: false,
     entryBytes: (index) => log.frame(index)?.bytes.byteLength ?? RECOVERED_ENTRY_BYTES,
   };
+}
+
+/** A frame must fit one block of the write-ahead log, beside what else a block holds; larger batches are refused, not half taken. */
+function entryBytesMax(walFileBytes: number): number {
+  const block = blockBytesMax(walFileBytes);
+  return block - Math.min(64 * 1024, Math.floor(block / 8));
 }

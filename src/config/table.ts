@@ -150,7 +150,7 @@ export const settings = {
   "client.streams.max": count({ default: 1000, min: 1, max: 100_000, doc: "Calls at the same time on one client connection." }),
 
   // The log
-  "wal.file.bytes": bytes({ default: defaultLogOptions.walFileBytes, min: 8 * MiB, max: GiB, doc: "One file of the write-ahead log." }),
+  "wal.file.bytes": bytes({ default: defaultLogOptions.walFileBytes, min: 16 * MiB, max: GiB, doc: "One file of the write-ahead log." }),
   "wal.files.max": count({ default: defaultLogOptions.walFilesMax, min: 3, max: 256, doc: "Files of the write-ahead log." }),
   "segment.bytes": bytes({ default: defaultLogOptions.segmentBytes, min: MiB, max: 4 * GiB, doc: "A segment is closed at this size." }),
   "segment.ms": ms({ default: defaultLogOptions.segmentMs, min: SECOND, max: 3650 * DAY, doc: "A segment is closed at this age." }),

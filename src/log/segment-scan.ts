@@ -99,5 +99,7 @@ export class SegmentCursor {
     }
     this.#buffer = buffer;
     this.#at = 0;
+    // Only now is it known how long a frame is that begins here: one of more than a read takes another.
+    if (this.length() === undefined) await this.load(file, end);
   }
 }

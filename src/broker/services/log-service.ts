@@ -178,7 +178,7 @@ export function registerLogService(
   server.register(`${service}/ProduceStream`, {
     kind: "bidi",
     handle(stream: ServerStream) {
-      const session: ProduceStreamSession = new ProduceStreamSession(
+      const session = new ProduceStreamSession(
         stream,
         {
           prepare: (request) => prepare(request, deadlineOf(stream.call)),
@@ -186,9 +186,9 @@ export function registerLogService(
         },
         clock,
         config.limits.streamCreditBytes,
-        () => open.delete(session),
       );
       open.add(session);
+      session.start(() => open.delete(session));
     },
   });
 
@@ -217,11 +217,10 @@ export function registerLogService(
             if (!(error instanceof MillraceError)) throw error;
             return stream.end(error);
           }
-          const subscription: Subscription = new Subscription(stream, request, { read: readForSubscription, positions }, clock, () =>
-            open.delete(subscription),
-          );
+          const subscription = new Subscription(stream, request, { read: readForSubscription, positions }, clock);
           open.add(subscription);
           stream.handlers = { message() {}, ended() {}, drain: () => subscription.drained() };
+          subscription.start(() => open.delete(subscription));
         },
         ended() {},
         drain() {},

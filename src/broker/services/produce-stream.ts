@@ -55,16 +55,19 @@ export class ProduceStreamSession {
   #paused = false;
   #ended = false;
   #over = false;
-  readonly #gone: () => void;
+  #gone: () => void = () => {};
 
-  /** @param gone called once, when the stream is over for whatever reason */
-  constructor(stream: ServerStream, backend: ProduceStreamBackend, clock: Clock, creditBytes: number, gone: () => void) {
-    this.#gone = gone;
+  constructor(stream: ServerStream, backend: ProduceStreamBackend, clock: Clock, creditBytes: number) {
     this.#stream = stream;
     this.#backend = backend;
     this.#clock = clock;
     this.#creditBytes = creditBytes;
-    stream.handlers = {
+  }
+
+  /** Begins; it may be over before this returns. @param gone called once, when the stream is over for whatever reason */
+  start(gone: () => void): void {
+    this.#gone = gone;
+    this.#stream.handlers = {
       message: (bytes) => this.#message(bytes),
       ended: () => {
         this.#ended = true;
@@ -72,8 +75,8 @@ export class ProduceStreamSession {
       },
       drain: () => this.#balance(),
     };
-    stream.call.onCancel(() => this.#stop());
-    stream.write(ProduceStreamResponse.encode({ creditBytes }));
+    this.#stream.call.onCancel(() => this.#stop());
+    this.#stream.write(ProduceStreamResponse.encode({ creditBytes: this.#creditBytes }));
   }
 
   /** Ends the stream; pending batches stay appended, their outcome is unknown to this caller. */

@@ -52,16 +52,19 @@ export class Subscription {
   readonly #stalled = new Set<Pump>();
   #full = false;
   #over = false;
-  readonly #gone: () => void;
+  #gone: () => void = () => {};
 
-  /** @param gone called once, when the stream is over for whatever reason */
-  constructor(stream: ServerStream, request: SubscribeRequest, backend: SubscriptionBackend, clock: Clock, gone: () => void) {
-    this.#gone = gone;
+  constructor(stream: ServerStream, request: SubscribeRequest, backend: SubscriptionBackend, clock: Clock) {
     this.#stream = stream;
     this.#request = request;
     this.#backend = backend;
     this.#clock = clock;
-    stream.call.onCancel(() => this.#stop());
+  }
+
+  /** Begins; it may be over before this returns. @param gone called once, when the stream is over for whatever reason */
+  start(gone: () => void): void {
+    this.#gone = gone;
+    this.#stream.call.onCancel(() => this.#stop());
     void this.#open();
   }
 

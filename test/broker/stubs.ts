@@ -1,0 +1,56 @@
+import type { PublicMethod } from "../../src/protocol/methods.ts";
+import { AdminService, LogService } from "../../src/protocol/methods.ts";
+import {
+  AlterTopicRequest,
+  AlterTopicResponse,
+  CreateTopicRequest,
+  CreateTopicResponse,
+  DeleteTopicRequest,
+  DeleteTopicResponse,
+  DescribeClusterRequest,
+  DescribeClusterResponse,
+  DescribeTopicsRequest,
+  DescribeTopicsResponse,
+  FetchRequest,
+  FetchResponse,
+  GetClusterHealthRequest,
+  GetClusterHealthResponse,
+  InitProducerRequest,
+  InitProducerResponse,
+  ListOffsetsRequest,
+  ListOffsetsResponse,
+  ListTopicsRequest,
+  ListTopicsResponse,
+  ProduceRequest,
+  ProduceResponse,
+  TransferLeaderRequest,
+  TransferLeaderResponse,
+} from "../../src/protocol/public.ts";
+
+/** A unary method as a plain stub knows it: a path and two messages. */
+export interface Rpc<In, Out> {
+  readonly path: string;
+  encode(input: In): Uint8Array;
+  decode(bytes: Uint8Array): Out;
+}
+
+function rpc<In, Out>(
+  { path }: PublicMethod,
+  request: { encode(value: In): Uint8Array },
+  response: { decode(bytes: Uint8Array): Out },
+): Rpc<In, Out> {
+  return { path, encode: (input) => request.encode(input), decode: (bytes) => response.decode(bytes) };
+}
+
+export const InitProducer = rpc(LogService.InitProducer, InitProducerRequest, InitProducerResponse);
+export const Produce = rpc(LogService.Produce, ProduceRequest, ProduceResponse);
+export const Fetch = rpc(LogService.Fetch, FetchRequest, FetchResponse);
+export const ListOffsets = rpc(LogService.ListOffsets, ListOffsetsRequest, ListOffsetsResponse);
+export const CreateTopic = rpc(AdminService.CreateTopic, CreateTopicRequest, CreateTopicResponse);
+export const DescribeTopics = rpc(AdminService.DescribeTopics, DescribeTopicsRequest, DescribeTopicsResponse);
+export const ListTopics = rpc(AdminService.ListTopics, ListTopicsRequest, ListTopicsResponse);
+export const AlterTopic = rpc(AdminService.AlterTopic, AlterTopicRequest, AlterTopicResponse);
+export const DeleteTopic = rpc(AdminService.DeleteTopic, DeleteTopicRequest, DeleteTopicResponse);
+export const DescribeCluster = rpc(AdminService.DescribeCluster, DescribeClusterRequest, DescribeClusterResponse);
+export const GetClusterHealth = rpc(AdminService.GetClusterHealth, GetClusterHealthRequest, GetClusterHealthResponse);
+export const TransferLeader = rpc(AdminService.TransferLeader, TransferLeaderRequest, TransferLeaderResponse);
