@@ -17,6 +17,19 @@ interface Version {
   readonly frames: readonly Frame[];
 }
 
+/** Tells `count` stories; the seed of one that fails is in its error. */
+export async function runStories(first: number, count: number): Promise<void> {
+  let durables = 0;
+  for (let seed = first; seed < first + count; seed += 1) {
+    const story = new Story({ seed, crashes: 6 });
+    await story.run().catch((error: unknown) => {
+      throw new Error(`seed ${seed}`, { cause: error });
+    });
+    durables += story.durables;
+  }
+  assert.ok(durables > 0, "nothing was ever durable: the stories test nothing");
+}
+
 /** What a group may look like after a crash: the version of any write from the last durable one on. */
 interface Expected {
   readonly groupId: number;
