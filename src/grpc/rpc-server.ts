@@ -143,13 +143,19 @@ class GrpcServer implements GrpcRpcServer {
     await unbound;
   }
 
-  /** GOAWAY on every connection; done when the last open call is, or after `graceMs`. */
+  /**
+   * GOAWAY on every connection; done when the last open call is, or after `graceMs`. grpc-js's own word is not enough: since Node 24 the
+   * HTTP/2 server closes its sessions itself, which `tryShutdown` takes for "all calls are over".
+   */
   #drain(graceMs: number): Promise<void> {
     return new Promise((resolve) => {
       const timer = setTimeout(resolve, graceMs);
       this.#server.tryShutdown(() => {
-        clearTimeout(timer);
-        resolve();
+        void this.#calls.idle().then(() => {
+          clearTimeout(timer);
+          // The last reply has still to leave its socket.
+          setImmediate(() => setImmediate(resolve));
+        });
       });
     });
   }

@@ -16,6 +16,7 @@ export class ServerCalls {
   readonly #clock: Clock;
   readonly #telemetry: Telemetry;
   #open = 0;
+  readonly #whenIdle: (() => void)[] = [];
 
   constructor(clock: Clock, telemetry: Telemetry) {
     this.#clock = clock;
@@ -25,6 +26,11 @@ export class ServerCalls {
   /** Calls whose stream still exists: handlers, timers and buffers of all others are gone. */
   get open(): number {
     return this.#open;
+  }
+
+  /** Resolves when no call is open. */
+  idle(): Promise<void> {
+    return this.#open === 0 ? Promise.resolve() : new Promise((resolve) => this.#whenIdle.push(resolve));
   }
 
   unary(path: string, handle: UnaryHandler): (call: UnaryCall, callback: sendUnaryData<Uint8Array>) => void {
@@ -95,6 +101,7 @@ export class ServerCalls {
     // grpc-js emits it once for every call, also after a normal end: then the context is finished and tells nobody.
     call.once("cancelled", () => {
       this.#open--;
+      if (this.#open === 0) for (const idle of this.#whenIdle.splice(0)) idle();
       try {
         context.cancel();
       } catch (error) {
