@@ -40,9 +40,10 @@ export class Follower<P> {
       this.#refuse(from, prevIndex, prevTerm, prevIndex);
       return;
     }
-    // While frames come in bulk no entries are taken: both would write the same indexes. The question itself is answered, so a
-    // leader whose stream broke finds its way back.
-    const entries = this.#extending === undefined ? append.entries : NONE;
+    // While a piece of bulk frames is being written no entries are taken: both would write the same indexes. The question itself is
+    // answered. Between pieces entries mean that the leader has given up on the stream: appends go on.
+    const entries = this.#state.takingBulk ? NONE : append.entries;
+    if (entries.length > 0) this.#extending = undefined;
     this.#take(entries);
     const last = entries.at(-1)?.index ?? prevIndex;
     // Below commit both logs are equal (Leader Completeness, Raft §5.4.3), whatever part of it is still here.
@@ -113,7 +114,7 @@ export class Follower<P> {
    */
   onExtend(from: ReplicaId, extend: Extend): void {
     const { log } = this.#state;
-    if (this.#extending !== undefined && extend.matched < this.#matched) return;
+    if (this.#state.takingBulk || (this.#extending !== undefined && extend.matched < this.#matched)) return;
     const next = log.termAt(extend.matched + 1);
     if (extend.matched < Math.max(log.commit, this.#matched) || extend.matched > log.lastIndex || next === extend.nextTerm) {
       this.#refuse(from, log.lastIndex, log.lastTerm, extend.matched);
@@ -124,12 +125,20 @@ export class Follower<P> {
     this.#extending = { after: extend.matched, upTo: extend.upTo };
   }
 
+  extendLocally(first: LogIndex): boolean {
+    const { log } = this.#state;
+    if (this.#extending === undefined || this.#state.takingBulk || first !== log.lastIndex + 1) return false;
+    this.#state.takingBulk = true;
+    return true;
+  }
+
   /**
    * Frames that came in bulk are durable. They are committed, so every later leader has them too: they are taken whatever term it
    * is by now. The last ones end the catch-up; so does an empty call, which says that the stream broke.
    */
   onExtendedLocally(entries: readonly Omit<Entry<P>, "payload">[]): void {
     const { log, leader } = this.#state;
+    this.#state.takingBulk = false;
     for (const entry of entries) log.adopt(entry);
     const last = entries.at(-1)?.index;
     if (last === undefined || last >= (this.#extending?.upTo ?? 0)) this.#extending = undefined;

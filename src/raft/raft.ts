@@ -49,8 +49,8 @@ import { answerVoteRequest, ignoresVoteRequest } from "./votes.ts";
  * claim only what no one has overwritten.
  *
  * **Bulk catch-up.** A follower that needs frames below `forgetBelow` is put in mode `extend`: `Ready.extend` asks the shell to
- * stream committed frames, the follower is told where it matches, cuts the rest and takes no appends until `extendedLocally` told
- * it the last frame, or an empty list: the stream broke. The leader goes on after `extended`.
+ * stream committed frames, the follower is told where it matches, cuts the rest. Each piece is announced by
+ * `extendLocally` and reported by `extendedLocally`; in between no append is taken. The leader goes on after `extended`.
  *
  * Sources: Ongaro, "Consensus: Bridging Theory and Practice" (2014), by section in the tests; etcd-io/raft for asynchronous
  * storage and the probe and replicate modes.
@@ -199,11 +199,16 @@ class Raft<P> implements RaftCore<P> {
     this.#role.maybeCommit();
   }
 
+  extendLocally(first: LogIndex): boolean {
+    return !this.#failed && this.#role.kind === "follower" && this.#role.extendLocally(first);
+  }
+
   extendedLocally(entries: readonly Omit<Entry<P>, "payload">[], now: number): void {
     this.#state.now = now;
     if (this.#failed) return;
-    if (this.#role.kind === "follower") this.#role.onExtendedLocally(entries);
-    else for (const entry of entries) this.#state.log.adopt(entry);
+    // Since `extendLocally` it asked for no votes.
+    invariant(this.#role.kind === "follower", () => `a ${this.#role.kind} is extended`);
+    this.#role.onExtendedLocally(entries);
   }
 
   forgetBelow(index: LogIndex): void {
@@ -283,6 +288,11 @@ class Raft<P> implements RaftCore<P> {
     const state = this.#state;
     if (!state.electable) {
       state.electionAt = Number.POSITIVE_INFINITY;
+      return;
+    }
+    if (state.takingBulk) {
+      // A new leader's no-op would stand where bulk frames are being written.
+      state.resetElection(now);
       return;
     }
     invariant(this.#role.kind !== "leader", "a leader does not ask for votes");

@@ -32,6 +32,8 @@ export class ReplicaState<P> {
   attempts = 0;
   /** Of this process: late answers to an earlier attempt carry another number. */
   attemptNumber = 0;
+  /** A piece of a bulk catch-up is being written past the WAL: nothing else may touch the end of the log, whatever the term. */
+  takingBulk = false;
   now: number;
 
   constructor(options: RaftOptions, recovered: RaftRecovered, now: number) {

@@ -193,8 +193,14 @@ export interface RaftCore<P> {
   /** Bulk catch-up of a follower ended: match moved to `match` (synced, and its `synced` record durable) or it failed (undefined). */
   extended(replica: ReplicaId, match: LogIndex | undefined, now: number): void;
   /**
-   * On the follower that is being extended: these frames are durable in segments past the WAL. The last of them ends it; an empty
-   * list says that the stream broke, and ends it too.
+   * On the follower: a piece of bulk frames, the first of them `first`, is about to be written past the WAL. False: it was not agreed
+   * to, or does not follow this log's end, or another piece is under way; it is dropped. After true nothing is appended here and no
+   * votes are asked for until `extendedLocally`, whatever term and leader do meanwhile: both would write the same indexes.
+   */
+  extendLocally(first: LogIndex): boolean;
+  /**
+   * On the follower that is being extended: these frames are durable in segments past the WAL. The last of those agreed to ends
+   * it; an empty list says that the piece was not written, or that the stream broke, and ends it too.
    */
   extendedLocally(entries: readonly Omit<Entry<P>, "payload">[], now: number): void;
   /** Frames below here (at most `commit + 1`) may leave memory: a follower that needs them is caught up with `extend` instead of append. */

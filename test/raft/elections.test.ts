@@ -314,6 +314,21 @@ describe("Raft elections", () => {
     assert.deepEqual(outOf(follower), [{ to: 3, message: { kind: "voteReply", term: 3, granted: false, attempt: 1 } }]);
   });
 
+  it("scenario 6, core half: the return of an earlier write does not count the own vote", () => {
+    const candidate = lone({ log: [1], term: 1 });
+    candidate.slowDisk = true;
+    candidate.step(2, append(1, 1, 1, [entryOf(2, 1)]));
+    candidate.timeOut();
+    const asked = messagesOf(candidate, "preVote")[0];
+    candidate.step(3, { kind: "preVoteReply", term: term(2), granted: true, attempt: asked?.attempt ?? 0 });
+    assert.equal(candidate.writes.length, 2);
+    candidate.finishWrite();
+    candidate.step(3, { kind: "voteReply", term: term(2), granted: true, attempt: (asked?.attempt ?? 0) + 1 });
+    assert.equal(candidate.core.role, "candidate");
+    candidate.finishWrite();
+    assert.equal(candidate.core.role, "leader");
+  });
+
   it("learners never ask for votes", () => {
     const cluster = TestCluster.of([1, 2, 3], {}, [4]);
     cluster.isolate(4);

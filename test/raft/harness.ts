@@ -113,6 +113,8 @@ export class TestReplica {
   reads: { context: number; index: LogIndex | undefined }[] = [];
   /** Frames below are not in memory: only bulk catch-up may carry them. */
   forgotBelow = 0;
+  /** A piece of bulk frames being written. */
+  bulk: readonly TestEntry[] | undefined;
   /** The commit index the segments hold: survives a crash. */
   syncedCommit = 0;
 
@@ -157,6 +159,9 @@ export class TestReplica {
   }
 
   #startWrite(write: RaftWrite<string>): void {
+    if (this.bulk !== undefined && (write.truncateFrom !== undefined || write.entries.length > 0)) {
+      throw new Error("the log is written while bulk frames are written to its end");
+    }
     if (write.truncateFrom !== undefined) this.log.length = write.truncateFrom - 1;
     for (const entry of write.entries) {
       if (entry.index !== this.log.length + 1) throw new Error(`entry ${entry.index} written behind ${this.log.length}`);
@@ -206,20 +211,34 @@ export class TestReplica {
     this.forgotBelow = Math.max(this.forgotBelow, at);
   }
 
-  /** Bulk frames arrive, are synced into segments, and the core is told. Writes before them are durable: the disk is in order. */
-  takeBulk(entries: readonly TestEntry[]): void {
-    if (this.core.extending === undefined) throw new Error("bulk frames come unasked");
+  /** A piece of bulk frames arrives and is being written into segments. */
+  startBulk(entries: readonly TestEntry[]): boolean {
+    const first = entries[0];
+    if (first === undefined || !this.core.extendLocally(first.index)) return false;
+    this.bulk = entries;
+    return true;
+  }
+
+  /** It is synced, behind every write handed out before; or it failed. */
+  finishBulk(written = true): void {
+    const entries = this.bulk ?? [];
     this.finishWrites();
-    for (const entry of entries) {
-      if (entry.index === this.log.length + 1) this.log.push(entry);
-      if (entry.index === this.disk.entries.length + 1) this.disk.entries.push(entry);
+    this.bulk = undefined;
+    if (written) {
+      if (this.disk.entries.length !== this.log.length || entries[0]?.index !== this.log.length + 1)
+        throw new Error("bulk frames do not follow the log");
+      this.log.push(...entries);
+      this.disk.entries.push(...entries);
+      this.syncedCommit = Math.max(this.syncedCommit, this.log.length);
     }
-    this.syncedCommit = Math.max(this.syncedCommit, entries.at(-1)?.index ?? 0);
-    this.core.extendedLocally(
-      entries.map(({ payload: _, ...rest }) => rest),
-      this.cluster.now,
-    );
+    const metadata = written ? entries.map(({ payload: _, ...rest }) => rest) : [];
+    this.core.extendedLocally(metadata, this.cluster.now);
     this.pump();
+  }
+
+  takeBulk(entries: readonly TestEntry[]): void {
+    if (!this.startBulk(entries)) throw new Error("bulk frames come unasked");
+    this.finishBulk();
   }
 
   #fill(out: Outgoing<string>): TestMessage {
@@ -234,6 +253,7 @@ export class TestReplica {
   crash(kept = 0): void {
     for (const write of this.writes.slice(0, kept)) this.applyToDisk(write);
     this.writes = [];
+    this.bulk = undefined;
     this.up = false;
   }
 

@@ -102,8 +102,8 @@ class RandomRun {
     else if (chance < 0.96) cluster.heal();
     else if (chance < 0.963) for (const each of cluster.leaders()) this.#transfer(each);
     else if (chance < 0.975) this.#read();
-    else if (chance < 0.98) this.#evidence(any);
-    else if (chance < 0.987) this.#forget(any);
+    else if (chance < 0.978) this.#evidence(any);
+    else if (chance < 0.983) this.#forget(any);
     else this.#moveBulk();
     if (cluster.queue.length > QUEUE_MAX) cluster.queue.splice(this.#below(cluster.queue.length), 1);
   }
@@ -171,29 +171,25 @@ class RandomRun {
       of.forgetBelow(of.core.commit + 1 - this.#below(3) > 0 ? of.core.commit + 1 - this.#below(Math.min(3, of.core.commit + 1)) : 1);
   }
 
+  /** Streams the pieces of one bulk catch-up: each is written in its own time, and may be the last that arrives. */
   #moveBulk(): void {
-    const bulk = this.#bulk.shift();
+    const writing = this.#replicas.find((each) => each.bulk !== undefined);
+    if (writing !== undefined) {
+      const written = this.#draw() < 0.9;
+      if (written) this.#extended += writing.bulk?.length ?? 0;
+      writing.finishBulk(written);
+      return;
+    }
+    const bulk = this.#bulk[0];
     if (bulk === undefined) return;
     const { from, to, fromCore, entries } = bulk;
-    const taken = to.up && to.core.extending !== undefined && to.core.extending.after + 1 >= (entries[0]?.index ?? 0) && this.#draw() < 0.8;
     const piece = entries.splice(0, 1 + this.#below(entries.length));
-    if (taken) {
-      // The disk is in order: writes before the frames return first.
-      to.takeBulk(piece);
-      this.#extended += piece.length;
-      if (entries.length > 0) {
-        this.#bulk.unshift(bulk);
-        if (this.#draw() < 0.8) return;
-        this.#bulk.shift();
-        to.core.extendedLocally([], this.#cluster.now);
-        to.pump();
-      }
-    } else if (to.up && to.core.extending !== undefined) {
-      to.core.extendedLocally([], this.#cluster.now);
-      to.pump();
-    }
+    const goesOn = this.#draw() < 0.8 && to.up && to.startBulk(piece);
+    if (goesOn && entries.length > 0) return;
+    this.#bulk.shift();
     if (!from.up || from.core !== fromCore) return;
-    from.core.extended(to.id, taken && entries.length === 0 ? piece.at(-1)?.index : undefined, this.#cluster.now);
+    if (goesOn) to.finishBulk();
+    from.core.extended(to.id, goesOn ? piece.at(-1)?.index : undefined, this.#cluster.now);
     from.pump();
   }
 
@@ -209,7 +205,7 @@ class RandomRun {
       each.finishWrites();
     }
     const converged = (): boolean => {
-      while (this.#bulk.length > 0) this.#moveBulk();
+      while (this.#bulk.length > 0 || this.#replicas.some((each) => each.bulk !== undefined)) this.#moveBulk();
       cluster.settle();
       for (const each of this.#replicas) this.#invariants.check(each);
       const leader = cluster.leaders().sort((a, b) => b.core.term - a.core.term)[0];

@@ -410,8 +410,6 @@ describe("Raft bulk catch-up", () => {
     const { cluster, leader, far } = behind();
     cluster.advance(300);
     far.takeBulk(leader.log.slice(1, 3));
-    far.core.extendedLocally([], cluster.now);
-    assert.equal(far.core.extending, undefined);
     leader.core.extended(replica(3), undefined, cluster.now);
     leader.pump();
     cluster.advance(300);
@@ -465,9 +463,62 @@ describe("Raft bulk catch-up", () => {
     assert.equal(next.core.progress(other.id)?.mode, "replicate");
   });
 
-  it("takes no entries by append meanwhile, but answers whether the logs match", () => {
+  it("between pieces, entries by append say that the leader gave up on the stream: they are taken, the stream is not", () => {
     const follower = lone({ log: [1], term: 1 });
+    follower.step(2, { kind: "extend", term: term(1), matched: index(1), nextTerm: term(1), upTo: index(9) });
+    follower.takeBulk([entryOf(2, 1)]);
+    follower.step(2, append(1, 1, 1, [entryOf(2, 1), entryOf(3, 1)]));
+    assert.equal(follower.core.lastIndex, 3);
+    assert.equal(follower.core.extending, undefined);
+    assert.equal(follower.core.extendLocally(index(4)), false);
+  });
+
+  it("while a piece is written nothing else touches the log's end, whatever happens to term and leader", () => {
+    const follower = lone({ log: [1], term: 1 });
+    follower.step(2, { kind: "extend", term: term(1), matched: index(1), nextTerm: term(1), upTo: index(4) });
+    assert.equal(follower.core.extendLocally(index(3)), false);
+    assert.equal(follower.startBulk([entryOf(2, 1), entryOf(3, 1)]), true);
+    assert.equal(follower.startBulk([entryOf(2, 1), entryOf(3, 1)]), false);
+    for (let i = 0; i < 3; i++) follower.timeOut();
+    follower.step(2, { kind: "timeoutNow", term: term(1) });
+    assert.equal(follower.core.role, "follower");
+    follower.step(3, append(5, 1, 1, [entryOf(2, 1), entryOf(3, 1), entryOf(4, 5)], 4));
+    follower.step(3, { kind: "extend", term: term(5), matched: index(0), nextTerm: term(5), upTo: index(4) });
+    assert.equal(follower.core.lastIndex, 1);
+    follower.finishBulk();
+    assert.deepEqual([follower.core.lastIndex, follower.core.durable, follower.core.commit], [3, 3, 3]);
+    follower.step(3, append(5, 3, 1, [entryOf(4, 5)], 4));
+    assert.equal(follower.core.commit, 4);
+  });
+
+  it("a piece that was not written ends the catch-up; the log is as before", () => {
+    const follower = lone({ log: [1], term: 1 });
+    follower.step(2, { kind: "extend", term: term(1), matched: index(1), nextTerm: term(1), upTo: index(4) });
+    follower.startBulk([entryOf(2, 1)]);
+    follower.finishBulk(false);
+    assert.deepEqual([follower.core.lastIndex, follower.core.extending], [1, undefined]);
+    follower.step(2, append(1, 1, 1, [entryOf(2, 1)]));
+    assert.equal(follower.core.lastIndex, 2);
+  });
+
+  it("a refused start is answered with where to look, and the leader finds the place", () => {
+    const { cluster, leader, far } = behind();
+    cluster.advance(300);
+    assert.equal(leader.core.progress(replica(3))?.mode, "extend");
+    cluster.sent = [];
+    const refused = { prevIndex: index(1), hintIndex: index(3), hintTerm: term(1) };
+    leader.step(3, { kind: "appendReply", term: leader.core.term, durable: index(1), refused });
+    assert.equal(leader.core.progress(replica(3))?.mode, "probe");
+    const question = cluster.sent.find(({ to, message }) => to === 3 && message.kind === "append")?.message;
+    assert.equal(question?.kind === "append" && question.prevIndex, 3);
+    assert.equal(far.core.lastIndex, 1);
+  });
+
+  it("takes no entries by append while a piece is written, but answers whether the logs match", () => {
+    const follower = lone({ log: [1], term: 1 });
+    follower.slowDisk = true;
     follower.step(2, { kind: "extend", term: term(1), matched: index(1), nextTerm: term(1), upTo: index(3) });
+    follower.startBulk([entryOf(2, 1)]);
     follower.step(2, append(1, 1, 1, [entryOf(2, 1)]));
     assert.equal(follower.core.lastIndex, 1);
     assert.deepEqual(messagesOf(follower, "appendReply"), [{ kind: "appendReply", term: 1, durable: 1 }]);
