@@ -1,14 +1,7 @@
 import type { BrokerConfig } from "../base/broker-config.ts";
 import { MillraceError } from "../base/errors.ts";
 import { type LogIndex, METADATA_GROUP, type Offset, type Term } from "../base/ids.ts";
-import type { Background } from "../base/ports/background.ts";
-import type { Clock } from "../base/ports/clock.ts";
-import type { Disk } from "../base/ports/disk.ts";
-import type { Inflate } from "../base/ports/inflate.ts";
-import type { Random } from "../base/ports/random.ts";
 import type { RpcServer } from "../base/ports/rpc-server.ts";
-import type { Telemetry } from "../base/ports/telemetry.ts";
-import type { Transport } from "../base/ports/transport.ts";
 import { Form } from "../cluster/formation-rules.ts";
 import { drawMeta, type Meta, readMeta } from "../log/meta.ts";
 import { openLogStore } from "../log/store.ts";
@@ -19,21 +12,12 @@ import { FormationLoop } from "./membership/formation-loop.ts";
 import { PeerService } from "./peer-service.ts";
 import type { PeerIdentity } from "./peers/hello.ts";
 import { PeerLinks } from "./peers/peer-links.ts";
+import type { BrokerPorts } from "./ports.ts";
 import type { Replica } from "./replica.ts";
 import { registerAdminService } from "./services/admin-service.ts";
 import { registerLogService } from "./services/log-service.ts";
 
-/** The world, as a broker sees it. The same interface in production, tests and simulation (design §3). */
-export interface BrokerPorts {
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly disk: Disk;
-  readonly transport: Transport;
-  readonly rpcServer: RpcServer;
-  readonly inflate: Inflate;
-  readonly background: Background;
-  readonly telemetry: Telemetry;
-}
+export type { BrokerPorts } from "./ports.ts";
 
 export interface BrokerOptions {
   /** Reported in cluster metadata. */

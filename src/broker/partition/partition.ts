@@ -1,4 +1,4 @@
-import { MillraceError } from "../../base/errors.ts";
+import type { MillraceError } from "../../base/errors.ts";
 import {
   type BrokerId,
   type GroupId,
@@ -10,13 +10,24 @@ import {
   type TopicId,
 } from "../../base/ids.ts";
 import { invariant } from "../../base/invariant.ts";
-import type { Clock, Timer } from "../../base/ports/clock.ts";
+import type { Clock } from "../../base/ports/clock.ts";
 import type { FrameDraft } from "../../records/frame-types.ts";
 import type { Replica } from "../replica.ts";
 import { type AckFailure, type AckWait, AckWaits } from "./ack-waits.ts";
 import { type AcksLevel, durableReplicas, effectiveMinIsr, refuseLevel, refuseReplicas } from "./acks.ts";
+import { Handover, type HandoverDone } from "./handover.ts";
 import { type IsrAnswer, type IsrCommand, type IsrRecord, IsrTracker } from "./isr-tracker.ts";
 import { checkProducer } from "./producer-check.ts";
+import {
+  alreadyWritten,
+  belowMinimum,
+  leadershipLost,
+  notLeader,
+  pendingFull,
+  refusedSequence,
+  refuseFuture,
+  tooLarge,
+} from "./refusals.ts";
 
 /** One batch at the door of a partition: walked, counted and checksummed at the edge. */
 export interface AppendBatch {
@@ -74,11 +85,6 @@ export interface PartitionPorts {
   connected(broker: BrokerId): boolean;
 }
 
-/** A handover waits so long for pending batches before it goes on without them. */
-const TRANSFER_DRAIN_MS = 1_000;
-/** A record may be so far ahead of the leader's clock (design §4). */
-const FUTURE_MAX_MS = 60 * 60 * 1000;
-
 /**
  * One data partition on a broker that holds a replica of it: admission, idempotence, acknowledgement levels and the in-sync
  * replicas while it leads. Lives as long as the replica is open. Everything is synchronous; waits end through callbacks.
@@ -93,9 +99,7 @@ export class Partition {
   #isrTerm: Term | undefined;
   #examining = false;
   #examineAgain = false;
-  #handover:
-    | { readonly to: ReplicaId; readonly done: (outcome: "started" | MillraceError) => void; readonly timer: Timer; started: boolean }
-    | undefined;
+  readonly #handover: Handover;
   #highWatermark: Offset;
   #highWatermarkIndex: LogIndex;
 
@@ -105,6 +109,14 @@ export class Partition {
     this.#settings = settings;
     this.#ports = ports;
     this.#waits = new AckWaits(options.pendingBytesMax);
+    this.#handover = new Handover(this.name, {
+      clock: ports.clock,
+      begin: (to) => {
+        const result = replica.transfer(to);
+        return result.kind === "refused" ? result.why : undefined;
+      },
+      ended: () => ports.moved(this),
+    });
     this.#highWatermarkIndex = replica.core.commit;
     this.#highWatermark = replica.log.offsetAfter(replica.core.commit);
   }
@@ -114,7 +126,7 @@ export class Partition {
   }
   /** Leads with an entry of its own term committed, and is not handing over: it may be given appends. */
   get accepts(): boolean {
-    return this.replica.serves && this.#handover === undefined;
+    return this.replica.serves && !this.#handover.active;
   }
   /** Offset after the last committed record. */
   get highWatermark(): Offset {
@@ -184,17 +196,7 @@ export class Partition {
           return this.#wait(acks, index, 0, done, () => this.#appended(index, baseOffset, draft.recordCount, term, appendTime, true));
         }
         case "alreadyWritten":
-          return this.#wait(
-            acks,
-            verdict.index,
-            0,
-            done,
-            () =>
-              new MillraceError(
-                "ALREADY_WRITTEN",
-                `Batch ${draft.baseSequence} of producer ${draft.producerId} is in ${this.name} already, below the last five`,
-              ),
-          );
+          return this.#wait(acks, verdict.index, 0, done, () => alreadyWritten(this.name, draft));
         case "refused":
           done(refusedSequence(verdict, draft, this.name));
           return noCancel;
@@ -296,22 +298,16 @@ export class Partition {
     }
   }
 
-  /**
-   * Hands leadership over: new calls are held, pending ones answered, then Raft transfers (design §8).
-   * @param done called once: the new leader was asked to begin, or why not (this replica goes on leading)
-   */
-  transfer(to: ReplicaId, done: (outcome: "started" | MillraceError) => void): void {
+  /** Hands leadership over (`Handover`). */
+  transfer(to: ReplicaId, done: HandoverDone): void {
     if (!this.accepts) return done(this.notLeader());
-    const timer = this.#ports.clock.after(TRANSFER_DRAIN_MS, () => this.#startTransfer());
-    this.#handover = { to, done, timer, started: false };
+    this.#handover.start(to, done);
     this.examine();
   }
 
   /** From the replica's outputs, outside of its turn. */
   transferEnded(succeeded: boolean): void {
-    this.#endHandover(
-      succeeded ? "started" : new MillraceError("TRANSFER_FAILED", `${this.name}: the other replica did not take over in time`),
-    );
+    this.#handover.ended(succeeded);
   }
 
   /** The replica was closed (its topic is deleted): nobody waits any more. */
@@ -319,29 +315,7 @@ export class Partition {
     this.#waits.leadershipLost();
     this.#isr = undefined;
     this.#isrTerm = undefined;
-    this.#endHandover(this.notLeader());
-  }
-
-  get handingOver(): boolean {
-    return this.#handover !== undefined;
-  }
-
-  #startTransfer(): void {
-    const handover = this.#handover;
-    if (handover === undefined || handover.started) return;
-    handover.started = true;
-    handover.timer.cancel();
-    const result = this.replica.transfer(handover.to);
-    if (result.kind === "refused") this.#endHandover(new MillraceError("TRANSFER_FAILED", `${this.name}: ${result.why}`));
-  }
-
-  #endHandover(outcome: "started" | MillraceError): void {
-    const handover = this.#handover;
-    if (handover === undefined) return;
-    this.#handover = undefined;
-    handover.timer.cancel();
-    handover.done(outcome);
-    this.#ports.moved(this);
+    this.#handover.end(this.notLeader());
   }
 
   /** Looks at every wait; a call from inside an answer is done after it (answers append the next batch). */
@@ -360,7 +334,7 @@ export class Partition {
       this.#examining = false;
     }
     this.#ports.moved(this);
-    if (this.#handover?.started === false && this.#waits.size === 0) this.#ports.clock.soon(() => this.#startTransfer());
+    if (this.#waits.size === 0) this.#handover.drained();
   }
 
   /** Highest index known durable on a replica. */
@@ -388,15 +362,8 @@ export class Partition {
 
   #refuse({ draft, acks }: AppendBatch): MillraceError | undefined {
     if (this.#isr === undefined) return this.notLeader();
-    if (draft.maxTimestamp > this.#ports.clock.wall() + FUTURE_MAX_MS) {
-      return new MillraceError(
-        "TIMESTAMP_TOO_NEW",
-        `Cannot append to ${this.name}: a record is stamped ${draft.maxTimestamp}, more than an hour ahead of the leader's clock`,
-        {
-          timestamp_ms: String(draft.maxTimestamp),
-        },
-      );
-    }
+    const future = refuseFuture(this.name, draft, this.#ports.clock.wall());
+    if (future !== undefined) return future;
     if (!this.#waits.admits(draft.payload.byteLength)) return this.#pendingFull();
     return refuseReplicas(acks, this.#isr.isrSize, this.minIsr);
   }
@@ -424,82 +391,22 @@ export class Partition {
   }
 
   #failed(failure: AckFailure): MillraceError {
-    if (failure === "LEADERSHIP_LOST") {
-      return new MillraceError(
-        "LEADERSHIP_LOST",
-        `The leader of ${this.name} stepped down before the batch was acknowledged: it may or may not be written`,
-      );
-    }
-    return new MillraceError(
-      "NOT_ENOUGH_REPLICAS_AFTER_APPEND",
-      `In-sync replicas of ${this.name} fell below ${this.minIsr} after the append: it may be written`,
-      {
-        in_sync_replicas: String(this.#isr?.isrSize ?? 0),
-        min_insync_replicas: String(this.minIsr),
-      },
-    );
+    if (failure === "LEADERSHIP_LOST") return leadershipLost(this.name);
+    return belowMinimum(this.name, this.#isr?.isrSize ?? 0, this.minIsr);
+  }
+
+  notLeader(): MillraceError {
+    return notLeader(this.name, this.leaderBroker, this.replica.core.term);
   }
 
   #pendingFull(): MillraceError {
-    return new MillraceError(
-      "PENDING_FULL",
-      `Cannot append to ${this.name}: ${this.#waits.pendingBytes} bytes wait for acknowledgement`,
-      { limit: "produce.pending.max.bytes", limit_bytes: String(this.options.pendingBytesMax) },
-      50,
-    );
-  }
-
-  /** What a caller is told that came to the wrong broker; routers hold and forward instead (design §8). */
-  notLeader(): MillraceError {
-    const leader = this.leaderBroker;
-    return new MillraceError(
-      "NOT_LEADER",
-      `This broker does not lead ${this.name}${leader === undefined ? "" : `; broker ${leader} does`}`,
-      {
-        ...(leader === undefined ? {} : { leader_id: String(leader) }),
-        term: String(this.replica.core.term),
-      },
-    );
+    return pendingFull(this.name, this.#waits.pendingBytes, this.options.pendingBytesMax);
   }
 
   #refusedProposal(why: string, draft: FrameDraft): MillraceError {
     if (why === "full") return this.#pendingFull();
-    if (why === "too-large")
-      return new MillraceError("RECORD_SET_TOO_LARGE", `A batch of ${draft.payload.byteLength} bytes does not fit one frame`);
-    return this.notLeader();
+    return why === "too-large" ? tooLarge(draft) : this.notLeader();
   }
 }
 
 function noCancel(): void {}
-
-function refusedSequence(
-  verdict:
-    | { readonly code: "UNKNOWN_PRODUCER" | "INVALID_REQUEST" }
-    | { readonly code: "OUT_OF_ORDER_SEQUENCE"; readonly expected: number },
-  draft: FrameDraft,
-  partition: string,
-): MillraceError {
-  const facts = { producer_id: String(draft.producerId), base_sequence: String(draft.baseSequence) };
-  switch (verdict.code) {
-    case "OUT_OF_ORDER_SEQUENCE":
-      return new MillraceError(
-        "OUT_OF_ORDER_SEQUENCE",
-        `Cannot append batch ${draft.baseSequence} of producer ${draft.producerId} to ${partition}: the next sequence is ${verdict.expected}`,
-        {
-          ...facts,
-          expected_sequence: String(verdict.expected),
-        },
-      );
-    case "UNKNOWN_PRODUCER":
-      return new MillraceError(
-        "UNKNOWN_PRODUCER",
-        `${partition} does not know producer ${draft.producerId}, and batch ${draft.baseSequence} is not its first`,
-        facts,
-      );
-    default:
-      return new MillraceError("INVALID_REQUEST", `Producer epoch must be 0 in this version: got ${draft.producerEpoch}`, {
-        ...facts,
-        field: "producer_epoch",
-      });
-  }
-}

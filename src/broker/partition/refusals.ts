@@ -1,0 +1,73 @@
+import { MillraceError } from "../../base/errors.ts";
+import type { BrokerId, Term } from "../../base/ids.ts";
+import type { FrameDraft } from "../../records/frame-types.ts";
+
+/** The errors of one partition, in words: the action, the values, what to do (style 8). `partition` is "topic-number". */
+
+/** A record may be so far ahead of the leader's clock (design §4), milliseconds. */
+const FUTURE_MAX_MS = 60 * 60 * 1000;
+
+/** For a caller that came to the wrong broker; routers hold and forward instead (design §8). */
+export function notLeader(partition: string, leader: BrokerId | undefined, term: Term): MillraceError {
+  const text = `This broker does not lead ${partition}${leader === undefined ? "" : `; broker ${leader} does`}`;
+  return new MillraceError("NOT_LEADER", text, { ...(leader === undefined ? {} : { leader_id: String(leader) }), term: String(term) });
+}
+
+export function pendingFull(partition: string, pendingBytes: number, limitBytes: number): MillraceError {
+  const text = `Cannot append to ${partition}: ${pendingBytes} bytes wait for acknowledgement`;
+  return new MillraceError("PENDING_FULL", text, { limit: "produce.pending.max.bytes", limit_bytes: String(limitBytes) }, 50);
+}
+
+/** @param wall the leader's clock @returns undefined when the batch's timestamps are fine */
+export function refuseFuture(partition: string, draft: FrameDraft, wall: number): MillraceError | undefined {
+  if (draft.maxTimestamp <= wall + FUTURE_MAX_MS) return undefined;
+  const text = `Cannot append to ${partition}: a record is stamped ${draft.maxTimestamp}, more than an hour ahead of the leader's clock`;
+  return new MillraceError("TIMESTAMP_TOO_NEW", text, { timestamp_ms: String(draft.maxTimestamp) });
+}
+
+export function leadershipLost(partition: string): MillraceError {
+  const text = `The leader of ${partition} stepped down before the batch was acknowledged: it may or may not be written`;
+  return new MillraceError("LEADERSHIP_LOST", text);
+}
+
+export function belowMinimum(partition: string, isrSize: number, minIsr: number): MillraceError {
+  const text = `In-sync replicas of ${partition} fell below ${minIsr} after the append: it may be written`;
+  return new MillraceError("NOT_ENOUGH_REPLICAS_AFTER_APPEND", text, {
+    in_sync_replicas: String(isrSize),
+    min_insync_replicas: String(minIsr),
+  });
+}
+
+export function tooLarge(draft: FrameDraft): MillraceError {
+  return new MillraceError("RECORD_SET_TOO_LARGE", `A batch of ${draft.payload.byteLength} bytes does not fit one frame`);
+}
+
+export function alreadyWritten(partition: string, draft: FrameDraft): MillraceError {
+  const text = `Batch ${draft.baseSequence} of producer ${draft.producerId} is in ${partition} already, below the last five`;
+  return new MillraceError("ALREADY_WRITTEN", text);
+}
+
+export function refusedSequence(
+  verdict:
+    | { readonly code: "UNKNOWN_PRODUCER" | "INVALID_REQUEST" }
+    | { readonly code: "OUT_OF_ORDER_SEQUENCE"; readonly expected: number },
+  draft: FrameDraft,
+  partition: string,
+): MillraceError {
+  const { producerId, baseSequence, producerEpoch } = draft;
+  const facts = { producer_id: String(producerId), base_sequence: String(baseSequence) };
+  switch (verdict.code) {
+    case "OUT_OF_ORDER_SEQUENCE": {
+      const text = `Cannot append batch ${baseSequence} of producer ${producerId} to ${partition}: the next sequence is ${verdict.expected}`;
+      return new MillraceError("OUT_OF_ORDER_SEQUENCE", text, { ...facts, expected_sequence: String(verdict.expected) });
+    }
+    case "UNKNOWN_PRODUCER": {
+      const text = `${partition} does not know producer ${producerId}, and batch ${baseSequence} is not its first`;
+      return new MillraceError("UNKNOWN_PRODUCER", text, facts);
+    }
+    default: {
+      const text = `Producer epoch must be 0 in this version: got ${producerEpoch}`;
+      return new MillraceError("INVALID_REQUEST", text, { ...facts, field: "producer_epoch" });
+    }
+  }
+}
