@@ -19,6 +19,8 @@ export interface GroupHost {
   readonly wal: Wal;
   readonly walReader: WalReader;
   readonly cold: ColdReader;
+  /** Frames out of the write-ahead log for a reader. @throws {MillraceError} DATA_LOSS */
+  readWal(frames: readonly HeldFrame[]): Promise<readonly Frame[]>;
   /** Terms that are in the write-ahead log as issued, for start points. */
   terms(groupId: GroupId): readonly TermStart[];
   makeWriter(source: SegmentSource, segment: Segment | undefined): SegmentWriter;
@@ -192,7 +194,7 @@ export class GroupLogImpl implements GroupLog, FrameListener, SegmentSource {
     }
     for (let index = this.#written + 1; index <= Math.min(last, this.lastIndex); index += 1) {
       const held = this.#frames.get(index);
-      if (held !== undefined && wanted(held)) return held.frame ?? (await this.#host.walReader.read(held));
+      if (held !== undefined && wanted(held)) return held.frame ?? (await this.#host.readWal([held]))[0];
     }
     return undefined;
   }
@@ -231,8 +233,9 @@ export class GroupLogImpl implements GroupLog, FrameListener, SegmentSource {
     this.#host.touched(this);
   }
 
-  stays(frame: HeldFrame): boolean {
-    return frame.index > this.#written;
+  stays(frame: HeldFrame): "must" | "rather" | "no" {
+    if (frame.index > this.#committed) return "must";
+    return frame.index > this.#written ? "rather" : "no";
   }
 
   cooled(frame: HeldFrame): void {
@@ -447,6 +450,6 @@ export class GroupLogImpl implements GroupLog, FrameListener, SegmentSource {
       held.push(one);
       bytes += one.length;
     }
-    return { kind: "frames", frames: await this.#host.walReader.readMany(held) };
+    return { kind: "frames", frames: await this.#host.readWal(held) };
   }
 }

@@ -39,6 +39,7 @@ export class Slabs {
   /** Oldest first. */
   readonly #slabs: Slab[] = [];
   #open: Slab | undefined;
+  #tryAgainAt = 0;
   #asked: Slab | undefined;
   #bytes = 0;
   #copied = 0;
@@ -92,20 +93,23 @@ export class Slabs {
   }
 
   /**
-   * Gives memory back until the budget is kept.
+   * Gives memory back until the budget is kept, or nothing more may go.
    *
    * @param durableSequence frames of later blocks cannot be given back
    */
   shrink(durableSequence: number): void {
+    if (this.#bytes <= this.#bytesMax || this.#bytes < this.#tryAgainAt) return;
     for (let left = this.#slabs.length; left > 0 && this.#bytes > this.#bytesMax; left -= 1) {
       const oldest = this.#slabs[0] as Slab;
       const { newest } = oldest;
-      if (oldest === this.#open || (newest !== undefined && (newest.sequence === 0 || newest.sequence > durableSequence))) return;
+      if (oldest === this.#open || (newest !== undefined && (newest.sequence === 0 || newest.sequence > durableSequence))) break;
       this.#slabs.shift();
       this.#bytes -= oldest.buffer.length;
       if (oldest.copied) this.#copied -= oldest.buffer.length;
       this.#release(oldest);
     }
+    // What had to stay is not looked at again for every block.
+    this.#tryAgainAt = this.#bytes > this.#bytesMax ? this.#bytes + this.#bytesMax / 8 : 0;
   }
 
   #release(slab: Slab): void {
@@ -113,9 +117,10 @@ export class Slabs {
     let bytes = 0;
     for (const held of slab.held) {
       if (held.gone || held.frame === undefined) continue;
-      // Copies are the exception: beyond half of the budget a frame is read from the write-ahead log when it is wanted.
       const { listener } = held.owner;
-      if (listener?.stays(held) === true && this.#copied + bytes < this.#bytesMax / 2) {
+      const stays = listener?.stays(held) ?? "no";
+      // Beyond half of the budget a frame that would rather stay is read from the write-ahead log when it is wanted.
+      if (stays === "must" || (stays === "rather" && this.#copied + bytes < this.#bytesMax / 2)) {
         stay.push(held);
         bytes += held.length;
       } else {
@@ -124,13 +129,26 @@ export class Slabs {
       }
     }
     if (stay.length === 0) return;
+    if (bytes * 2 >= slab.buffer.length) this.#keep(slab, stay);
+    else this.#copy(slab, stay, bytes);
+  }
+
+  /** Most of the memory is wanted: it stays as it is. */
+  #keep(slab: Slab, stay: readonly HeldFrame[]): void {
+    slab.held.length = 0;
+    slab.held.push(...stay);
+    this.#slabs.push(slab);
+    this.#bytes += slab.buffer.length;
+    if (slab.copied) this.#copied += slab.buffer.length;
+  }
+
+  /** Few small frames must not keep a whole slab. */
+  #copy(slab: Slab, stay: readonly HeldFrame[], bytes: number): void {
     const copies = this.add(Buffer.allocUnsafeSlow(bytes));
     copies.newest = slab.newest;
     copies.copied = true;
     this.#copied += bytes;
-    for (const held of stay) {
-      if (held.frame !== undefined) copyInto(copies, held, held.frame);
-    }
+    for (const held of stay) if (held.frame !== undefined) copyInto(copies, held, held.frame);
   }
 }
 

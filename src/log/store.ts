@@ -1,3 +1,4 @@
+import { MillraceError } from "../base/errors.ts";
 import type { GroupId, Incarnation, ReplicaId } from "../base/ids.ts";
 import { invariant } from "../base/invariant.ts";
 import type { Background } from "../base/ports/background.ts";
@@ -17,14 +18,14 @@ import type { GroupImage } from "./model/image.ts";
 import { Producers } from "./model/producers.ts";
 import type { ReplayedGroup } from "./model/replay.ts";
 import type { Life, Ring } from "./model/ring.ts";
-import { GROUPS_FOLDER, groupFolder } from "./model/segment-name.ts";
+import { GROUPS_FOLDER, groupFolder, parseGroupFolder } from "./model/segment-name.ts";
 import type { TermStart } from "./model/terms.ts";
 import type { WalImage } from "./model/wal-image.ts";
 import type { Segment } from "./segment.ts";
 import { loadSegments } from "./segment-loader.ts";
 import { type SegmentSource, SegmentWriter, WriterStopped } from "./segment-writer.ts";
 import { Slabs } from "./slabs.ts";
-import type { GroupLog, LogStore, LogStoreOptions, RecoveredGroup, StartPoint } from "./types.ts";
+import { DamagedLog, type GroupLog, type LogStore, type LogStoreOptions, type RecoveredGroup, type StartPoint } from "./types.ts";
 import { Wal, type WalEvents } from "./wal.ts";
 import type { WalFiles } from "./wal-files.ts";
 import { WalReader } from "./wal-reader.ts";
@@ -235,6 +236,16 @@ class LogStoreImpl implements LogStore, GroupHost, WalEvents {
     return this.#image.groups.get(groupId)?.terms.starts ?? [];
   }
 
+  async readWal(frames: readonly HeldFrame[]): Promise<readonly Frame[]> {
+    try {
+      return await this.walReader.readMany(frames);
+    } catch (error) {
+      if (!(error instanceof DamagedLog || error instanceof DiskError)) throw error;
+      this.#ports.telemetry.log("error", "log.wal_damaged", { path: error.path, what: error.message });
+      throw new MillraceError("DATA_LOSS", `Cannot read the write-ahead log: ${error.message}`, { path: error.path });
+    }
+  }
+
   makeWriter(source: SegmentSource, segment: Segment | undefined): SegmentWriter {
     const { segmentBytes, segmentMs } = this.#options;
     return new SegmentWriter(this.#ports.disk, this.#scheduler, source, { segmentBytes, segmentMs }, segment, (error) =>
@@ -405,11 +416,19 @@ class LogStoreImpl implements LogStore, GroupHost, WalEvents {
     }
   }
 
+  /**
+   * Folders of replicas that were dropped, or that a crash kept from ever being opened (empty ones), go away. One with files whose
+   * replica this log never knew is not ours to remove.
+   */
   async #removeLeftFolders(): Promise<void> {
+    const { disk, telemetry } = this.#ports;
     const wanted = new Set([...this.#image.groups.values()].map((image) => groupFolder(image.groupId, image.replicaId)));
-    for (const entry of await this.#ports.disk.list(GROUPS_FOLDER)) {
+    for (const entry of await disk.list(GROUPS_FOLDER)) {
       const folder = `${GROUPS_FOLDER}/${entry.name}`;
-      if (entry.kind === "directory" && !wanted.has(folder)) await this.#removeFolder(folder);
+      if (entry.kind !== "directory" || wanted.has(folder)) continue;
+      const dropped = this.#image.dropped.has(parseGroupFolder(entry.name)?.replicaId ?? (0 as ReplicaId));
+      if (dropped || (await disk.list(folder)).length === 0) await this.#removeFolder(folder);
+      else telemetry.log("warn", "log.unknown_folder", { folder });
     }
   }
 

@@ -30,10 +30,6 @@ export class WalReader {
     this.#scheduler = scheduler;
   }
 
-  async read(held: HeldFrame): Promise<Frame> {
-    return (await this.readMany([held]))[0] as Frame;
-  }
-
   /**
    * The frames in the order asked; those in memory as they are.
    *

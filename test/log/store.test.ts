@@ -152,6 +152,34 @@ describe("a log store", () => {
     assertSame([slow.frame(index(1)), slow.frame(index(2))] as Frame[], waiting);
   });
 
+  it("keeps in memory whatever is not committed, even beyond the budget: followers can get it from nowhere else", async () => {
+    const machine = new Machine();
+    const store = await machine.open({ hotTailBytes: 512 * KiB, walFileBytes: 4096 * KiB, walFilesMax: 8, segmentBytes: 4096 * KiB });
+    const log = await machine.run(store.create(group(1), replica(1), EMPTY, text("")));
+    const other = await machine.run(store.create(group(2), replica(2), EMPTY, text("")));
+    const waiting: Frame[] = [];
+    for (let i = 0; i < 60; i += 1) {
+      waiting.push(...append(log, term(1), [draft(i, 50_000)]));
+      append(other, term(1), [draft(i, 50_000)]);
+      other.commit(other.lastIndex);
+      await machine.settle();
+    }
+    assert.equal(log.hotFrom, 1);
+    assertSame(
+      waiting.map((frame) => log.frame(frame.index) as Frame),
+      waiting,
+    );
+    // Once it is committed it goes like everything else.
+    log.commit(log.lastIndex);
+    for (let i = 0; i < 60; i += 1) {
+      append(other, term(1), [draft(i, 50_000)]);
+      other.commit(other.lastIndex);
+      await machine.settle();
+    }
+    assert.ok(log.hotFrom > 40, `hot from ${log.hotFrom}`);
+    assertSame(await readAll(machine, log), waiting);
+  });
+
   it("never takes a dropped replica id again", async () => {
     const machine = new Machine();
     let store = await machine.open();

@@ -14,8 +14,11 @@ export interface BlockRef {
 export interface FrameListener {
   /** Its block is on disk. */
   durable(frame: HeldFrame): void;
-  /** Its memory is wanted back: true when it should rather stay (it is copied elsewhere). */
-  stays(frame: HeldFrame): boolean;
+  /**
+   * Its memory is wanted back. "must": it is not committed, and a leader can send followers only what is in memory; how much that can
+   * be is bounded where batches are admitted. "rather": it is on its way into a segment, and would have to be read again.
+   */
+  stays(frame: HeldFrame): "must" | "rather" | "no";
   /** Its memory was given back. */
   cooled(frame: HeldFrame): void;
   /** It is in memory again (recovery); frames come newest first. */

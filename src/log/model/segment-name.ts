@@ -13,6 +13,12 @@ export function groupFolder(groupId: GroupId, replicaId: ReplicaId): string {
   return `${GROUPS_FOLDER}/${groupId}-${replicaId}`;
 }
 
+/** @returns undefined when this is no group's folder */
+export function parseGroupFolder(name: string): { readonly groupId: GroupId; readonly replicaId: ReplicaId } | undefined {
+  const match = /^([1-9]\d*)-([1-9]\d*)$/.exec(name);
+  return match === null ? undefined : { groupId: Number(match[1]) as GroupId, replicaId: Number(match[2]) as ReplicaId };
+}
+
 export interface SegmentName {
   readonly baseIndex: LogIndex;
   readonly baseOffset: Offset;
