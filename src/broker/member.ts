@@ -170,16 +170,25 @@ export class Member implements MemberParts, AdminBackend {
     return claimed?.broker === undefined ? undefined : { broker: claimed.broker.id, term: claimed.term };
   }
 
-  async transfer(groupId: GroupId, to: number, deadline: number): Promise<{ readonly leaderId: number; readonly term: number }> {
-    const partition = this.image.partitionOfGroup(groupId);
-    const leader = partition === undefined ? undefined : this.leaderOf(partition);
-    if (leader === undefined) throw new MillraceError("LEADER_UNKNOWN", "No leader is known now that could hand over", {}, 100);
-    if (leader.broker === this.#config.brokerId) return this.transferHere(groupId, to, deadline);
+  /** Held, like every call, while the leader is not known or only begins (design §8). */
+  transfer(groupId: GroupId, to: number, deadline: number): Promise<{ readonly leaderId: number; readonly term: number }> {
     return new Promise((resolve, reject) => {
-      const body = ForwardedTransfer.encode({ groupId, toBrokerId: to });
-      this.#links.call(leader.broker, TRANSFER_METHOD, [body], deadline - this.#ports.clock.monotonic(), (outcome) =>
-        "body" in outcome ? resolve(ForwardedTransferred.decode(outcome.body)) : reject(outcome.error),
-      );
+      this.router.route({
+        groupId,
+        bytes: 0,
+        deadline,
+        direct: false,
+        runHere: () => void this.transferHere(groupId, to, deadline).then(resolve, reject),
+        runThere: (broker, refused) => {
+          const body = ForwardedTransfer.encode({ groupId, toBrokerId: to });
+          this.#links.call(broker, TRANSFER_METHOD, [body], deadline - this.#ports.clock.monotonic(), (outcome) => {
+            if ("body" in outcome) resolve(ForwardedTransferred.decode(outcome.body));
+            else if (outcome.error.code === "NOT_LEADER" || outcome.error.code === "LEADER_UNKNOWN") refused(outcome.error);
+            else reject(outcome.error);
+          });
+        },
+        fail: reject,
+      });
     });
   }
 

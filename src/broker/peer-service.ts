@@ -154,9 +154,20 @@ export class PeerService {
     );
   }
 
-  async #transfer(call: IncomingCall, parts: MemberParts): Promise<void> {
+  #transfer(call: IncomingCall, parts: MemberParts): void {
     const { groupId, toBrokerId } = ForwardedTransfer.decode(call.body);
-    call.reply([ForwardedTransferred.encode(await parts.transferHere(groupId as GroupId, toBrokerId, call.deadline))]);
+    this.#handedOn<{ readonly leaderId: number; readonly term: number }>(
+      call,
+      parts.router,
+      groupId,
+      (finish) => {
+        parts
+          .transferHere(groupId as GroupId, toBrokerId, call.deadline)
+          .then(finish, (error: unknown) => (error instanceof MillraceError ? finish(error) : this.#failed(error)));
+        return () => {};
+      },
+      (transferred) => [ForwardedTransferred.encode(transferred)],
+    );
   }
 
   /** A leader that cannot take the call yet, or hands over, holds it; anybody else refuses it (design §8). */

@@ -217,7 +217,7 @@ export class Replica {
       }
       const place = { groupId: this.log.groupId, index: entry.index, term: entry.term, baseOffset, appendTime };
       baseOffset = (baseOffset + payload.recordCount) as typeof baseOffset;
-      return { draft: payload, place };
+      return { draft: stamped(payload, appendTime), place };
     });
     const { seq } = write;
     this.log.write({ state: write.state, truncateFrom: write.truncateFrom, frames }, () => {
@@ -239,4 +239,10 @@ export class Replica {
     }
     this.#outputs.send(outgoing.to, outgoing.message, frames);
   }
+}
+
+/** Records without a time of their own have the append time, known only now: a search by time must find their frame. */
+function stamped(draft: FrameDraft, appendTime: number): FrameDraft {
+  if (draft.recordCount === 0 || draft.firstTimestamp !== 0 || draft.maxTimestamp >= appendTime) return draft;
+  return { ...draft, maxTimestamp: appendTime };
 }

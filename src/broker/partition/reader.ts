@@ -123,7 +123,7 @@ export class PartitionReader {
     const upTo = replica.core.commit;
     const frame = await replica.log.findTime(timeMs, upTo);
     if (frame === undefined) return undefined;
-    if (frame.codec !== Codec.none) return { offset: frame.baseOffset, timestamp: frame.firstTimestamp };
+    if (frame.codec !== Codec.none) return { offset: frame.baseOffset, timestamp: frame.firstTimestamp || frame.appendTime };
     let offset: number = frame.baseOffset;
     for (const record of records(frame.payload)) {
       const timestamp = record.timestampMs === 0 ? frame.appendTime : record.timestampMs;

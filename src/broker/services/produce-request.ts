@@ -105,7 +105,8 @@ function draftOf(payload: Uint8Array, codec: FrameDraft["codec"], summary: Recor
     format: PayloadFormat.records,
     codec,
     recordCount: summary.recordCount,
-    firstTimestamp: summary.firstTimestamp,
+    // 0 tells the leader that some record takes the append time.
+    firstTimestamp: summary.unstampedCount > 0 ? 0 : summary.firstTimestamp,
     maxTimestamp: summary.maxTimestamp,
     producerId: producer.id,
     producerEpoch: producer.epoch,
