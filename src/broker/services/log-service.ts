@@ -65,6 +65,12 @@ export interface LogBackend {
   clientAddress(broker: BrokerId): string;
 }
 
+/** A batch with where it goes. The backend is the one that admitted it: a broker that begins to stop still answers what it took. */
+interface Routed extends Prepared {
+  readonly target: Target;
+  readonly backend: LogBackend;
+}
+
 const service = "/millrace.v1.LogService";
 /** Calls without a deadline get this one: nothing waits for ever. */
 const DEFAULT_DEADLINE_MS = 60_000;
@@ -84,33 +90,31 @@ export function registerLogService(
   const open = new Set<{ close(error: MillraceError): void }>();
   const deadlineOf = (call: CallContext): number => call.deadline ?? clock.monotonic() + DEFAULT_DEADLINE_MS;
 
-  const prepare = (
-    request: ProduceRequest,
-    deadline: number,
-  ): (Prepared & { readonly target: Target }) | Promise<Prepared & { readonly target: Target }> => {
-    const target = running().resolve(request.topic, request.partition, deadline);
-    const ready = (resolved: Target): (Prepared & { readonly target: Target }) | Promise<Prepared & { readonly target: Target }> => {
+  const prepare = (request: ProduceRequest, deadline: number): Routed | Promise<Routed> => {
+    const backend = running();
+    const target = backend.resolve(request.topic, request.partition, deadline);
+    const ready = (resolved: Target): Routed | Promise<Routed> => {
       const batch = batchOf(request, resolved.maxMessageBytes, inflate);
       return batch instanceof Promise
-        ? batch.then((late) => ({ request, batch: late, target: resolved }))
-        : { request, batch, target: resolved };
+        ? batch.then((late) => ({ request, batch: late, target: resolved, backend }))
+        : { request, batch, target: resolved, backend };
     };
     return target instanceof Promise ? target.then(ready) : ready(target);
   };
-  const responseOf = (appended: Appended & { readonly leaderId: BrokerId }): MessageInput<typeof ProduceResponse> => ({
+  const responseOf = (backend: LogBackend, appended: Appended & { readonly leaderId: BrokerId }): MessageInput<typeof ProduceResponse> => ({
     baseOffset: appended.baseOffset,
     recordCount: appended.recordCount,
     term: appended.term,
     highWatermark: appended.highWatermark,
     durableBrokerIds: [...appended.durableBrokers],
     leaderId: appended.leaderId,
-    leaderAddress: running().clientAddress(appended.leaderId),
+    leaderAddress: backend.clientAddress(appended.leaderId),
     duplicate: appended.duplicate,
     appendTimeMs: appended.appendTime,
   });
   /** Appends, and gives up at the deadline or when the caller goes: the outcome is unknown then. */
   const append = (
-    prepared: Prepared & { readonly target: Target },
+    prepared: Routed,
     deadline: number,
     done: (outcome: MessageInput<typeof ProduceResponse> | MillraceError) => void,
   ): (() => void) => {
@@ -125,11 +129,12 @@ export function registerLogService(
       cancel();
       done(new MillraceError("REQUEST_TIMED_OUT", "The deadline passed before the batch was acknowledged; it may be written"));
     });
-    const cancelAppend = running().append(prepared.target, prepared.batch, { deadline, direct: prepared.request.direct }, (outcome) => {
+    const { backend } = prepared;
+    const cancelAppend = backend.append(prepared.target, prepared.batch, { deadline, direct: prepared.request.direct }, (outcome) => {
       if (over) return;
       over = true;
       timer.cancel();
-      done(outcome instanceof MillraceError ? outcome : responseOf(outcome));
+      done(outcome instanceof MillraceError ? outcome : responseOf(backend, outcome));
     });
     const cancel = (): void => {
       timer.cancel();
@@ -139,13 +144,14 @@ export function registerLogService(
   };
 
   const read = (
+    backend: LogBackend,
     target: Target,
     request: FetchRequest,
     call: { readonly deadline: number; readonly direct: boolean },
   ): { readonly result: Promise<FetchResponse>; cancel(): void } => {
     let cancel = (): void => {};
     const result = new Promise<FetchResponse>((resolve, reject) => {
-      cancel = running().read(target, request, call, (outcome) => (outcome instanceof MillraceError ? reject(outcome) : resolve(outcome)));
+      cancel = backend.read(target, request, call, (outcome) => (outcome instanceof MillraceError ? reject(outcome) : resolve(outcome)));
     });
     return { result, cancel: () => cancel() };
   };
@@ -182,7 +188,7 @@ export function registerLogService(
         stream,
         {
           prepare: (request) => prepare(request, deadlineOf(stream.call)),
-          append: (prepared, done) => append(prepared as Prepared & { readonly target: Target }, deadlineOf(stream.call), done),
+          append: (prepared, done) => append(prepared as Routed, deadlineOf(stream.call), done),
         },
         clock,
         config.limits.streamCreditBytes,
@@ -198,8 +204,9 @@ export function registerLogService(
       const request = FetchRequest.decode(bytes);
       const deadline = deadlineOf(call);
       readRequestOf(request, config.limits, clock.monotonic(), deadline, config.timings.fetchWaitMaxMs);
-      const target = await running().resolve(request.topic, request.partition, deadline);
-      const { result, cancel } = read(target, request, { deadline, direct: request.direct });
+      const backend = running();
+      const target = await backend.resolve(request.topic, request.partition, deadline);
+      const { result, cancel } = read(backend, target, request, { deadline, direct: request.direct });
       call.onCancel(cancel);
       return FetchResponse.encode(await result);
     },
@@ -233,13 +240,14 @@ export function registerLogService(
     async handle(bytes, call) {
       const request = ListOffsetsRequest.decode(bytes);
       const deadline = deadlineOf(call);
-      const count = await running().partitionsOf(request.topic, deadline);
+      const backend = running();
+      const count = await backend.partitionsOf(request.topic, deadline);
       const numbers = request.partitions.length > 0 ? request.partitions : Array.from({ length: count }, (_, i) => i);
       const partitions = await Promise.all(
         numbers.map(async (partition): Promise<NonNullable<MessageInput<typeof ListOffsetsResponse>["partitions"]>[number]> => {
           try {
-            const target = await running().resolve(request.topic, partition, deadline);
-            const offsets = await running().offsets(target, request.timeMs, { deadline, direct: request.direct });
+            const target = await backend.resolve(request.topic, partition, deadline);
+            const offsets = await backend.offsets(target, request.timeMs, { deadline, direct: request.direct });
             return {
               partition,
               logStartOffset: offsets.logStartOffset,
@@ -265,13 +273,18 @@ export function registerLogService(
     const request: FetchRequest = { ...wanted, accept: wanted.accept, minBytes: 1, maxWaitMs: fetchWaitMaxMs, direct: false };
     let cancel = (): void => {};
     let cancelled = false;
-    const start = (target: Target): void => {
-      if (!cancelled) cancel = running().read(target, request, { deadline, direct: false }, done);
+    const start = (backend: LogBackend, target: Target): void => {
+      if (!cancelled) cancel = backend.read(target, request, { deadline, direct: false }, done);
     };
     try {
-      const target = running().resolve(wanted.topic, wanted.partition, deadline);
-      if (target instanceof Promise) target.then(start, (error: unknown) => refuse(error, done));
-      else start(target);
+      const backend = running();
+      const target = backend.resolve(wanted.topic, wanted.partition, deadline);
+      if (target instanceof Promise)
+        target.then(
+          (late) => start(backend, late),
+          (error: unknown) => refuse(error, done),
+        );
+      else start(backend, target);
     } catch (error) {
       refuse(error, done);
     }
@@ -283,8 +296,9 @@ export function registerLogService(
 
   async function positions(topic: string, start: SubscribeStart): Promise<{ from: number; until: number | undefined }> {
     const deadline = clock.monotonic() + DEFAULT_DEADLINE_MS;
-    const target = await running().resolve(topic, start.partition, deadline);
-    const at = async (timeMs: number | undefined): Promise<OffsetsOf> => running().offsets(target, timeMs, { deadline, direct: false });
+    const backend = running();
+    const target = await backend.resolve(topic, start.partition, deadline);
+    const at = (timeMs: number | undefined): Promise<OffsetsOf> => backend.offsets(target, timeMs, { deadline, direct: false });
     let from = start.offset;
     if (from !== undefined && from < 0)
       throw new MillraceError("INVALID_REQUEST", `Cannot subscribe from offset ${from}`, { field: "offset" });
