@@ -155,14 +155,17 @@ export class Replica {
     this.#perform();
   }
 
-  /** Follower: committed frames from the leader, past the WAL. Resolves when they are durable and counted. */
+  /**
+   * Follower: committed frames from the leader, past the WAL. Resolves when they are durable and counted; false: not agreed to.
+   * From the core's yes to its being told, nothing is appended to the log, whatever term and leader do meanwhile.
+   */
   async extendLocally(frames: readonly Frame[]): Promise<boolean> {
-    const { extending } = this.core;
     const first = frames[0];
-    // Only what Raft agreed to, and from where the log ends: a late or repeated piece of an older attempt is refused.
-    if (this.#closed || extending === undefined || first?.index !== this.log.lastIndex + 1 || first.index <= extending.after) return false;
+    // A late or repeated piece of an older attempt is refused: it was not agreed to, or does not follow the log's end.
+    if (this.#closed || first === undefined || !this.core.extendLocally(first.index)) return false;
+    invariant(first.index === this.log.lastIndex + 1, "core and log agree about the end of the log");
     await this.log.extend(frames);
-    if (this.#closed || this.core.extending === undefined) return false;
+    if (this.#closed) return false;
     this.core.extendedLocally(
       frames.map((frame) => ({ index: frame.index, term: frame.term, type: frame.type, bytes: frame.bytes.byteLength })),
       this.#clock.monotonic(),
