@@ -1,0 +1,185 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { MillraceError } from "../../../src/base/errors.ts";
+import type { ServerStream } from "../../../src/base/ports/rpc-server.ts";
+import { type Prepared, ProduceStreamSession } from "../../../src/broker/services/produce-stream.ts";
+import { type ProduceResult, ProduceStreamRequest, ProduceStreamResponse } from "../../../src/protocol/public.ts";
+import { errorOf } from "../../../src/protocol/rpc-status.ts";
+import { World } from "../../../src/testing/sim/world.ts";
+
+type Done = (outcome: { readonly baseOffset: number } | MillraceError) => void;
+
+/** One session on a stream whose other side is the test; appends stay open until the test answers them. */
+function session(creditBytes = 1_000) {
+  const world = new World(1);
+  const { clock } = world.machine("a").boot();
+  const results: ProduceResult[] = [];
+  const appends: { readonly topic: string; readonly done: Done; cancelled: boolean }[] = [];
+  const seen = { paused: false, ended: false as false | true | MillraceError, gone: 0, credit: 0 };
+  let cancel = (): void => {};
+  let answerAtOnce = false;
+  const stream: ServerStream = {
+    call: {
+      deadline: undefined,
+      peer: "test",
+      principal: "anonymous",
+      cancelled: false,
+      onCancel: (run) => {
+        cancel = run;
+      },
+    },
+    handlers: { message() {}, ended() {}, drain() {} },
+    write: (bytes) => {
+      const response = ProduceStreamResponse.decode(bytes);
+      seen.credit ||= response.creditBytes;
+      results.push(...response.results);
+      return true;
+    },
+    pause: () => {
+      seen.paused = true;
+    },
+    resume: () => {
+      seen.paused = false;
+    },
+    end: (error) => {
+      seen.ended = error ?? true;
+    },
+  };
+  const prepare = (request: Prepared["request"]): Prepared => {
+    if (request.topic === "bad") throw new MillraceError("MALFORMED_RECORD_SET", "no records");
+    return { request, batch: { acks: "ALL", draft: {} as Prepared["batch"]["draft"] } };
+  };
+  const made = new ProduceStreamSession(
+    stream,
+    {
+      prepare,
+      append: ({ request }, done) => {
+        if (answerAtOnce) {
+          done({ baseOffset: 99 });
+          return () => {};
+        }
+        const append = { topic: request.topic, done, cancelled: false };
+        appends.push(append);
+        return () => {
+          append.cancelled = true;
+        };
+      },
+    },
+    clock,
+    creditBytes,
+  );
+  made.start(() => seen.gone++);
+  return {
+    made,
+    seen,
+    results,
+    appends,
+    send: (...batches: readonly (readonly [id: number, topic: string, bytes?: number])[]) =>
+      stream.handlers.message(
+        ProduceStreamRequest.encode({
+          batches: batches.map(([correlationId, topic, bytes = 1]) => ({
+            correlationId,
+            request: { topic, records: new Uint8Array(bytes) },
+          })),
+        }),
+      ),
+    resume: (topic: string) => stream.handlers.message(ProduceStreamRequest.encode({ resume: [{ topic, partition: 0 }] })),
+    half: () => stream.handlers.ended(),
+    cancel: () => cancel(),
+    atOnce: () => {
+      answerAtOnce = true;
+    },
+    turn: () => world.scheduler.run(world.now + 1),
+    codes: () => results.map(({ correlationId, error }) => [correlationId, error === undefined ? "OK" : errorOf(error)?.code]),
+  };
+}
+
+describe("ProduceStreamSession", () => {
+  it("says its credit first and answers each batch once, when it is appended", async () => {
+    const it = session();
+    assert.equal(it.seen.credit, 1_000);
+    it.send([1, "a"], [2, "b"]);
+    it.appends[1]?.done({ baseOffset: 5 });
+    await it.turn();
+    assert.deepEqual(it.codes(), [[2, "OK"]]);
+    it.appends[0]?.done({ baseOffset: 6 });
+    await it.turn();
+    assert.deepEqual(
+      it.results.map(({ response }) => response?.baseOffset),
+      [5, 6],
+    );
+  });
+
+  it("takes an answer that comes before append returns", async () => {
+    const it = session();
+    it.atOnce();
+    it.send([1, "a"], [2, "a"]);
+    await it.turn();
+    assert.deepEqual(it.codes(), [
+      [1, "OK"],
+      [2, "OK"],
+    ]);
+  });
+
+  it("refuses what follows a failed batch of the same partition until it is resumed", async () => {
+    const it = session();
+    it.send([1, "bad"], [2, "bad"], [3, "good"]);
+    it.appends[0]?.done({ baseOffset: 0 });
+    await it.turn();
+    assert.deepEqual(it.codes(), [
+      [1, "MALFORMED_RECORD_SET"],
+      [2, "PRECEDING_FAILED"],
+      [3, "OK"],
+    ]);
+    it.resume("bad");
+    it.send([4, "bad"]);
+    await it.turn();
+    assert.deepEqual(it.codes().at(-1), [4, "MALFORMED_RECORD_SET"]);
+  });
+
+  it("does not read on while more than its credit is unanswered", async () => {
+    const it = session(1_000);
+    it.send([1, "a", 900]);
+    assert.equal(it.seen.paused, false);
+    it.send([2, "a", 900]);
+    assert.equal(it.seen.paused, true);
+    it.appends[0]?.done({ baseOffset: 0 });
+    await it.turn();
+    assert.equal(it.seen.paused, false);
+  });
+
+  it("ends when the caller has half-closed and everything is answered, not before", async () => {
+    const it = session();
+    it.send([1, "a"]);
+    it.half();
+    await it.turn();
+    assert.equal(it.seen.ended, false);
+    it.appends[0]?.done({ baseOffset: 0 });
+    await it.turn();
+    assert.deepEqual([it.seen.ended, it.seen.gone, it.results.length], [true, 1, 1]);
+  });
+
+  it("gives its waits up when the caller is gone, and says nothing any more", async () => {
+    const it = session();
+    it.send([1, "a"], [2, "a"]);
+    it.cancel();
+    assert.deepEqual(
+      it.appends.map(({ cancelled }) => cancelled),
+      [true, true],
+    );
+    it.appends[0]?.done({ baseOffset: 0 });
+    await it.turn();
+    assert.deepEqual([it.results, it.seen.gone], [[], 1]);
+  });
+
+  it("ends with the error when it is closed or its caller talks nonsense", () => {
+    const closed = session();
+    closed.made.close(new MillraceError("SHUTTING_DOWN", "stops"));
+    assert.ok(closed.seen.ended instanceof MillraceError && closed.seen.ended.code === "SHUTTING_DOWN");
+    const nonsense = session();
+    nonsense.resume("x".repeat(3));
+    assert.equal(nonsense.seen.ended, false, "a resume of what never failed is nothing");
+    nonsense.send([1, "a"]);
+    assert.equal(nonsense.appends.length, 1);
+  });
+});
