@@ -25,6 +25,9 @@ const noopDraft: FrameDraft = {
   payload: new Uint8Array(0),
 };
 
+/** One piece of a read for an append whose frames left memory. */
+const COLD_READ_BYTES = 1024 * 1024;
+
 /** Where a replica's outputs go. All calls are synchronous, in the order design §5 makes safe. */
 export interface ReplicaOutputs {
   /** `frames` are the entries of an append, in order; empty for every other message. */
@@ -230,17 +233,36 @@ export class Replica {
     });
   }
 
-  #send(outgoing: Outgoing<ReplicaPayload>): void {
+  #send({ to, message, range }: Outgoing<ReplicaPayload>): void {
+    const frames = range === undefined ? [] : this.#inMemory(range.first, range.last);
+    if (frames !== undefined) this.#outputs.send(to, message, frames);
+    else if (range !== undefined) void this.#sendCold(to, message, range.first, range.last);
+  }
+
+  #inMemory(first: LogIndex, last: LogIndex): readonly Frame[] | undefined {
     const frames: Frame[] = [];
-    if (outgoing.range !== undefined) {
-      for (let index = outgoing.range.first; index <= outgoing.range.last; index++) {
-        const frame = this.log.frame(index as LogIndex);
-        // Evicted since `forgetBelow`: nothing is sent, the follower's next answer makes the core probe again.
-        if (frame === undefined) return;
-        frames.push(frame);
-      }
+    for (let index = first; index <= last; index++) {
+      const frame = this.log.frame(index as LogIndex);
+      if (frame === undefined) return undefined;
+      frames.push(frame);
     }
-    this.#outputs.send(outgoing.to, outgoing.message, frames);
+    return frames;
+  }
+
+  /**
+   * Frames that are neither in memory nor committed (many were recovered after a restart of all replicas) can only come from the WAL.
+   * The message leaves late, if this replica still leads its term: Raft takes late messages, and a lost one is found by the next answer.
+   */
+  async #sendCold(to: ReplicaId, message: Message<ReplicaPayload>, first: LogIndex, last: LogIndex): Promise<void> {
+    const frames: Frame[] = [];
+    for (let next: number = first; next <= last; ) {
+      // A read that fails has been reported by the log; the follower is probed again until it succeeds.
+      const result = await Promise.resolve(this.log.read(next as LogIndex, COLD_READ_BYTES, last)).catch(() => undefined);
+      if (result === undefined || result.kind === "below-start" || result.frames.length === 0) return;
+      frames.push(...result.frames);
+      next += result.frames.length;
+    }
+    if (!this.#closed && this.core.role === "leader" && this.core.term === message.term) this.#outputs.send(to, message, frames);
   }
 }
 
