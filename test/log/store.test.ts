@@ -180,6 +180,26 @@ describe("a log store", () => {
     assertSame(await readAll(machine, log), waiting);
   });
 
+  it("appends again what nobody commits, so that the ring goes on", async () => {
+    const machine = new Machine();
+    let store = await machine.open();
+    const slow = await machine.run(store.create(group(1), replica(1), EMPTY, text("")));
+    const fast = await machine.run(store.create(group(2), replica(2), EMPTY, text("")));
+    const waiting = append(slow, term(1), [draft(1, 3000), draft(2, 3000), noop()]);
+    let durable = 0;
+    for (let i = 0; i < 150; i += 1) {
+      append(fast, term(1), [draft(i, 4000)], () => durable++);
+      fast.commit(fast.lastIndex);
+      await machine.settle();
+    }
+    assert.equal(durable, 150);
+    machine.crash(true);
+    store = await machine.open();
+    assert.equal(store.recovered.find((one) => one.groupId === 1)?.syncedIndex, 0);
+    assertSame(await readAll(machine, store.open(group(1))), waiting);
+    assert.equal(store.open(group(2)).lastIndex, 150);
+  });
+
   it("never takes a dropped replica id again", async () => {
     const machine = new Machine();
     let store = await machine.open();
