@@ -482,8 +482,8 @@ describe("Raft bulk catch-up", () => {
     for (let i = 0; i < 3; i++) follower.timeOut();
     follower.step(2, { kind: "timeoutNow", term: term(1) });
     assert.equal(follower.core.role, "follower");
-    follower.step(3, append(5, 1, 1, [entryOf(2, 1), entryOf(3, 1), entryOf(4, 5)], 4));
     follower.step(3, { kind: "extend", term: term(5), matched: index(0), nextTerm: term(5), upTo: index(4) });
+    follower.step(3, append(5, 1, 1, [entryOf(2, 1), entryOf(3, 1), entryOf(4, 5)], 4));
     assert.equal(follower.core.lastIndex, 1);
     follower.finishBulk();
     assert.deepEqual([follower.core.lastIndex, follower.core.durable, follower.core.commit], [3, 3, 3]);
