@@ -80,6 +80,7 @@ class BrokerProcess implements Broker {
       raft: (from, message) => this.#member?.host.receive(from, message),
       call: (call, kind) => service.serve(call, kind),
       peerBack: (broker) => this.#member?.peerBack(broker),
+      callable: () => this.#member?.router.changedAll(),
       peerGone: (broker) => this.#member?.peerGone(broker),
     });
   }

@@ -235,7 +235,7 @@ export class Member implements MemberParts, AdminBackend {
     if (here?.replica.leads === true) return { local: false, becoming: true, remote: undefined };
     const partition = this.image.partitionOfGroup(groupId);
     const leader = partition === undefined ? undefined : this.leaderOf(partition);
-    const reachable = leader !== undefined && leader.broker !== this.#config.brokerId && this.#links.connected(leader.broker);
+    const reachable = leader !== undefined && leader.broker !== this.#config.brokerId && this.#links.callable(leader.broker);
     return { local: false, becoming: false, remote: reachable ? { broker: leader.broker, term: leader.term as Term } : undefined };
   }
 

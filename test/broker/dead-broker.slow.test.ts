@@ -19,6 +19,9 @@ const roles = [
   { dead: "a follower", leader: 1, controller: 2, victim: 3 },
 ] as const;
 
+/** Other orders of the same events; 2000 and 7000 once met a peer whose connections were only half up. */
+const SEEDS = [700, 2_000, 7_000];
+
 interface Outcome<T> {
   readonly answer: T | undefined;
   readonly error: unknown;
@@ -43,9 +46,10 @@ function checkRead<T>(what: string, { answer, error, tookMs }: Outcome<T>, withi
 
 for (const { dead, leader, controller, victim } of roles) {
   describe(`With ${dead} dead`, () => {
-    for (const via of [1, 2, 3].filter((n) => n !== victim)) {
-      it(`every RPC on broker ${via} answers in time and says the truth`, async () => {
-        const cluster = await Cluster.start({ seed: 700 + 10 * victim + via });
+    const places = [1, 2, 3].filter((n) => n !== victim).flatMap((via) => SEEDS.map((seed) => ({ via, seed })));
+    for (const { via, seed } of places) {
+      it(`every RPC on broker ${via} answers in time and says the truth (seed ${seed})`, async () => {
+        const cluster = await Cluster.start({ seed: seed + 10 * victim + via });
         await cluster.createTopic("t", 2);
         await cluster.createTopic("doomed");
         await cluster.createTopic("altered");

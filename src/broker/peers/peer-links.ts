@@ -33,6 +33,8 @@ export interface PeerLinkEvents {
   peerBack(broker: BrokerId): void;
   /** Control was lost and not back within the grace: evidence of death (design §5). */
   peerGone(broker: BrokerId): void;
+  /** One more broker can be called. */
+  callable(): void;
 }
 
 export interface PeerLinkPorts {
@@ -119,6 +121,12 @@ export class PeerLinks {
 
   connected(broker: BrokerId): boolean {
     return this.#peers.get(broker)?.control !== undefined;
+  }
+
+  /** `call` would reach it. The connections of a pair come up one by one. */
+  callable(broker: BrokerId): boolean {
+    const peer = this.#peers.get(broker);
+    return peer?.control !== undefined && peer.bulk !== undefined;
   }
 
   /** Sends a Raft message that is no append; those of one turn leave as one message. Dropped when there is no connection. */
@@ -337,6 +345,8 @@ export class PeerLinks {
     const old = peer.bulk;
     const calls = new PeerCalls(connection, this.#ports.clock, peer.broker, (call) => this.#events.call(call, "bulk"));
     peer.bulk = { connection, calls };
+    // After the handlers are set: held calls leave at once.
+    this.#ports.clock.soon(() => this.#events.callable());
     this.#heardAt.set(connection, this.#ports.clock.monotonic());
     old?.connection.close("replaced by a newer connection");
     connection.handlers = {
