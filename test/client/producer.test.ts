@@ -157,6 +157,20 @@ describe("Producer", () => {
     assert.deepEqual(cluster.complaints, []);
   });
 
+  it("is full while a topic is being looked up, so that whoever awaits ready() never has too many sends waiting", async () => {
+    const { world, client, logs } = setup(9);
+    const producer = client.producer({ waitingMax: 1 });
+    const first = producer.send({ topic: "t", value: "0" });
+    assert.equal(producer.isFull, true);
+    await world.until(producer.ready());
+    assert.equal(producer.isFull, false);
+    await world.until(Promise.all([first, producer.send({ topic: "t", value: "1" })]));
+    assert.deepEqual(valuesOf(logs[0] as PartitionLog), ["0", "1"]);
+    const unknown = outcomeOf("unknown", producer.send({ topic: "nowhere", value: "2" }));
+    await world.until(producer.ready());
+    await world.until(unknown);
+  });
+
   it("refuses a send once too many wait", async () => {
     const { world, client } = setup(8);
     const producer = client.producer({ bufferBytesMax: 10, waitingMax: 2 });

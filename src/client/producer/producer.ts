@@ -90,9 +90,9 @@ export class Producer {
     return new Promise((resolve, reject) => this.#take(record, resolve, reject));
   }
 
-  /** No room: the next `send` will wait. */
+  /** No room, or a topic is still being looked up: the next `send` may wait. */
   get isFull(): boolean {
-    return !this.#roomy || this.#waiting.length > 0;
+    return !this.#roomy || this.#waiting.length + this.#waitingForMetadata > 0;
   }
 
   /** Resolves once there is room, so that the next `send` enters the buffer at once. */
@@ -200,6 +200,7 @@ export class Producer {
         topic.partitions = Array.from({ length: count }, (_, partition) => new PartitionQueue(name, partition, this.#host));
         this.#queues = [...this.#queues, ...topic.partitions];
         this.#admitFrom(topic.waiting, () => this.#waitingForMetadata--);
+        this.#tellReady();
       },
       (error: unknown) => {
         // The next send asks anew.
@@ -210,6 +211,7 @@ export class Producer {
           this.#failed++;
           send.reject(said);
         }
+        this.#tellReady();
       },
     );
     return topic;
@@ -341,11 +343,14 @@ export class Producer {
     if (failed) this.#failed += records;
     else this.#acknowledged += records;
     if (this.#waiting.length > 0) this.#admitFrom(this.#waiting, () => undefined);
-    if (this.#readies.length > 0 && this.#roomy && this.#waiting.length === 0) {
-      const readies = this.#readies;
-      this.#readies = [];
-      for (const run of readies) run();
-    }
+    this.#tellReady();
+  }
+
+  #tellReady(): void {
+    if (this.#readies.length === 0 || this.isFull) return;
+    const readies = this.#readies;
+    this.#readies = [];
+    for (const run of readies) run();
   }
 
   /** Looks for what took too long, as long as anything waits. */
