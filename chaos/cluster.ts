@@ -45,7 +45,7 @@ export class Cluster {
   readonly brokers: readonly DevBroker[];
   readonly addresses: readonly string[];
   readonly #dev: DevFolder;
-  readonly #keep: boolean;
+  #keep: boolean;
   /** As `millrace dev` printed it, by broker. */
   readonly #startCommands = new Map<number, string>();
   #supervisor: ChildProcess | undefined;
@@ -233,6 +233,12 @@ export class Cluster {
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
     throw new Error(`${what} did not appear within 30 s ${last}`);
+  }
+
+  /** What a failed run leaves is worth a look: the data stays. @returns where */
+  keepData(): string {
+    this.#keep = true;
+    return this.folder;
   }
 
   /** Stops all, cleanly when they can, and removes the data. */

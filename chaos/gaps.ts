@@ -37,6 +37,7 @@ try {
 } catch (error) {
   report.check("gaps", false, () => `${(error as Error).stack}`);
 } finally {
+  if (report.failed > 0) console.log(`data and logs of the brokers stay in ${cluster.keepData()}`);
   await cluster.stop();
 }
 // What a failed run left open must not keep us.

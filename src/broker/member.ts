@@ -8,6 +8,7 @@ import type { PartitionImage } from "../cluster/image-state.ts";
 import type { Meta } from "../log/meta.ts";
 import type { GroupLog, LogStore, RecoveredGroup } from "../log/types.ts";
 import { BrokerReport, ForwardedTransfer, ForwardedTransferred, type LedGroup } from "../protocol/routing.ts";
+import { Departure } from "./departure.ts";
 import { IsrRecorder } from "./isr-recorder.ts";
 import { Registration } from "./membership/registration.ts";
 import { Sessions } from "./membership/sessions.ts";
@@ -45,6 +46,7 @@ export class Member implements MemberParts, AdminBackend {
   readonly #form: Form | undefined;
   readonly #registration: Registration;
   readonly #transfers: Transfers;
+  readonly #departure: Departure;
   readonly #failed: (error: unknown) => void;
   readonly #startedAt: number;
   #follower: MetadataFollower | undefined;
@@ -88,6 +90,16 @@ export class Member implements MemberParts, AdminBackend {
     this.log = new RoutedLog(clock, config, this.image, this.group, this.partitions, links, this.router);
     this.#registration = new Registration(clock, telemetry, this.group, config, meta.incarnation, version, failed);
     this.#transfers = new Transfers(clock, this.partitions, links);
+    this.#departure = new Departure({
+      clock,
+      self: config.brokerId,
+      group: this.group,
+      partitions: this.partitions,
+      links,
+      transfers: this.#transfers,
+      image: () => this.image,
+      metadataReplicas: () => form?.seeds ?? [],
+    });
     this.#view.onChange(() => this.#imageChanged());
   }
 
@@ -116,6 +128,9 @@ export class Member implements MemberParts, AdminBackend {
     this.#metadataPeer(broker, "back");
     this.partitions.peerBack(broker);
     this.router.changedAll();
+  }
+  peerLeaves(broker: BrokerId): void {
+    this.partitions.peerLeaves(broker);
   }
   peerGone(broker: BrokerId): void {
     this.#metadataPeer(broker, "gone");
@@ -196,11 +211,10 @@ export class Member implements MemberParts, AdminBackend {
     return this.#transfers.transfer(groupId, to, deadline);
   }
 
-  /** Leaderships go to others; the metadata group's too. */
+  /** Leaderships go to others, the metadata group's too, and no in-sync replicas count this broker any more. */
   async leave(graceMs: number): Promise<void> {
     this.#registration.stop();
-    await this.#transfers.leaveAll(graceMs);
-    this.#leaveMetadata();
+    await this.#departure.run(graceMs);
   }
 
   close(): void {
@@ -210,15 +224,6 @@ export class Member implements MemberParts, AdminBackend {
     this.router.close();
     this.partitions.close();
     this.host.close();
-  }
-
-  #leaveMetadata(): void {
-    const replica = this.group.replica;
-    if (replica === undefined || !replica.leads || this.#form === undefined) return;
-    const next = this.#form.seeds
-      .filter(({ replicaId, brokerId }) => replicaId !== replica.id && this.#links.connected(brokerId))
-      .sort((a, b) => (replica.core.progress(b.replicaId)?.match ?? 0) - (replica.core.progress(a.replicaId)?.match ?? 0))[0];
-    if (next !== undefined) replica.transfer(next.replicaId);
   }
 
   #metadataPeer(broker: BrokerId, what: "gone" | "back"): void {

@@ -56,6 +56,8 @@ export class PartitionSet {
   #again = false;
   #timer: Timer | undefined;
   #nextRead = 1;
+  /** Brokers that said they stop, until they are connected anew. */
+  readonly #leaving = new Set<BrokerId>();
 
   constructor(store: LogStore, host: ReplicaHost, links: PeerLinks, config: BrokerConfig, ports: PartitionSetPorts) {
     this.#store = store;
@@ -107,10 +109,15 @@ export class PartitionSet {
     hosted.partition.replica.readIndex(context);
   }
 
+  peerLeaves(broker: BrokerId): void {
+    this.#leaving.add(broker);
+    for (const { partition } of this.all) partition.peerLeaves(broker);
+  }
   peerGone(broker: BrokerId): void {
     for (const { partition } of this.all) partition.peerGone(broker);
   }
   peerBack(broker: BrokerId): void {
+    this.#leaving.delete(broker);
     for (const { partition } of this.all) partition.peerBack(broker);
   }
 
@@ -176,7 +183,7 @@ export class PartitionSet {
         {
           clock: this.#ports.clock,
           askController: this.#ports.askController,
-          connected: (broker) => this.#links.connected(broker),
+          stays: (broker) => this.#links.connected(broker) && !this.#leaving.has(broker),
           moved: () => {
             reader.moved();
             this.#ports.changed(log.groupId);

@@ -11,6 +11,7 @@ import {
   ForwardedTransferred,
   MetadataTail,
 } from "../protocol/routing.ts";
+import { LEAVE_METHOD } from "./departure.ts";
 import type { FormationLoop } from "./membership/formation-loop.ts";
 import { WHO_METHOD } from "./membership/formation-loop.ts";
 import { BARRIER_METHOD, COMMAND_METHOD, type MetadataGroup } from "./metadata/metadata-group.ts";
@@ -34,6 +35,8 @@ export interface MemberParts {
   readonly log: RoutedLog;
   readonly router: Router;
   report(): BrokerReport;
+  /** That broker stops soon. */
+  peerLeaves(broker: BrokerId): void;
   transferHere(groupId: GroupId, to: number, deadline: number): Promise<{ readonly leaderId: number; readonly term: number }>;
 }
 
@@ -66,6 +69,7 @@ export class PeerService {
       [FETCH_METHOD, (call, parts) => this.#read(call, parts)],
       [OFFSETS_METHOD, (call, parts) => this.#offsets(call, parts)],
       [REPORT_METHOD, (call, parts) => call.reply([BrokerReport.encode(parts.report())])],
+      [LEAVE_METHOD, (call, parts) => this.#leave(call, parts)],
       [TRANSFER_METHOD, (call, parts) => this.#transfer(call, parts)],
     ]);
   }
@@ -152,6 +156,11 @@ export class PeerService {
         }),
       ],
     );
+  }
+
+  #leave(call: IncomingCall, parts: MemberParts): void {
+    parts.peerLeaves(call.from);
+    call.reply([]);
   }
 
   #transfer(call: IncomingCall, parts: MemberParts): void {

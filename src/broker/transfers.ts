@@ -44,8 +44,7 @@ export class Transfers {
   }
 
   /** Every leadership goes to another broker; those that cannot stay until the process ends. */
-  async leaveAll(graceMs: number): Promise<void> {
-    const deadline = this.#clock.monotonic() + graceMs;
+  async leaveAll(deadline: number): Promise<void> {
     const led = this.#partitions.all.filter(({ partition }) => partition.replica.leads && partition.options.members.length > 1);
     await Promise.all(
       led.map(({ partition }) =>

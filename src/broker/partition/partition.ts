@@ -82,7 +82,8 @@ export interface PartitionPorts {
   askController(command: IsrCommand, answered: (answer: IsrAnswer) => void): void;
   /** Readers may find something new, or this replica began or ceased to serve. */
   moved(partition: Partition): void;
-  connected(broker: BrokerId): boolean;
+  /** It is there, and did not say that it leaves. */
+  stays(broker: BrokerId): boolean;
 }
 
 /**
@@ -250,6 +251,12 @@ export class Partition {
     });
   }
 
+  /** A broker stops soon: it still answers, but no acknowledgement may need it by then. */
+  peerLeaves(broker: BrokerId): void {
+    for (const { replicaId, brokerId } of this.options.members) if (brokerId === broker) this.#isr?.peerGone(replicaId);
+    this.tickIsr();
+  }
+
   peerGone(broker: BrokerId): void {
     for (const { replicaId, brokerId } of this.options.members) {
       if (brokerId !== broker || replicaId === this.replica.id) continue;
@@ -293,7 +300,7 @@ export class Partition {
         this.#ports.clock.monotonic(),
       );
       for (const { replicaId, brokerId } of this.options.members) {
-        if (replicaId !== this.replica.id && !this.#ports.connected(brokerId)) this.#isr.peerGone(replicaId);
+        if (replicaId !== this.replica.id && !this.#ports.stays(brokerId)) this.#isr.peerGone(replicaId);
       }
     }
   }
