@@ -26,7 +26,7 @@ export interface BrokerOptions {
   readonly fatal: (error: Error) => void;
 }
 
-export type BrokerState = "starting" | "joining" | "running" | "stopping" | "stopped";
+export type BrokerState = "starting" | "joining" | "running" | "leaving" | "stopping" | "stopped";
 
 export interface Broker {
   readonly state: BrokerState;
@@ -129,11 +129,13 @@ class BrokerProcess implements Broker {
     if (this.#stopping) return;
     const { rpcServer, telemetry } = this.#ports;
     telemetry.log("info", "broker.stopping", {});
-    this.#state = "stopping";
+    // Until others lead, calls are taken and handed on: a client that was refused would wait for no reason.
+    this.#state = this.#state === "running" ? "leaving" : "stopping";
     rpcServer.setServing("", false);
     this.#formation?.stop();
     const grace = this.#config.timings.shutdownGraceMs;
     await this.#member?.leave(grace);
+    this.#state = "stopping";
     this.#endStreams(new MillraceError("SHUTTING_DOWN", "The broker stops; use another one"));
     await rpcServer.close(Math.min(grace, 1_000));
     this.#member?.close();
@@ -144,7 +146,7 @@ class BrokerProcess implements Broker {
   }
 
   get #stopping(): boolean {
-    return this.#state === "stopping" || this.#state === "stopped";
+    return this.#state === "leaving" || this.#state === "stopping" || this.#state === "stopped";
   }
 
   /** Opens what this disk holds, the metadata first, and registers. */
@@ -175,7 +177,7 @@ class BrokerProcess implements Broker {
   #registerServices(server: RpcServer): void {
     const { clock, random, inflate } = this.#ports;
     const running = (): Member => {
-      if (this.#member === undefined || this.#state !== "running") {
+      if (this.#member === undefined || (this.#state !== "running" && this.#state !== "leaving")) {
         throw this.#stopping
           ? new MillraceError("SHUTTING_DOWN", "The broker stops; use another one")
           : new MillraceError("NOT_READY", "The broker has not joined its cluster yet; nothing was written", {}, 100);

@@ -283,7 +283,11 @@ export class PartitionQueue implements BatchOwner {
     const address = error.metadata["leader_address"];
     if (address !== undefined && address !== "")
       this.#host.leaderSeen(this.topic, this.partition, address, Number(error.metadata["term"] ?? 0));
-    else if (error.retriable && error.code !== "PRECEDING_FAILED") this.#host.leaderMissed(this.topic, this.partition, undefined);
+    else if (error.retriable && error.code !== "PRECEDING_FAILED") {
+      // A broker that stops is no place to come back to; another one finds the new leader, or waits for it.
+      const left = error.code === "SHUTTING_DOWN" ? this.#stream?.address : undefined;
+      this.#host.leaderMissed(this.topic, this.partition, left);
+    }
   }
 
   /** What a refusal means for the batch; nothing: it is sent again as it is. */
