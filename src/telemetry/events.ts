@@ -18,6 +18,8 @@ export const events = {
   "log.index_rebuilt": "The index of a segment was missing or bad and was made again from the segment.",
   "log.ring_pinned": "Much of the oldest file of the write-ahead log waits to be committed, so the file cannot be used again yet.",
   "log.segment_damaged": "A segment does not hold what was promised: damage, not a torn tail.",
+  "log.unknown_folder": "A folder of groups belongs to a replica that this log never knew; it is left alone.",
+  "log.wal_damaged": "A reader found the write-ahead log damaged; the read failed with DATA_LOSS.",
   "log.write_failed": "A write or sync of the log failed; the broker stops.",
   "metadata.role": "This broker's role in the metadata group changed.",
   "metadata.tail_failed": "The metadata log could not be followed from a broker; another one is tried.",
