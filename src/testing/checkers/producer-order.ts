@@ -1,7 +1,10 @@
 import { sendsOf } from "./history.ts";
 import type { Checker } from "./verdict.ts";
 
-/** L8: the values of one producer and partition lie in the order it sent them, and those of one batch side by side. */
+/**
+ * L8: the acknowledged values of one producer and partition lie in the order it sent them, and those of any batch side by side.
+ * A batch of unknown outcome has no place in the order: its producer went on under a new id, and it may be written at any time after.
+ */
 export const producerOrder: Checker = {
   row: "L8",
   promise: "one producer's order is kept",
@@ -24,6 +27,7 @@ export const producerOrder: Checker = {
         offsets.every((offset, k) => offset === first + k),
         () => `row ${send.i} (send): one batch lies at ${offsets.join()} of ${send.partition}`,
       );
+      if (send.type !== "ok") continue;
       const before = last.get(session);
       findings.judge(
         before === undefined || first > before.offset,

@@ -13,6 +13,8 @@ import { simClient, TOPIC, Workload, wait } from "./workload.ts";
 
 const BROKERS = 3;
 const FORMATION_MS = 60_000;
+/** How long a cluster that forms is troubled at most. */
+const EARLY_FAULTS_MS = 3_000;
 /** From when all is healed until everything pending has ended and the whole log has been read (V1). */
 const LIVENESS_MS = 60_000;
 
@@ -57,21 +59,21 @@ export async function runSeed(seed: number, { makeBroker, print }: SeedOptions):
     stop: (machine: (typeof clients)[number]) => cluster.stop(machine),
     leader: () => cluster.leader(),
   };
-  // Every fourth cluster is troubled from its first moment on, while it forms.
+  // Every fourth cluster is troubled from its first moment on, while it forms, and then left alone until it has.
   const early = random.chance(1, 4);
   for (const machine of random.shuffled(cluster.machines))
     scheduler.after(random.below(500), `start ${machine.name}`, () => cluster.start(machine));
-  if (early) plan.begin(targets);
+  if (early) {
+    plan.begin(targets);
+    scheduler.after(random.below(EARLY_FAULTS_MS), "quiet", () => heal());
+  }
   await within(world, FORMATION_MS, "the cluster was not formed and its topic not made", createTopic(world, partitions));
   const workload = new Workload(world, history, { brokers: BROKERS, partitions });
   workload.begin(clients.map((machine) => machine.boot()));
-  if (!early) plan.begin(targets);
+  plan.begin(targets);
   await scheduler.run(world.now + random.between(1_500, 4_000));
 
-  world.note("heal");
-  plan.end();
-  world.network.heal();
-  cluster.startAll();
+  heal();
   await scheduler.run(world.now + 500);
   workload.stop();
   if (!(await scheduler.run(world.now + LIVENESS_MS, () => workload.settled)))
@@ -99,6 +101,13 @@ export async function runSeed(seed: number, { makeBroker, print }: SeedOptions):
     events: scheduler.ran,
     errors: Object.fromEntries(cluster.errors),
   };
+
+  function heal(): void {
+    world.note("heal");
+    plan.end();
+    world.network.heal();
+    cluster.startAll();
+  }
 
   function countOf(type: "ok" | "fail" | "info"): number {
     return rows.filter((row) => row.type === type).length;

@@ -170,7 +170,7 @@ describe("Every checker refuses its planted history, by its row", () => {
       what: "a producer's batches change places",
       evidence: {
         ...withFinal("c", "a", "b", "e"),
-        history: [send(1, ["a", "b"], undefined, { type: "info" }), send(2, ["c"], undefined, { type: "info" }), send(6, ["e"], 3)],
+        history: [send(1, ["a", "b"], undefined), send(2, ["c"], undefined), send(6, ["e"], 3)],
       },
       says: /row 2 \(send\) lies at t-0@0, before row 1 of p1 at 2/,
     },

@@ -16,7 +16,8 @@ export class FaultPlan {
   readonly #lastMsMax: number;
   readonly #fired = new Map<FaultKind, number>();
   readonly #endings = new Set<() => void>();
-  #over = false;
+  /** Rises with each begin and end: what was scheduled before does not go on. */
+  #season = 0;
 
   /** @param without kinds that make no sense in this run */
   constructor(world: World, without: readonly FaultKind[] = []) {
@@ -33,17 +34,21 @@ export class FaultPlan {
   }
 
   begin(targets: FaultTargets): void {
+    this.#goOn(targets, ++this.#season);
+  }
+
+  #goOn(targets: FaultTargets, season: number): void {
     const { scheduler, random } = targets.world;
     scheduler.after(random.below(this.#pauseMsMax + 1), "fault", () => {
-      if (this.#over) return;
+      if (this.#season !== season) return;
       this.#fire(targets, random.pick(this.#enabled));
-      this.begin(targets);
+      this.#goOn(targets, season);
     });
   }
 
-  /** No more faults; what is under way ends now. */
+  /** No more faults until they begin again; what is under way ends now. */
   end(): void {
-    this.#over = true;
+    this.#season++;
     for (const ending of [...this.#endings]) ending();
   }
 
