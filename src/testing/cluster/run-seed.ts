@@ -63,13 +63,12 @@ export async function runSeed(seed: number, { makeBroker, print }: SeedOptions):
   const early = random.chance(1, 4);
   for (const machine of random.shuffled(cluster.machines))
     scheduler.after(random.below(500), `start ${machine.name}`, () => cluster.start(machine));
-  if (early) {
-    plan.begin(targets);
-    scheduler.after(random.below(EARLY_FAULTS_MS), "quiet", () => heal());
-  }
+  if (early) plan.begin(targets);
+  const quiet = scheduler.after(random.below(EARLY_FAULTS_MS), "quiet", () => heal());
   await within(world, FORMATION_MS, "the cluster was not formed and its topic not made", createTopic(world, partitions));
   const workload = new Workload(world, history, { brokers: BROKERS, partitions });
   workload.begin(clients.map((machine) => machine.boot()));
+  quiet.cancelled = true;
   plan.begin(targets);
   await scheduler.run(world.now + random.between(1_500, 4_000));
 
