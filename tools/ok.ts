@@ -19,7 +19,7 @@ const docsSteps: readonly Step[] = [
 ];
 
 /** Simulated runs; the file appears with the simulator. */
-const simulation = "dist/src/testing/run-seeds.js";
+const simulation = "dist/src/testing/main.js";
 const seeds: readonly Step[] = existsSync(simulation) ? [{ name: "1,000 seeds", command: ["node", simulation, "--seeds", "1000"] }] : [];
 
 const steps: readonly Step[] = [

@@ -47,9 +47,11 @@ export async function readAll(world: World, ports: MachinePorts, brokers: number
   }
 }
 
-/** What every replica knew to be committed. */
+/** What every replica knew to be committed and had on disk: only that must be there again. A commit may run ahead of this disk. */
 export function commitsOf(cluster: SimCluster): ReadonlyMap<string, number> {
-  return new Map([...cluster.replicas()].map(({ replica }) => [`${replica.groupId}/${replica.id}`, replica.core.commit]));
+  return new Map(
+    [...cluster.replicas()].map(({ replica }) => [`${replica.groupId}/${replica.id}`, Math.min(replica.core.commit, replica.core.durable)]),
+  );
 }
 
 /** Opens a stopped broker's disk as recovery does, and takes every frame of every group out of it. */

@@ -70,7 +70,7 @@ export async function runSeed(seed: number, { makeBroker, print }: SeedOptions):
   workload.begin(clients.map((machine) => machine.boot()));
   quiet.cancelled = true;
   plan.begin(targets);
-  await scheduler.run(world.now + random.between(1_500, 4_000));
+  await scheduler.run(world.now + random.between(1_200, 3_200));
 
   heal();
   await scheduler.run(world.now + 500);

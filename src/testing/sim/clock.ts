@@ -36,7 +36,8 @@ export class SimClock implements Clock {
   after(delayMs: number, fire: () => void): Timer {
     if (!this.#process.alive) return { cancel() {} };
     const late = (this.#process.scheduler.random.below(1024) / 1024) * LATE_MS_MAX;
-    const event = this.#process.after(delayMs + late, "timer", fire);
+    // A deadline that has just passed: as soon as possible, like a real timer.
+    const event = this.#process.after(Math.max(0, delayMs) + late, "timer", fire);
     return {
       cancel() {
         event.cancelled = true;
