@@ -69,7 +69,7 @@ export class PeerCalls {
       this.#connection.send(CallKind.cancel, [CallCancel.encode({ callId: id })]);
       return true;
     };
-    const timer = this.#clock.after(timeoutMs, () => {
+    const timer = this.#clock.after(Math.max(0, timeoutMs), () => {
       if (cancel())
         done({
           error: new MillraceError("REQUEST_TIMED_OUT", `Broker ${this.#peer} did not answer ${method} within ${Math.round(timeoutMs)} ms`),
