@@ -39,7 +39,7 @@ const report = new Report();
 console.log(header("acceptance", seed));
 const input = flights(lines === 0 ? undefined : lines, seed, flags.text("file"));
 console.log(`input: ${input.name}, keyed by origin at ${rate}/s; ${TOPIC_PARTITIONS} partitions, 3 replicas, acks=all, default settings`);
-const cluster = await Cluster.start(draws, { keep: flags.has("keep") });
+const cluster = await Cluster.start({ keep: flags.has("keep") });
 try {
   for (const kind of kinds) {
     let counted = 0;
@@ -51,6 +51,7 @@ try {
 } catch (error) {
   report.check("acceptance", false, () => `${(error as Error).stack}`);
 } finally {
+  report.check("no broker logs an error", cluster.complaints().length === 0, () => cluster.complaints().slice(0, 5).join("; "));
   if (report.failed > 0) console.log(`data and logs of the brokers stay in ${cluster.keepData()}`);
   await cluster.stop();
 }

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeSync } from "node:fs";
+import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -8,7 +8,7 @@ import { DevFolder } from "../src/cli/dev/dev-folder.ts";
 import { type DevBroker, type DevLayout, devBrokers } from "../src/cli/dev/layout.ts";
 import { isAlive, signal, waitFor } from "../src/cli/dev/processes.ts";
 import { type Client, connect } from "../src/client-entry.ts";
-import type { Draws } from "./draws.ts";
+import { Draws } from "./draws.ts";
 
 /** The root of the clone: commands are run there, as a reader would. */
 export const root = fileURLToPath(new URL("../../", import.meta.url));
@@ -70,9 +70,9 @@ export class Cluster {
   }
 
   /** Starts all and waits for the ready line. */
-  static async start(draws: Draws, options: ClusterOptions = {}): Promise<Cluster> {
+  static async start(options: ClusterOptions = {}): Promise<Cluster> {
     const folder = mkdtempSync(join(tmpdir(), "millrace-chaos-"));
-    const cluster = new Cluster(folder, await freePort(draws, options.brokers ?? 3), options);
+    const cluster = new Cluster(folder, await freePort(options.brokers ?? 3), options);
     await cluster.startAll();
     return cluster;
   }
@@ -235,6 +235,16 @@ export class Cluster {
     throw new Error(`${what} did not appear within 30 s ${last}`);
   }
 
+  /** What brokers logged as an error: a broker that dies of a bug says so, and nothing else should. */
+  complaints(): readonly string[] {
+    return this.brokers.flatMap(({ id, logFile }) =>
+      (existsSync(logFile) ? readFileSync(logFile, "utf8") : "")
+        .split("\n")
+        .filter((line) => line.includes('"level":"error"') || line.includes('"level":"fatal"'))
+        .map((line) => `broker ${id}: ${line.slice(0, 500)}`),
+    );
+  }
+
   /** What a failed run leaves is worth a look: the data stays. @returns where */
   keepData(): string {
     this.#keep = true;
@@ -289,7 +299,9 @@ export function run(
 }
 
 /** A port from which all ports of a cluster of this size are free. */
-async function freePort(draws: Draws, brokers: number): Promise<number> {
+async function freePort(brokers: number): Promise<number> {
+  // Not from the seed: two runs of one seed may go on at a time.
+  const draws = new Draws(Date.now() ^ (process.pid << 12));
   for (let attempt = 0; attempt < 100; attempt++) {
     const port = PORT_FROM + draws.below((PORT_TO - PORT_FROM) / 10) * 10;
     const ports = Array.from({ length: brokers }, (_, i) => [0, 1, 2].map((n) => port + 10 * i + n)).flat();

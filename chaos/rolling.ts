@@ -24,7 +24,7 @@ const draws = new Draws(seed);
 const report = new Report();
 
 console.log(header("rolling", seed));
-const cluster = await Cluster.start(draws);
+const cluster = await Cluster.start();
 try {
   await cluster.admin.createTopic({ name: TOPIC, partitions: PARTITIONS });
   await cluster.healthy();
@@ -32,6 +32,7 @@ try {
 } catch (error) {
   report.check("rolling", false, () => `${(error as Error).stack}`);
 } finally {
+  report.check("no broker logs an error", cluster.complaints().length === 0, () => cluster.complaints().slice(0, 5).join("; "));
   if (report.failed > 0) console.log(`data and logs of the brokers stay in ${cluster.keepData()}`);
   await cluster.stop();
 }
