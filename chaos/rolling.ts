@@ -1,5 +1,4 @@
 import { Cluster } from "./cluster.ts";
-import { Draws } from "./draws.ts";
 import { drawSeed, Flags } from "./flags.ts";
 import { header, percentiles, percentilesText, Report, sleep } from "./report.ts";
 import { SteadyWriters } from "./writers.ts";
@@ -20,7 +19,6 @@ const flags = new Flags(["rounds", "rate", "seed"], []);
 const seed = flags.number("seed", drawSeed());
 const rounds = flags.number("rounds", 20);
 const rate = flags.number("rate", 1_000);
-const draws = new Draws(seed);
 const report = new Report();
 
 console.log(header("rolling", seed));

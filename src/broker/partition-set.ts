@@ -128,7 +128,8 @@ export class PartitionSet {
   async #reconcileFiles(image: MetadataImage): Promise<void> {
     const self = this.#config.brokerId;
     for (const { partition, replica } of image.hostedBy(self)) {
-      if (this.#partitions.has(partition.groupId)) continue;
+      // After a restart the image passes through all that ever was: topics, too, that were deleted later.
+      if (this.#partitions.has(partition.groupId) || this.#store.wasDropped(replica.replicaId)) continue;
       const topic = image.topics.get(partition.topicId)?.name ?? "";
       const config: GroupConfig = {
         members: partition.replicas.map(({ replicaId, brokerId }) => ({ replicaId, brokerId })),

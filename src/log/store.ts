@@ -160,6 +160,10 @@ class LogStoreImpl implements LogStore, GroupHost, WalEvents {
     return log;
   }
 
+  wasDropped(replicaId: ReplicaId): boolean {
+    return this.#image.dropped.has(replicaId);
+  }
+
   async create(groupId: GroupId, replicaId: ReplicaId, start: StartPoint, config: Uint8Array): Promise<GroupLog> {
     this.#requireRunning();
     invariant(!this.#open.has(groupId) && !this.#waiting.has(groupId), () => `group ${groupId} is open`);

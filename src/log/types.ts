@@ -123,6 +123,8 @@ export interface LogStore {
    * @throws when the group is open, or the replica id was dropped once (it may never come back)
    */
   create(groupId: GroupId, replicaId: ReplicaId, start: StartPoint, config: Uint8Array): Promise<GroupLog>;
+  /** Whether this disk dropped the replica: whoever still names it knows something old. */
+  wasDropped(replicaId: ReplicaId): boolean;
   /** WAL record `drop`, then removes the files. Resolves when the record is durable. */
   drop(groupId: GroupId): Promise<void>;
   /** Syncs what is open and stops. Nothing may be written after it was called. */
