@@ -26,6 +26,9 @@ export interface BrokerOptions {
   readonly fatal: (error: Error) => void;
 }
 
+/** Produce streams have so long for the answers to what they took, when the broker stops. */
+const STREAMS_GRACE_MS = 2_000;
+
 export type BrokerState = "starting" | "joining" | "running" | "leaving" | "stopping" | "stopped";
 
 export interface Broker {
@@ -63,7 +66,7 @@ class BrokerProcess implements Broker {
   #formation: FormationLoop | undefined;
   #member: Member | undefined;
   #failed = false;
-  #endStreams: (error: MillraceError) => void = () => {};
+  #endStreams: (error: MillraceError, graceMs: number) => Promise<void> = () => Promise.resolve();
 
   constructor(ports: BrokerPorts, config: BrokerConfig, options: BrokerOptions) {
     this.#ports = ports;
@@ -136,7 +139,7 @@ class BrokerProcess implements Broker {
     const grace = this.#config.timings.shutdownGraceMs;
     await this.#member?.leave(grace);
     this.#state = "stopping";
-    this.#endStreams(new MillraceError("SHUTTING_DOWN", "The broker stops; use another one"));
+    await this.#endStreams(new MillraceError("SHUTTING_DOWN", "The broker stops; use another one"), STREAMS_GRACE_MS);
     await rpcServer.close(Math.min(grace, 1_000));
     this.#member?.close();
     await this.#links.close();

@@ -85,6 +85,7 @@ export class Member implements MemberParts, AdminBackend {
       askController: (command, answered) => recorder.record(command, answered),
       changed: (groupId) => this.router.changed(groupId),
       confirmDeleted: (topicIds) => void this.#confirmDeleted(topicIds),
+      settled: () => this.#registration.epoch !== undefined,
       failed,
     });
     this.log = new RoutedLog(clock, config, this.image, this.group, this.partitions, links, this.router);
@@ -122,6 +123,7 @@ export class Member implements MemberParts, AdminBackend {
 
   async register(): Promise<void> {
     await this.#registration.start();
+    this.router.changedAll();
   }
 
   peerBack(broker: BrokerId): void {

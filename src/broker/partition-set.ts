@@ -26,6 +26,8 @@ export interface PartitionSetPorts {
   readonly changed: (groupId: GroupId) => void;
   /** These deleted topics have no replica here any more. */
   readonly confirmDeleted: (topicIds: readonly TopicId[]) => void;
+  /** This broker's image holds at least what was recorded when it started: settings may be trusted. */
+  readonly settled: () => boolean;
   /** The log cannot do what it must: the broker stops. */
   readonly failed: (error: unknown) => void;
 }
@@ -150,6 +152,9 @@ export class PartitionSet {
         this.#host.closeReplica(groupId);
         this.#partitions.delete(groupId);
         hosted.partition.replicaClosed();
+        hosted.reader.moved();
+        for (const done of hosted.reads.values()) done(undefined);
+        hosted.reads.clear();
         this.#ports.changed(groupId);
         await this.#store.drop(groupId);
         this.#ports.telemetry.log("info", "partition.deleted", { partition: hosted.partition.name, groupId });
@@ -185,6 +190,7 @@ export class PartitionSet {
           clock: this.#ports.clock,
           askController: this.#ports.askController,
           stays: (broker) => this.#links.connected(broker) && !this.#leaving.has(broker),
+          settled: this.#ports.settled,
           moved: () => {
             reader.moved();
             this.#ports.changed(log.groupId);
@@ -195,6 +201,7 @@ export class PartitionSet {
       this.#partitions.set(log.groupId, { partition, reader, reads });
       return {
         committed: () => {},
+        truncated: (from) => partition.truncated(from),
         roleChanged: () => {
           const { role, term } = replica.core;
           this.#ports.telemetry.log("info", "partition.role", { partition: partition.name, role, term });

@@ -18,7 +18,7 @@ import { BARRIER_METHOD, COMMAND_METHOD, type MetadataGroup } from "./metadata/m
 import { serveTail, TAIL_METHOD } from "./metadata/metadata-tail.ts";
 import type { Appended } from "./partition/partition.ts";
 import type { IncomingCall } from "./peers/peer-calls.ts";
-import { verifiedFrames } from "./peers/raft-codec.ts";
+import { BadPeerMessage, verifiedFrames } from "./peers/raft-codec.ts";
 import { EXTEND_METHOD, type ReplicaHost } from "./replica-host.ts";
 import { decodeForwardedAppend, encodeForwardedAppended } from "./routing/forwarded.ts";
 import { APPEND_METHOD, FETCH_METHOD, OFFSETS_METHOD, type RoutedLog } from "./routing/log-backend.ts";
@@ -96,6 +96,7 @@ export class PeerService {
       const result = handler(call, parts);
       if (result instanceof Promise) result.catch(settle);
     } catch (error) {
+      if (error instanceof BadPeerMessage) throw error; // the connection ends
       settle(error);
     }
   }
@@ -105,16 +106,21 @@ export class PeerService {
     call.reply(await serveTail(this.#clock, group, fromIndex as LogIndex, maxWaitMs));
   }
 
-  async #extend(call: IncomingCall, host: ReplicaHost): Promise<void> {
+  /** Damaged pieces end the connection, before anything is awaited (design §4); what the log then cannot take is answered "not taken". */
+  #extend(call: IncomingCall, host: ReplicaHost): Promise<void> {
     const { body } = call;
-    if (body.byteLength < 16) return call.fail(new MillraceError("INVALID_REQUEST", "An extension without a head"));
+    if (body.byteLength < 16) throw new BadPeerMessage("an extension without a head");
     const view = new DataView(body.buffer, body.byteOffset, 16);
-    const taken = await host.takeExtension(
-      view.getFloat64(0, true) as GroupId,
-      view.getFloat64(8, true) as ReplicaId,
-      verifiedFrames(body.subarray(16)),
-    );
-    call.reply(taken ? [new Uint8Array(1)] : []);
+    const groupId = view.getFloat64(0, true) as GroupId;
+    const frames = verifiedFrames(body.subarray(16));
+    for (const [at, frame] of frames.entries()) {
+      if (frame.groupId !== groupId || frame.index !== (frames[0]?.index ?? 0) + at) {
+        throw new BadPeerMessage(`frame ${frame.index} of group ${frame.groupId} does not belong into an extension of ${groupId}`);
+      }
+    }
+    return host
+      .takeExtension(groupId, view.getFloat64(8, true) as ReplicaId, frames)
+      .then((taken) => call.reply(taken ? [new Uint8Array(1)] : []));
   }
 
   #append(call: IncomingCall, { log, router }: MemberParts): void {

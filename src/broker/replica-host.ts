@@ -1,6 +1,6 @@
 import type { BrokerConfig } from "../base/broker-config.ts";
 import { type BrokerId, type GroupId, type LogIndex, METADATA_GROUP, type ReplicaId } from "../base/ids.ts";
-import { invariant } from "../base/invariant.ts";
+import { InvariantViolated, invariant } from "../base/invariant.ts";
 import type { Clock } from "../base/ports/clock.ts";
 import type { Random } from "../base/ports/random.ts";
 import type { GroupLog, RecoveredGroup } from "../log/types.ts";
@@ -17,6 +17,8 @@ import { Ticker, type Ticking } from "./ticker.ts";
 /** What the owner of a replica (metadata group or partition) wants to know. */
 export interface ReplicaOwner {
   committed(index: LogIndex): void;
+  /** Entries from here on were cut off. */
+  truncated(from: LogIndex): void;
   roleChanged(): void;
   progressed(): void;
   read(context: number, index: LogIndex | undefined): void;
@@ -105,6 +107,7 @@ export class ReplicaHost {
         else this.#links.sendRecord(broker, addressed);
       },
       committed: (index) => owner?.committed(index),
+      truncated: (from) => owner?.truncated(from),
       roleChanged: () => owner?.roleChanged(),
       progressed: () => owner?.progressed(),
       read: (context, index) => owner?.read(context, index),
@@ -145,7 +148,14 @@ export class ReplicaHost {
   /** Serves `EXTEND_METHOD` on the follower. Resolves when the frames are durable and counted; false: not agreed to. */
   async takeExtension(groupId: GroupId, to: ReplicaId, frames: readonly Frame[]): Promise<boolean> {
     const replica = this.get(groupId);
-    return replica !== undefined && replica.id === to && (await replica.extendLocally(frames));
+    if (replica === undefined || replica.id !== to) return false;
+    try {
+      return await replica.extendLocally(frames);
+    } catch (error) {
+      // The group is being deleted, or its disk fails (which the log has said): the piece is not taken.
+      if (error instanceof InvariantViolated) throw error;
+      return false;
+    }
   }
 
   close(): void {
@@ -167,6 +177,9 @@ export class ReplicaHost {
         match = last.index;
         next = (last.index + 1) as LogIndex;
       }
+    } catch (error) {
+      // The group is being deleted, or a read failed (which the log has said): this attempt ends, Raft asks again.
+      if (error instanceof InvariantViolated) throw error;
     } finally {
       replica.extended(to, match);
     }

@@ -34,6 +34,8 @@ export interface ReplicaOutputs {
   send(to: ReplicaId, message: Message<ReplicaPayload>, frames: readonly Frame[]): void;
   /** The commit index rose. */
   committed(index: LogIndex): void;
+  /** Entries from here on were cut off (only ever on a follower). */
+  truncated(from: LogIndex): void;
   /** Role, term or leader changed. */
   roleChanged(): void;
   /** Something a wait may depend on moved: a durable index here or at a follower, the commit index, the role. Last call of each turn. */
@@ -225,6 +227,7 @@ export class Replica {
       baseOffset = (baseOffset + payload.recordCount) as typeof baseOffset;
       return { draft: stamped(payload, appendTime), place };
     });
+    if (write.truncateFrom !== undefined) this.#outputs.truncated(write.truncateFrom);
     const { seq } = write;
     this.log.write({ state: write.state, truncateFrom: write.truncateFrom, frames }, () => {
       if (this.#closed) return;

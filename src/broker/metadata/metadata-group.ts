@@ -78,6 +78,7 @@ export class MetadataGroup {
     return {
       // What is committed is replayed after the turn's outputs are performed: answers and listeners may append.
       committed: () => {},
+      truncated: () => {},
       roleChanged: () => {
         const { role, term } = replica.core;
         this.#telemetry.log("info", "metadata.role", { role, term });

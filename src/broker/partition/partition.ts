@@ -84,6 +84,8 @@ export interface PartitionPorts {
   moved(partition: Partition): void;
   /** It is there, and did not say that it leaves. */
   stays(broker: BrokerId): boolean;
+  /** Topic settings are as new as this broker's start: before that, weaker rules than the topic's might be applied. */
+  settled(): boolean;
 }
 
 /**
@@ -127,7 +129,7 @@ export class Partition {
   }
   /** Leads with an entry of its own term committed, and is not handing over: it may be given appends. */
   get accepts(): boolean {
-    return this.replica.serves && !this.#handover.active;
+    return this.replica.serves && !this.#handover.active && this.#ports.settled();
   }
   /** Offset after the last committed record. */
   get highWatermark(): Offset {
@@ -310,6 +312,12 @@ export class Partition {
     if (!this.accepts) return done(this.notLeader());
     this.#handover.start(to, done);
     this.examine();
+  }
+
+  /** From the replica's outputs: what was cut off never gets an answer here, and its bytes no longer count. */
+  truncated(from: LogIndex): void {
+    if (this.#waits.size > 0) this.#waits.leadershipLost();
+    this.#waits.truncated(from);
   }
 
   /** From the replica's outputs, outside of its turn. */

@@ -75,7 +75,11 @@ export class PartitionReader {
     };
     const settle = (outcome: ReadReply | MillraceError): void => {
       if (state.cancelled) return;
-      const enough = outcome instanceof MillraceError || outcome.bytes >= request.minBytes;
+      // Cut by a segment's end or the size asked for, with more behind it: waiting would bring nothing.
+      const enough =
+        outcome instanceof MillraceError ||
+        outcome.bytes >= request.minBytes ||
+        (outcome.bytes > 0 && outcome.nextOffset < outcome.highWatermark);
       const left = request.waitUntil - this.#clock.monotonic();
       if (enough || left <= 0) return finish(outcome);
       // Something committed while a cold read was under way: look again before sleeping.
@@ -107,10 +111,10 @@ export class PartitionReader {
 
   /** The high watermark or the role moved. */
   moved(): void {
-    if (this.#waiting.size === 0) return;
     const mark = this.#partition.replica.serves ? this.#partition.highWatermark : -2;
     if (mark === this.#seen) return;
     this.#seen = mark;
+    if (this.#waiting.size === 0) return;
     for (const waiting of [...this.#waiting]) waiting.run();
   }
 

@@ -72,6 +72,10 @@ export class RoutedLog implements LogBackend {
     return known.groups.length;
   }
 
+  leadsHere(target: Target): boolean {
+    return this.#partitions.get(target.groupId as GroupId)?.partition.accepts === true;
+  }
+
   clientAddress(broker: BrokerId): string {
     return this.#image.brokers.get(broker)?.clientAddress ?? (broker === this.#config.brokerId ? this.#config.advertise : "");
   }

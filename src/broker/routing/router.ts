@@ -27,23 +27,34 @@ export interface RoutedCall {
   fail(error: MillraceError): void;
 }
 
-interface Held {
+interface Routed {
   readonly call: RoutedCall;
-  /** Forward attempts that were refused. */
+  /** Monotonic: held no longer than this, over all attempts. */
+  readonly until: number;
+  /** Forward attempts that a broker refused because it does not lead. */
   readonly refusals: number;
+}
+
+interface Held extends Routed {
   readonly timer: Timer;
 }
 
 /** State of one group's calls; exists only while something is held. */
 interface Lane {
   readonly held: Held[];
-  /** A leader of this term or an older one has refused: wait for a newer one. */
+  /** A leader of this term or an older one has refused: a newer one is waited for, this one is asked again only after a while. */
   refusedTerm: number;
+  /** Monotonic; until then `refusedTerm` holds. */
+  refusedUntil: number;
   flushing: boolean;
 }
 
 /** "A forwarder retries only on a typed refusal, at most once more" (design §6). */
 const REFUSALS_MAX = 2;
+/** What a refusal of a term is worth, milliseconds: the broker may have been only about to lead. */
+const REFUSED_MS = 500;
+/** After a call that could not be handed over at all (no connection, changed on its way), milliseconds. */
+const UNREACHED_MS = 25;
 
 export interface RouterOptions {
   readonly clock: Clock;
@@ -59,6 +70,8 @@ export interface RouterOptions {
 export class Router {
   readonly #options: RouterOptions;
   readonly #lanes = new Map<GroupId, Lane>();
+  /** Held calls that were sent once and came back. */
+  readonly #returned = new Set<RoutedCall>();
   #heldBytes = 0;
   #closed = false;
 
@@ -71,9 +84,11 @@ export class Router {
   }
 
   route(call: RoutedCall): void {
+    const { clock, forwardWaitMs } = this.#options;
+    const item: Routed = { call, until: Math.min(clock.monotonic() + forwardWaitMs, call.deadline), refusals: 0 };
     const lane = this.#lanes.get(call.groupId);
-    if (lane !== undefined && lane.held.length > 0 && !call.direct) this.#hold(call, 0);
-    else this.#attempt(call, 0);
+    if (lane !== undefined && lane.held.length > 0 && !call.direct) this.#hold(item);
+    else this.#attempt(item);
   }
 
   /** The leader of a group, or who can be reached, may have changed: held calls are tried again, in order. */
@@ -86,7 +101,7 @@ export class Router {
         const next = lane.held.shift();
         if (next === undefined) break;
         this.#release(next);
-        this.#attempt(next.call, next.refusals);
+        this.#attempt(next);
       }
     } finally {
       lane.flushing = false;
@@ -114,39 +129,54 @@ export class Router {
     const view = this.#options.view(groupId);
     const first = lane.held[0];
     if (view.becoming) return false;
-    return view.local || first?.call.direct === true || (view.remote !== undefined && view.remote.term > lane.refusedTerm);
+    return view.local || first?.call.direct === true || (view.remote !== undefined && !this.#refused(lane, view.remote.term));
   }
 
-  #attempt(call: RoutedCall, refusals: number): void {
+  #refused(lane: Lane | undefined, term: Term): boolean {
+    return lane !== undefined && term <= lane.refusedTerm && this.#options.clock.monotonic() < lane.refusedUntil;
+  }
+
+  #attempt(item: Routed): void {
+    const { call } = item;
     const view = this.#options.view(call.groupId);
     if (view.local) return call.runHere();
     const { remote } = view;
-    if (view.becoming) return this.#hold(call, refusals);
+    if (view.becoming) return this.#hold(item);
     if (call.direct) return call.fail(notLeader(remote?.broker));
-    const lane = this.#lanes.get(call.groupId);
-    if (remote === undefined || remote.term <= (lane?.refusedTerm ?? -1)) return this.#hold(call, refusals);
+    if (remote === undefined || this.#refused(this.#lanes.get(call.groupId), remote.term)) return this.#hold(item);
     call.runThere(remote.broker, (error) => {
-      if (refusals + 1 >= REFUSALS_MAX) {
+      // Only "I do not lead" says something about the term; a call that did not get there says nothing.
+      const refusals = item.refusals + (error.code === "NOT_LEADER" ? 1 : 0);
+      if (refusals >= REFUSALS_MAX) {
         return call.fail(new MillraceError("LEADER_UNKNOWN", `No leader took the call: ${error.message}. Nothing was written`, {}, 100));
       }
-      const state = this.#lane(call.groupId);
-      state.refusedTerm = Math.max(state.refusedTerm, remote.term);
-      this.#hold(call, refusals + 1);
+      this.#pause(call.groupId, remote.term, error.code === "NOT_LEADER" ? REFUSED_MS : UNREACHED_MS);
+      this.#hold({ ...item, refusals }, true);
       this.changed(call.groupId);
     });
+  }
+
+  /** Nobody of this term or an older one is asked for a while. */
+  #pause(groupId: GroupId, term: Term, ms: number): void {
+    const lane = this.#lane(groupId);
+    const { clock } = this.#options;
+    lane.refusedTerm = Math.max(lane.refusedTerm, term);
+    lane.refusedUntil = clock.monotonic() + ms;
+    clock.after(ms, () => this.changed(groupId));
   }
 
   #lane(groupId: GroupId): Lane {
     let lane = this.#lanes.get(groupId);
     if (lane === undefined) {
-      lane = { held: [], refusedTerm: -1, flushing: false };
+      lane = { held: [], refusedTerm: -1, refusedUntil: 0, flushing: false };
       this.#lanes.set(groupId, lane);
     }
     return lane;
   }
 
-  #hold(call: RoutedCall, refusals: number): void {
+  #hold(item: Routed, again = false): void {
     const { clock, forwardWaitMs, forwardPendingMaxBytes } = this.#options;
+    const { call } = item;
     if (this.#closed) return call.fail(new MillraceError("SHUTTING_DOWN", "The broker stops; nothing was written"));
     if (this.#heldBytes + call.bytes > forwardPendingMaxBytes) {
       return call.fail(
@@ -159,28 +189,28 @@ export class Router {
       );
     }
     const lane = this.#lane(call.groupId);
-    const wait = Math.max(0, Math.min(forwardWaitMs, call.deadline - clock.monotonic()));
     const held: Held = {
-      call,
-      refusals,
-      timer: clock.after(wait, () => {
+      ...item,
+      timer: clock.after(Math.max(0, item.until - clock.monotonic()), () => {
         const at = lane.held.indexOf(held);
         if (at < 0) return;
         lane.held.splice(at, 1);
         this.#release(held);
         if (lane.held.length === 0) this.#lanes.delete(call.groupId);
-        call.fail(new MillraceError("LEADER_UNKNOWN", `No leader was known for ${Math.round(wait)} ms. Nothing was written`, {}, 100));
+        call.fail(new MillraceError("LEADER_UNKNOWN", `No leader was known for ${forwardWaitMs} ms. Nothing was written`, {}, 100));
       }),
     };
     this.#heldBytes += call.bytes;
-    // A refused call goes back before those that came after it: refusals arrive in the order the calls were sent.
-    const place = refusals > 0 ? lane.held.filter((other) => other.refusals > 0).length : lane.held.length;
+    // A call that came back goes before those that came after it: refusals arrive in the order the calls were sent.
+    const place = again ? lane.held.filter((other) => this.#returned.has(other.call)).length : lane.held.length;
+    if (again) this.#returned.add(call);
     lane.held.splice(place, 0, held);
   }
 
   #release(held: Held): void {
     held.timer.cancel();
     this.#heldBytes -= held.call.bytes;
+    this.#returned.delete(held.call);
   }
 }
 

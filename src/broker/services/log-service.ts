@@ -63,6 +63,8 @@ export interface LogBackend {
   offsets(target: Target, timeMs: number | undefined, options: RouteOptions): Promise<OffsetsOf>;
   allocateProducer(deadline: number): Promise<number>;
   clientAddress(broker: BrokerId): string;
+  /** This broker leads the partition and takes appends now. */
+  leadsHere(target: Target): boolean;
 }
 
 /** A batch with where it goes. The backend is the one that admitted it: a broker that begins to stop still answers what it took. */
@@ -78,7 +80,7 @@ const DEFAULT_DEADLINE_MS = 60_000;
 /**
  * Registers `millrace.v1.LogService`.
  * @param running the broker's parts; throws NOT_READY or SHUTTING_DOWN while it does not serve
- * @returns ends the open streams
+ * @returns ends the open streams: those that produce once all they took is answered, or after the grace
  */
 export function registerLogService(
   server: RpcServer,
@@ -86,8 +88,13 @@ export function registerLogService(
   config: BrokerConfig,
   clock: Clock,
   inflate: Inflate,
-): (error: MillraceError) => void {
-  const open = new Set<{ close(error: MillraceError): void }>();
+): (error: MillraceError, graceMs: number) => Promise<void> {
+  const open = new Set<ProduceStreamSession | Subscription>();
+  let whenEmpty: () => void = () => {};
+  const gone = (session: ProduceStreamSession | Subscription): void => {
+    open.delete(session);
+    if (open.size === 0) whenEmpty();
+  };
   const deadlineOf = (call: CallContext): number => call.deadline ?? clock.monotonic() + DEFAULT_DEADLINE_MS;
 
   const prepare = (request: ProduceRequest, deadline: number): Routed | Promise<Routed> => {
@@ -189,12 +196,13 @@ export function registerLogService(
         {
           prepare: (request) => prepare(request, deadlineOf(stream.call)),
           append: (prepared, done) => append(prepared as Routed, deadlineOf(stream.call), done),
+          leadsHere: (prepared) => (prepared as Routed).backend.leadsHere((prepared as Routed).target),
         },
         clock,
         config.limits.streamCreditBytes,
       );
       open.add(session);
-      session.start(() => open.delete(session));
+      session.start(() => gone(session));
     },
   });
 
@@ -227,7 +235,7 @@ export function registerLogService(
           const subscription = new Subscription(stream, request, { read: readForSubscription, positions }, clock);
           open.add(subscription);
           stream.handlers = { message() {}, ended() {}, drain: () => subscription.drained() };
-          subscription.start(() => open.delete(subscription));
+          subscription.start(() => gone(subscription));
         },
         ended() {},
         drain() {},
@@ -315,9 +323,23 @@ export function registerLogService(
     return { from, until };
   }
 
-  return (error) => {
-    for (const session of [...open]) session.close(error);
-    open.clear();
+  return async (error, graceMs) => {
+    for (const session of [...open]) {
+      if (session instanceof ProduceStreamSession) session.drain(error);
+      else session.close(error);
+    }
+    if (open.size > 0) {
+      await new Promise<void>((resolve) => {
+        const timer = clock.after(graceMs, resolve);
+        whenEmpty = () => {
+          timer.cancel();
+          resolve();
+        };
+      });
+    }
+    // What is still unanswered may be written: nobody may be told otherwise.
+    for (const session of [...open])
+      session.close(new MillraceError("HOP_LOST", "The broker stopped before the batch was answered; it may be written"));
   };
 }
 

@@ -22,6 +22,8 @@ export interface ProduceStreamBackend {
   prepare(request: ProduceRequest): Prepared | Promise<Prepared>;
   /** Routes the batch to its leader. Batches of one partition handed over in order stay in order. `done` exactly once unless cancelled. */
   append(prepared: Prepared, done: (outcome: Response | MillraceError) => void): () => void;
+  /** This broker leads the partition now: the batch is appended, or refused, before \`append\` returns. */
+  leadsHere(prepared: Prepared): boolean;
 }
 
 export interface Prepared {
@@ -31,11 +33,15 @@ export interface Prepared {
 
 /** One partition on one stream: a FIFO in which a batch that must be inflated first is not overtaken (design §4). */
 interface Lane {
+  readonly key: string;
   readonly waiting: ProduceBatch[];
   preparing: boolean;
   /** An earlier batch failed: everything is refused until the client resumes (design §6). */
   failed: boolean;
 }
+
+/** Partitions with something under way or failed on one stream. */
+const LANES_MAX = 10_000;
 
 /**
  * The server's side of one `ProduceStream`. Unanswered bytes are bounded by the credit: above it the stream is not read, and
@@ -55,6 +61,10 @@ export class ProduceStreamSession {
   #paused = false;
   #ended = false;
   #over = false;
+  /** The stream takes more answers; else nothing is read until it drains. */
+  #room = true;
+  /** Set while the broker stops: new batches are refused with it, and the stream ends with it once all are answered. */
+  #draining: MillraceError | undefined;
   #gone: () => void = () => {};
 
   constructor(stream: ServerStream, backend: ProduceStreamBackend, clock: Clock, creditBytes: number) {
@@ -73,7 +83,10 @@ export class ProduceStreamSession {
         this.#ended = true;
         this.#maybeEnd();
       },
-      drain: () => this.#balance(),
+      drain: () => {
+        this.#room = true;
+        this.#balance();
+      },
     };
     this.#stream.call.onCancel(() => this.#stop());
     this.#stream.write(ProduceStreamResponse.encode({ creditBytes: this.#creditBytes }));
@@ -84,6 +97,13 @@ export class ProduceStreamSession {
     if (this.#over) return;
     this.#stop();
     this.#stream.end(error);
+  }
+
+  /** Refuses new batches, answers those it took, then ends with `error`: what it says of them must be true. */
+  drain(error: MillraceError): void {
+    if (this.#over) return;
+    this.#draining = error;
+    this.#maybeEnd();
   }
 
   #message(bytes: Uint8Array): void {
@@ -109,16 +129,30 @@ export class ProduceStreamSession {
     if (request === undefined) {
       return this.close(new MillraceError("INVALID_REQUEST", `Batch ${batch.correlationId} has no request`, { field: "batches.request" }));
     }
+    this.#unanswered++;
+    this.#unansweredBytes += sizeOf(request);
+    if (this.#draining !== undefined) return this.#answer(batch, this.#draining);
     const key = laneKey(request.topic, request.partition);
     let lane = this.#lanes.get(key);
     if (lane === undefined) {
-      lane = { waiting: [], preparing: false, failed: false };
+      if (this.#lanes.size >= LANES_MAX) {
+        const limit = { limit: "produce.stream.partitions.max" };
+        return this.#answer(
+          batch,
+          new MillraceError("TOO_MANY_REQUESTS", `A stream may use ${LANES_MAX} partitions at a time`, limit, 100),
+        );
+      }
+      lane = { key, waiting: [], preparing: false, failed: false };
       this.#lanes.set(key, lane);
     }
-    this.#unanswered++;
-    this.#unansweredBytes += sizeOf(request);
     lane.waiting.push(batch);
     this.#pump(lane);
+    this.#forgetIdle(lane);
+  }
+
+  /** A lane that remembers nothing need not be kept. */
+  #forgetIdle(lane: Lane): void {
+    if (lane.waiting.length === 0 && !lane.preparing && !lane.failed && this.#cancels.size === 0) this.#lanes.delete(lane.key);
   }
 
   #pump(lane: Lane): void {
@@ -148,20 +182,26 @@ export class ProduceStreamSession {
         continue;
       }
       lane.preparing = true;
-      prepared
-        .then(
-          (ready) => this.#append(lane, batch, ready),
-          (error: unknown) => this.#fail(lane, batch, asMillraceError(error)),
-        )
-        .finally(() => {
+      prepared.then(
+        (ready) => {
           lane.preparing = false;
+          this.#append(lane, batch, ready);
           this.#pump(lane);
-        });
+        },
+        (error: unknown) => {
+          lane.preparing = false;
+          this.#fail(lane, batch, asMillraceError(error));
+          this.#pump(lane);
+        },
+      );
     }
   }
 
   #append(lane: Lane, batch: ProduceBatch, prepared: Prepared): void {
     if (this.#over) return;
+    // Without a producer id nothing but its place in the queue keeps a batch in order: behind a hop the next one waits for the answer,
+    // or a refused batch would be sent again behind those that followed it.
+    const alone = prepared.request.producerId === undefined && !this.#backend.leadsHere(prepared);
     let answered = false;
     let cancel: (() => void) | undefined;
     // The answer may come before `append` returns (a retried batch whose level is met).
@@ -170,8 +210,12 @@ export class ProduceStreamSession {
       if (cancel !== undefined) this.#cancels.delete(cancel);
       if (outcome instanceof MillraceError) this.#fail(lane, batch, outcome);
       else this.#answer(batch, outcome);
+      if (!alone || !lane.preparing) return;
+      lane.preparing = false;
+      this.#pump(lane);
     });
     if (answered) return;
+    if (alone) lane.preparing = true;
     cancel = stop;
     this.#cancels.add(stop);
   }
@@ -199,13 +243,13 @@ export class ProduceStreamSession {
     if (this.#over) return;
     const results = this.#results;
     this.#results = [];
-    if (results.length > 0) this.#stream.write(ProduceStreamResponse.encode({ results }));
+    if (results.length > 0) this.#room = this.#stream.write(ProduceStreamResponse.encode({ results }));
     this.#balance();
     this.#maybeEnd();
   }
 
   #balance(): void {
-    const full = this.#unansweredBytes >= this.#creditBytes;
+    const full = this.#unansweredBytes >= this.#creditBytes || !this.#room;
     if (full === this.#paused || this.#over) return;
     this.#paused = full;
     if (full) this.#stream.pause();
@@ -213,9 +257,10 @@ export class ProduceStreamSession {
   }
 
   #maybeEnd(): void {
-    if (!this.#ended || this.#over || this.#unanswered > 0 || this.#results.length > 0) return;
+    const done = this.#ended || this.#draining !== undefined;
+    if (!done || this.#over || this.#unanswered > 0 || this.#results.length > 0) return;
     this.#over = true;
-    this.#stream.end();
+    this.#stream.end(this.#draining);
     this.#gone();
   }
 

@@ -142,6 +142,32 @@ describe("Router", () => {
     assert.deepEqual(bench.trace.slice(5), ["a LEADER_UNKNOWN"]);
   });
 
+  it("asks a refusing leader again after a while, and forgets a refusal that says nothing of the term at once", () => {
+    const bench = new Bench();
+    bench.leader(2, 5);
+    bench.call("a");
+    bench.refusals[0]?.(refusal);
+    bench.clock.advance(499);
+    assert.deepEqual(bench.trace, ["a at 2"]);
+    bench.clock.advance(1);
+    assert.deepEqual(bench.trace, ["a at 2", "a at 2"]);
+    const unreached = new Bench();
+    unreached.leader(2, 5);
+    unreached.call("b");
+    for (let i = 0; i < 5; i++) {
+      unreached.refusals[i]?.(new MillraceError("LEADER_UNKNOWN", "no connection"));
+      unreached.clock.advance(25);
+    }
+    assert.deepEqual(
+      unreached.trace,
+      Array.from({ length: 6 }, () => "b at 2"),
+    );
+    unreached.refusals[5]?.(new MillraceError("LEADER_UNKNOWN", "no connection"));
+    unreached.clock.advance(25);
+    unreached.call("c");
+    assert.equal(unreached.trace.at(-1), "c at 2", "a later call is not held for what happened to an earlier one");
+  });
+
   it("bounds the bytes it holds by forward.pending.max.bytes", () => {
     const bench = new Bench();
     bench.call("a", { bytes: 60 });

@@ -18,6 +18,8 @@ function session(creditBytes = 1_000) {
   const seen = { paused: false, ended: false as false | true | MillraceError, gone: 0, credit: 0 };
   let cancel = (): void => {};
   let answerAtOnce = false;
+  let here = true;
+  let room = true;
   const stream: ServerStream = {
     call: {
       deadline: undefined,
@@ -33,7 +35,7 @@ function session(creditBytes = 1_000) {
       const response = ProduceStreamResponse.decode(bytes);
       seen.credit ||= response.creditBytes;
       results.push(...response.results);
-      return true;
+      return room;
     },
     pause: () => {
       seen.paused = true;
@@ -53,6 +55,7 @@ function session(creditBytes = 1_000) {
     stream,
     {
       prepare,
+      leadsHere: () => here,
       append: ({ request }, done) => {
         if (answerAtOnce) {
           done({ baseOffset: 99 });
@@ -89,12 +92,71 @@ function session(creditBytes = 1_000) {
     atOnce: () => {
       answerAtOnce = true;
     },
+    elsewhere: () => {
+      here = false;
+    },
+    full: () => {
+      room = false;
+    },
+    drained: () => {
+      room = true;
+      stream.handlers.drain();
+    },
     turn: () => world.scheduler.run(world.now + 1),
     codes: () => results.map(({ correlationId, error }) => [correlationId, error === undefined ? "OK" : errorOf(error)?.code]),
   };
 }
 
 describe("ProduceStreamSession", () => {
+  it("sends one batch at a time behind a hop when there is no producer id, so that a refused one is not overtaken", async () => {
+    const it = session();
+    it.elsewhere();
+    it.send([1, "a"], [2, "a"], [3, "b"]);
+    assert.deepEqual(
+      it.appends.map(({ topic }) => topic),
+      ["a", "b"],
+    );
+    it.appends[0]?.done(new MillraceError("PENDING_FULL", "full"));
+    await it.turn();
+    assert.deepEqual(it.codes(), [
+      [1, "PENDING_FULL"],
+      [2, "PRECEDING_FAILED"],
+    ]);
+    it.resume("a");
+    it.send([4, "a"], [5, "a"]);
+    it.appends[2]?.done({ baseOffset: 0 });
+    assert.equal(it.appends.length, 4, "the next one goes once the one before is answered");
+  });
+
+  it("answers what it took before it ends when the broker stops, and refuses the rest", async () => {
+    const it = session();
+    it.send([1, "a"]);
+    it.made.drain(new MillraceError("SHUTTING_DOWN", "stops"));
+    it.send([2, "a"]);
+    await it.turn();
+    assert.deepEqual(it.codes(), [[2, "SHUTTING_DOWN"]]);
+    assert.equal(it.seen.ended, false);
+    it.appends[0]?.done({ baseOffset: 7 });
+    await it.turn();
+    assert.deepEqual(it.codes(), [
+      [2, "SHUTTING_DOWN"],
+      [1, "OK"],
+    ]);
+    const ended: unknown = it.seen.ended;
+    assert.ok(ended instanceof MillraceError && ended.code === "SHUTTING_DOWN");
+  });
+
+  it("reads no more while the caller does not take its answers", async () => {
+    const it = session();
+    it.full();
+    it.send([1, "a"]);
+    it.appends[0]?.done({ baseOffset: 0 });
+    await it.turn();
+    assert.equal(it.seen.paused, true);
+    it.drained();
+    assert.equal(it.seen.paused, false);
+  });
+
   it("says its credit first and answers each batch once, when it is appended", async () => {
     const it = session();
     assert.equal(it.seen.credit, 1_000);
