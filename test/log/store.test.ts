@@ -205,6 +205,7 @@ describe("a log store", () => {
     let store = await machine.open();
     await machine.run(store.create(group(7), replica(3), EMPTY, text("")));
     await machine.run(store.drop(group(7)));
+    assert.deepEqual([store.wasDropped(replica(3)), store.wasDropped(replica(4))], [true, false]);
     await assert.rejects(machine.run(store.create(group(7), replica(3), EMPTY, text(""))), /dropped/);
     await machine.run(store.create(group(7), replica(4), EMPTY, text("")));
     machine.crash(true);
@@ -214,6 +215,7 @@ describe("a log store", () => {
       [4],
     );
     await machine.run(store.drop(group(7)));
+    assert.deepEqual([store.wasDropped(replica(3)), store.wasDropped(replica(4))], [true, true]);
     await assert.rejects(machine.run(store.create(group(7), replica(3), EMPTY, text(""))), /dropped/);
   });
 
