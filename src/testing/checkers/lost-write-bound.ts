@@ -1,4 +1,4 @@
-import { type Evidence, readsOf, sendsOf } from "./history.ts";
+import { type Evidence, isKept, readsOf, sendsOf } from "./history.ts";
 import type { Checker } from "./verdict.ts";
 
 /**
@@ -13,7 +13,7 @@ export const lostWriteBound: Checker = {
     const read = readPlaces(evidence);
     for (const send of sendsOf(evidence)) {
       const { offset } = send;
-      if (send.type !== "ok" || offset === undefined) continue;
+      if (!isKept(send) || offset === undefined) continue;
       const places = read.get(send.partition);
       if (places === undefined) continue;
       for (const [k, value] of send.values.entries()) {

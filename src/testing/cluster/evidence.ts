@@ -9,7 +9,8 @@ import { frameHash } from "./broker-views.ts";
 import { brokerConfigs } from "./config.ts";
 import type { SimCluster } from "./sim-cluster.ts";
 import { SimTelemetry } from "./telemetry.ts";
-import { partitionName, simClient, TOPIC, wait } from "./workload.ts";
+import { partitionName, TOPIC } from "./topic.ts";
+import { simClient, wait } from "./workload.ts";
 
 /** Everything of the topic, read by a client that never saw it before. Tries until it succeeds: the caller bounds the time. */
 export async function readAll(world: World, ports: MachinePorts, brokers: number, partitions: number): Promise<readonly FinalRead[]> {

@@ -9,7 +9,8 @@ import type { MakeBroker } from "./broker-under-test.ts";
 import { commitsOf, dumpDisk, readAll } from "./evidence.ts";
 import { HistoryLog } from "./history-log.ts";
 import { SimCluster } from "./sim-cluster.ts";
-import { simClient, TOPIC, Workload, wait } from "./workload.ts";
+import { TOPIC } from "./topic.ts";
+import { simClient, Workload, wait } from "./workload.ts";
 
 const BROKERS = 3;
 const FORMATION_MS = 60_000;
@@ -70,7 +71,7 @@ export async function runSeed(seed: number, { makeBroker, print }: SeedOptions):
   workload.begin(clients.map((machine) => machine.boot()));
   quiet.cancelled = true;
   plan.begin(targets);
-  await scheduler.run(world.now + random.between(1_200, 3_200));
+  await scheduler.run(world.now + random.between(1_000, 2_800));
 
   heal();
   await scheduler.run(world.now + 500);

@@ -6,11 +6,9 @@ import type { SimRandom } from "../sim/random.ts";
 import type { World } from "../sim/world.ts";
 import { BATCH_BYTES_MAX, clientAddress } from "./config.ts";
 import type { HistoryLog } from "./history-log.ts";
+import { Stub } from "./stub.ts";
 import { SimTelemetry } from "./telemetry.ts";
-
-export const TOPIC = "t";
-
-export const partitionName = (partition: number): string => `${TOPIC}-${partition}`;
+import { partitionName, TOPIC } from "./topic.ts";
 
 export interface WorkloadOptions {
   readonly brokers: number;
@@ -40,7 +38,7 @@ export class Workload {
   readonly #random: SimRandom;
   readonly #clients: Client[] = [];
   readonly #consumers = new Set<Consumer>();
-  readonly #producers: Producer[] = [];
+  readonly #stubs: Stub[] = [];
   #stopped = false;
   #unsettled = 0;
 
@@ -56,9 +54,12 @@ export class Workload {
       const client = simClient(this.#world, ports, this.#options.brokers);
       this.#clients.push(client);
       this.#produce(client, ports, `p${n + 1}`);
+      const stub = new Stub(this.#world, this.#history, ports, { ...this.#options, name: `s${n + 1}` });
+      this.#stubs.push(stub);
       const failed = (error: Error) => this.#world.scheduler.fail(error);
       this.#consume(client, ports, `c${n + 1}`).catch(failed);
       this.#askEnds(client, ports, `e${n + 1}`).catch(failed);
+      stub.run(() => this.#stopped).catch(failed);
     }
   }
 
@@ -70,7 +71,7 @@ export class Workload {
 
   /** Every send has been answered. */
   get settled(): boolean {
-    return this.#stopped && this.#unsettled === 0;
+    return this.#stopped && this.#unsettled === 0 && this.#stubs.every((stub) => stub.over);
   }
 
   #produce(client: Client, ports: MachinePorts, name: string): void {
@@ -84,7 +85,6 @@ export class Workload {
       deliveryTimeoutMs: this.#random.pick([700, 2_000, 10_000]),
       requestTimeoutMs: this.#random.pick([400, 1_500]),
     });
-    this.#producers.push(producer);
     const pauseMs = this.#random.pick([20, 60, 150]);
     let n = 0;
     const turn = () => {
@@ -178,7 +178,7 @@ export class Workload {
       } catch (error) {
         if (!(error instanceof MillraceError)) throw error;
       }
-      await wait(ports, 20 + this.#random.below(200));
+      await wait(ports, 30 + this.#random.below(120));
     }
   }
 }

@@ -208,6 +208,15 @@ describe("Every invariant refuses its planted states, by its row", () => {
         { replica: 1, log: [1], role: "leader", commit: 1 },
       ],
     },
+    {
+      row: "R8",
+      what: "a leader commits an entry of an older term by counting",
+      states: [
+        { replica: 2, log: [1], term: 2 },
+        { replica: 1, log: [1, 2], role: "leader", durable: 1 },
+        { replica: 1, log: [1, 2], role: "leader", durable: 1, commit: 1 },
+      ],
+    },
   ];
   for (const { row, what, states } of planted) {
     it(`${row}: ${what}`, () => {

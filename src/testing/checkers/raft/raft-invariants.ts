@@ -11,7 +11,7 @@ const rows = {
   R5: "a leader only appends",
   R6: "terms, durable entries and a life's commit index never fall",
   R7: "one durable vote per term",
-  R8: "committed means durable on a majority",
+  R8: "committed means durable on a majority, in the leader's own term",
 } as const;
 
 type Row = keyof typeof rows;
@@ -57,6 +57,14 @@ export class RaftInvariants {
     const least = reborn ? memory.durableTerm : memory.term;
     this.#judge("R6", view.term >= least, () => `${at(view)} fell from term ${least} to ${view.term}`);
     if (!reborn) this.#judge("R6", view.commit >= memory.commit, () => `${at(view)} fell from commit ${memory.commit} to ${view.commit}`);
+    if (!reborn && memory.role === "leader" && view.role === "leader" && view.term === memory.term && view.commit > memory.commit) {
+      // Older entries are committed with one of this term, never by counting (Raft §5.4.2, figure 8).
+      this.#judge(
+        "R8",
+        view.termAt(view.commit) === view.term,
+        () => `${at(view)}, leader of term ${view.term}, committed up to ${view.commit}, an entry of term ${view.termAt(view.commit)}`,
+      );
+    }
     const proof = reborn || view.role === "leader" ? view.term : (view.termAt(view.durable) ?? 0);
     memory.durableTerm = Math.max(memory.durableTerm, proof);
   }
