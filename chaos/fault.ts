@@ -57,9 +57,12 @@ export async function inject(
           ? [controllerBefore]
           : [follower(all, leaderBefore, controllerBefore, draws)];
   const killedAt = await cluster.kill(victims);
+  let restarted: Promise<unknown> | undefined;
   if (kind === "all") {
     await sleep(DEAD_MS);
-    await Promise.all(victims.map((id) => cluster.startAgain(id)));
+    // Looked at while they start: the first acknowledgements come as soon as two of them are back.
+    restarted = Promise.all(victims.map((id) => cluster.startAgain(id)));
+    restarted.catch(() => undefined);
   }
   const elects = victims.includes(leaderBefore);
   const recontrols = victims.includes(controllerBefore);
@@ -70,6 +73,7 @@ export async function inject(
     elects ? termBefore : undefined,
     recontrols ? controllerBefore : undefined,
   );
+  await restarted;
   if (kind !== "all") {
     await sleep(Math.max(0, killedAt + DEAD_MS - performance.now()));
     for (const id of victims) await cluster.startAgain(id);
