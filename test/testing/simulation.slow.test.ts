@@ -1,0 +1,49 @@
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { it } from "node:test";
+import { fileURLToPath } from "node:url";
+import type { Disk } from "../../src/base/ports/disk.ts";
+import { createBroker } from "../../src/broker/broker.ts";
+import type { MakeBroker } from "../../src/testing/cluster/broker-under-test.ts";
+import { runSeed } from "../../src/testing/cluster/run-seed.ts";
+
+const MAIN = fileURLToPath(new URL("../../src/testing/main.js", import.meta.url));
+
+it("One seed of the whole cluster is one run: twice in this process, and in another one", async () => {
+  const first = await runSeed(6, { makeBroker: createBroker });
+  const second = await runSeed(6, { makeBroker: createBroker });
+  assert.equal(second.digest, first.digest);
+  assert.match(execFileSync(process.execPath, [MAIN, "--seed", "6"], { encoding: "utf8" }), new RegExp(`digest ${first.digest}\n`));
+});
+
+/** The first complaint about a broken broker within so many seeds. */
+async function complaint(makeBroker: MakeBroker, seeds: number): Promise<string> {
+  for (let seed = 1; seed <= seeds; seed++) {
+    try {
+      const { verdicts } = await runSeed(seed, { makeBroker });
+      const broken = verdicts.flatMap(({ row, violations }) => violations.map((violation) => `${row}: ${violation}`));
+      if (broken[0] !== undefined) return broken[0];
+    } catch (error) {
+      return error instanceof Error ? error.message : String(error);
+    }
+  }
+  return "nobody complained";
+}
+
+it("A broker that does not wait for its disk is caught by what it promised", async () => {
+  const hasty = (disk: Disk): Disk => ({
+    root: disk.root,
+    open: (path, { mode }) => disk.open(path, { mode }),
+    list: (path) => disk.list(path),
+    makeDirectory: (path) => disk.makeDirectory(path),
+    rename: (from, to) => disk.rename(from, to),
+    unlink: (path) => disk.unlink(path),
+    removeDirectory: (path) => disk.removeDirectory(path),
+    syncDirectory: (path) => disk.syncDirectory(path),
+    freeBytes: () => disk.freeBytes(),
+    lock: () => disk.lock(),
+  });
+  const found = await complaint((ports, config, options) => createBroker({ ...ports, disk: hasty(ports.disk) }, config, options), 20);
+  // By an invariant, a checker, or the next start that finds its log torn in the middle.
+  assert.match(found, /^(R\d|L\d+)| is damaged /);
+});
