@@ -144,17 +144,26 @@ async function fullSpeed(): Promise<void> {
   const writer = cluster.client();
   const pour = new Pour();
   let over = false;
-  const poured = pour.run(writer, flightLines(records, seed), { topic, keyField: "origin", history: false }).finally(() => {
+  // The last tenth waits until all kills were made, so that each has acknowledgements after it.
+  let openGate = (): void => {};
+  const gate = {
+    line: Math.floor(records * 0.9),
+    open: new Promise<void>((resolve) => {
+      openGate = resolve;
+    }),
+  };
+  const poured = pour.run(writer, flightLines(records, seed), { topic, keyField: "origin", history: false, gate }).finally(() => {
     over = true;
   });
   const faults: FaultLog[] = [];
   for (const [index, kind] of faultKinds.entries()) {
-    const from = Math.floor(records * (0.08 + 0.22 * index + 0.06 * draws.next()));
+    const from = Math.floor(records * (0.05 + 0.18 * index + 0.06 * draws.next()));
     while (!over && pour.acknowledged < from) await sleep(5);
     if (over) break;
     faults.push(await inject(cluster, topic, kind, draws, () => pour.written));
     await cluster.healthy();
   }
+  openGate();
   await poured;
   await writer.close();
   await cluster.healthy();

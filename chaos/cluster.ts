@@ -53,6 +53,7 @@ export class Cluster {
   #stopped = false;
   readonly #atExit = (): void => this.#killAll();
   readonly #atSignal = (): void => {
+    console.log("stopped by a signal; no result");
     this.#killAll();
     process.exit(130);
   };

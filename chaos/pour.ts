@@ -14,6 +14,8 @@ export interface PourOptions {
   readonly keyField: string;
   /** Records per second; absent: as fast as they are taken. */
   readonly rate?: number | undefined;
+  /** Lines from this number on wait for it. */
+  readonly gate?: { readonly line: number; readonly open: Promise<void> };
   /** Whether each send becomes a row for the checkers; only for inputs of some 10,000 lines. */
   readonly history: boolean;
 }
@@ -38,6 +40,7 @@ export class Pour {
     const waits: Promise<void>[] = [];
     for (const line of lines) {
       const number = ++this.#count;
+      if (number === options.gate?.line) await options.gate.open;
       const turn = pace?.turn();
       if (turn !== undefined) await turn;
       const key = jsonField(decoder.decode(line), options.keyField);
