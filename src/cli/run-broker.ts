@@ -17,6 +17,9 @@ import { CommandFailed, ExitCode } from "./exit-code.ts";
 import type { Terminal } from "./terminal.ts";
 import { packageVersion } from "./version.ts";
 
+/** A broker that could not start is gone so soon after it said why, milliseconds. */
+const FAILED_EXIT_MS = 250;
+
 /**
  * Runs one broker on the real ports until SIGTERM or SIGINT, then hands leadership over and stops.
  *
@@ -79,6 +82,8 @@ export async function runBroker(config: ProcessConfig, terminal: Terminal): Prom
     await Promise.race([broker.start(), stopped]);
   } catch (error) {
     telemetry.flush();
+    // Listeners that were opened before the failure must not keep the process: whoever watches it has to see it end.
+    setTimeout(() => process.exit(ExitCode.failure), FAILED_EXIT_MS);
     throw new CommandFailed(ExitCode.failure, `broker ${config.broker.brokerId} cannot start: ${describeError(error).line}`);
   }
   started = true;

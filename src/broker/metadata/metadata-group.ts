@@ -197,6 +197,7 @@ export class MetadataGroup {
     for (let pause = RETRY_MS; ; pause = Math.min(RETRY_MAX_MS, pause * 2)) {
       const broker = this.controllerBroker ?? this.#someSeed();
       const answer = broker === undefined ? { error: this.#notController() } : await ask(broker);
+      if (!("error" in answer) && this.#local === undefined) this.#remoteHint = broker;
       if (!("error" in answer) || (answer.error.code !== "CONTROLLER_UNKNOWN" && answer.error.code !== "LEADER_UNKNOWN")) return answer;
       if (this.#local === undefined) this.#remoteHint = hintOf(answer.error) ?? undefined;
       if (this.#clock.monotonic() + pause >= deadline) {

@@ -1,5 +1,5 @@
 import type { Argv, CommandModule } from "yargs";
-import type { Assignment, Client, ConsumedRecord, From, Until } from "../../client/index.ts";
+import { type Assignment, type Client, type ConsumedRecord, type From, MillraceError, type Until } from "../../client/index.ts";
 import { ADMIN, withClient } from "../connect.ts";
 import { UsageError } from "../exit-code.ts";
 import { wholeFlag } from "../flags.ts";
@@ -88,6 +88,7 @@ async function assignmentsOf(client: Client, plan: Plan): Promise<Assignment[]> 
   if (missing !== undefined) throw new UsageError(`${plan.topic} has no partition ${missing}: it has ${known.length}`);
   const wanted = plan.partitions.length > 0 ? plan.partitions : known;
   const ends = new Map((await client.admin(ADMIN).listOffsets(plan.topic, wanted)).map((end) => [end.partition, end]));
+  refuseOutOfRange(plan, wanted, ends);
   return wanted.map((partition) => {
     const range = ends.get(partition) ?? { logStartOffset: 0, highWatermark: 0 };
     const from = resolvePosition(plan.from, range) as From;
@@ -95,6 +96,25 @@ async function assignmentsOf(client: Client, plan: Plan): Promise<Assignment[]> 
     const until =
       plan.to === undefined ? undefined : plan.to === "end" ? { offset: range.highWatermark } : (resolvePosition(plan.to, range) as Until);
     return { topic: plan.topic, partition, from, until };
+  });
+}
+
+/** An offset that no wanted partition has is a mistake, not an empty answer. @throws {MillraceError} OFFSET_OUT_OF_RANGE with the range */
+function refuseOutOfRange(
+  plan: Plan,
+  wanted: readonly number[],
+  ends: ReadonlyMap<number, { readonly logStartOffset: number; readonly highWatermark: number }>,
+): void {
+  const at = resolvePosition(plan.from, { logStartOffset: 0, highWatermark: 0 });
+  const ranges = wanted.flatMap((partition) => ends.get(partition) ?? []);
+  if (typeof at !== "object" || !("offset" in at) || at.offset === 0 || ranges.length === 0) return;
+  const { offset } = at;
+  if (ranges.some(({ logStartOffset, highWatermark }) => offset >= logStartOffset && offset <= highWatermark)) return;
+  const lowest = Math.min(...ranges.map(({ logStartOffset }) => logStartOffset));
+  const highest = Math.max(...ranges.map(({ highWatermark }) => highWatermark));
+  throw new MillraceError("OFFSET_OUT_OF_RANGE", `Cannot read ${plan.topic} from offset ${offset}: it holds ${lowest} to ${highest}`, {
+    log_start_offset: String(lowest),
+    high_watermark: String(highest),
   });
 }
 

@@ -25,6 +25,8 @@ export function startCommand(folder: DevFolder, broker: DevBroker): string {
  */
 export async function superviseDev(folder: DevFolder, layout: DevLayout, terminal: Terminal): Promise<void> {
   refuseSecond(folder, layout);
+  // Before the folder is claimed: what could not start must not bind it to these ports.
+  await refusePortsInUse(layout);
   folder.write({ ...layout, pid: process.pid });
   let stopping = false;
   const signalled = new Promise<void>((resolve) => {
@@ -37,7 +39,6 @@ export async function superviseDev(folder: DevFolder, layout: DevLayout, termina
   });
   const pids = new Map<number, number | undefined>();
   try {
-    await refusePortsInUse(layout);
     for (const broker of devBrokers(layout)) {
       const pid = spawnBroker(folder, layout, broker);
       pids.set(broker.id, pid);

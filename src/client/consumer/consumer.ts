@@ -1,5 +1,6 @@
 import { MillraceError } from "../../base/errors.ts";
 import { invariant } from "../../base/invariant.ts";
+import type { Timer } from "../../base/ports/clock.ts";
 import type { SubscribeResponse } from "../../protocol/public.ts";
 import { backoffMs } from "../backoff.ts";
 import type { ClientCore } from "../core.ts";
@@ -56,6 +57,7 @@ export class Consumer implements AsyncIterable<ConsumedRecord> {
   #held = false;
   #routing = false;
   #watching = false;
+  #reroute: Timer | undefined;
   #wake: (() => void) | undefined;
 
   constructor(core: ClientCore, options: ConsumerOptions) {
@@ -157,6 +159,7 @@ export class Consumer implements AsyncIterable<ConsumedRecord> {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#reroute?.cancel();
     for (const feed of [...this.#feeds]) feed.cancel();
     this.#wakeUp();
   }
@@ -310,7 +313,7 @@ export class Consumer implements AsyncIterable<ConsumedRecord> {
   #watch(): void {
     if (this.#watching) return;
     this.#watching = true;
-    this.#core.ports.clock.after(REROUTE_MS, () => {
+    this.#reroute = this.#core.ports.clock.after(REROUTE_MS, () => {
       this.#watching = false;
       if (this.#closed || this.#failure !== undefined || this.#finished) return;
       for (const feed of [...this.#feeds]) if (this.#isElsewhere(feed)) feed.cancel();

@@ -1,0 +1,91 @@
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, describe, it } from "node:test";
+import { fileURLToPath } from "node:url";
+
+const main = fileURLToPath(new URL("../../src/main.js", import.meta.url));
+const folder = mkdtempSync(join(tmpdir(), "millrace-start-"));
+after(() => rmSync(folder, { recursive: true, force: true }));
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  assert.ok(typeof address === "object" && address !== null);
+  return address.port;
+}
+
+interface Started {
+  readonly process: ReturnType<typeof spawn>;
+  readonly ended: Promise<{ readonly code: number | null; readonly said: string }>;
+}
+
+async function broker(id: number, data: string, ports?: { readonly client?: number }): Promise<Started> {
+  const [client, peer, admin] = [ports?.client ?? (await freePort()), await freePort(), await freePort()].map(
+    (port) => `127.0.0.1:${port}`,
+  );
+  const flags = [
+    "--id",
+    String(id),
+    "--data",
+    data,
+    "--listen",
+    client,
+    "--peer-listen",
+    peer,
+    "--admin-listen",
+    admin,
+    "--seeds",
+    `${id}@${peer}`,
+  ];
+  const child = spawn(process.execPath, [main, "broker", ...flags.map(String)], { stdio: ["ignore", "pipe", "pipe"] });
+  let said = "";
+  for (const stream of [child.stdout, child.stderr]) stream.on("data", (bytes: Buffer) => (said += bytes.toString()));
+  const ended = new Promise<{ code: number | null; said: string }>((resolve) => child.on("exit", (code) => resolve({ code, said })));
+  return { process: child, ended };
+}
+
+/** Resolves once the log says that it runs. */
+function running(started: Started): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let said = "";
+    const look = (bytes: Buffer): void => {
+      said += bytes.toString();
+      if (said.includes("broker.running")) resolve();
+    };
+    started.process.stdout?.on("data", look);
+    started.process.stderr?.on("data", look);
+    started.process.on("exit", () => reject(new Error(said)));
+  });
+}
+
+describe("a broker that cannot start says why and ends, exit 1", () => {
+  it("second process on a data directory, port in use, directory of another broker", async () => {
+    const data = join(folder, "one");
+    const first = await broker(1, data);
+    await running(first);
+    const second = await (await broker(1, data)).ended;
+    assert.equal(second.code, 1);
+    assert.match(second.said, /another process/);
+
+    const server = createServer();
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const address = server.address();
+    assert.ok(typeof address === "object" && address !== null);
+    const busy = await (await broker(1, join(folder, "two"), { client: address.port })).ended;
+    server.close();
+    assert.equal(busy.code, 1);
+    assert.match(busy.said, /EADDRINUSE/);
+
+    first.process.kill("SIGTERM");
+    assert.equal((await first.ended).code, 0);
+    const foreign = await (await broker(2, data)).ended;
+    assert.equal(foreign.code, 1);
+    assert.match(foreign.said, /belongs to broker 1/);
+  });
+});
