@@ -25,7 +25,7 @@ export class Candidate<P> {
       state.electionAt = now + state.timeouts.election(state.attempts);
     } else {
       this.#votes.set(state.self, true);
-      state.electionAt = now + state.timeouts.preVoteRetry();
+      state.electionAt = now + state.timeouts.retry();
     }
     state.attempts += 1;
     this.#ask(transfer);
@@ -50,8 +50,9 @@ export class Candidate<P> {
     }
   }
 
+  /** A voter that is known to be gone will not answer, so nobody waits for it. */
   get result(): VoteResult {
-    return voteResult(this.#state.configuration, this.#votes);
+    return voteResult(this.#state.configuration, this.#votes, this.#state.gone);
   }
 
   /** The own vote counts once it is durable: in a group of one it decides alone (scenario 23). */

@@ -30,24 +30,33 @@ function majorityValue(voters: readonly ReplicaId[], reach: (replica: ReplicaId)
   return best;
 }
 
+const NOBODY: ReadonlySet<ReplicaId> = new Set();
+
 export type VoteResult = "won" | "lost" | "open";
 
-/** @param votes answers so far; of replicas that do not vote they are not counted (scenario 13) */
-export function voteResult(configuration: Configuration, votes: ReadonlyMap<ReplicaId, boolean>): VoteResult {
-  const result = majorityResult(configuration.voters, votes);
+/**
+ * @param votes answers so far; of replicas that do not vote they are not counted (scenario 13)
+ * @param gone replicas that will not answer, if they have not
+ */
+export function voteResult(
+  configuration: Configuration,
+  votes: ReadonlyMap<ReplicaId, boolean>,
+  gone: ReadonlySet<ReplicaId> = NOBODY,
+): VoteResult {
+  const result = majorityResult(configuration.voters, votes, gone);
   if (configuration.old === undefined) return result;
-  const old = majorityResult(configuration.old, votes);
+  const old = majorityResult(configuration.old, votes, gone);
   if (result === "lost" || old === "lost") return "lost";
   return result === "won" && old === "won" ? "won" : "open";
 }
 
-function majorityResult(voters: readonly ReplicaId[], votes: ReadonlyMap<ReplicaId, boolean>): VoteResult {
+function majorityResult(voters: readonly ReplicaId[], votes: ReadonlyMap<ReplicaId, boolean>, gone: ReadonlySet<ReplicaId>): VoteResult {
   const needed = majorityOf(voters.length);
   let granted = 0;
   let open = 0;
   for (const voter of voters) {
     const vote = votes.get(voter);
-    if (vote === undefined) open += 1;
+    if (vote === undefined) open += gone.has(voter) ? 0 : 1;
     else if (vote) granted += 1;
   }
   if (granted >= needed) return "won";

@@ -222,7 +222,8 @@ class Raft<P> implements RaftCore<P> {
     switch (message.kind) {
       case "vote":
       case "preVote":
-        if (!ignoresVoteRequest(this.#state, message, now)) answerVoteRequest(this.#state, from, message, now);
+        if (ignoresVoteRequest(this.#state, message, now)) return;
+        if (answerVoteRequest(this.#state, from, message, now) && role.kind === "preCandidate") this.#yieldTo(from, now);
         return;
       case "voteReply":
       case "preVoteReply":
@@ -303,12 +304,26 @@ class Raft<P> implements RaftCore<P> {
     this.#decideElection(candidate, now);
   }
 
+  /**
+   * Two that ask at the same time would both win the pre-vote and then split the vote, which costs a whole election timeout. Of
+   * those who could vote for one another the first in order goes on, the other stands back for as long as an attempt takes.
+   */
+  #yieldTo(rival: ReplicaId, now: number): void {
+    const state = this.#state;
+    const { voters } = state.configuration;
+    if (voters.indexOf(rival) > voters.indexOf(state.self)) return;
+    this.#follow(state.term, undefined, now);
+    state.electionAt = now + state.timeouts.retry();
+  }
+
   #decideElection(candidate: Candidate<P>, now: number): void {
     const result = candidate.result;
     if (result === "open") return;
     if (result === "lost") {
       this.#follow(this.#state.term, undefined, now);
       this.#state.resetElection(now);
+      // It had won the pre-vote, so its log is as good as any: the vote was split, and nobody else is about to win.
+      if (candidate.kind === "candidate") this.#state.electionAt = now + this.#state.timeouts.retry();
     } else if (candidate.kind === "preCandidate") {
       this.#campaign("candidate", false, now);
     } else {

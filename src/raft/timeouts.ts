@@ -27,9 +27,9 @@ export class Timeouts {
 
   /**
    * An unanswered pre-vote is asked again soon: it disturbs nobody, and those who ignored it because they had heard the leader a
-   * few milliseconds later than this replica did will answer then.
+   * few milliseconds later than this replica did will answer then. So is one after a split vote, or after a rival had precedence.
    */
-  preVoteRetry(): number {
+  retry(): number {
     return (this.#options.electionMinMs / 4) * (1 + this.#options.draw());
   }
 

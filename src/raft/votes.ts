@@ -13,8 +13,12 @@ export function ignoresVoteRequest<P>(state: ReplicaState<P>, request: VoteReque
   return !request.transfer && state.leaderAlive(now);
 }
 
-/** Answers a vote or pre-vote of the present term, or of an earlier one (refused), or a pre-vote of a later one. */
-export function answerVoteRequest<P>(state: ReplicaState<P>, from: ReplicaId, request: VoteRequest, now: number): void {
+/**
+ * Answers a vote or pre-vote of the present term, or of an earlier one (refused), or a pre-vote of a later one.
+ *
+ * @returns whether it was granted
+ */
+export function answerVoteRequest<P>(state: ReplicaState<P>, from: ReplicaId, request: VoteRequest, now: number): boolean {
   const preVote = request.kind === "preVote";
   const mayVote = state.votedFor === from || (state.votedFor === undefined && state.leader === undefined);
   const termAllows = preVote
@@ -35,6 +39,7 @@ export function answerVoteRequest<P>(state: ReplicaState<P>, from: ReplicaId, re
     granted,
     attempt: request.attempt,
   });
+  return granted;
 }
 
 /** Raft §5.4.1: the later last term wins, then the longer log. */

@@ -43,10 +43,10 @@ describe("Raft elections", () => {
     for (const id of [1, 2]) cluster.at(id).tick();
     cluster.loses = ({ from, to }) =>
       (from === 1 && to === 4) || (from === 4 && to === 1) || (from === 2 && to === 3) || (from === 3 && to === 2);
-    // A pre-vote needs three of four here: let it pass everywhere, then split the real one.
+    // A pre-vote needs three of four here: let it pass but between the two, where one would yield, then split the real one.
     const split = cluster.loses;
     cluster.loses = (packet) =>
-      (packet.message.kind === "vote" || packet.message.kind === "voteReply") && (split(packet) || packet.from + packet.to === 3);
+      packet.from + packet.to === 3 || ((packet.message.kind === "vote" || packet.message.kind === "voteReply") && split(packet));
     cluster.settle();
     assert.equal(cluster.leaders().length, 0);
     const candidates = [1, 2].map((id) => cluster.at(id).core);
@@ -57,6 +57,45 @@ describe("Raft elections", () => {
     assert.notEqual(candidates[0]?.nextDeadline, candidates[1]?.nextDeadline);
     cluster.heal();
     cluster.until(() => cluster.leaders().length === 1, 4000);
+  });
+
+  it("scenario 4: of two that ask at the same moment the first in order is elected in its first term", () => {
+    const cluster = TestCluster.of([1, 2, 3], { draw: seededDraw(5) });
+    cluster.at(1).crash();
+    cluster.now = 1000;
+    for (const id of [3, 2]) cluster.at(id).tick();
+    cluster.settle();
+    assert.equal(cluster.leader().id, 2);
+    assert.equal(cluster.leader().core.term, 1);
+    assert.equal(cluster.at(3).core.leader, 2);
+  });
+
+  it("scenario 4: one that has yielded to a rival asks again soon when nothing comes of it", () => {
+    const follower = lone({ term: 1, of: [2, 1, 3] });
+    follower.cluster.now = 1000;
+    follower.tick();
+    assert.equal(follower.core.role, "preCandidate");
+    // Replica 3 comes after it in order: both go on.
+    follower.step(3, vote(2, 0, 0, { kind: "preVote" }));
+    assert.equal(follower.core.role, "preCandidate");
+    follower.step(2, vote(2, 0, 0, { kind: "preVote" }));
+    assert.equal(messagesOf(follower, "preVoteReply").at(-1)?.granted, true);
+    assert.equal(follower.core.role, "follower");
+    assert.ok(follower.core.nextDeadline >= 1125 && follower.core.nextDeadline < 1250);
+  });
+
+  it("scenario 4: a vote split between all who live is asked again at once, not after a whole timeout", () => {
+    const candidate = lone({ term: 1 });
+    candidate.core.peerGone(replica(3), 0);
+    candidate.cluster.now = 1000;
+    candidate.tick();
+    const attempt = messagesOf(candidate, "preVote")[0]?.attempt ?? 0;
+    candidate.step(2, { kind: "preVoteReply", term: term(2), granted: true, attempt });
+    assert.equal(candidate.core.role, "candidate");
+    const asked = messagesOf(candidate, "vote").at(-1)?.attempt ?? 0;
+    candidate.step(2, { kind: "voteReply", term: term(2), granted: false, attempt: asked });
+    assert.equal(candidate.core.role, "follower");
+    assert.ok(candidate.core.nextDeadline >= 1125 && candidate.core.nextDeadline < 1250);
   });
 
   it("scenario 5, core half: a vote leaves only when durable, and holds after a kill and restart", () => {
@@ -148,6 +187,8 @@ describe("Raft elections", () => {
     cluster.settle();
     assert.equal(cluster.at(1).core.term, 9);
     assert.equal(cluster.at(1).core.role, "follower");
+    // The others do not hear one another, so it is up to this one.
+    cluster.loses = ({ from, to }) => from !== 1 && to !== 1;
     cluster.until(() => cluster.leaders().length === 1, 5000);
     assert.equal(cluster.leader().id, 1);
     assert.ok(cluster.leader().core.term >= 10);

@@ -352,7 +352,7 @@ describe("Timeouts", () => {
         assert.ok(first >= 500 + (self - 1) * 100 && first <= 500 + self * 100);
         assert.ok(timeouts.election(1) >= 500 && timeouts.election(1) < 1000);
         assert.ok(timeouts.evidence() <= EVIDENCE_TIMEOUT_MAX_MS);
-        assert.ok(timeouts.preVoteRetry() >= 125 && timeouts.preVoteRetry() < 250);
+        assert.ok(timeouts.retry() >= 125 && timeouts.retry() < 250);
       }),
       runs,
     );
