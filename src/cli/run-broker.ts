@@ -8,6 +8,7 @@ import { openDisk } from "../disk/index.ts";
 import { createRpcServer } from "../grpc/rpc-server.ts";
 import { nodeBackground } from "../host/background.ts";
 import { nodeClock } from "../host/clock.ts";
+import { collectLessOften } from "../host/heap.ts";
 import { nodeRandom } from "../host/random.ts";
 import { createAdminHttp } from "../telemetry/admin-http.ts";
 import { createTelemetry } from "../telemetry/telemetry.ts";
@@ -26,6 +27,7 @@ const FAILED_EXIT_MS = 250;
  * @throws {CommandFailed} when it cannot start
  */
 export async function runBroker(config: ProcessConfig, terminal: Terminal): Promise<void> {
+  collectLessOften();
   setCrc32c(crc32cNative);
   const clock = nodeClock();
   const telemetry = createTelemetry({ ...config.log, base: { broker: config.broker.brokerId } });
