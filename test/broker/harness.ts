@@ -18,6 +18,7 @@ import {
 } from "../../src/protocol/public.ts";
 import { records } from "../../src/records/log-record.ts";
 import { RecordSetBuilder } from "../../src/records/record-set-builder.ts";
+import type { DiskDevice } from "../../src/testing/sim/disk/device.ts";
 import type { Machine, MachinePorts } from "../../src/testing/sim/machine.ts";
 import { World } from "../../src/testing/sim/world.ts";
 import * as stubs from "./stubs.ts";
@@ -32,6 +33,8 @@ export interface ClusterOptions {
   readonly brokers?: number;
   readonly seed?: number;
   readonly configure?: (config: BrokerConfig) => BrokerConfig;
+  /** A broker says that it cannot go on. Without this, that fails the test. Its process must be ended by the test. */
+  readonly fatal?: (n: number, error: Error) => void;
 }
 
 interface Running {
@@ -147,7 +150,10 @@ export class Cluster {
     const config = brokerConfig(n, this.numbers.length);
     const broker = createBroker({ ...ports, telemetry }, this.#options.configure?.(config) ?? config, {
       version: "test",
-      fatal: (error) => this.world.scheduler.fail(error),
+      fatal: (error) => {
+        if (this.#options.fatal === undefined) this.world.scheduler.fail(error);
+        else this.#options.fatal(n, error);
+      },
     });
     const started = broker.start();
     // Whoever waits for it sees the failure.
@@ -158,6 +164,17 @@ export class Cluster {
   /** As SIGKILL does. */
   kill(n: number): void {
     this.#running(n).machine.crash();
+  }
+
+  /** Its power goes: nobody is told, and the disk keeps what was promised. */
+  powerCut(n: number): void {
+    this.#running(n).machine.powerCut();
+    // Nobody tells the client either: its next call would only find out.
+    this.#channels.delete(n);
+  }
+
+  disk(n: number): DiskDevice {
+    return this.#running(n).machine.device;
   }
 
   /** As SIGTERM does: hands over, answers, ends. */

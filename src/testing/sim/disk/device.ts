@@ -1,3 +1,4 @@
+import { invariant } from "../../../base/invariant.ts";
 import type { SimProcess } from "../process.ts";
 import type { SimRandom } from "../random.ts";
 import type { Scheduler } from "../scheduler.ts";
@@ -68,19 +69,21 @@ export class DiskDevice {
   readonly name: string;
   readonly scheduler: Scheduler;
   readonly random: SimRandom;
-  readonly tree = new Tree();
   readonly lies: DiskLies;
   capacityBytes = Number.MAX_SAFE_INTEGER;
   /** Every call takes so many times as long. */
   slowness = 1;
+  /** Every call that waits for the platter takes so many milliseconds longer: a drive that tries again, a volume that is throttled. */
+  platterMs = 0;
   holder: SimProcess | undefined;
   /** Called as each operation is issued, with its number from 1: the place to crash at any I/O. */
   watch: ((kind: OperationKind, path: string, number: number) => void) | undefined;
+  #tree = new Tree();
   #operations = 0;
   #failed = 0;
   readonly #speed: DiskSpeed;
   readonly #underWay = new Set<Operation>();
-  readonly #failures: { readonly kind: OperationKind; readonly code: string }[] = [];
+  readonly #failures: { readonly kind: OperationKind; readonly code: string; readonly under: string }[] = [];
 
   constructor(scheduler: Scheduler, name: string, options: { readonly speed?: DiskSpeed; readonly lies?: DiskLies } = {}) {
     this.name = name;
@@ -88,6 +91,17 @@ export class DiskDevice {
     this.random = scheduler.random.fork(`disk ${name}`);
     this.#speed = options.speed ?? SPEED;
     this.lies = options.lies ?? {};
+  }
+
+  get tree(): Tree {
+    return this.#tree;
+  }
+
+  /** An empty drive takes this one's place. No process may be using it. */
+  replace(): void {
+    invariant(this.holder?.alive !== true, "a drive is replaced while its machine is off");
+    this.#tree = new Tree();
+    this.#underWay.clear();
   }
 
   /** Operations issued so far. */
@@ -100,9 +114,9 @@ export class DiskDevice {
     return this.#failed;
   }
 
-  /** The next call of this kind fails with this errno ("EIO", "ENOSPC"). */
-  failNext(kind: OperationKind, code: string): void {
-    this.#failures.push({ kind, code });
+  /** The next call of this kind fails with this errno ("EIO", "ENOSPC"). @param under only one on a path that begins so */
+  failNext(kind: OperationKind, code: string, under = ""): void {
+    this.#failures.push({ kind, code, under });
   }
 
   /** What was planned to fail and has not come up does not fail any more. */
@@ -111,8 +125,8 @@ export class DiskDevice {
   }
 
   /** Takes the failure planned for this call. */
-  failureFor(kind: OperationKind): string | undefined {
-    const at = this.#failures.findIndex((failure) => failure.kind === kind);
+  failureFor(kind: OperationKind, path: string): string | undefined {
+    const at = this.#failures.findIndex((failure) => failure.kind === kind && path.startsWith(failure.under));
     if (at < 0) return undefined;
     this.#failed++;
     return this.#failures.splice(at, 1)[0]?.code;
@@ -129,7 +143,8 @@ export class DiskDevice {
     this.#operations++;
     this.#underWay.add(operation);
     const [least, most] = operation.slow ? this.#speed.syncMs : this.#speed.quickMs;
-    const delay = (least + ((most - least) * this.random.below(4096)) / 4096) * this.slowness;
+    const drawn = (least + ((most - least) * this.random.below(4096)) / 4096) * this.slowness;
+    const delay = operation.slow ? drawn + this.platterMs : drawn;
     this.scheduler.after(delay, `${this.name} ${operation.kind} ${operation.path}`, () => {
       if (this.#underWay.delete(operation)) operation.complete();
     });

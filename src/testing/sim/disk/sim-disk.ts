@@ -74,7 +74,7 @@ export class SimDisk implements Disk {
   /** A call on names: it happens whole when it completes, or not at all. */
   #names<T>(kind: OperationKind, path: string, act: () => T): Promise<T> {
     return this.#process.promise((resolve, reject) => {
-      const failure = this.#device.failureFor(kind);
+      const failure = this.#device.failureFor(kind, path);
       this.#device.start({
         kind,
         path,

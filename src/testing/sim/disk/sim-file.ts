@@ -62,7 +62,7 @@ export class SimFile implements DiskFile {
   }
 
   #writeFailure(end: number): string | undefined {
-    const planned = this.#device.failureFor("write");
+    const planned = this.#device.failureFor("write", this.path);
     if (planned !== undefined) return planned;
     if (this.#options.mode === "read") return "EBADF";
     const device = this.#device;
@@ -71,7 +71,7 @@ export class SimFile implements DiskFile {
   }
 
   read(position: number, into: Uint8Array): Promise<number> {
-    const failure = this.#device.failureFor("read");
+    const failure = this.#device.failureFor("read", this.path);
     return this.#call("read", () => {
       if (failure !== undefined) throw this.#error(failure, "read");
       return this.#node.read(position, into);
@@ -79,7 +79,7 @@ export class SimFile implements DiskFile {
   }
 
   sync(): Promise<void> {
-    const failure = this.#device.failureFor("sync");
+    const failure = this.#device.failureFor("sync", this.path);
     const promised = this.#node.dirtyNow();
     return this.#call(
       "sync",

@@ -74,6 +74,7 @@ export class Endpoint {
 
   send(message: WireMessage): void {
     if (this.#closed !== undefined) return;
+    this.#link.watch?.(message);
     this.#unsentBytes += message.bytes;
     if (this.#unsentBytes > UNSENT_BYTES_HIGH) this.#wasHigh = true;
     this.#newestSegment().messages.push(message);
@@ -199,6 +200,8 @@ export class Endpoint {
 
   #deliver(): void {
     if (this.#delivering) return;
+    const peer = this.#peer;
+    if (this.#inbox.length > 0 && peer !== undefined && !peer.#link.isRead(() => this.#deliver())) return;
     this.#delivering = true;
     while (!this.#paused && this.#closed === undefined && this.process.alive) {
       const message = this.#inbox.shift();
@@ -210,7 +213,7 @@ export class Endpoint {
       }
     }
     this.#delivering = false;
-    if (this.#peer !== undefined) this.#peer.#push();
+    if (peer !== undefined) peer.#push();
   }
 
   /** `closed` follows once, from a turn of its own. */

@@ -1,4 +1,5 @@
 import type { SimRandom } from "../random.ts";
+import type { WireMessage } from "./wire.ts";
 
 /** Delay of one healthy link, milliseconds. */
 const DELAY_MS: readonly [number, number] = [0.05, 0.6];
@@ -14,10 +15,15 @@ export class Link {
   breaksPerTenThousand = 0;
   /** Nothing arrives before this moment (virtual milliseconds). */
   cloggedUntil = 0;
+  /** Called with each message as it leaves, whether or not it ever arrives. */
+  watch: ((message: WireMessage) => void) | undefined;
   #cut = false;
+  #unread = false;
   readonly #random: SimRandom;
   /** What to do once the cut is healed. */
   #waiting: ((delayMs: number) => void)[] = [];
+  /** What to do once the process at the end of this link reads again. */
+  #unreadWaiting: (() => void)[] = [];
 
   constructor(from: string, to: string, random: SimRandom) {
     this.from = from;
@@ -39,6 +45,22 @@ export class Link {
     const waiting = this.#waiting;
     this.#waiting = [];
     for (const go of waiting) go(this.#fraction() * RETRANSMIT_MS_MAX);
+  }
+
+  /** The process at the end of this link hangs: its sockets stay open, its kernel takes what fits, and nobody reads it. */
+  stopReading(): void {
+    this.#unread = true;
+  }
+
+  startReading(): void {
+    this.#unread = false;
+    for (const go of this.#unreadWaiting.splice(0)) go();
+  }
+
+  /** @returns whether what arrives is read; if not, `again` is called once it is */
+  isRead(again: () => void): boolean {
+    if (this.#unread) this.#unreadWaiting.push(again);
+    return !this.#unread;
   }
 
   /** Adds up to `extraMs` to each delay; 0: a healthy link. */

@@ -76,7 +76,17 @@ export class SimNetwork {
       link.cloggedUntil = 0;
       link.breaksPerTenThousand = 0;
       link.slowTo(0);
+      link.startReading();
     }
+  }
+
+  /** Bytes sent from one host to another that the other side's kernel has not taken, of all connections. */
+  unsentBytes(from: string, to: string): number {
+    let sum = 0;
+    for (const endpoint of this.#endpoints.get(from) ?? []) {
+      if (hostOf(endpoint.remote) === to && !endpoint.isClosed) sum += endpoint.unsentBytes;
+    }
+    return sum;
   }
 
   /** A host without power answers nothing, not even a refusal. Its connections fall silent. */
