@@ -7,6 +7,8 @@ import { errnoOf, toDiskError } from "./disk-error.ts";
 const PATH_BYTES_MAX = 90;
 /** Two starts that keep meeting each other is already odd; more is a bug or an attack. */
 const ATTEMPTS_MAX = 20;
+/** How long a live owner may take to say its number before it is refused without one. */
+const NUMBER_MS = 500;
 /** How long a bound socket may take to listen before it counts as left behind. */
 const SECOND_LOOK_MS = 50;
 
@@ -19,27 +21,42 @@ const SECOND_LOOK_MS = 50;
  * 3. list again: a higher one that answers wins, we let go
  * 4. remove the lower ones
  *
+ * Whoever connects is told the owner's process id, so that the refusal can name it.
+ *
  * @throws {DiskError} "ELOCKED" another live process holds it · "ENAMETOOLONG" the socket's path is over 90 bytes
  */
 export async function takeLock(root: string): Promise<{ release(): Promise<void> }> {
   for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
     const highest = (await lockNumbers(root)).at(-1);
-    if (highest !== undefined && (await answers(lockPath(root, highest)))) throw held(root);
+    const owner = highest === undefined ? undefined : await ask(lockPath(root, highest));
+    if (owner !== undefined) throw held(root, owner);
     const own = (highest ?? 0) + 1;
     const server = await bind(lockPath(root, own));
     if (server === undefined) continue;
-    if (await higherAnswers(root, own)) {
+    const faster = await higherAnswers(root, own);
+    if (faster !== undefined) {
       await closed(server);
-      throw held(root);
+      throw held(root, faster);
     }
     await removeLower(root, own);
     return { release: () => closed(server) };
   }
-  throw held(root);
+  throw held(root, {});
 }
 
-function held(root: string): DiskError {
-  return new DiskError("ELOCKED", root, "use the data directory while another process does:");
+/** A live process that holds a lock; one that is busy does not say its number. */
+interface Owner {
+  readonly pid?: number;
+}
+
+function held(root: string, { pid }: Owner): DiskError {
+  const who = pid === undefined ? "another process" : `another process (pid ${pid})`;
+  return new DiskError(
+    "ELOCKED",
+    root,
+    `use the data directory while ${who} does:`,
+    "stop that broker first, or give this one a directory of its own with --data",
+  );
 }
 
 function lockPath(root: string, n: number): string {
@@ -62,15 +79,17 @@ async function lockNumbers(root: string): Promise<number[]> {
   return numbers.filter(Number.isSafeInteger).sort((a, b) => a - b);
 }
 
-async function higherAnswers(root: string, own: number): Promise<boolean> {
+async function higherAnswers(root: string, own: number): Promise<Owner | undefined> {
   for (const n of await lockNumbers(root)) {
     if (n <= own) continue;
-    if (await answers(lockPath(root, n))) return true;
+    const owner = await ask(lockPath(root, n));
+    if (owner !== undefined) return owner;
     // Between its bind and its listen a live socket refuses; it gets a second look before it counts as left behind.
     await new Promise((resolve) => setTimeout(resolve, SECOND_LOOK_MS));
-    if (await answers(lockPath(root, n))) return true;
+    const later = await ask(lockPath(root, n));
+    if (later !== undefined) return later;
   }
-  return false;
+  return undefined;
 }
 
 async function removeLower(root: string, own: number): Promise<void> {
@@ -84,21 +103,33 @@ async function removeLower(root: string, own: number): Promise<void> {
   }
 }
 
-/** Does a live process listen there? */
-function answers(path: string): Promise<boolean> {
+/** @returns undefined when no live process listens there */
+function ask(path: string): Promise<Owner | undefined> {
   return new Promise((resolve, reject) => {
     const socket = connect(path);
+    let connected = false;
+    let said = "";
+    const answer = (owner: Owner | undefined): void => {
+      socket.destroy();
+      resolve(owner);
+    };
+    const answerAsSaid = (): void => answer(/^\d{1,10}\n$/.test(said) ? { pid: Number(said) } : {});
     socket.once("connect", () => {
-      socket.destroy();
-      resolve(true);
+      connected = true;
+      socket.setTimeout(NUMBER_MS, answerAsSaid);
     });
+    socket.on("data", (bytes) => {
+      said += bytes.toString("latin1");
+      if (said.includes("\n") || said.length > 16) answerAsSaid();
+    });
+    socket.once("end", answerAsSaid);
     socket.once("error", (error) => {
-      socket.destroy();
       const code = errnoOf(error);
-      if (code === "ECONNREFUSED" || code === "ENOENT") resolve(false);
       // A full backlog is an owner that is busy.
-      else if (code === "EAGAIN") resolve(true);
-      else reject(toDiskError(error, path, "ask the lock"));
+      if (connected || code === "EAGAIN") return answer({});
+      if (code === "ECONNREFUSED" || code === "ENOENT") return answer(undefined);
+      socket.destroy();
+      return reject(toDiskError(error, path, "ask the lock"));
     });
   });
 }
@@ -106,7 +137,11 @@ function answers(path: string): Promise<boolean> {
 /** @returns undefined when the name is taken */
 function bind(path: string): Promise<Server | undefined> {
   return new Promise((resolve, reject) => {
-    const server = createServer((socket) => socket.destroy());
+    const server = createServer((socket) => {
+      // Whoever asked may be gone already.
+      socket.on("error", () => undefined);
+      socket.end(`${process.pid}\n`, () => socket.destroy());
+    });
     server.once("error", (error) => {
       if (errnoOf(error) === "EADDRINUSE") resolve(undefined);
       else reject(toDiskError(error, path, "take the lock"));

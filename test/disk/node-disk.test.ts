@@ -64,6 +64,17 @@ describe("The lock", () => {
       await owners[0]?.release();
     }));
 
+  it("says which process holds it, and what to do", () =>
+    inDirectory(async (directory) => {
+      const owner = await openDisk(directory).lock();
+      await assert.rejects(openDisk(directory).lock(), (error: DiskError) => {
+        assert.match(error.message, new RegExp(`another process \\(pid ${process.pid}\\)`));
+        assert.match(error.message, /ELOCKED \(stop that broker first, or give this one a directory of its own with --data\)$/);
+        return true;
+      });
+      await owner.release();
+    }));
+
   it("leaves nothing behind when it is released, and one socket while it is held", () =>
     inDirectory(async (directory) => {
       const disk = openDisk(directory);

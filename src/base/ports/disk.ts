@@ -3,8 +3,9 @@ export class DiskError extends Error {
   override readonly name = "DiskError";
   readonly code: string;
   readonly path: string;
-  constructor(code: string, path: string, action: string) {
-    super(`Cannot ${action} ${path}: ${code}`);
+  /** @param advice what to do about it, where that is known */
+  constructor(code: string, path: string, action: string, advice?: string) {
+    super(`Cannot ${action} ${path}: ${code}${advice === undefined ? "" : ` (${advice})`}`);
     this.code = code;
     this.path = path;
   }
