@@ -1,5 +1,6 @@
 import { MillraceError } from "../base/errors.ts";
 import type { BrokerId, GroupId, ReplicaId } from "../base/ids.ts";
+import { counted } from "../base/plural.ts";
 import type { CommandOf } from "./commands.ts";
 import { type DecideLimits, type Decision, done, refuse } from "./decision.ts";
 import type { Fact } from "./facts.ts";
@@ -94,7 +95,7 @@ function refuseExisting(image: MetadataImage, name: string): MillraceError | und
 
 function refuseFewBrokers(live: number, replicas: number): MillraceError | undefined {
   if (live >= replicas) return undefined;
-  return new MillraceError("INSUFFICIENT_BROKERS", `Cannot place ${replicas} replicas on ${live} live brokers`, {
+  return new MillraceError("INSUFFICIENT_BROKERS", `Cannot place ${counted(replicas, "replica")} on ${counted(live, "live broker")}`, {
     live_brokers: String(live),
     replicas: String(replicas),
   });
@@ -127,7 +128,7 @@ function refuseConfigs(set: ReadonlyMap<string, string>, gone: readonly string[]
   }
   const minIsr = Number(set.get("min.insync.replicas") ?? 0);
   if (minIsr <= replicas) return undefined;
-  return new MillraceError("INVALID_CONFIG", `Cannot set min.insync.replicas to ${minIsr}: the topic has ${replicas} replicas`, {
+  return new MillraceError("INVALID_CONFIG", `Cannot set min.insync.replicas to ${minIsr}: the topic has ${counted(replicas, "replica")}`, {
     key: "min.insync.replicas",
   });
 }

@@ -6,7 +6,7 @@ import { ListenError } from "../../src/base/ports/listen-error.ts";
 import { RpcFailure } from "../../src/base/ports/rpc-client.ts";
 import { createBroker } from "../../src/broker/broker.ts";
 import { Hello } from "../../src/protocol/internal.ts";
-import { Acks, Compression, ProduceRequest } from "../../src/protocol/public.ts";
+import { Acks, Compression, ConfigSource, ProduceRequest } from "../../src/protocol/public.ts";
 import { errorOf } from "../../src/protocol/rpc-status.ts";
 import { recordBytesOf } from "../../src/records/record-set-builder.ts";
 import { SimDisk } from "../../src/testing/sim/disk/sim-disk.ts";
@@ -126,6 +126,20 @@ describe("A request that names what is not there", () => {
     const { topics } = await cluster.call(3, rpc.DescribeTopics, { names: ["t"] });
     const retention = topics[0]?.configs.find(({ key }) => key === "retention.ms");
     assert.equal(retention?.value, String(7 * 24 * 60 * 60 * 1000), "the good half was not taken either");
+  });
+
+  it("sees the min.insync.replicas that applies, not the 0 that stands for a majority", async () => {
+    const shown = async (name: string): Promise<string | undefined> => {
+      const { topics } = await cluster.call(1, rpc.DescribeTopics, { names: [name] });
+      const entry = topics[0]?.configs.find(({ key }) => key === "min.insync.replicas");
+      return `${entry?.value} ${entry?.source}`;
+    };
+    for (const replicas of [1, 2, 3]) await cluster.call(1, rpc.CreateTopic, { name: `shown-${replicas}`, replicas });
+    assert.equal(await shown("shown-1"), `1 ${ConfigSource.default}`);
+    assert.equal(await shown("shown-2"), `2 ${ConfigSource.default}`);
+    assert.equal(await shown("shown-3"), `2 ${ConfigSource.default}`);
+    await cluster.call(1, rpc.AlterTopic, { name: "shown-3", set: new Map([["min.insync.replicas", "3"]]) });
+    assert.equal(await shown("shown-3"), `3 ${ConfigSource.topic}`);
   });
 });
 

@@ -1,5 +1,6 @@
 import { MillraceError } from "../../base/errors.ts";
 import { type LogIndex, NO_PRODUCER, type ProducerId, type ReplicaId } from "../../base/ids.ts";
+import { counted } from "../../base/plural.ts";
 
 /**
  * What an acknowledgement names (design §6): NONE promises nothing · LEADER durable on the leader · QUORUM committed · ALL (the
@@ -46,7 +47,7 @@ export function refuseReplicas(level: AcksLevel, isrSize: number, minIsr: number
   if (level !== "ALL" || isrSize >= minIsr) return undefined;
   return new MillraceError(
     "NOT_ENOUGH_REPLICAS",
-    `Cannot produce at acks=ALL: ${isrSize} replicas are in sync, min.insync.replicas is ${minIsr}`,
+    `Cannot produce at acks=ALL: ${counted(isrSize, "replica is", "replicas are")} in sync, min.insync.replicas is ${minIsr}`,
     {
       in_sync_replicas: String(isrSize),
       min_insync_replicas: String(minIsr),

@@ -31,6 +31,7 @@ import {
   TransferLeaderResponse,
 } from "../../protocol/public.ts";
 import type { MetadataGroup } from "../metadata/metadata-group.ts";
+import { effectiveMinIsr } from "../partition/acks.ts";
 import { type ClusterReports, healthOf } from "./health.ts";
 
 /** What the admin service asks of the broker. */
@@ -86,12 +87,15 @@ export function registerAdminService(
       throw new MillraceError("UNKNOWN_TOPIC", `No topic is named ${JSON.stringify(name.slice(0, 249))}`, { topic: name.slice(0, 249) });
     return topic;
   };
-  const configsOf = (topic: TopicImage): MessageInput<typeof AlterTopicResponse>["configs"] =>
-    describeTopicConfig(topic.configs, parts().image.clusterConfigs).map(({ key, value, source }) => ({
+  const configsOf = (topic: TopicImage): MessageInput<typeof AlterTopicResponse>["configs"] => {
+    // What applies is shown: "0 = a majority" would leave the reader to work it out.
+    const minIsr = effectiveMinIsr(parts().image.configOf(topic).minInsyncReplicas, topic.replicas);
+    return describeTopicConfig(topic.configs, parts().image.clusterConfigs).map(({ key, value, source }) => ({
       key,
-      value,
+      value: key === "min.insync.replicas" ? String(minIsr) : value,
       source: sources[source],
     }));
+  };
 
   const describe = (topic: TopicImage): MessageInput<typeof TopicDescription> => ({
     name: topic.name,

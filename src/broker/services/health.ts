@@ -1,5 +1,6 @@
 import type { BrokerConfig } from "../../base/broker-config.ts";
 import type { BrokerId } from "../../base/ids.ts";
+import { counted } from "../../base/plural.ts";
 import type { MetadataImage } from "../../cluster/image.ts";
 import type { PartitionImage } from "../../cluster/image-state.ts";
 import type { MessageInput } from "../../protocol/codec/index.ts";
@@ -26,7 +27,11 @@ export function healthOf(image: MetadataImage, config: BrokerConfig, reports: Cl
   if (controller === undefined) reasons.push({ code: "NO_CONTROLLER", text: "no controller is known" });
   for (const broker of image.brokers.keys()) {
     const lost = image.lostBy(broker).length;
-    if (lost > 0) reasons.push({ code: "REPLICAS_LOST", text: `broker ${broker} has an emptied disk: ${lost} replicas are missing on it` });
+    if (lost > 0)
+      reasons.push({
+        code: "REPLICAS_LOST",
+        text: `broker ${broker} has an emptied disk: ${counted(lost, "replica is", "replicas are")} missing on it`,
+      });
   }
   const leaders = new Map<number, LedGroup>();
   for (const report of reports.values()) {
@@ -44,10 +49,15 @@ export function healthOf(image: MetadataImage, config: BrokerConfig, reports: Cl
     const configured = topic === undefined ? undefined : image.configOf(topic).minInsyncReplicas;
     return partition.isr.length < effectiveMinIsr(configured, partition.replicas.length);
   });
-  if (leaderless.length > 0) reasons.push({ code: "LEADERLESS", text: `${leaderless.length} partitions have no leader` });
+  if (leaderless.length > 0)
+    reasons.push({ code: "LEADERLESS", text: `${counted(leaderless.length, "partition has", "partitions have")} no leader` });
   if (underReplicated.length > 0)
-    reasons.push({ code: "UNDER_REPLICATED", text: `${underReplicated.length} partitions have replicas that are not in sync` });
-  if (underMinIsr.length > 0) reasons.push({ code: "UNDER_MIN_ISR", text: `${underMinIsr.length} partitions refuse acks=ALL` });
+    reasons.push({
+      code: "UNDER_REPLICATED",
+      text: `${counted(underReplicated.length, "partition has", "partitions have")} replicas that are not in sync`,
+    });
+  if (underMinIsr.length > 0)
+    reasons.push({ code: "UNDER_MIN_ISR", text: `${counted(underMinIsr.length, "partition refuses", "partitions refuse")} acks=ALL` });
   return {
     healthy: reasons.length === 0,
     reasons,
