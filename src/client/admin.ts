@@ -31,6 +31,8 @@ const TIMEOUT_MS = 30_000;
 export interface AdminOptions {
   /** Default 30 s. */
   readonly timeoutMs?: number;
+  /** Give up after so long when every address known refuses the connection. Default: `timeoutMs`. */
+  readonly reachMs?: number;
 }
 
 export interface NewTopic {
@@ -48,11 +50,13 @@ export interface NewTopic {
 export class Admin {
   readonly #core: ClientCore;
   readonly #timeoutMs: number;
+  readonly #reachMs: number | undefined;
 
   /** @param defaults for calls that do not say */
   constructor(core: ClientCore, defaults: AdminOptions = {}) {
     this.#core = core;
     this.#timeoutMs = timeoutOf(defaults.timeoutMs ?? TIMEOUT_MS);
+    this.#reachMs = defaults.reachMs;
   }
 
   /** @returns undefined with `validateOnly` @throws {MillraceError} TOPIC_EXISTS, INVALID_NAME, INVALID_CONFIG, INSUFFICIENT_BROKERS … */
@@ -126,11 +130,16 @@ export class Admin {
   }
 
   #read(path: string, request: Uint8Array, options: AdminOptions): Promise<Uint8Array> {
-    return this.#core.calls.unary(path, request, { timeoutMs: timeoutOf(options.timeoutMs ?? this.#timeoutMs), repeatable: true });
+    return this.#call(path, request, options, true);
   }
 
   #change(path: string, request: Uint8Array, options: AdminOptions): Promise<Uint8Array> {
-    return this.#core.calls.unary(path, request, { timeoutMs: timeoutOf(options.timeoutMs ?? this.#timeoutMs), repeatable: false });
+    return this.#call(path, request, options, false);
+  }
+
+  #call(path: string, request: Uint8Array, options: AdminOptions, repeatable: boolean): Promise<Uint8Array> {
+    const timeoutMs = timeoutOf(options.timeoutMs ?? this.#timeoutMs);
+    return this.#core.calls.unary(path, request, { timeoutMs, repeatable, reachMs: options.reachMs ?? this.#reachMs });
   }
 }
 

@@ -1,4 +1,4 @@
-import type { MillraceError } from "../base/errors.ts";
+import { MillraceError } from "../base/errors.ts";
 import { backoffMs } from "./backoff.ts";
 import type { Brokers } from "./brokers.ts";
 import { asMillraceError } from "./errors.ts";
@@ -14,6 +14,11 @@ export interface UnaryOptions {
   readonly repeatable: boolean;
   /** Where to try first. */
   readonly address?: string | undefined;
+  /**
+   * Give up after so many milliseconds when every attempt was refused before it left, at every address the client knows: for a
+   * person at a terminal, who would rather hear that no cluster runs there. Absent: only `timeoutMs` counts.
+   */
+  readonly reachMs?: number | undefined;
   /** Milliseconds the broker itself may take (long polls), on top of an attempt. */
   readonly extraMs?: number;
 }
@@ -35,7 +40,9 @@ export class Calls {
    */
   async unary(path: string, request: Uint8Array, options: UnaryOptions): Promise<Uint8Array> {
     const { clock, random, telemetry } = this.#ports;
-    const deadline = clock.monotonic() + options.timeoutMs;
+    const start = clock.monotonic();
+    const deadline = start + options.timeoutMs;
+    const unreached = new Unreached();
     let address = options.address ?? this.#brokers.pick();
     for (let failures = 1; ; failures++) {
       const left = deadline - clock.monotonic();
@@ -49,16 +56,44 @@ export class Calls {
         error = asMillraceError(thrown, address);
         // Our own error came from a live broker; it is a bad one to ask only when it says so.
         if (error !== thrown || error.status === "UNAVAILABLE") this.#brokers.failed(address);
+        unreached.note(address, error);
       }
       if (!(error.outcomeKnown ? error.retriable : options.repeatable && error.retriable)) throw error;
       const next = error.metadata["leader_address"] ?? this.#brokers.pick(address);
       // Another broker that is not known to be down is asked at once, the first time round.
       const pause =
         failures < this.#brokers.addresses.length && !this.#brokers.isAvoided(next) ? 0 : backoffMs(failures, random, error.retryAfterMs);
-      if (clock.monotonic() + pause >= deadline) throw error;
+      const nobody = unreached.isAll(this.#brokers.addresses);
+      const end = nobody && options.reachMs !== undefined ? Math.min(deadline, start + options.reachMs) : deadline;
+      if (clock.monotonic() + pause >= end) throw nobody ? unreached.error() : error;
       telemetry.log("debug", "client.call_repeated", { path, address, code: error.code, failures });
       if (pause > 0) await new Promise<void>((resolve) => clock.after(pause, resolve));
       address = next === "" ? this.#brokers.pick(address) : next;
     }
+  }
+}
+
+/** The addresses one call could not reach, as long as that is all that happened to it. */
+class Unreached {
+  readonly #failures = new Map<string, MillraceError>();
+  #only = true;
+
+  note(address: string, error: MillraceError): void {
+    if (error.code === "BROKERS_UNREACHABLE") this.#failures.set(address, error);
+    else this.#only = false;
+  }
+
+  /** Whether every attempt failed before it left, and every one of `addresses` was tried. */
+  isAll(addresses: readonly string[]): boolean {
+    return this.#only && addresses.every((address) => this.#failures.has(address));
+  }
+
+  /** The failures as one that names every address. Only when there are some. */
+  error(): MillraceError {
+    const [first] = this.#failures.values();
+    if (this.#failures.size === 1 && first !== undefined) return first;
+    const addresses = [...this.#failures.keys()].sort();
+    const reasons = addresses.map((address) => this.#failures.get(address)?.message.replace("Cannot reach ", ""));
+    return new MillraceError("BROKERS_UNREACHABLE", `Cannot reach any broker: ${reasons.join("; ")}`, { addresses: addresses.join(",") });
   }
 }

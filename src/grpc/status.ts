@@ -29,7 +29,7 @@ function headerText(text: string): string {
 export function failureOf(error: Pick<ServiceError, "code" | "details" | "metadata">): MillraceError | RpcFailure {
   const [details] = error.metadata.get(DETAILS_KEY);
   const ours = details instanceof Uint8Array ? decodeErrorDetails(details) : undefined;
-  return ours ?? new RpcFailure(statusNameOf(error.code), error.details, neverSent(error));
+  return ours ?? new RpcFailure(statusNameOf(error.code), plain(error.details), neverSent(error));
 }
 
 /**
@@ -45,6 +45,14 @@ const neverSentTexts = [
 
 function neverSent(error: Pick<ServiceError, "code" | "details">): boolean {
   return error.code === status.UNAVAILABLE && neverSentTexts.some((text) => error.details.startsWith(text));
+}
+
+/** Without the words grpc-js puts around what the system said, and without the address, which the caller knows: "connect ECONNREFUSED". */
+function plain(details: string): string {
+  return details
+    .replace(/^No connection established\. Last error: (?:Error: )?/, "")
+    .replace(/\.?\s*Resolution note:\s*$/, "")
+    .replace(/^(connect E[A-Z]+) \S+$/, "$1");
 }
 
 /** A view of the same bytes, never a copy. */
