@@ -143,7 +143,7 @@ export interface LogStoreOptions {
   readonly failed: (error: Error) => void;
 }
 
-/** The bytes on disk are not what was promised: damage, not a torn tail. Until repair exists the broker refuses to start (issue 2). */
+/** The bytes on disk are not what was promised: damage, not a torn tail. Until repair exists the broker refuses to start. */
 export class DamagedLog extends Error {
   override readonly name = "DamagedLog";
   readonly path: string;
