@@ -10,12 +10,13 @@ import { runSteps, type Step } from "./steps.ts";
 /** `npm run ok`: whether a change is sound, said by one command that changes no tracked file. */
 const page = (path: string) => sources.find((file) => file.path === path) ?? { path, text: "" };
 const reliability = page("docs/reliability.md");
+const generated = await generatedPages(sources);
 
 const docsSteps: readonly Step[] = [
   { name: "docs: links", find: () => lines(checkLinks(sources, listFiles(process.cwd()))) },
   { name: "docs: status", find: () => lines(checkStatus(page("docs/status.md"))) },
   { name: "docs: reliability", find: () => lines(checkReliability(reliability.text, citations(sources))) },
-  { name: "docs: generated", find: () => lines(generatedPages(sources).flatMap(({ path, text }) => checkGenerated(path, text, sources))) },
+  { name: "docs: generated", find: () => lines(generated.flatMap(({ path, text }) => checkGenerated(path, text, sources))) },
 ];
 
 /** Simulated runs; the file appears with the simulator. */

@@ -7,7 +7,8 @@ import { CommandFailed, ExitCode } from "./exit-code.ts";
 
 /** What to do about an error, for those where a sentence helps at a terminal. */
 const advice: Partial<Record<ErrorCode, string>> = {
-  BROKERS_UNREACHABLE: "is a cluster running? Start one with `millrace dev`, or name its brokers with --brokers or MILLRACE_BROKERS",
+  BROKERS_UNREACHABLE:
+    "start a cluster on this machine with `npm start`, or name the brokers of one with --brokers HOST:PORT,… or MILLRACE_BROKERS",
   UNKNOWN_TOPIC: "`millrace topic list` shows those there are, `millrace topic create NAME` makes one",
   TOPIC_EXISTS: "`millrace topic describe NAME` shows it",
   NOT_ENOUGH_REPLICAS: "`millrace cluster health` says which brokers are missing; --acks quorum goes on without them",
@@ -25,7 +26,7 @@ export function describeError(error: unknown): { readonly line: string; readonly
   if (error instanceof ConfigError) return { line: error.message, exitCode: ExitCode.usage };
   if (error instanceof MillraceError) {
     const hint = advice[error.code];
-    const line = `${error.code}: ${plain(error.message)}${hint === undefined ? "" : ` (${hint})`}`;
+    const line = `${error.code}: ${error.message}${hint === undefined ? "" : ` (${hint})`}`;
     return { line, exitCode: absent.has(error.code) ? ExitCode.absent : ExitCode.failure };
   }
   // Their messages say what is wrong and what to do.
@@ -33,9 +34,4 @@ export function describeError(error: unknown): { readonly line: string; readonly
     return { line: error.message, exitCode: ExitCode.failure };
   }
   return { line: error instanceof Error ? (error.stack ?? error.message) : String(error), exitCode: ExitCode.failure };
-}
-
-/** grpc-js wraps what the system said in words of its own. */
-function plain(message: string): string {
-  return message.replace(/No connection established\. Last error: (?:Error: )?/, "").replace(/\.?\s*Resolution note:\s*$/, "");
 }

@@ -15,6 +15,26 @@ export function durationFlag(option: string, text: string): number {
   return Number(match[1]) * { ms: 1, s: 1000, m: 60_000 }[(match[2] ?? "s") as "ms" | "s" | "m"];
 }
 
+/** One of a few words, in upper or lower case: `choices` for the help, `coerce` reads it. */
+export function oneOf<const Word extends string>(
+  option: string,
+  choices: readonly Word[],
+): { readonly choices: readonly Word[]; readonly coerce: (text: string) => Word } {
+  const coerce = (text: string): Word => {
+    const found = choices.find((choice) => choice === String(text).toLowerCase());
+    if (found !== undefined) return found;
+    throw new UsageError(`${option} must be ${choices.slice(0, -1).join(", ")} or ${choices.at(-1)}: got "${text}"`);
+  };
+  return { choices, coerce };
+}
+
+/** What every verb that prints data takes. */
+export const formatOption = {
+  ...oneOf("--format", ["text", "json"]),
+  default: "text" as const,
+  describe: "For people, or JSON",
+};
+
 /** `key=value` pairs. @throws {UsageError} */
 export function pairsFlag(option: string, texts: readonly string[] | undefined): Record<string, string> {
   return Object.fromEntries(

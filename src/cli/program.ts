@@ -1,4 +1,5 @@
 import yargs from "yargs";
+import { nearest } from "../cluster/nearest.ts";
 import { brokerCommand } from "./commands/broker.ts";
 import { clusterCommand } from "./commands/cluster.ts";
 import { consumeCommand } from "./commands/consume.ts";
@@ -10,7 +11,9 @@ import { versionCommand } from "./commands/version.ts";
 import { describeError } from "./describe-error.ts";
 import { ExitCode, UsageError } from "./exit-code.ts";
 import { processTerminal, ReaderGone, type Terminal } from "./terminal.ts";
-import { packageVersion } from "./version.ts";
+
+/** Every verb, in the order of the help. */
+export const verbs = ["broker", "dev", "topic", "produce", "consume", "cluster", "partition", "version"] as const;
 
 /** Width help is printed in: the same everywhere. */
 const HELP_COLUMNS = 100;
@@ -31,8 +34,11 @@ export async function runProgram(args: readonly string[], terminal: Terminal = p
 }
 
 async function parse(args: readonly string[], terminal: Terminal): Promise<void> {
-  await yargs([...args])
+  let help = "";
+  await yargs()
     .scriptName("millrace")
+    // Our own texts are English, so those of yargs are too, whatever the locale.
+    .locale("en")
     .usage("$0 COMMAND: a partitioned, replicated commit log over gRPC")
     .option("brokers", {
       type: "string",
@@ -40,6 +46,7 @@ async function parse(args: readonly string[], terminal: Terminal): Promise<void>
       global: true,
       describe: "HOST:PORT,… of some brokers [MILLRACE_BROKERS, or 127.0.0.1:7400]",
     })
+    .group(["brokers", "help"], "Everywhere:")
     .command(brokerCommand(terminal))
     .command(devCommand(terminal))
     .command(topicCommand(terminal))
@@ -50,13 +57,30 @@ async function parse(args: readonly string[], terminal: Terminal): Promise<void>
     .command(versionCommand(terminal))
     .demandCommand(1, "Say what to do: one of the commands")
     .strict()
+    .strictCommands()
+    .epilogue(
+      "`millrace COMMAND --help` says more. Data goes to stdout, talk to stderr. Exit codes: 0 ok, 1 failure, 2 usage, 3 not found or unhealthy.",
+    )
     .parserConfiguration({ "parse-numbers": false, "parse-positional-numbers": false, "greedy-arrays": false })
-    .version(packageVersion())
+    // It is a command; below, the flag everybody tries first means the same.
+    .version(false)
     .help()
     .wrap(HELP_COLUMNS)
     .exitProcess(false)
     .fail((message, error) => {
-      throw error ?? new UsageError(message);
+      // What an option's own reader throws comes back as an error of yargs.
+      throw error === undefined || error.name === "YError" ? new UsageError(plain(error?.message ?? message)) : error;
     })
-    .parseAsync();
+    .parse(args[0] === "--version" ? ["version"] : [...args], {}, (_error, _argv, output) => {
+      help = output;
+    });
+  if (help !== "") await terminal.data(`${help}\n`);
+}
+
+/** The words of yargs for a person; a mistyped verb is answered with the one that was meant. */
+function plain(message: string): string {
+  const verb = /^Unknown commands?: ([^\s,]+)/.exec(message)?.[1];
+  if (verb === undefined) return message.replace("non-option arguments", "arguments");
+  const near = verbs.some((known) => known === verb) ? undefined : nearest(verb, verbs);
+  return `Unknown command: ${verb}${near === undefined ? "" : `; did you mean ${near}?`}`;
 }

@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
+import { millrace, type RunOptions } from "./run.ts";
 
 const main = fileURLToPath(new URL("../../src/main.js", import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), "millrace-start-"));
@@ -71,7 +72,8 @@ describe("a broker that cannot start says why and ends, exit 1", () => {
     await running(first);
     const second = await (await broker(1, data)).ended;
     assert.equal(second.code, 1);
-    assert.match(second.said, /another process/);
+    assert.match(second.said, new RegExp(`another process \\(pid ${first.process.pid}\\)`));
+    assert.match(second.said, /stop that broker first, or give this one a directory of its own with --data/);
 
     const server = createServer();
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
@@ -88,4 +90,31 @@ describe("a broker that cannot start says why and ends, exit 1", () => {
     assert.equal(foreign.code, 1);
     assert.match(foreign.said, /belongs to broker 1/);
   });
+});
+
+describe("an unknown configuration key is refused with the nearest known one, exit 2, and nothing is written (case 54)", () => {
+  const file = join(folder, "broker.yaml");
+  const environment = { MILLRACE_MAX_MESAGE_BYTES: "65536" };
+  const places: [string, string[], RunOptions, RegExp][] = [
+    ["--set", ["--set", "max.mesage.bytes=65536"], {}, /max\.mesage\.bytes \(flag\): is not a setting; did you mean max\.message\.bytes\?/],
+    ["--set, nothing near", ["--set", "no.such=1"], {}, /no\.such \(flag\): is not a setting/],
+    ["--config", ["--config", file], {}, /heartbeat\.mss \(.*broker\.yaml line 2\): is not a setting; did you mean heartbeat\.ms\?/],
+    [
+      "MILLRACE_…",
+      [],
+      { env: environment },
+      /MILLRACE_MAX_MESAGE_BYTES \(environment\): is not a setting; did you mean MILLRACE_MAX_MESSAGE_BYTES\?/,
+    ],
+  ];
+  for (const [place, more, options, said] of places) {
+    it(place, async () => {
+      writeFileSync(file, "rack: a\nheartbeat.mss: 100\n");
+      const data = join(folder, "refused");
+      const ran = await millrace(["broker", "--id", "1", "--data", data, "--seeds", "1@127.0.0.1:1", ...more], options);
+      assert.equal(ran.code, 2, ran.stderr);
+      assert.match(ran.stderr, said);
+      assert.equal(ran.stdout.length, 0);
+      assert.equal(existsSync(data), false);
+    });
+  }
 });

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
@@ -19,8 +19,8 @@ class Dev {
   stderr = "";
   readonly closed: Promise<number | null>;
 
-  constructor(folder: string) {
-    this.child = spawn(process.execPath, [main, "dev", "--data", folder, "--port", `${PORT}`]);
+  constructor(folder: string, port = PORT, more: readonly string[] = []) {
+    this.child = spawn(process.execPath, [main, "dev", "--data", folder, "--port", `${port}`, ...more]);
     this.child.stdout?.on("data", (piece: Buffer) => {
       this.stdout += piece.toString();
     });
@@ -129,5 +129,55 @@ describe("millrace dev", { timeout: 180_000 }, () => {
     dev.child.kill("SIGINT");
     assert.equal(await dev.closed, 0);
     for (const pid of pids) assert.equal(isAlive(pid, "broker"), false, `process ${pid} is still there`);
+  });
+});
+
+describe("millrace dev with as many brokers as one likes", { timeout: 120_000 }, () => {
+  const port = PORT + 1_000;
+
+  for (const brokers of [2, 4]) {
+    it(`gets ready with ${brokers}, of which not all are seeds`, async () => {
+      const folder = mkdtempSync(join(tmpdir(), "millrace-dev-"));
+      const dev = new Dev(folder, port, ["--brokers", `${brokers}`]);
+      try {
+        await dev.until(/^millrace ready /m);
+        const addresses = Array.from({ length: brokers }, (_, i) => `127.0.0.1:${port + 10 * i}`);
+        assert.match(dev.stdout, new RegExp(`^millrace ready ${addresses.join(",")}$`, "m"));
+      } finally {
+        dev.child.kill("SIGINT");
+        await dev.closed;
+        rmSync(folder, { recursive: true, force: true });
+      }
+    });
+  }
+
+  it("says which broker it waits for, and gets ready once that one is", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "millrace-dev-"));
+    const dev = new Dev(folder, port, ["--brokers", "2"]);
+    try {
+      await dev.until(/^broker 2 .* pid (\d+)/m);
+      const pid = Number(/^broker 2 .* pid (\d+)/m.exec(dev.stdout)?.[1]);
+      process.kill(pid, "SIGSTOP");
+      await dev.until(/^waiting: .*broker 2 is not ready: .*broker-2\.log/m);
+      assert.doesNotMatch(dev.stdout, /millrace ready/);
+      process.kill(pid, "SIGCONT");
+      await dev.until(/^millrace ready /m);
+    } finally {
+      dev.child.kill("SIGINT");
+      assert.equal(await dev.closed, 0);
+      rmSync(folder, { recursive: true, force: true });
+    }
+  });
+
+  it("knows which numbers there are", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "millrace-dev-"));
+    writeFileSync(join(folder, "dev.json"), JSON.stringify({ brokers: 3, port, pid: 0 }));
+    for (const verb of ["start", "stop"]) {
+      const absent = await millrace(["dev", verb, "9", "--data", folder]);
+      assert.equal(absent.code, 3);
+      assert.match(absent.stderr, /there is no broker 9: the cluster in .* has brokers 1 to 3/);
+      assert.equal((await millrace(["dev", verb, "nine", "--data", folder])).code, 2);
+    }
+    rmSync(folder, { recursive: true, force: true });
   });
 });

@@ -92,10 +92,27 @@ describe("produce and consume over gRPC", () => {
 
   it("exits 1 when a record failed, and says which line", async () => {
     topic("one", 1);
-    const sent = await millrace(["produce", "one", "-p", "4", ...flags], { input: Buffer.from("a\nb\n") });
+    const sent = await millrace(["produce", "one", ...flags], { input: Buffer.from(`a\n${"b".repeat(1_100_000)}\nc\n`) });
     assert.equal(sent.code, 1);
-    assert.match(sent.stderr, /line 1: UNKNOWN_PARTITION/);
-    assert.match(sent.stderr, /2 failed/);
+    assert.match(sent.stderr, /line 2: RECORD_SET_TOO_LARGE/);
+    assert.match(sent.stderr, /produced 2 records, 2 bytes in .*; 1 failed, 0 batches sent again/);
+    assert.match(sent.stderr, /1 of 3 records failed/);
+  });
+
+  it("exits 3 for a partition that is not there, and says which are", async () => {
+    topic("three", 3);
+    for (const verb of ["produce", "consume"]) {
+      const ran = await millrace([verb, "three", "-p", "7", ...flags], { input: Buffer.from("a\n") });
+      assert.equal(ran.code, 3, ran.stderr);
+      assert.match(ran.stderr, /UNKNOWN_PARTITION: Cannot use partition 7 of three: it has 3 partitions, 0 to 2/);
+    }
+  });
+
+  it("takes the acknowledgement level in upper case too", async () => {
+    topic("loud", 1);
+    const sent = await millrace(["produce", "loud", "--acks", "QUORUM", "-z", "GZIP", ...flags], { input: Buffer.from("a\n") });
+    assert.equal(sent.code, 0, sent.stderr);
+    assert.match(sent.stderr, /produced 1 record, 1 byte in/);
   });
 
   it("exits 3 for a topic that is not there, before it reads anything", async () => {
@@ -130,6 +147,6 @@ describe("produce and consume over gRPC", () => {
     const closed = new Promise((resolve) => reader.on("close", resolve));
     reader.kill("SIGINT");
     assert.equal(await closed, 0);
-    assert.match(Buffer.concat(talk).toString(), /consumed 1 records \(interrupted\)/);
+    assert.match(Buffer.concat(talk).toString(), /consumed 1 record \(interrupted\)/);
   });
 });

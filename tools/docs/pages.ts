@@ -1,15 +1,17 @@
 import { errors } from "../../src/base/errors.ts";
 import { describeConfig } from "../../src/config/describe.ts";
 import type { SourceFile } from "../checks/finding.ts";
+import { cliPage, helpTexts } from "./cli-page.ts";
 import { configurationPage } from "./configuration-page.ts";
 import { errorsPage } from "./errors-page.ts";
 import { citations, reliabilityPage } from "./reliability-page.ts";
 
 /** Pages that are made from the code, as they should be now. `npm run docs` writes them, `npm run ok` compares them. */
-export function generatedPages(files: readonly SourceFile[]): readonly SourceFile[] {
+export async function generatedPages(files: readonly SourceFile[]): Promise<readonly SourceFile[]> {
   const reliability = files.find((file) => file.path === "docs/reliability.md");
   return [
     { path: "docs/errors.md", text: errorsPage(errors) },
+    { path: "docs/cli.md", text: cliPage(await helpTexts()) },
     { path: "docs/configuration.md", text: configurationPage(describeConfig()) },
     ...(reliability === undefined ? [] : [{ path: reliability.path, text: reliabilityPage(reliability.text, citations(files)) }]),
   ];

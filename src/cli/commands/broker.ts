@@ -31,20 +31,24 @@ export function brokerCommand(terminal: Terminal): CommandModule<object, BrokerF
     describe: "Run one broker",
     builder: (yargs) =>
       yargs
-        .option("id", { ...text, describe: "Number of this broker, unique in the cluster" })
-        .option("data", { ...text, describe: "Directory for everything it stores" })
+        .option("id", { ...text, describe: "Number of this broker, unique in the cluster (required)" })
+        .option("data", { ...text, describe: "Directory for everything it stores (required)" })
         .option("listen", { ...text, describe: "HOST:PORT for clients [127.0.0.1:7400]" })
-        .option("advertise", { ...text, describe: "HOST:PORT clients are told" })
+        .option("advertise", { ...text, describe: "HOST:PORT clients are told [that of --listen]" })
         .option("peer-listen", { ...text, describe: "HOST:PORT for other brokers [127.0.0.1:7401]" })
-        .option("peer-advertise", { ...text, describe: "HOST:PORT other brokers are told" })
+        .option("peer-advertise", { ...text, describe: "HOST:PORT other brokers are told [that of --peer-listen]" })
         .option("admin-listen", { ...text, describe: "HOST:PORT for probes and metrics [127.0.0.1:7402]" })
-        .option("seeds", { ...text, describe: "ID@HOST:PORT,… of 1, 3 or 5 brokers: peer addresses, the same on all" })
+        .option("seeds", { ...text, describe: "ID@HOST:PORT,… of 1, 3 or 5 brokers: peer addresses, the same on all (required)" })
         .option("join", { ...text, describe: "Peer address of a live broker, for one that is no seed" })
-        .option("rack", { ...text, describe: "Replicas are spread over racks" })
+        .option("rack", { ...text, describe: "Where it stands: replicas are spread over racks" })
         .option("config", { ...text, describe: "YAML file of settings [MILLRACE_CONFIG]" })
         .option("set", { ...text, array: true, describe: "KEY=VALUE for any setting; may be given again" })
         .option("insecure-listen", { type: "boolean", describe: "Allow listeners that other machines can reach" })
-        .hide("brokers") as Argv<BrokerFlags>,
+        .hide("brokers")
+        .example("$0 broker --id 1 --data /var/lib/millrace --seeds 1@127.0.0.1:7401", "")
+        .epilogue(
+          "Every setting can be given as --set KEY=VALUE, as MILLRACE_KEY in the environment, or as `key: value` in --config; flags win over the environment, the environment over the file. docs/configuration.md lists them.",
+        ) as Argv<BrokerFlags>,
     handler: async (flags) => {
       const config = readConfig(flags);
       const { runBroker } = await import("../run-broker.ts");

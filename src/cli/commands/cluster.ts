@@ -1,9 +1,10 @@
 import type { Argv, CommandModule } from "yargs";
+import { counted } from "../../base/plural.ts";
 import { BrokerState, type Client, MillraceError } from "../../client/index.ts";
 import { ADMIN, parseBrokers, withClient } from "../connect.ts";
 import { describeError } from "../describe-error.ts";
 import { CommandFailed, ExitCode } from "../exit-code.ts";
-import { durationFlag } from "../flags.ts";
+import { durationFlag, formatOption } from "../flags.ts";
 import { table } from "../table.ts";
 import type { Terminal } from "../terminal.ts";
 
@@ -12,11 +13,11 @@ interface Common {
   readonly format: string;
 }
 
-const formatOption = { choices: ["text", "json"] as const, default: "text" as const, describe: "How to print" };
 /** Between two looks of `health --wait`, milliseconds. */
 const LOOK_EVERY_MS = 250;
-/** One look may take so long. */
+/** One look may take so long, and no look is begun with less than the least left. */
 const LOOK_MS = 3_000;
+const LOOK_MS_MIN = 100;
 
 export function clusterCommand(terminal: Terminal): CommandModule {
   return {
@@ -33,7 +34,7 @@ const stateNames = new Map<number, string>(Object.entries(BrokerState).map(([nam
 function infoCommand(terminal: Terminal): CommandModule<object, Common> {
   return {
     command: "info",
-    describe: "List the brokers",
+    describe: "List the brokers: address, state, who is controller",
     builder: (yargs) => yargs.option("format", formatOption) as Argv<Common>,
     handler: async (args) => {
       const cluster = await withClient(args.brokers, (client) => client.admin(ADMIN).describeCluster());
@@ -66,8 +67,8 @@ function healthCommand(terminal: Terminal): CommandModule<object, Health> {
     describe: "Say whether every partition has its leader and all its replicas; exit 3 when not",
     builder: (yargs) =>
       yargs
-        .option("wait", { type: "boolean", default: false, describe: "Wait until it is healthy" })
-        .option("timeout", { type: "string", default: "60s", requiresArg: true, describe: "Longest wait" })
+        .option("wait", { type: "boolean", default: false, describe: "Wait until the cluster is healthy" })
+        .option("timeout", { type: "string", default: "60s", requiresArg: true, describe: "Longest wait: 500ms, 60s, 5m" })
         .option("format", formatOption) as Argv<Health>,
     handler: async (args) => {
       const waitMs = args.wait ? durationFlag("--timeout", args.timeout) : 0;
@@ -87,26 +88,32 @@ async function lookUntilHealthy(client: Client, waitMs: number, terminal: Termin
   const deadline = performance.now() + waitMs;
   let said = "";
   for (;;) {
-    const look = await client
-      .admin(ADMIN)
-      .clusterHealth({ timeoutMs: LOOK_MS })
-      .catch((error: unknown) => {
-        if (error instanceof MillraceError && error.retriable) return error;
-        throw error;
-      });
-    const healthy = !(look instanceof MillraceError) && look.healthy;
-    if (healthy || performance.now() >= deadline) {
+    const left = deadline - performance.now();
+    const look = await lookOnce(client, waitMs === 0 ? LOOK_MS : Math.max(LOOK_MS_MIN, Math.min(LOOK_MS, left)));
+    const pause = Math.min(LOOK_EVERY_MS, deadline - performance.now());
+    if (!(look instanceof MillraceError) && look.healthy) return look;
+    if (pause < LOOK_MS_MIN) {
       if (look instanceof MillraceError) throw new CommandFailed(ExitCode.absent, describeError(look).line);
       return look;
     }
     const why = look instanceof MillraceError ? look.message : (look.reasons[0]?.text ?? "not healthy");
     if (why !== said) terminal.say(`waiting: ${why}`);
     said = why;
-    await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
+    await new Promise((resolve) => setTimeout(resolve, pause));
+  }
+}
+
+/** @returns an error that may pass by itself */
+async function lookOnce(client: Client, timeoutMs: number): Promise<HealthReply | MillraceError> {
+  try {
+    return await client.admin(ADMIN).clusterHealth({ timeoutMs });
+  } catch (error) {
+    if (error instanceof MillraceError && error.retriable) return error;
+    throw error;
   }
 }
 
 function healthText(health: HealthReply): string {
-  const head = `${health.healthy ? "healthy" : "NOT healthy"}: ${health.brokersLive} of ${health.brokersKnown} brokers live, ${health.partitions} partitions, ${health.leaderlessCount} without leader, ${health.underReplicatedCount} under-replicated, ${health.underMinIsrCount} below min.insync.replicas\n`;
+  const head = `${health.healthy ? "healthy" : "NOT healthy"}: ${health.brokersLive} of ${counted(health.brokersKnown, "broker")} live, ${counted(health.partitions, "partition")}, ${health.leaderlessCount} without leader, ${health.underReplicatedCount} under-replicated, ${health.underMinIsrCount} below min.insync.replicas\n`;
   return head + health.reasons.map((reason) => `  ${reason.code}: ${reason.text}\n`).join("");
 }

@@ -1,8 +1,10 @@
 import type { Argv, CommandModule } from "yargs";
+import { counted } from "../../base/plural.ts";
 import { type Assignment, type Client, type ConsumedRecord, type From, MillraceError, type Until } from "../../client/index.ts";
 import { ADMIN, withClient } from "../connect.ts";
 import { UsageError } from "../exit-code.ts";
-import { wholeFlag } from "../flags.ts";
+import { oneOf, wholeFlag } from "../flags.ts";
+import { refuseUnknownPartition } from "../partitions.ts";
 import { type Position, parsePosition, resolvePosition } from "../positions.ts";
 import { recordJson } from "../record-text.ts";
 import type { Terminal } from "../terminal.ts";
@@ -24,32 +26,41 @@ const NOTHING = new Uint8Array(0);
 export function consumeCommand(terminal: Terminal): CommandModule<object, Consume> {
   return {
     command: "consume <topic>",
-    describe: "Print records of a topic",
+    describe: "Print the records of a topic, in order per partition",
     builder: (yargs) =>
       yargs
-        .positional("topic", { type: "string", demandOption: true })
+        .positional("topic", { type: "string", demandOption: true, describe: "Name of the topic" })
         .option("from", {
           alias: "o",
           type: "string",
           default: "start",
           requiresArg: true,
-          describe: "start, end, an offset, +N, -N or @TIME",
+          describe: "Begin at: start, end, an offset, +N after the start, -N before the end, @TIME",
         })
-        .option("to", { type: "string", requiresArg: true, describe: "end, an offset or @TIME, not included [end, unless --follow]" })
+        .option("to", {
+          type: "string",
+          requiresArg: true,
+          describe: "Stop before: end, an offset, +N, -N, @TIME [end as of now, unless --follow]",
+        })
         .option("follow", { alias: "f", type: "boolean", default: false, describe: "Go on with records as they come" })
         .option("partition", { alias: "p", type: "string", array: true, requiresArg: true, describe: "Only this one; may be given again" })
         .option("count", { alias: "n", type: "string", requiresArg: true, describe: "Stop after so many records" })
         .option("format", {
-          choices: ["text", "json"] as const,
+          ...oneOf("--format", ["text", "json"]),
           default: "text" as const,
           describe: "The value and a line feed, or a JSON object per line",
-        }) as Argv<Consume>,
+        })
+        .example("$0 consume flights --format json | head -3", "")
+        .example("$0 consume flights -p 0 --from -10 --follow", "")
+        .example("$0 consume flights --from @2026-11-01T00:00:00Z --to @-1h", "")
+        .epilogue("TIME is ISO 8601, milliseconds since 1970, or -90s, -15m, -2h, -7d from now.") as Argv<Consume>,
     handler: async (args) => {
       const plan = planOf(args);
       await withClient(args.brokers, async (client) => {
         const read = await consume(client, plan, terminal);
         await terminal.flush();
-        if (read.interrupted || plan.follow) terminal.say(`consumed ${read.records} records${read.interrupted ? " (interrupted)" : ""}`);
+        if (read.interrupted || plan.follow)
+          terminal.say(`consumed ${counted(read.records, "record")}${read.interrupted ? " (interrupted)" : ""}`);
       });
     },
   };
@@ -83,9 +94,8 @@ function planOf(args: Consume): Plan {
 
 async function assignmentsOf(client: Client, plan: Plan): Promise<Assignment[]> {
   const [topic] = await client.admin(ADMIN).describeTopics([plan.topic]);
+  if (topic !== undefined) for (const partition of plan.partitions) refuseUnknownPartition(topic, partition);
   const known = topic?.partitions.map((partition) => partition.partition) ?? [];
-  const missing = plan.partitions.find((partition) => !known.includes(partition));
-  if (missing !== undefined) throw new UsageError(`${plan.topic} has no partition ${missing}: it has ${known.length}`);
   const wanted = plan.partitions.length > 0 ? plan.partitions : known;
   const ends = new Map((await client.admin(ADMIN).listOffsets(plan.topic, wanted)).map((end) => [end.partition, end]));
   refuseOutOfRange(plan, wanted, ends);

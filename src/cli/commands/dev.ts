@@ -22,24 +22,33 @@ interface One {
   readonly id: string;
 }
 
-const dataOption = { type: "string", default: FOLDER, requiresArg: true, describe: "Folder of the cluster" } as const;
+const dataOption = {
+  type: "string",
+  default: FOLDER,
+  requiresArg: true,
+  describe: "Folder of the cluster: data, logs, process ids",
+} as const;
 
 export function devCommand(terminal: Terminal): CommandModule<object, Dev> {
   return {
     command: "dev",
-    describe: "Run a cluster on this machine",
+    describe: "Run a cluster on this machine until Ctrl-C",
     builder: (yargs) =>
       yargs
         .command(startOne(terminal))
         .command(stopOne(terminal))
-        .option("brokers", { type: "string", requiresArg: true, describe: "How many [3]" })
+        .option("brokers", { type: "string", requiresArg: true, describe: "Number of brokers [3]" })
         .option("data", dataOption)
         .option("port", {
           type: "string",
           default: "7400",
           requiresArg: true,
           describe: "Client port of broker 1; broker N has 10·(N-1) more",
-        }) as Argv<Dev>,
+        })
+        .example("$0 dev --brokers 1 --data ./one --port 9400", "")
+        .epilogue(
+          "Prints `millrace ready HOST:PORT,…` once all is well. Data stays in the folder: the next start goes on with it.",
+        ) as Argv<Dev>,
     handler: async (args) => {
       const brokers = wholeFlag("--brokers", args.brokers, 1, 100) ?? 3;
       const port = wholeFlag("--port", args.port, 1, 65_535 - 10 * brokers) as number;
@@ -55,7 +64,7 @@ function startOne(terminal: Terminal): CommandModule<object, One> {
     describe: "Start broker N of the cluster in this folder again",
     builder: (yargs) =>
       yargs
-        .positional("id", { type: "string", demandOption: true, describe: "Its number" })
+        .positional("id", { type: "string", demandOption: true, describe: "Number of the broker, from 1" })
         .option("data", dataOption)
         .hide("brokers")
         .hide("port") as Argv<One>,
@@ -87,7 +96,7 @@ function stopOne(terminal: Terminal): CommandModule<object, One> {
     describe: "Stop broker N of the cluster in this folder",
     builder: (yargs) =>
       yargs
-        .positional("id", { type: "string", demandOption: true, describe: "Its number" })
+        .positional("id", { type: "string", demandOption: true, describe: "Number of the broker, from 1" })
         .option("data", dataOption)
         .hide("brokers")
         .hide("port") as Argv<One>,
@@ -106,6 +115,10 @@ function find(args: One): { readonly folder: DevFolder; readonly state: DevState
   const folder = new DevFolder(args.data);
   const state = folder.read();
   if (state === undefined) throw new CommandFailed(ExitCode.absent, `there is no cluster in ${folder.folder}; \`millrace dev\` makes one`);
-  const id = wholeFlag("broker number", args.id, 1, state.brokers) as number;
+  const id = wholeFlag("the number of a broker", args.id, 1, 1_000_000_000) as number;
+  if (id > state.brokers) {
+    const which = state.brokers === 1 ? "only broker 1" : `brokers 1 to ${state.brokers}`;
+    throw new CommandFailed(ExitCode.absent, `there is no broker ${id}: the cluster in ${folder.folder} has ${which}`);
+  }
   return { folder, state, broker: devBroker(state, id) };
 }

@@ -22,15 +22,15 @@ export function partitionCommand(terminal: Terminal): CommandModule {
 function transferCommand(terminal: Terminal): CommandModule<object, Transfer> {
   return {
     command: "transfer-leader <topic> <partition>",
-    describe: "Let another replica lead",
+    describe: "Hand leadership of one partition to another replica, without losing a record",
     builder: (yargs) =>
       yargs
-        .positional("topic", { type: "string", demandOption: true })
-        .positional("partition", { type: "string", demandOption: true })
+        .positional("topic", { type: "string", demandOption: true, describe: "Name of the topic" })
+        .positional("partition", { type: "string", demandOption: true, describe: "Number of the partition, from 0" })
         .option("to", {
           type: "string",
           requiresArg: true,
-          describe: "Broker id [whichever in-sync replica is furthest]",
+          describe: "Broker that shall lead [whichever in-sync replica is furthest]",
         }) as Argv<Transfer>,
     handler: async (args) => {
       const partition = wholeFlag("partition", args.partition, 0, 1_000_000) as number;

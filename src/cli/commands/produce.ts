@@ -1,13 +1,15 @@
-import { createReadStream } from "node:fs";
 import type { Argv, CommandModule } from "yargs";
+import { counted } from "../../base/plural.ts";
 import { type AcksName, type CompressionName, MillraceError, type Producer } from "../../client/index.ts";
 import { RECORD_SET_BYTES_MAX } from "../../records/record-set.ts";
 import { ADMIN, withClient } from "../connect.ts";
-import { CommandFailed, ExitCode, UsageError } from "../exit-code.ts";
-import { wholeFlag } from "../flags.ts";
+import { CommandFailed, ExitCode } from "../exit-code.ts";
+import { oneOf, wholeFlag } from "../flags.ts";
+import { openInputFile } from "../input-file.ts";
 import { jsonField } from "../json-field.ts";
 import { type Line, LineSplitter } from "../line-splitter.ts";
 import { Pace } from "../pace.ts";
+import { refuseUnknownPartition } from "../partitions.ts";
 import type { Terminal } from "../terminal.ts";
 
 interface Produce {
@@ -31,31 +33,34 @@ export function produceCommand(terminal: Terminal): CommandModule<object, Produc
     describe: "Send each line of stdin or of a file as a record, byte for byte",
     builder: (yargs) =>
       yargs
-        .positional("topic", { type: "string", demandOption: true })
+        .positional("topic", { type: "string", demandOption: true, describe: "Name of the topic" })
         .option("file", { type: "string", requiresArg: true, describe: "Read this file instead of stdin" })
         .option("key", { alias: "k", type: "string", requiresArg: true, describe: "Key of every record" })
-        .option("key-field", { type: "string", requiresArg: true, describe: "Key of a record: this field of its JSON object" })
+        .option("key-field", { type: "string", requiresArg: true, describe: "Key of a record: this field of the JSON object in its line" })
         .option("partition", { alias: "p", type: "string", requiresArg: true, describe: "Send to this partition, whatever the key" })
         .option("acks", {
-          choices: ["all", "quorum", "leader", "none"] as const,
+          ...oneOf("--acks", ["all", "quorum", "leader", "none"]),
           default: "all" as const,
-          describe: "Who must have a record on disk",
+          describe: "Who must have a record on disk: all in-sync replicas, a majority, the leader, or nobody",
         })
         .option("compression", {
           alias: "z",
-          choices: ["none", "gzip"] as const,
+          ...oneOf("--compression", ["none", "gzip"]),
           default: "none" as const,
           describe: "How batches are compressed",
         })
         .option("rate", { type: "string", requiresArg: true, describe: "Records per second [as fast as they are taken]" })
-        .conflicts("key", "key-field") as Argv<Produce>,
+        .conflicts("key", "key-field")
+        .example("$0 produce flights --file flights.jsonl --key-field origin", "")
+        .example("seq 100 | $0 produce numbers --acks quorum --rate 10", "") as Argv<Produce>,
     handler: async (args) => {
       const partition = wholeFlag("--partition", args.partition, 0, 1_000_000);
       const rate = wholeFlag("--rate", args.rate, 1, 100_000_000);
-      const input = await openInput(args.file);
+      const input = args.file === undefined ? process.stdin : await openInputFile("--file", args.file);
       await withClient(args.brokers, async (client) => {
         // An unknown topic is said before anything is read.
-        await client.admin(ADMIN).describeTopics([args.topic]);
+        const [topic] = await client.admin(ADMIN).describeTopics([args.topic]);
+        if (topic !== undefined && partition !== undefined) refuseUnknownPartition(topic, partition);
         const producer = client.producer({ acks: args.acks, compression: args.compression });
         const run = new ProduceRun(producer, args.topic, partition, keyOf(args), terminal);
         await run.send(input, rate);
@@ -63,18 +68,6 @@ export function produceCommand(terminal: Terminal): CommandModule<object, Produc
       });
     },
   };
-}
-
-async function openInput(
-  file: string | undefined,
-): Promise<NodeJS.ReadableStream & AsyncIterable<Buffer | string> & { destroy(): unknown }> {
-  if (file === undefined) return process.stdin;
-  const stream = createReadStream(file, { highWaterMark: 256 * 1024 });
-  await new Promise<void>((resolve, reject) => {
-    stream.once("ready", resolve);
-    stream.once("error", (error) => reject(new UsageError(`Cannot read --file: ${error.message}`)));
-  });
-  return stream;
 }
 
 function keyOf({ key, keyField }: Produce): (line: Line) => string | undefined {
@@ -177,10 +170,12 @@ class ProduceRun {
     const seconds = (performance.now() - this.#startedAt) / 1000;
     const rate = seconds > 0 ? Math.round(this.#acknowledged / seconds) : 0;
     const { retries } = this.#producer.stats;
-    const what = `${this.#interrupted ? "interrupted: " : ""}${this.#acknowledged} records, ${this.#bytes} bytes in ${seconds.toFixed(2)} s (${rate}/s)`;
-    this.#terminal.say(`produced ${what}; ${this.#failed} failed, ${retries} batches sent again`);
+    const what = `${this.#interrupted ? "interrupted: " : ""}${counted(this.#acknowledged, "record")}, ${counted(this.#bytes, "byte")} in ${seconds.toFixed(2)} s (${rate}/s)`;
+    this.#terminal.say(`produced ${what}; ${this.#failed} failed, ${counted(retries, "batch", "batches")} sent again`);
     if (keyField !== undefined && this.#keyless > 0)
-      this.#terminal.say(`${this.#keyless} lines without a field "${keyField}" were sent without a key`);
-    if (this.#failed > 0) throw new CommandFailed(ExitCode.failure, `${this.#failed} of ${this.#sent} records failed`);
+      this.#terminal.say(
+        `${counted(this.#keyless, "line")} without a field "${keyField}" ${this.#keyless === 1 ? "was" : "were"} sent without a key`,
+      );
+    if (this.#failed > 0) throw new CommandFailed(ExitCode.failure, `${this.#failed} of ${counted(this.#sent, "record")} failed`);
   }
 }

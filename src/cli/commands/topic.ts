@@ -1,8 +1,10 @@
 import type { Argv, CommandModule } from "yargs";
+import { counted } from "../../base/plural.ts";
 import type { TopicDescription } from "../../client/index.ts";
+import { topicConfigKeys } from "../../cluster/topic-config.ts";
 import { ADMIN, withClient } from "../connect.ts";
 import { UsageError } from "../exit-code.ts";
-import { pairsFlag, wholeFlag } from "../flags.ts";
+import { formatOption, pairsFlag, wholeFlag } from "../flags.ts";
 import { table } from "../table.ts";
 import type { Terminal } from "../terminal.ts";
 
@@ -11,7 +13,11 @@ interface Common {
   readonly format: string;
 }
 
-const formatOption = { choices: ["text", "json"] as const, default: "text" as const, describe: "How to print" };
+/** The keys of --config, --set and --reset, for the end of their help. */
+const SETTINGS = `Settings of a topic:\n${table(
+  ["KEY", "MEANING"],
+  Object.entries(topicConfigKeys).map(([key, { doc }]) => [`  ${key}`, doc]),
+).replace(/^.*\n/, "")}`;
 
 export function topicCommand(terminal: Terminal): CommandModule {
   return {
@@ -43,16 +49,19 @@ function createCommand(terminal: Terminal): CommandModule<object, Create> {
     describe: "Create a topic",
     builder: (yargs) =>
       yargs
-        .positional("topic", { type: "string", demandOption: true, describe: "1 to 249 of a-z A-Z 0-9 . _ -" })
+        .positional("topic", { type: "string", demandOption: true, describe: "Its name: 1 to 249 of a-z A-Z 0-9 . _ -" })
         .option("partitions", { type: "string", requiresArg: true, describe: "Number of partitions [1]" })
         .option("replicas", {
           type: "string",
           requiresArg: true,
           describe: "Brokers that hold each partition [3, or as many as there are]",
         })
-        .option("config", { type: "string", array: true, requiresArg: true, describe: "KEY=VALUE, may be given again" })
+        .option("config", { type: "string", array: true, requiresArg: true, describe: "KEY=VALUE of a setting; may be given again" })
         .option("validate-only", { type: "boolean", default: false, describe: "Check everything, create nothing" })
-        .option("format", formatOption) as Argv<Create>,
+        .option("format", formatOption)
+        .example("$0 topic create flights --partitions 6", "")
+        .example("$0 topic create audit --config acks.min=ALL --config retention.ms=-1", "")
+        .epilogue(SETTINGS) as Argv<Create>,
     handler: async (args) => {
       const topic = {
         name: args.topic,
@@ -64,7 +73,10 @@ function createCommand(terminal: Terminal): CommandModule<object, Create> {
       const made = await withClient(args.brokers, (client) => client.admin(ADMIN).createTopic(topic));
       if (made === undefined) terminal.say(`${args.topic} could be created`);
       else if (args.format === "json") await terminal.data(`${JSON.stringify(topicJson(made))}\n`);
-      else await terminal.data(`created ${made.name}: ${made.partitions.length} partitions, ${made.replicas} replicas\n`);
+      else
+        await terminal.data(
+          `created ${made.name}: ${counted(made.partitions.length, "partition")}, ${counted(made.replicas, "replica")}\n`,
+        );
     },
   };
 }
@@ -72,7 +84,7 @@ function createCommand(terminal: Terminal): CommandModule<object, Create> {
 function listCommand(terminal: Terminal): CommandModule<object, Common> {
   return {
     command: "list",
-    describe: "List topics",
+    describe: "List topics with their numbers of partitions and replicas",
     builder: (yargs) => yargs.option("format", formatOption) as Argv<Common>,
     handler: async (args) => {
       const topics = await withClient(args.brokers, (client) => client.admin(ADMIN).listTopics());
@@ -98,7 +110,7 @@ function describeCommand(terminal: Terminal): CommandModule<object, Describe> {
     describe: "Show partitions, leaders, in-sync replicas, offsets and settings",
     builder: (yargs) =>
       yargs
-        .positional("topics", { type: "string", array: true, describe: "Names; none: all topics" })
+        .positional("topics", { type: "string", array: true, describe: "Names [all topics]" })
         .option("format", formatOption) as Argv<Describe>,
     handler: (args) =>
       withClient(args.brokers, async (client) => {
@@ -126,11 +138,18 @@ function alterCommand(terminal: Terminal): CommandModule<object, Alter> {
     describe: "Change settings of a topic, all or none",
     builder: (yargs) =>
       yargs
-        .positional("topic", { type: "string", demandOption: true })
-        .option("set", { type: "string", array: true, requiresArg: true, describe: "KEY=VALUE, may be given again" })
-        .option("reset", { type: "string", array: true, requiresArg: true, describe: "KEY that goes back to its default" })
+        .positional("topic", { type: "string", demandOption: true, describe: "Its name" })
+        .option("set", { type: "string", array: true, requiresArg: true, describe: "KEY=VALUE of a setting; may be given again" })
+        .option("reset", {
+          type: "string",
+          array: true,
+          requiresArg: true,
+          describe: "KEY that goes back to its default; may be given again",
+        })
         .option("validate-only", { type: "boolean", default: false, describe: "Check everything, change nothing" })
-        .option("format", formatOption) as Argv<Alter>,
+        .option("format", formatOption)
+        .example("$0 topic alter flights --set retention.ms=86400000 --reset acks.min", "")
+        .epilogue(SETTINGS) as Argv<Alter>,
     handler: async (args) => {
       if (args.set === undefined && args.reset === undefined) throw new UsageError("Say what to change: --set KEY=VALUE or --reset KEY");
       const change = { set: pairsFlag("--set", args.set), reset: args.reset ?? [], validateOnly: args.validateOnly };
@@ -153,7 +172,7 @@ function deleteCommand(terminal: Terminal): CommandModule<object, { brokers?: st
     command: "delete <topics..>",
     describe: "Delete topics and all their records",
     builder: (yargs) =>
-      yargs.positional("topics", { type: "string", array: true, demandOption: true }) as Argv<{
+      yargs.positional("topics", { type: "string", array: true, demandOption: true, describe: "Names" }) as Argv<{
         brokers?: string | undefined;
         topics: string[];
       }>,
@@ -192,7 +211,7 @@ function topicJson(topic: TopicDescription, ends: ReadonlyMap<number, Ends> = ne
 }
 
 function topicText(topic: ReturnType<typeof topicJson>): string {
-  const head = `${topic.name}  ${topic.partitions.length} partitions, ${topic.replicas} replicas  ${topic.topicId}\n`;
+  const head = `${topic.name}  ${counted(topic.partitions.length, "partition")}, ${counted(topic.replicas, "replica")}  ${topic.topicId}\n`;
   const settings = Object.entries(topic.configs).map(([key, value]) => `  ${key} = ${value}\n`);
   const rows = topic.partitions.map((partition) => [
     partition.partition,

@@ -1,10 +1,11 @@
-import { connect } from "../../client-entry.ts";
+import { counted } from "../../base/plural.ts";
 import { CommandFailed, ExitCode } from "../exit-code.ts";
 import type { Terminal } from "../terminal.ts";
 import type { DevFolder } from "./dev-folder.ts";
 import { type DevBroker, type DevLayout, devBrokers } from "./layout.ts";
 import { isAlive, signal, waitFor } from "./processes.ts";
-import { isListening, logTail, spawnBroker } from "./spawn-broker.ts";
+import { becomeReady } from "./ready.ts";
+import { isListening, spawnBroker } from "./spawn-broker.ts";
 
 /** A broker that stops hands its leadership over first; after this it is killed. Milliseconds. */
 export const STOP_MS = 30_000;
@@ -70,7 +71,7 @@ function refuseSecond(folder: DevFolder, layout: DevLayout): void {
   if (state.brokers !== layout.brokers || state.port !== layout.port) {
     throw new CommandFailed(
       ExitCode.failure,
-      `${folder.folder} holds a cluster of ${state.brokers} brokers from port ${state.port}: start it with --brokers ${state.brokers} --port ${state.port}, or choose another --data`,
+      `${folder.folder} holds a cluster of ${counted(state.brokers, "broker")} from port ${state.port}: start it with --brokers ${state.brokers} --port ${state.port}, or choose another --data`,
     );
   }
 }
@@ -83,40 +84,6 @@ async function refusePortsInUse(layout: DevLayout): Promise<void> {
         throw new CommandFailed(ExitCode.failure, `port in use: somebody listens on ${address}; stop it, or choose another --port`);
       }
     }
-  }
-}
-
-/** Resolves once every broker itself says that all of them are live and all is well. */
-async function becomeReady(folder: DevFolder, layout: DevLayout, terminal: Terminal, stopping: () => boolean): Promise<void> {
-  const addresses = devBrokers(layout).map((broker) => broker.address);
-  const clients = addresses.map((address) => connect({ brokers: [address] }));
-  try {
-    while (!stopping()) {
-      for (const broker of devBrokers(layout)) {
-        if (folder.pidOf(broker) !== undefined) continue;
-        throw new CommandFailed(
-          ExitCode.failure,
-          `broker ${broker.id} died while starting; the end of ${broker.logFile}:\n${logTail(broker)}`,
-        );
-      }
-      const healthy = await Promise.all(
-        clients.map((client) =>
-          client
-            .admin()
-            .clusterHealth({ timeoutMs: 1_000 })
-            .then((health) => health.healthy && health.brokersLive === layout.brokers)
-            .catch(() => false),
-        ),
-      );
-      if (healthy.every(Boolean)) {
-        await terminal.data(`millrace ready ${addresses.join(",")}\n`);
-        await terminal.flush();
-        return;
-      }
-      await new Promise((resolve) => setTimeout(resolve, 100));
-    }
-  } finally {
-    await Promise.all(clients.map((client) => client.close({ timeoutMs: 1_000 })));
   }
 }
 

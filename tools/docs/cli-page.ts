@@ -1,0 +1,48 @@
+import { runProgram } from "../../src/cli/program.ts";
+
+/** What `millrace COMMAND --help` prints. */
+export interface HelpText {
+  /** "millrace topic create"; the first one is "millrace". */
+  readonly command: string;
+  readonly text: string;
+}
+
+/** The help of every command, found by following the lists of commands, so that none can be forgotten. */
+export async function helpTexts(words: readonly string[] = []): Promise<readonly HelpText[]> {
+  const command = ["millrace", ...words].join(" ");
+  const text = await helpOf(words);
+  const list = text.split("Commands:\n")[1]?.split("\n\n")[0] ?? "";
+  const below = [...list.matchAll(/^ {2}millrace((?: [a-z][a-z-]*)+)/gm)].map(([, listed = ""]) => listed.trim().split(" "));
+  const pages: HelpText[] = [{ command, text }];
+  for (const listed of below) pages.push(...(await helpTexts(listed)));
+  return pages;
+}
+
+async function helpOf(words: readonly string[]): Promise<string> {
+  let text = "";
+  const exitCode = await runProgram([...words, "--help"], {
+    data: (piece) => {
+      text += piece.toString();
+      return undefined;
+    },
+    flush: async () => undefined,
+    say: (line) => {
+      text += `${line}\n`;
+    },
+  });
+  if (exitCode !== 0) throw new Error(`millrace ${words.join(" ")} --help ended with ${exitCode}: ${text}`);
+  return text.trimEnd();
+}
+
+/** docs/cli.md: every help text as it is printed. */
+export function cliPage(helps: readonly HelpText[]): string {
+  return [
+    "# Command line",
+    "",
+    "<!-- Made by `npm run docs` from src/cli/commands; edit those files. -->",
+    "",
+    "What `--help` prints after each command. In a clone, `npx millrace …` runs it.",
+    "",
+    ...helps.flatMap(({ command, text }) => [`## ${command}`, "", "```text", text, "```", ""]),
+  ].join("\n");
+}
