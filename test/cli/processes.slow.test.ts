@@ -14,14 +14,15 @@ describe("whether a broker's process is alive", () => {
   });
 
   it("takes a process for dead that has ended and that its parent never asked about", { timeout: 20_000 }, async () => {
-    // The shell's child ends at once; what the shell became never waits for it, as the first process of a bare container may not.
-    const parent = spawn("sh", ["-c", "true & echo $!; exec sleep 30"], { stdio: ["ignore", "pipe", "ignore"] });
+    // The shell's child ends when the shell is one no more (a shell would ask about it); what the shell became never does, as the
+    // first process of a bare container may not.
+    const parent = spawn("sh", ["-c", "sleep 1 & echo $!; exec sleep 30"], { stdio: ["ignore", "pipe", "ignore"] });
     try {
       const [line] = (await once(parent.stdout, "data")) as [Buffer];
       const pid = Number(line.toString());
-      while (told && isAlive(pid, "sh")) await new Promise((resolve) => setTimeout(resolve, 10));
+      while (told && isAlive(pid, "sleep")) await new Promise((resolve) => setTimeout(resolve, 10));
       process.kill(pid, 0);
-      assert.equal(isAlive(pid, "sh"), !told);
+      assert.equal(isAlive(pid, "sleep"), !told);
     } finally {
       parent.kill("SIGKILL");
     }
