@@ -16,6 +16,8 @@ interface Span {
   readonly from: number;
   to: number;
   readonly frames: HeldFrame[];
+  /** Where each lay when the read was begun: a frame that is appended again meanwhile lies elsewhere then. */
+  readonly places: number[];
 }
 
 /** Reads frames back from the write-ahead log: those of before the last start, and those that memory had no room for. */
@@ -38,24 +40,28 @@ export class WalReader {
   async readMany(frames: readonly HeldFrame[]): Promise<Frame[]> {
     const found = new Map<HeldFrame, Frame>();
     for (const held of frames) if (held.frame !== undefined) found.set(held, held.frame);
-    if (found.size < frames.length) for (const span of spansOf(frames)) await this.#readSpan(span, found);
+    if (found.size === frames.length) return frames.map((held) => found.get(held) as Frame);
+    const spans = spansOf(frames);
+    // All of them before the first read: a life may end while we read, its file must not be written over before we are done.
+    for (const { life } of spans) life.reads += 1;
+    try {
+      for (const span of spans) await this.#readSpan(span, found);
+    } finally {
+      for (const { life } of spans) life.reads -= 1;
+      this.#ring.settle();
+    }
     return frames.map((held) => found.get(held) as Frame);
   }
 
   async #readSpan(span: Span, found: Map<HeldFrame, Frame>): Promise<void> {
-    const { life } = span;
-    // The life may end while we read; its file must not be written over before we are done.
-    life.reads += 1;
-    try {
-      const bytes = Buffer.allocUnsafeSlow(span.to - span.from);
-      const path = walPath(life.file);
-      const file = this.#files.get(life.file);
-      const read = await this.#scheduler.run("read", () => file.read(span.from, bytes));
-      if (read < bytes.length) throw new DamagedLog(path, span.from + read, "the file ends here");
-      for (const held of span.frames) found.set(held, decode(bytes, placeOf(held) - span.from, held, path, placeOf(held)));
-    } finally {
-      life.reads -= 1;
-      this.#ring.settle();
+    const bytes = Buffer.allocUnsafeSlow(span.to - span.from);
+    const path = walPath(span.life.file);
+    const file = this.#files.get(span.life.file);
+    const read = await this.#scheduler.run("read", () => file.read(span.from, bytes));
+    if (read < bytes.length) throw new DamagedLog(path, span.from + read, "the file ends here");
+    for (const [i, held] of span.frames.entries()) {
+      const at = span.places[i] as number;
+      found.set(held, decode(bytes, at - span.from, held, path, at));
     }
   }
 }
@@ -81,7 +87,8 @@ function spansOf(frames: readonly HeldFrame[]): Span[] {
     ) {
       last.to = to;
       last.frames.push(held);
-    } else spans.push({ life, from, to, frames: [held] });
+      last.places.push(from);
+    } else spans.push({ life, from, to, frames: [held], places: [from] });
   }
   return spans;
 }
