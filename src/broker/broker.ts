@@ -141,7 +141,7 @@ class BrokerProcess implements Broker {
     this.#state = "stopping";
     await this.#endStreams(new MillraceError("SHUTTING_DOWN", "The broker stops; use another one"), STREAMS_GRACE_MS);
     await rpcServer.close(Math.min(grace, 1_000));
-    this.#member?.close();
+    await this.#member?.close();
     await this.#links.close();
     await this.#store?.close();
     await this.#lock?.release();

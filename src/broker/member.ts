@@ -139,7 +139,9 @@ export class Member implements MemberParts, AdminBackend {
     this.partitions.peerGone(broker);
   }
 
-  report(): BrokerReport {
+  async report(): Promise<BrokerReport> {
+    // Asked for a report, not for a write: a file system that does not tell is no reason to stop. 0 says "unknown".
+    const diskFreeBytes = await this.#ports.disk.freeBytes().catch(() => 0);
     const led: LedGroup[] = [];
     for (const { partition } of this.partitions.all) {
       if (!partition.replica.leads) continue;
@@ -155,7 +157,7 @@ export class Member implements MemberParts, AdminBackend {
     return {
       led,
       metadataVersion: this.#view.applied,
-      diskFreeBytes: 0,
+      diskFreeBytes,
       uptimeMs: Math.round(this.#ports.clock.monotonic() - this.#startedAt),
       replicas: this.partitions.all.length,
     };
@@ -163,7 +165,7 @@ export class Member implements MemberParts, AdminBackend {
 
   async reports(): Promise<ClusterReports> {
     const others = [...this.image.brokers.keys()].filter((broker) => broker !== this.#config.brokerId);
-    const reports = new Map<BrokerId, BrokerReport>([[this.#config.brokerId, this.report()]]);
+    const reports = new Map<BrokerId, BrokerReport>([[this.#config.brokerId, await this.report()]]);
     await Promise.all(
       others.map(
         (broker) =>
@@ -219,13 +221,14 @@ export class Member implements MemberParts, AdminBackend {
     await this.#departure.run(graceMs);
   }
 
-  close(): void {
+  async close(): Promise<void> {
     this.#registration.stop();
     this.#follower?.stop();
     this.sessions.close();
     this.router.close();
-    this.partitions.close();
+    const settled = this.partitions.close();
     this.host.close();
+    await settled;
   }
 
   #metadataPeer(broker: BrokerId, what: "gone" | "back"): void {

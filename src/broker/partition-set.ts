@@ -54,8 +54,9 @@ export class PartitionSet {
   readonly #config: BrokerConfig;
   readonly #ports: PartitionSetPorts;
   readonly #partitions = new Map<GroupId, HostedPartition>();
-  #reconciling = false;
+  #reconciling: Promise<void> | undefined;
   #again = false;
+  #closed = false;
   #timer: Timer | undefined;
   #nextRead = 1;
   /** Brokers that said they stop, until they are connected anew. */
@@ -89,15 +90,15 @@ export class PartitionSet {
       const known = image.partitionOfGroup(hosted.partition.options.groupId);
       if (known !== undefined) hosted.partition.changed(settingsOf(known, image));
     }
-    if (this.#reconciling) {
+    if (this.#closed) return;
+    if (this.#reconciling !== undefined) {
       this.#again = true;
       return;
     }
-    this.#reconciling = true;
-    this.#reconcileFiles(image)
+    this.#reconciling = this.#reconcileFiles(image)
       .catch((error: unknown) => this.#ports.failed(error))
       .finally(() => {
-        this.#reconciling = false;
+        this.#reconciling = undefined;
         if (!this.#again) return;
         this.#again = false;
         this.reconcile(image);
@@ -123,13 +124,17 @@ export class PartitionSet {
     for (const { partition } of this.all) partition.peerBack(broker);
   }
 
-  close(): void {
+  /** Nothing is made or deleted any more; resolves when what was under way has ended, so that the store may be closed. */
+  async close(): Promise<void> {
+    this.#closed = true;
     this.#timer?.cancel();
+    await this.#reconciling;
   }
 
   async #reconcileFiles(image: MetadataImage): Promise<void> {
     const self = this.#config.brokerId;
     for (const { partition, replica } of image.hostedBy(self)) {
+      if (this.#closed) return;
       // After a restart the image passes through all that ever was: topics, too, that were deleted later.
       if (this.#partitions.has(partition.groupId) || this.#store.wasDropped(replica.replicaId)) continue;
       const topic = image.topics.get(partition.topicId)?.name ?? "";
@@ -140,6 +145,7 @@ export class PartitionSet {
         partition: partition.partition,
       };
       const log = await this.#store.create(partition.groupId, replica.replicaId, emptyStart, GroupConfig.encode(config));
+      if (this.#closed) return;
       this.#open(log, config, undefined);
       if (partition.replicas[0]?.replicaId === replica.replicaId) this.#campaignSoon(partition.groupId, 0);
       this.#partitions.get(partition.groupId)?.partition.changed(settingsOf(partition, image));
@@ -147,6 +153,7 @@ export class PartitionSet {
     const confirmed: TopicId[] = [];
     for (const tombstone of image.tombstonesFor(self)) {
       for (const { groupId, brokerId, replicaId } of tombstone.replicas) {
+        if (this.#closed) return;
         const hosted = brokerId === self ? this.#partitions.get(groupId) : undefined;
         if (hosted === undefined || hosted.partition.replica.id !== replicaId) continue;
         this.#host.closeReplica(groupId);

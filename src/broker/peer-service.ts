@@ -34,7 +34,7 @@ export interface MemberParts {
   readonly group: MetadataGroup;
   readonly log: RoutedLog;
   readonly router: Router;
-  report(): BrokerReport;
+  report(): Promise<BrokerReport>;
   /** That broker stops soon. */
   peerLeaves(broker: BrokerId): void;
   transferHere(groupId: GroupId, to: number, deadline: number): Promise<{ readonly leaderId: number; readonly term: number }>;
@@ -68,7 +68,7 @@ export class PeerService {
       [APPEND_METHOD, (call, parts) => this.#append(call, parts)],
       [FETCH_METHOD, (call, parts) => this.#read(call, parts)],
       [OFFSETS_METHOD, (call, parts) => this.#offsets(call, parts)],
-      [REPORT_METHOD, (call, parts) => call.reply([BrokerReport.encode(parts.report())])],
+      [REPORT_METHOD, async (call, parts) => call.reply([BrokerReport.encode(await parts.report())])],
       [LEAVE_METHOD, (call, parts) => this.#leave(call, parts)],
       [TRANSFER_METHOD, (call, parts) => this.#transfer(call, parts)],
     ]);
