@@ -1,12 +1,15 @@
 import type { Socket } from "node:net";
 import { invariant } from "../base/invariant.ts";
-import { type Connection, type ConnectionHandlers, PEER_MESSAGE_BYTES_MAX } from "../base/ports/transport.ts";
+import {
+  type Connection,
+  type ConnectionHandlers,
+  PEER_MESSAGE_BYTES_MAX,
+  UNSENT_BYTES_HIGH,
+  UNSENT_BYTES_LOW,
+} from "../base/ports/transport.ts";
 import { MessageDecoder } from "./message-decoder.ts";
 import { MessageGatherer } from "./message-gatherer.ts";
 
-/** `drain` follows once `unsentBytes` was above the high mark and fell below the low one. */
-export const UNSENT_BYTES_HIGH = 1024 * 1024;
-export const UNSENT_BYTES_LOW = 256 * 1024;
 /** A turn that gathers this much need not wait for its end. */
 const FLUSH_BYTES = 256 * 1024;
 

@@ -1,3 +1,7 @@
+/** `drain` follows once `unsentBytes` was above the high mark and fell below the low one. */
+export const UNSENT_BYTES_HIGH = 1024 * 1024;
+export const UNSENT_BYTES_LOW = 256 * 1024;
+
 /** One message-framed, ordered connection between two brokers. Bytes after a break are lost; nothing is ever delivered twice by one connection. */
 export interface Connection {
   /** Address of the other side, for messages only. */

@@ -5,6 +5,7 @@ import type { Random } from "../../base/ports/random.ts";
 import type { Telemetry } from "../../base/ports/telemetry.ts";
 import type { Connection, Listener, Transport } from "../../base/ports/transport.ts";
 import type { Frame } from "../../records/frame-types.ts";
+import { AppendQueue } from "./append-queue.ts";
 import { type Greeted, type LinkKind, type PeerIdentity, shakeHands } from "./hello.ts";
 import { type CallDone, type IncomingCall, PeerCalls } from "./peer-calls.ts";
 import {
@@ -56,7 +57,7 @@ interface Peer {
   startNumber: number | undefined;
   address: string;
   control: Connection | undefined;
-  log: Connection | undefined;
+  log: { readonly connection: Connection; readonly appends: AppendQueue } | undefined;
   bulk: { readonly connection: Connection; readonly calls: PeerCalls } | undefined;
   /** Control records of this turn, sent together at its end. */
   outbox: AddressedMessage[];
@@ -139,8 +140,9 @@ export class PeerLinks {
     this.#ports.clock.soon(() => this.#flush());
   }
 
+  /** Dropped when there is no connection, or too much waits for it: Raft sends again what matters. */
   sendAppend(to: BrokerId, message: AddressedMessage, frames: readonly Frame[]): void {
-    this.#peers.get(to)?.log?.send(RaftKind.append, encodeAppend(message, frames));
+    this.#peers.get(to)?.log?.appends.send(message.groupId, encodeAppend(message, frames));
   }
 
   /** Calls a method of another broker on the bulk connection. @returns cancels it */
@@ -191,7 +193,7 @@ export class PeerLinks {
     this.#prober?.cancel();
     for (const peer of this.#peers.values()) {
       peer.grace?.cancel();
-      for (const connection of [peer.control, peer.log, peer.bulk?.connection]) connection?.close("broker stops");
+      for (const connection of [peer.control, peer.log?.connection, peer.bulk?.connection]) connection?.close("broker stops");
     }
     for (const connection of [...this.#joins]) connection.close("broker stops");
     await this.#listener?.close();
@@ -274,7 +276,7 @@ export class PeerLinks {
     if (link.startNumber !== greeted.startNumber) {
       // Another process answers under this id: whatever is still open leads to the dead one.
       link.startNumber = greeted.startNumber;
-      for (const old of [link.control, link.log, link.bulk?.connection]) old?.close("the broker was restarted");
+      for (const old of [link.control, link.log?.connection, link.bulk?.connection]) old?.close("the broker was restarted");
     }
     if (kind === "control") this.#useControl(link, connection);
     else if (kind === "log") this.#useLog(link, connection);
@@ -321,8 +323,9 @@ export class PeerLinks {
   }
 
   #useLog(peer: Peer, connection: Connection): void {
-    const old = peer.log;
-    peer.log = connection;
+    const old = peer.log?.connection;
+    const appends = new AppendQueue(connection, RaftKind.append);
+    peer.log = { connection, appends };
     this.#heardAt.set(connection, this.#ports.clock.monotonic());
     old?.close("replaced by a newer connection");
     connection.handlers = {
@@ -331,10 +334,10 @@ export class PeerLinks {
           if (kind !== RaftKind.append) throw new BadPeerMessage(`message ${kind} on the log connection`);
           this.#events.raft(peer.broker, decodeAppend(body));
         }),
-      drain() {},
+      drain: () => appends.drained(),
       closed: () => {
         this.#heardAt.delete(connection);
-        if (peer.log !== connection) return; // replaced
+        if (peer.log?.connection !== connection) return; // replaced
         peer.log = undefined;
         this.#redial(peer, "log");
       },

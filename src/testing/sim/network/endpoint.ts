@@ -1,12 +1,10 @@
+import { UNSENT_BYTES_HIGH, UNSENT_BYTES_LOW } from "../../../base/ports/transport.ts";
 import type { SimProcess } from "../process.ts";
 import type { Link } from "./link.ts";
 import { arrived, type WireMessage } from "./wire.ts";
 
 /** Received and not yet read bytes at which the other side's kernel stops taking more. */
 const RECEIVE_BYTES_MAX = 256 * 1024;
-/** The marks of `Connection.drain` (see `transport/tcp-connection.ts`). */
-export const UNSENT_BYTES_HIGH = 1024 * 1024;
-export const UNSENT_BYTES_LOW = 256 * 1024;
 
 export interface EndpointHandlers {
   message(message: WireMessage): void;
