@@ -80,6 +80,7 @@ export class Member implements MemberParts, AdminBackend {
     });
     const recorder = new IsrRecorder(clock, this.group, failed);
     this.partitions = new PartitionSet(store, this.host, links, config, {
+      incarnation: meta.incarnation,
       clock,
       telemetry,
       askController: (command, answered) => recorder.record(command, answered),

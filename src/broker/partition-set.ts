@@ -1,5 +1,5 @@
 import type { BrokerConfig } from "../base/broker-config.ts";
-import type { BrokerId, GroupId, LogIndex, ReplicaId, TopicId } from "../base/ids.ts";
+import type { BrokerId, GroupId, Incarnation, LogIndex, ReplicaId, TopicId } from "../base/ids.ts";
 import type { Clock, Timer } from "../base/ports/clock.ts";
 import type { Telemetry } from "../base/ports/telemetry.ts";
 import type { MetadataImage } from "../cluster/image.ts";
@@ -19,6 +19,8 @@ export interface HostedPartition {
 }
 
 export interface PartitionSetPorts {
+  /** Of this very disk. */
+  readonly incarnation: Incarnation;
   readonly clock: Clock;
   readonly telemetry: Telemetry;
   readonly askController: (command: IsrCommand, answered: (answer: IsrAnswer) => void) => void;
@@ -135,7 +137,10 @@ export class PartitionSet {
     const self = this.#config.brokerId;
     for (const { partition, replica } of image.hostedBy(self)) {
       if (this.#closed) return;
-      // After a restart the image passes through all that ever was: topics, too, that were deleted later.
+      // After a start the image passes through all that ever was. A replica placed on the disk this broker had before stays lost: made
+      // here under the same id it would vote without what the lost one had promised (D5).
+      if (replica.incarnation !== this.#ports.incarnation) continue;
+      // And topics are in it that were deleted later.
       if (this.#partitions.has(partition.groupId) || this.#store.wasDropped(replica.replicaId)) continue;
       const topic = image.topics.get(partition.topicId)?.name ?? "";
       const config: GroupConfig = {
