@@ -25,13 +25,10 @@ export function healthOf(image: MetadataImage, config: BrokerConfig, reports: Cl
     if (!image.brokers.has(id)) reasons.push({ code: "BROKER_UNREGISTERED", text: `seed ${id} (${address}) has not registered` });
   }
   if (controller === undefined) reasons.push({ code: "NO_CONTROLLER", text: "no controller is known" });
-  for (const broker of image.brokers.keys()) {
-    const lost = image.lostBy(broker).length;
-    if (lost > 0)
-      reasons.push({
-        code: "REPLICAS_LOST",
-        text: `broker ${broker} has an emptied disk: ${counted(lost, "replica is", "replicas are")} missing on it`,
-      });
+  for (const broker of [...image.brokers.keys()].sort((a, b) => a - b)) {
+    const lost = lostNames(image, broker);
+    if (lost.length > 0)
+      reasons.push({ code: "REPLICAS_LOST", text: `broker ${broker} has an emptied disk; missing on it: ${shortList(lost)}` });
   }
   const leaders = new Map<number, LedGroup>();
   for (const report of reports.values()) {
@@ -76,3 +73,22 @@ export function healthOf(image: MetadataImage, config: BrokerConfig, reports: Cl
 
 /** Partitions listed by name in one answer; the counts are whole. */
 const LISTED_MAX = 100;
+
+/** Replicas that were on the broker's former disk, by name: a seed's vote on the metadata first. */
+function lostNames(image: MetadataImage, broker: BrokerId): readonly string[] {
+  const seed = image.seeds.find(({ brokerId }) => brokerId === broker);
+  const present = image.brokers.get(broker)?.incarnation;
+  const metadata = seed !== undefined && present !== undefined && seed.incarnation !== present ? ["the metadata"] : [];
+  const partitions = image
+    .lostBy(broker)
+    .map(({ partition }) => `${image.topics.get(partition.topicId)?.name ?? partition.topicId}-${partition.partition}`);
+  return [...metadata, ...partitions];
+}
+
+/** Names in one sentence; the rest is counted. */
+function shortList(names: readonly string[]): string {
+  const more = names.length - NAMED_MAX;
+  return more > 0 ? `${names.slice(0, NAMED_MAX).join(", ")} and ${more} more` : names.join(", ");
+}
+
+const NAMED_MAX = 20;

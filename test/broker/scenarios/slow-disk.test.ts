@@ -12,6 +12,7 @@ import { Puppet, type Seat } from "./puppet.ts";
 
 const SYNC_MS = 3_000;
 
+// FS7 and L13: nothing counts before its own sync has returned.
 describe("Whole brokers with a slow disk", () => {
   for (const seed of [1, 2]) {
     it(`scenario 25: while the leader's sync takes 3 s its heartbeats go out, others commit and nobody campaigns (seed ${seed})`, async () => {

@@ -40,6 +40,7 @@ function assertReported(cluster: Cluster, fatal: readonly { n: number; error: Er
   assert.match(said[0] ?? "", new RegExp(`^broker ${n}: log.write_failed .*EIO`));
 }
 
+// FS3 and FS4: what failed is partly in the page cache, whose pages count as clean; the power of all goes later (FS2).
 describe("A whole broker whose disk fails", () => {
   it("scenario 43: a leader whose write fails stops and says so, acknowledges nothing any more, and another one leads", async () => {
     const { cluster, group, leader, follower, produce, fatal } = await working(1);

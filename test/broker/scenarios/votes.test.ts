@@ -26,6 +26,7 @@ async function contest(seed: number) {
 const roleOf = (cluster: Cluster, n: number, group: GroupId) => cluster.replica(n, group)?.core.role;
 const termOf = (cluster: Cluster, n: number, group: GroupId) => cluster.replica(n, group)?.core.term as Term;
 
+// FS1 and R7.
 describe("Whole brokers, killed while they vote", () => {
   for (const seed of [1, 2, 3]) {
     it(`scenario 5: a broker whose power goes right after its vote left does not vote for the rival (seed ${seed})`, async () => {
