@@ -69,10 +69,13 @@ async function killedRun(kind: FaultKind, run: number, { lines: wanted }: Input)
   const reader = cluster.client();
   const pour = new Pour();
   const tail = new Tail(reader, topic, TOPIC_PARTITIONS, 1_000_000_000);
-  const poured = pour.run(writer, wanted, { topic, keyField: "origin", rate, history: true });
+  // A short input would be over before three brokers are back.
+  const gate = gateAt(Math.floor(wanted.length * 0.9));
+  const poured = pour.run(writer, wanted, { topic, keyField: "origin", rate, history: true, gate });
   // Somewhere from a tenth to two thirds of the way.
   await acknowledged(pour, Math.floor((0.1 + 0.56 * draws.next()) * wanted.length));
   const fault = await inject(cluster, topic, kind, draws, () => pour.written);
+  gate.pass();
   await poured;
   await writer.close();
   await cluster.healthy();
@@ -104,6 +107,15 @@ async function killedRun(kind: FaultKind, run: number, { lines: wanted }: Input)
   }
   await cluster.admin.deleteTopic(topic);
   return counts.before > 0 && counts.after > 0;
+}
+
+/** What comes from this line on waits until the kills were made, so that each has acknowledgements after it. */
+function gateAt(line: number): { readonly line: number; readonly open: Promise<void>; readonly pass: () => void } {
+  let pass = (): void => {};
+  const open = new Promise<void>((resolve) => {
+    pass = resolve;
+  });
+  return { line, open, pass };
 }
 
 /** Resolves once so many records have been acknowledged. */
@@ -144,14 +156,7 @@ async function fullSpeed(): Promise<void> {
   const writer = cluster.client();
   const pour = new Pour();
   let over = false;
-  // The last tenth waits until all kills were made, so that each has acknowledgements after it.
-  let openGate = (): void => {};
-  const gate = {
-    line: Math.floor(records * 0.9),
-    open: new Promise<void>((resolve) => {
-      openGate = resolve;
-    }),
-  };
+  const gate = gateAt(Math.floor(records * 0.9));
   const poured = pour.run(writer, flightLines(records, seed), { topic, keyField: "origin", history: false, gate }).finally(() => {
     over = true;
   });
@@ -163,7 +168,7 @@ async function fullSpeed(): Promise<void> {
     faults.push(await inject(cluster, topic, kind, draws, () => pour.written));
     await cluster.healthy();
   }
-  openGate();
+  gate.pass();
   await poured;
   await writer.close();
   await cluster.healthy();
