@@ -121,8 +121,9 @@ class BrokerProcess implements Broker {
     this.#state = "joining";
     meta = await this.#formation.run();
     if (this.#stopping) return;
-    await this.#join(store, meta);
+    await Promise.race([this.#join(store, meta), this.#formation.untilForeign()]);
     if (this.#stopping) return;
+    this.#formation.stop();
     this.#state = "running";
     rpcServer.setServing("", true);
     telemetry.log("info", "broker.running", { clientAddress: this.#clientAddress, peerAddress: this.#peerAddress });

@@ -113,6 +113,42 @@ export function takeForm(self: FormationSelf, taken: ClusterId | undefined, aske
   return { kind: "take", form, replicaId };
 }
 
+/**
+ * The rule for a directory that took a Form: it starts only with the seeds of it. Their addresses may change.
+ * @returns the mistake (INVALID_CONFIG), or undefined
+ */
+export function refuseOtherVoters(form: Form, seeds: readonly Seed[]): MillraceError | undefined {
+  const ids = (list: readonly number[]): string => [...list].sort((a, b) => a - b).join(",");
+  const formed = ids(form.seeds.map(({ brokerId }) => brokerId));
+  const given = ids(seeds.map(({ id }) => id));
+  if (formed === given) return undefined;
+  const text = `Cannot start with the seeds ${given}: cluster ${form.clusterId}, to which this data directory belongs, was formed by the seeds ${formed}. Start it with these, or with an empty data directory to make it part of another cluster`;
+  return new MillraceError("INVALID_CONFIG", text, { key: "cluster.seeds" });
+}
+
+/**
+ * A broker was pointed at another cluster than the one its data directory belongs to: a majority of the seeds says so, with one voice.
+ * Fewer are not believed: one stranger at a seed's address must not keep a whole cluster from starting again.
+ *
+ * @param seeds how many there are
+ * @param answers of other seeds; "" for a directory that is unformed
+ * @returns the mistake (WRONG_CLUSTER), or undefined. Nothing was written on either side
+ */
+export function refuseForeign(
+  directory: string,
+  own: ClusterId,
+  seeds: number,
+  answers: readonly (Seed & { readonly clusterId: string })[],
+): MillraceError | undefined {
+  for (const { id, address, clusterId: other } of answers) {
+    const voices = answers.filter(({ clusterId }) => clusterId === other).length;
+    if (other === own || other === "" || 2 * voices <= seeds) continue;
+    const text = `Cannot start: ${directory} belongs to cluster ${own}, but broker ${id} at ${address} belongs to cluster ${other}. Start this broker with the seeds of its own cluster, or with an empty data directory to make it part of that one`;
+    return new MillraceError("WRONG_CLUSTER", text, { cluster_id: own, other_cluster_id: other });
+  }
+  return undefined;
+}
+
 export function lowestOf(seeds: readonly Seed[]): BrokerId {
   const [lowest] = inOrder(seeds);
   invariant(lowest !== undefined, "a seed list is not empty");

@@ -8,6 +8,8 @@ import {
   decideFormation,
   Form,
   type FormationSelf,
+  refuseForeign,
+  refuseOtherVoters,
   refuseSeeds,
   type Seed,
   type SeedAnswer,
@@ -29,6 +31,37 @@ const form: Form = {
   })),
 };
 const belongs: SeedAnswer = { kind: "belongs", clusterId: CLUSTER, form };
+
+describe("A directory that belongs to a cluster", () => {
+  const says = (id: number, clusterId: string) => ({ id: toBrokerId(id), address: `h${id}:7401`, clusterId });
+
+  it("is refused where a majority of the seeds belongs to one other cluster, and by nothing less", () => {
+    const refused = (of: number, ...given: Parameters<typeof refuseForeign>[3][number][]) => refuseForeign("/d", CLUSTER, of, given)?.code;
+    assert.equal(refused(3, says(1, "other"), says(2, "other")), "WRONG_CLUSTER");
+    assert.equal(refused(1, says(1, "other")), "WRONG_CLUSTER");
+    assert.equal(refused(5, says(1, "other"), says(2, "other"), says(3, "other")), "WRONG_CLUSTER");
+    assert.equal(refused(5, says(1, "other"), says(2, "other")), undefined);
+    assert.equal(refused(3, says(1, "other")), undefined);
+    assert.equal(refused(3, says(1, "other"), says(2, "third")), undefined);
+    assert.equal(refused(3, says(1, ""), says(2, "")), undefined);
+    assert.equal(refused(3, says(1, CLUSTER), says(2, CLUSTER)), undefined);
+    assert.equal(refused(3), undefined);
+  });
+
+  it("starts with the seeds it was formed with, at whatever addresses, and with no others", () => {
+    assert.equal(refuseOtherVoters(form, seeds), undefined);
+    assert.equal(refuseOtherVoters(form, [...seeds].reverse()), undefined);
+    assert.equal(
+      refuseOtherVoters(
+        form,
+        seeds.map(({ id }) => ({ id, address: `moved${id}:1` })),
+      ),
+      undefined,
+    );
+    assert.equal(refuseOtherVoters(form, seeds.slice(0, 1))?.code, "INVALID_CONFIG");
+    assert.equal(refuseOtherVoters(form, [...seeds.slice(0, 2), { id: toBrokerId(4), address: "h3:7401" }])?.code, "INVALID_CONFIG");
+  });
+});
 
 describe("decideFormation", () => {
   it("forms at the lowest seed, when every other one answered empty with the same list, naming the disks that answered", () => {

@@ -1,4 +1,4 @@
-import type { BrokerConfig } from "../../base/broker-config.ts";
+import type { BrokerConfig, SeedAddress } from "../../base/broker-config.ts";
 import { MillraceError } from "../../base/errors.ts";
 import type { BrokerId, ClusterId, Incarnation } from "../../base/ids.ts";
 import type { Clock } from "../../base/ports/clock.ts";
@@ -6,7 +6,7 @@ import type { Disk } from "../../base/ports/disk.ts";
 import type { Random } from "../../base/ports/random.ts";
 import type { Telemetry } from "../../base/ports/telemetry.ts";
 import { Formation } from "../../cluster/formation.ts";
-import { Form, refuseSeeds, type Seed, type SeedAnswer } from "../../cluster/formation-rules.ts";
+import { Form, refuseForeign, refuseOtherVoters, refuseSeeds, type Seed, type SeedAnswer } from "../../cluster/formation-rules.ts";
 import { formMeta, type Meta } from "../../log/meta.ts";
 import { WhoAnswer, WhoQuestion } from "../../protocol/routing.ts";
 import type { IncomingCall } from "../peers/peer-calls.ts";
@@ -36,17 +36,20 @@ export class FormationLoop {
   readonly #config: BrokerConfig;
   readonly #core: Formation | undefined;
   #meta: Meta;
+  /** Somebody belongs to the same cluster; or nobody else has to be asked. */
+  #confirmed = false;
   #stopped = false;
 
-  /** @throws {MillraceError} INVALID_CONFIG for a seed list that is none */
+  /** @throws {MillraceError} INVALID_CONFIG for a seed list that is none, or not the one this directory's cluster was formed with */
   constructor(ports: FormationPorts, config: BrokerConfig, meta: Meta) {
     this.#ports = ports;
     this.#config = config;
     this.#meta = meta;
-    const mistake = refuseSeeds(config.seeds);
+    const form = this.form;
+    const mistake = refuseSeeds(config.seeds) ?? (form === undefined ? undefined : refuseOtherVoters(form, config.seeds));
     if (mistake !== undefined) throw mistake;
     const { brokerId, clusterId, incarnation } = meta;
-    const belonging = clusterId === undefined ? undefined : { clusterId, form: this.form };
+    const belonging = clusterId === undefined ? undefined : { clusterId, form };
     if (config.seeds.some(({ id }) => id === brokerId))
       this.#core = new Formation({ brokerId, incarnation, seeds: config.seeds }, belonging);
   }
@@ -59,6 +62,7 @@ export class FormationLoop {
     return this.#meta.form === undefined ? undefined : Form.decode(this.#meta.form);
   }
 
+  /** Asks nobody any more. */
   stop(): void {
     this.#stopped = true;
   }
@@ -84,13 +88,49 @@ export class FormationLoop {
 
   /** Resolves when the directory belongs to a cluster, or the broker stops. @throws {MillraceError} an operator's mistake */
   async run(): Promise<Meta> {
+    if (this.#meta.clusterId !== undefined) await this.#confirm(this.#meta.clusterId);
     for (let pause = PAUSE_MS; this.#meta.clusterId === undefined && !this.#stopped; pause = Math.min(PAUSE_MAX_MS, pause * 2)) {
       if (this.#core === undefined) await this.#join();
       else await this.#round(this.#core);
       if (this.#meta.clusterId !== undefined) break;
-      await new Promise<void>((resolve) => void this.#ports.clock.after(pause + this.#ports.random.below(pause), resolve));
+      await this.#pause(pause);
     }
     return this.#meta;
+  }
+
+  /**
+   * Goes on asking where nobody could be reached before: a directory of another cluster must not wait for ever at doors that are shut to
+   * it. Never resolves. @throws {MillraceError} WRONG_CLUSTER
+   */
+  async untilForeign(): Promise<never> {
+    const { clusterId } = this.#meta;
+    while (!this.#confirmed && !this.#stopped && clusterId !== undefined) {
+      await this.#pause(PAUSE_MAX_MS);
+      if (!this.#stopped) await this.#confirm(clusterId);
+    }
+    return new Promise<never>(() => {});
+  }
+
+  /** Asks the seeds for their cluster; resolves at the latest when all have answered or cannot be reached. */
+  async #confirm(clusterId: ClusterId): Promise<void> {
+    const others = this.#config.seeds.filter(({ id }) => id !== this.#config.brokerId);
+    const answers: (SeedAddress & { readonly clusterId: string })[] = [];
+    await new Promise<void>((resolve) => {
+      const asked = others.map(async ({ id, address }) => {
+        const answer = await this.#who(address);
+        if (answer === undefined) return;
+        answers.push({ id, address, clusterId: answer.clusterId });
+        if (answer.clusterId === clusterId) resolve();
+      });
+      void Promise.all(asked).then(() => resolve());
+    });
+    this.#confirmed = others.length === 0 || answers.some((answer) => answer.clusterId === clusterId);
+    const mistake = this.#confirmed ? undefined : refuseForeign(this.#ports.disk.root, clusterId, this.#config.seeds.length, answers);
+    if (mistake !== undefined) throw mistake;
+  }
+
+  #pause(ms: number): Promise<void> {
+    return new Promise((resolve) => void this.#ports.clock.after(ms + this.#ports.random.below(ms), resolve));
   }
 
   #answer(by: BrokerId, incarnation: Incarnation): SeedAnswer | undefined {
@@ -137,11 +177,11 @@ export class FormationLoop {
     this.#ports.telemetry.log("info", form === undefined ? "formation.joined" : "formation.formed", { clusterId });
   }
 
-  async #ask(id: BrokerId | undefined, address: string): Promise<SeedAnswer> {
+  /** @returns undefined when it cannot be reached, or does not say */
+  async #who(address: string): Promise<ReturnType<typeof WhoAnswer.decode> | undefined> {
     const { brokerId, incarnation } = this.#meta;
-    let answer: ReturnType<typeof WhoAnswer.decode>;
     try {
-      answer = WhoAnswer.decode(
+      return WhoAnswer.decode(
         await this.#ports.links.callOnce(address, WHO_METHOD, WhoQuestion.encode({ brokerId, incarnation }), ASK_TIMEOUT_MS),
       );
     } catch (error) {
@@ -149,8 +189,13 @@ export class FormationLoop {
         address,
         reason: error instanceof Error ? error.message : String(error),
       });
-      return { kind: "unreachable" };
+      return undefined;
     }
+  }
+
+  async #ask(id: BrokerId | undefined, address: string): Promise<SeedAnswer> {
+    const answer = await this.#who(address);
+    if (answer === undefined) return { kind: "unreachable" };
     if (id !== undefined && answer.brokerId !== id) {
       throw new MillraceError("INVALID_CONFIG", `Broker ${answer.brokerId} answers at ${address}, where the seed list has broker ${id}`, {
         key: "cluster.seeds",

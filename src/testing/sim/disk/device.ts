@@ -104,6 +104,13 @@ export class DiskDevice {
     this.#underWay.clear();
   }
 
+  /** The drive of another machine that is off takes this one's place; that machine gets an empty one. */
+  takeFrom(other: DiskDevice): void {
+    this.replace();
+    this.#tree = other.#tree;
+    other.replace();
+  }
+
   /** Operations issued so far. */
   get operations(): number {
     return this.#operations;
