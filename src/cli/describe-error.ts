@@ -12,11 +12,17 @@ const advice: Partial<Record<ErrorCode, string>> = {
   UNKNOWN_TOPIC: "`millrace topic list` shows those there are, `millrace topic create NAME` makes one",
   TOPIC_EXISTS: "`millrace topic describe NAME` shows it",
   NOT_ENOUGH_REPLICAS: "`millrace cluster health` says which brokers are missing; --acks quorum goes on without them",
+  RECORD_SET_TOO_LARGE: "`millrace topic alter TOPIC --set max.message.bytes=BYTES` raises the limit of a topic, up to 3145728",
   INSUFFICIENT_BROKERS: "start more brokers, or ask for fewer --replicas",
   OFFSET_OUT_OF_RANGE: "--from start or an offset in the range",
   METADATA_OUTCOME_UNKNOWN: "look with `describe` whether it took effect before you try again",
   CONNECTION_LOST: "the outcome is unknown; look before you try again",
 };
+
+/** What to do about it, if there is a sentence for that. */
+export function adviceOn(error: MillraceError): string | undefined {
+  return advice[error.code];
+}
 
 const absent: ReadonlySet<ErrorCode> = new Set(["UNKNOWN_TOPIC", "UNKNOWN_PARTITION", "UNKNOWN_BROKER"]);
 
@@ -25,7 +31,7 @@ export function describeError(error: unknown): { readonly line: string; readonly
   if (error instanceof CommandFailed) return { line: error.message, exitCode: error.exitCode };
   if (error instanceof ConfigError) return { line: error.message, exitCode: ExitCode.usage };
   if (error instanceof MillraceError) {
-    const hint = advice[error.code];
+    const hint = adviceOn(error);
     const line = `${error.code}: ${error.message}${hint === undefined ? "" : ` (${hint})`}`;
     return { line, exitCode: absent.has(error.code) ? ExitCode.absent : ExitCode.failure };
   }
@@ -33,5 +39,7 @@ export function describeError(error: unknown): { readonly line: string; readonly
   if (error instanceof DiskError || error instanceof ListenError || error instanceof DamagedLog) {
     return { line: error.message, exitCode: ExitCode.failure };
   }
+  // What the system refused, such as a folder that is a file or may not be written: it names the path, and a stack says no more.
+  if (error instanceof Error && "syscall" in error && "code" in error) return { line: error.message, exitCode: ExitCode.failure };
   return { line: error instanceof Error ? (error.stack ?? error.message) : String(error), exitCode: ExitCode.failure };
 }

@@ -1,5 +1,6 @@
-import { createReadStream, type ReadStream, type Stats, statSync } from "node:fs";
+import { createReadStream, fstatSync, type ReadStream, type Stats, statSync } from "node:fs";
 import { UsageError } from "./exit-code.ts";
+import type { Terminal } from "./terminal.ts";
 
 /** Bytes read at a time. */
 const PIECE_BYTES = 256 * 1024;
@@ -30,6 +31,13 @@ export async function openInputFile(option: string, name: string): Promise<ReadS
     stream.once("error", (error) => reject(refuse(whyNot(error))));
   });
   return stream;
+}
+
+/** Standard input; a person at a keyboard is told what happens. @throws {UsageError} when it is a directory, which would look empty */
+export function openStdin(terminal: Terminal): typeof process.stdin {
+  if (process.stdin.isTTY) terminal.say("a record per line; Ctrl-D ends");
+  else if (fstatSync(0).isDirectory()) throw new UsageError("Cannot read stdin: it is a directory; name a file with --file");
+  return process.stdin;
 }
 
 function whyNot(error: unknown): string {

@@ -28,7 +28,7 @@ export async function runProgram(args: readonly string[], terminal: Terminal = p
     if (error instanceof ReaderGone) return ExitCode.ok;
     const { line, exitCode } = describeError(error);
     terminal.say(`millrace: ${line}`);
-    if (error instanceof UsageError) terminal.say("See `millrace --help`, or --help after a command.");
+    if (exitCode === ExitCode.usage) terminal.say("See `millrace --help`, or --help after a command.");
     return exitCode;
   }
 }

@@ -1,3 +1,5 @@
+import { CommandFailed, ExitCode } from "./exit-code.ts";
+
 /** Data leaves in pieces of about so many bytes. */
 const PIECE_BYTES = 64 * 1024;
 
@@ -18,20 +20,34 @@ export class ReaderGone extends Error {
 export function processTerminal(): Terminal {
   let pieces: Uint8Array[] = [];
   let bytes = 0;
-  let gone = false;
+  let failure: NodeJS.ErrnoException | undefined;
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-    if (error.code !== "EPIPE") throw error;
-    gone = true;
+    failure ??= error;
   });
+  const refuseFailed = (): void => {
+    if (failure === undefined) return;
+    if (failure.code === "EPIPE") throw new ReaderGone();
+    throw new CommandFailed(ExitCode.failure, `Cannot write to stdout: ${failure.message}`);
+  };
   // A closed stderr must not end the command either.
   process.stderr.on("error", () => undefined);
-  const write = async (): Promise<void> => {
+  const taken = (): Buffer => {
     const piece = Buffer.concat(pieces);
     pieces = [];
     bytes = 0;
-    if (gone) throw new ReaderGone();
-    if (piece.length > 0 && !process.stdout.write(piece)) await drained();
-    if (gone) throw new ReaderGone();
+    return piece;
+  };
+  const write = async (): Promise<void> => {
+    refuseFailed();
+    if (!process.stdout.write(taken())) await drained();
+    refuseFailed();
+  };
+  const flush = async (): Promise<void> => {
+    refuseFailed();
+    const piece = taken();
+    // Whether the last piece could be written is known only when it was.
+    if (piece.length > 0) await new Promise<void>((resolve) => process.stdout.write(piece, () => resolve()));
+    refuseFailed();
   };
   return {
     data(data) {
@@ -40,7 +56,7 @@ export function processTerminal(): Terminal {
       bytes += piece.length;
       return bytes >= PIECE_BYTES ? write() : undefined;
     },
-    flush: write,
+    flush,
     say(line) {
       process.stderr.write(`${line}\n`);
     },

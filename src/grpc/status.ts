@@ -52,6 +52,7 @@ function plain(details: string): string {
   return details
     .replace(/^No connection established\. Last error: (?:Error: )?/, "")
     .replace(/\.?\s*Resolution note:\s*$/, "")
+    .replace(/ \(\d{4}-\d\d-\d\dT[\d:.]+Z\)$/, "")
     .replace(/^(connect E[A-Z]+) \S+$/, "$1");
 }
 

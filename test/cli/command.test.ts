@@ -71,6 +71,12 @@ describe("millrace", { concurrency: 2 }, () => {
     assert.deepEqual(listed, [...verbs]);
   });
 
+  it("says of a folder that is a file only that", async () => {
+    const { code, stderr } = await millrace(["dev", "--data", "package.json"]);
+    assert.equal(code, 1);
+    assert.match(stderr, /^millrace: ENOTDIR: not a directory, open '.*package\.json.*'\n$/);
+  });
+
   it("exits 3 when the cluster cannot be asked for its health", async () => {
     const { code, stderr } = await millrace(["cluster", "health", ...NOWHERE]);
     assert.equal(code, 3, stderr);

@@ -22,6 +22,17 @@ const awkward = [
   Buffer.from("  no final newline"),
 ];
 
+const main = fileURLToPath(new URL("../../src/main.js", import.meta.url));
+
+/** Runs the command where `script` says "$0" "$@". */
+async function inShell(script: string, args: readonly string[]): Promise<{ readonly code: number | null; readonly talk: string }> {
+  const shell = spawn("sh", ["-c", script, process.execPath, main, ...args]);
+  const talk: Buffer[] = [];
+  shell.stderr.on("data", (piece: Buffer) => talk.push(piece));
+  const code = await new Promise<number | null>((resolve) => shell.on("close", resolve));
+  return { code, talk: Buffer.concat(talk).toString() };
+}
+
 function join2(lines: readonly Buffer[]): Buffer {
   return Buffer.concat(lines.flatMap((line, i) => (i === 0 ? [line] : [Buffer.from("\n"), line])));
 }
@@ -97,6 +108,7 @@ describe("produce and consume over gRPC", () => {
     assert.match(sent.stderr, /line 2: RECORD_SET_TOO_LARGE/);
     assert.match(sent.stderr, /produced 2 records, 2 bytes in .*; 1 failed, 0 batches sent again/);
     assert.match(sent.stderr, /1 of 3 records failed/);
+    assert.equal(sent.stderr.match(/millrace topic alter TOPIC --set max\.message\.bytes/g)?.length, 1);
   });
 
   it("exits 3 for a partition that is not there, and says which are", async () => {
@@ -127,17 +139,27 @@ describe("produce and consume over gRPC", () => {
     topic("pipe", 1);
     const input = Buffer.from(`${"x".repeat(1000)}\n`.repeat(5000));
     assert.equal((await millrace(["produce", "pipe", ...flags], { input })).code, 0);
-    const main = fileURLToPath(new URL("../../src/main.js", import.meta.url));
-    const shell = spawn("sh", ["-c", '"$0" "$@" | head -c 10', process.execPath, main, "consume", "pipe", ...flags]);
-    const talk: Buffer[] = [];
-    shell.stderr.on("data", (piece: Buffer) => talk.push(piece));
-    await new Promise((resolve) => shell.on("close", resolve));
-    assert.equal(Buffer.concat(talk).toString(), "");
+    assert.equal((await inShell('"$0" "$@" | head -c 10', ["consume", "pipe", ...flags])).talk, "");
+  });
+
+  it("says what is wrong with its own input and output, in one line", async () => {
+    topic("odd", 1);
+    assert.equal((await millrace(["produce", "odd", ...flags], { input: Buffer.from("a\n") })).code, 0);
+    if (process.platform === "linux") {
+      const full = await inShell('"$0" "$@" > /dev/full', ["consume", "odd", ...flags]);
+      assert.equal(full.code, 1);
+      assert.equal(full.talk, "millrace: Cannot write to stdout: ENOSPC: no space left on device, write\n");
+    }
+    const folderIn = await inShell('"$0" "$@" < /', ["produce", "odd", ...flags]);
+    assert.equal(folderIn.code, 2);
+    assert.match(folderIn.talk, /Cannot read stdin: it is a directory; name a file with --file/);
+    const closed = await inShell('"$0" "$@" <&-', ["produce", "odd", ...flags]);
+    assert.equal(closed.code, 0);
+    assert.match(closed.talk, /produced 0 records/);
   });
 
   it("says on Ctrl-C how far it came", async () => {
     topic("live", 1);
-    const main = fileURLToPath(new URL("../../src/main.js", import.meta.url));
     const reader = spawn(process.execPath, [main, "consume", "live", "--follow", ...flags]);
     const talk: Buffer[] = [];
     reader.stderr.on("data", (piece: Buffer) => talk.push(piece));

@@ -3,9 +3,10 @@ import { counted } from "../../base/plural.ts";
 import { type AcksName, type CompressionName, MillraceError, type Producer } from "../../client/index.ts";
 import { RECORD_SET_BYTES_MAX } from "../../records/record-set.ts";
 import { ADMIN, withClient } from "../connect.ts";
+import { adviceOn } from "../describe-error.ts";
 import { CommandFailed, ExitCode } from "../exit-code.ts";
 import { oneOf, wholeFlag } from "../flags.ts";
-import { openInputFile } from "../input-file.ts";
+import { openInputFile, openStdin } from "../input-file.ts";
 import { jsonField } from "../json-field.ts";
 import { type Line, LineSplitter } from "../line-splitter.ts";
 import { Pace } from "../pace.ts";
@@ -56,7 +57,7 @@ export function produceCommand(terminal: Terminal): CommandModule<object, Produc
     handler: async (args) => {
       const partition = wholeFlag("--partition", args.partition, 0, 1_000_000);
       const rate = wholeFlag("--rate", args.rate, 1, 100_000_000);
-      const input = args.file === undefined ? process.stdin : await openInputFile("--file", args.file);
+      const input = args.file === undefined ? openStdin(terminal) : await openInputFile("--file", args.file);
       await withClient(args.brokers, async (client) => {
         // An unknown topic is said before anything is read.
         const [topic] = await client.admin(ADMIN).describeTopics([args.topic]);
@@ -96,6 +97,8 @@ class ProduceRun {
   #bytes = 0;
   #failed = 0;
   #keyless = 0;
+  /** What to do, said once each. */
+  readonly #advised = new Set<string>();
 
   constructor(
     producer: Producer,
@@ -162,6 +165,9 @@ class ProduceRun {
       const outcome = error.outcomeKnown ? "nothing was written" : "it may have been written";
       this.#terminal.say(`line ${number}: ${error.code}: ${error.message} (${outcome})`);
     }
+    const advice = adviceOn(error);
+    if (advice !== undefined && !this.#advised.has(advice)) this.#terminal.say(`  ${advice}`);
+    if (advice !== undefined) this.#advised.add(advice);
     if (this.#failed === FAILURES_SAID_MAX) this.#terminal.say("further failures are only counted");
   }
 

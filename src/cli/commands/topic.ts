@@ -13,6 +13,8 @@ interface Common {
   readonly format: string;
 }
 
+const NO_TOPICS = "there are no topics; `millrace topic create NAME` makes one";
+
 /** The keys of --config, --set and --reset, for the end of their help. */
 const SETTINGS = `Settings of a topic:\n${table(
   ["KEY", "MEANING"],
@@ -89,6 +91,7 @@ function listCommand(terminal: Terminal): CommandModule<object, Common> {
     handler: async (args) => {
       const topics = await withClient(args.brokers, (client) => client.admin(ADMIN).listTopics());
       if (args.format === "json") for (const topic of topics) await terminal.data(`${JSON.stringify(topic)}\n`);
+      else if (topics.length === 0) terminal.say(NO_TOPICS);
       else
         await terminal.data(
           table(
@@ -115,7 +118,9 @@ function describeCommand(terminal: Terminal): CommandModule<object, Describe> {
     handler: (args) =>
       withClient(args.brokers, async (client) => {
         const admin = client.admin(ADMIN);
-        for (const topic of await admin.describeTopics(args.topics ?? [])) {
+        const topics = await admin.describeTopics(args.topics ?? []);
+        if (topics.length === 0) terminal.say(NO_TOPICS);
+        for (const topic of topics) {
           // Ends are asked for apart: a description knows them only of partitions that its broker leads.
           const ends = await admin.listOffsets(topic.name, [], { timeoutMs: 5_000 }).catch(() => []);
           const described = topicJson(topic, new Map(ends.map((end) => [end.partition, end])));
