@@ -83,6 +83,7 @@ export class Member implements MemberParts, AdminBackend {
       incarnation: meta.incarnation,
       clock,
       telemetry,
+      inflate: ports.inflate,
       askController: (command, answered) => recorder.record(command, answered),
       changed: (groupId) => this.router.changed(groupId),
       confirmDeleted: (topicIds) => void this.#confirmDeleted(topicIds),

@@ -1,6 +1,7 @@
 import type { BrokerConfig } from "../base/broker-config.ts";
 import type { BrokerId, GroupId, Incarnation, LogIndex, ReplicaId, TopicId } from "../base/ids.ts";
 import type { Clock, Timer } from "../base/ports/clock.ts";
+import type { Inflate } from "../base/ports/inflate.ts";
 import type { Telemetry } from "../base/ports/telemetry.ts";
 import type { MetadataImage } from "../cluster/image.ts";
 import type { PartitionImage } from "../cluster/image-state.ts";
@@ -23,6 +24,7 @@ export interface PartitionSetPorts {
   readonly incarnation: Incarnation;
   readonly clock: Clock;
   readonly telemetry: Telemetry;
+  readonly inflate: Inflate;
   readonly askController: (command: IsrCommand, answered: (answer: IsrAnswer) => void) => void;
   /** A group's leader, or whether it serves here, may have changed. */
   readonly changed: (groupId: GroupId) => void;
@@ -209,7 +211,7 @@ export class PartitionSet {
           },
         },
       );
-      const reader = new PartitionReader(partition, this.#ports.clock);
+      const reader = new PartitionReader(partition, this.#ports.clock, this.#ports.inflate);
       this.#partitions.set(log.groupId, { partition, reader, reads });
       return {
         committed: () => {},

@@ -15,6 +15,9 @@ export const RECORD_SET_LIMITS: RecordSetLimits = { bytesMax: 1024 * 1024, heade
 /** `max.message.bytes` can be raised to this (design §4). */
 export const RECORD_SET_BYTES_MAX = 3 * 1024 * 1024;
 
+/** An inflated set may be so many times `max.message.bytes` (design §4: inflating stops at a limit). */
+export const INFLATED_FACTOR = 16;
+
 /** What the broker needs to know of a record set. */
 export interface RecordSetSummary {
   readonly bytes: number;

@@ -1,9 +1,10 @@
 import { MillraceError } from "../../base/errors.ts";
 import type { Offset, Term } from "../../base/ids.ts";
 import type { Clock, Timer } from "../../base/ports/clock.ts";
+import type { Inflate } from "../../base/ports/inflate.ts";
 import { Codec, type Frame, FrameType, nextOffsetOf, PayloadFormat } from "../../records/frame-types.ts";
 import { records } from "../../records/log-record.ts";
-import { cutRecordSet } from "../../records/record-set.ts";
+import { cutRecordSet, INFLATED_FACTOR, RECORD_SET_BYTES_MAX } from "../../records/record-set.ts";
 import type { Partition } from "./partition.ts";
 
 /** A batch as a reader gets it: the stored bytes, cut at a record border when they are not compressed (design §8). */
@@ -49,12 +50,14 @@ interface Waiting {
 export class PartitionReader {
   readonly #partition: Partition;
   readonly #clock: Clock;
+  readonly #inflate: Inflate;
   readonly #waiting = new Set<Waiting>();
   #seen = -1;
 
-  constructor(partition: Partition, clock: Clock) {
+  constructor(partition: Partition, clock: Clock, inflate: Inflate) {
     this.#partition = partition;
     this.#clock = clock;
+    this.#inflate = inflate;
   }
 
   /** `done` is called exactly once unless cancelled first. */
@@ -127,14 +130,24 @@ export class PartitionReader {
     const upTo = replica.core.commit;
     const frame = await replica.log.findTime(timeMs, upTo);
     if (frame === undefined) return undefined;
-    if (frame.codec !== Codec.none) return { offset: frame.baseOffset, timestamp: frame.firstTimestamp || frame.appendTime };
     let offset: number = frame.baseOffset;
-    for (const record of records(frame.payload)) {
+    for (const record of records(await this.#plain(frame))) {
       const timestamp = record.timestampMs === 0 ? frame.appendTime : record.timestampMs;
       if (timestamp >= timeMs) return { offset: offset as Offset, timestamp };
       offset++;
     }
     return { offset: frame.baseOffset, timestamp: frame.maxTimestamp };
+  }
+
+  /** The record set of a batch, which was inflated under the same limit before it was taken. */
+  async #plain(frame: Frame): Promise<Uint8Array> {
+    if (frame.codec === Codec.none) return frame.payload;
+    const inflated = await this.#inflate.gunzip(frame.payload, RECORD_SET_BYTES_MAX * INFLATED_FACTOR);
+    if ("bytes" in inflated) return inflated.bytes;
+    throw new MillraceError(
+      "DATA_LOSS",
+      `The batch at ${frame.baseOffset} of ${this.#partition.name} cannot be inflated: ${inflated.failed}`,
+    );
   }
 
   #attempt(request: ReadRequest): ReadReply | MillraceError | Promise<ReadReply | MillraceError> {

@@ -4,7 +4,7 @@ import { NO_PRODUCER, type ProducerId } from "../../base/ids.ts";
 import type { Inflate } from "../../base/ports/inflate.ts";
 import { Acks, Compression, type ProduceRequest } from "../../protocol/public.ts";
 import { Codec, type FrameDraft, FrameType, PayloadFormat } from "../../records/frame-types.ts";
-import { RECORD_SET_LIMITS, type RecordSetSummary, walkRecordSet } from "../../records/record-set.ts";
+import { INFLATED_FACTOR, RECORD_SET_LIMITS, type RecordSetSummary, walkRecordSet } from "../../records/record-set.ts";
 import type { AcksLevel } from "../partition/acks.ts";
 import type { AppendBatch } from "../partition/partition.ts";
 
@@ -17,9 +17,6 @@ const levels: Readonly<Record<Acks, AcksLevel>> = {
 };
 
 const SEQUENCE_MAX = 2 ** 31 - 1;
-
-/** An inflated set may be so many times `max.message.bytes` (design §4: inflating stops at a limit). */
-const INFLATED_FACTOR = 16;
 
 /**
  * Checks one produce request at the edge, once: shape, size, well-formedness, count, checksum (design §4). Nothing is decoded or
