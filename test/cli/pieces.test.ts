@@ -10,6 +10,7 @@ import { jsonField } from "../../src/cli/json-field.ts";
 import { LineSplitter } from "../../src/cli/line-splitter.ts";
 import { parsePosition, resolvePosition } from "../../src/cli/positions.ts";
 import { recordJson } from "../../src/cli/record-text.ts";
+import { StallWatch } from "../../src/cli/stall-watch.ts";
 import { table } from "../../src/cli/table.ts";
 import { ConsumedRecord } from "../../src/client/consumer/consumed-record.ts";
 import { records } from "../../src/records/log-record.ts";
@@ -199,5 +200,27 @@ describe("table", () => {
   it("pads columns and leaves no blanks at the end of a line", () => {
     assert.equal(table(["A", "LONG"], [["xxx", 1]]), "A    LONG\nxxx  1\n");
     assert.equal(table(["A"], []), "");
+  });
+});
+
+describe("StallWatch", () => {
+  it("is silent while acknowledgements come in, and when there is nothing to wait for", () => {
+    const watch = new StallWatch(0);
+    assert.equal(watch.look(60_000, 0, 0), undefined);
+    for (let second = 0; second < 20; second++) assert.equal(watch.look(60_000 + second * 1_000, 100 + second, second), undefined);
+    assert.equal(watch.look(200_000, 119, 119), undefined);
+    assert.equal(watch.look(202_000, 120, 119), undefined);
+  });
+
+  it("speaks after three seconds without one, every ten seconds then, and when they come again", () => {
+    const watch = new StallWatch(0);
+    const said = Array.from({ length: 31 }, (_, second) => watch.look(second * 1_000, 5, 0)).map((line) => line !== undefined);
+    assert.deepEqual(
+      said.flatMap((spoke, second) => (spoke ? [second] : [])),
+      [3, 13, 23],
+    );
+    assert.match(new StallWatch(0).look(4_500, 1, 0) ?? "", /no acknowledgement for 4 s, 1 record on the way/);
+    assert.equal(watch.look(31_000, 5, 2), "acknowledgements come in again");
+    assert.equal(watch.look(31_500, 5, 2), undefined);
   });
 });

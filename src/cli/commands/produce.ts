@@ -11,6 +11,7 @@ import { jsonField } from "../json-field.ts";
 import { type Line, LineSplitter } from "../line-splitter.ts";
 import { Pace } from "../pace.ts";
 import { refuseUnknownPartition } from "../partitions.ts";
+import { StallWatch } from "../stall-watch.ts";
 import type { Terminal } from "../terminal.ts";
 
 interface Produce {
@@ -27,6 +28,8 @@ interface Produce {
 
 /** Failures told one by one; the rest is only counted. */
 const FAILURES_SAID_MAX = 10;
+/** How often it is looked whether acknowledgements come in. */
+const LOOK_EVERY_MS = 500;
 
 export function produceCommand(terminal: Terminal): CommandModule<object, Produce> {
   return {
@@ -64,8 +67,13 @@ export function produceCommand(terminal: Terminal): CommandModule<object, Produc
         if (topic !== undefined && partition !== undefined) refuseUnknownPartition(topic, partition);
         const producer = client.producer({ acks: args.acks, compression: args.compression });
         const run = new ProduceRun(producer, args.topic, partition, keyOf(args), terminal);
-        await run.send(input, rate);
-        await run.finish(args.keyField);
+        const watch = setInterval(() => run.look(), LOOK_EVERY_MS);
+        try {
+          await run.send(input, rate);
+          await run.finish(args.keyField);
+        } finally {
+          clearInterval(watch);
+        }
       });
     },
   };
@@ -91,6 +99,7 @@ class ProduceRun {
   readonly #key: (line: Line) => string | undefined;
   readonly #terminal: Terminal;
   readonly #startedAt = performance.now();
+  readonly #stall = new StallWatch(performance.now());
   #interrupted = false;
   #sent = 0;
   #acknowledged = 0;
@@ -118,6 +127,8 @@ class ProduceRun {
     const interrupt = (): void => {
       this.#interrupted = true;
       input.destroy();
+      const waiting = this.#sent - this.#acknowledged - this.#failed;
+      if (waiting > 0) this.#terminal.say(`interrupted: waiting for ${counted(waiting, "acknowledgement")}; Ctrl-C again gives them up`);
     };
     process.once("SIGINT", interrupt);
     const splitter = new LineSplitter(RECORD_SET_BYTES_MAX);
@@ -138,6 +149,12 @@ class ProduceRun {
     } finally {
       process.off("SIGINT", interrupt);
     }
+  }
+
+  /** To be called now and then. */
+  look(): void {
+    const line = this.#stall.look(performance.now(), this.#sent, this.#acknowledged + this.#failed);
+    if (line !== undefined) this.#terminal.say(line);
   }
 
   #take(line: Line): Promise<void> | undefined {
