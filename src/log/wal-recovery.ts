@@ -185,8 +185,10 @@ export class WalRecovery {
   /** @throws {DamagedLog} when a block after the tail's successor is anywhere: then the successor was durable, and is not readable */
   async #requireNothingLater(found: readonly FoundFile[], tail: Tail): Promise<void> {
     const missing = tail.header.sequence + 1;
-    const damaged = (): DamagedLog => {
-      const suspect = tail.end < tail.file.size ? undefined : found.find((file) => file.head === undefined);
+    // Its header is bad, or whole with a bad body: such a file may hold later blocks behind it.
+    const beginsBadly = (file: FoundFile): boolean => file !== tail.file && (file.head === undefined || file.head.sequence === missing);
+    const damaged = (later: FoundFile): DamagedLog => {
+      const suspect = beginsBadly(later) ? later : tail.end < tail.file.size ? undefined : found.find(beginsBadly);
       return new DamagedLog(
         walPath((suspect ?? tail.file).file),
         suspect === undefined ? tail.end : 0,
@@ -194,13 +196,12 @@ export class WalRecovery {
       );
     };
     for (const file of found) {
-      if (file.head !== undefined && file.head.sequence > missing) throw damaged();
-      // What follows the tail in its own file, and files whose head says nothing, may hold later blocks.
-      if (file !== tail.file && file.head !== undefined) continue;
+      if (file.head !== undefined && file.head.sequence > missing) throw damaged(file);
+      if (file !== tail.file && !beginsBadly(file)) continue;
       const bytes = await this.#load(file);
       for (let at = file === tail.file ? tail.end : 0; at < bytes.length; at += BLOCK_ALIGN) {
         const header = readBlockHeader(bytes, at, this.#incarnation);
-        if (header !== undefined && header.sequence > missing) throw damaged();
+        if (header !== undefined && header.sequence > missing) throw damaged(file);
       }
     }
   }

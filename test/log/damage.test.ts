@@ -129,6 +129,33 @@ describe("damage to the write-ahead log", () => {
     }
   });
 
+  it("refuses to start when it is the block at the head of the newest file, with whole blocks behind it", async () => {
+    for (const spoil of ["header", "body"]) {
+      const machine = new Machine();
+      const store = await machine.open({ walFilesMax: 8 });
+      const log = await machine.run(store.create(group(7), replica(3), EMPTY, text("")));
+      let durable = 0;
+      for (let i = 0; i < 20; i += 1) {
+        append(log, term(1), [draft(i, 4000)], () => {
+          durable += 1;
+        });
+        await machine.settle();
+      }
+      assert.equal(durable, 20);
+      const paths = machine.device.files().map((one) => one.path.replace(/^\//, ""));
+      const files = paths.filter((path) => path.startsWith("wal/")).map((path) => ({ path, blocks: blocksOf(machine, store, path) }));
+      const newest = files.reduce((a, b) => ((b.blocks[0]?.sequence ?? 0) > (a.blocks[0]?.sequence ?? 0) ? b : a));
+      assert.ok(newest.blocks.length > 2 && newest.path !== "wal/00");
+      machine.crash();
+      file(machine, newest.path).flipBit(spoil === "header" ? 26 : (newest.blocks[0]?.bytes ?? 0) - 10, 3);
+      await assert.rejects(machine.open({ walFilesMax: 8 }), (error: unknown) => {
+        assert.ok(error instanceof DamagedLog);
+        assert.match(error.message, new RegExp(`${newest.path}.*not readable, and later ones are`));
+        return true;
+      });
+    }
+  });
+
   it("refuses to start when a file that is needed is gone, or belongs to another disk", async () => {
     const machine = new Machine();
     const store = await machine.open({ walFilesMax: 8 });
