@@ -233,6 +233,33 @@ describe("Producer", () => {
     assert.equal(error.topic, "t");
   });
 
+  it("writes again after batches of one window have run out of time one after the other", async () => {
+    for (let seed = 1; seed <= 20; seed++) {
+      const { world, client, cluster, logs } = setup(seed);
+      const producer = client.producer({ deliveryTimeoutMs: 1500, batchBytesMax: 60 });
+      await world.until(producer.send({ topic: "t", partition: 0, value: "first" }));
+      cluster.faults = { ...noFaults, refuse: 1 };
+      const sent: Promise<Outcome>[] = [];
+      for (let n = 0; n < 40; n++) {
+        const value = `${n}`.padEnd(50, "x");
+        sent.push(outcomeOf(value, producer.send({ topic: "t", partition: 0, value })));
+        await world.run(world.now + 100, () => false);
+      }
+      cluster.faults = noFaults;
+      for (let n = 0; n < 10; n++) {
+        const value = `later ${n}`;
+        sent.push(outcomeOf(value, producer.send({ topic: "t", partition: 0, value })));
+      }
+      const outcomes = await world.until(Promise.all(sent));
+      checkOutcomes(outcomes, logs);
+      assert.ok(
+        outcomes.some(({ error }) => error?.code === "DEADLINE_PASSED"),
+        "some ran out of time",
+      );
+      for (const { value, ack } of outcomes.slice(40)) assert.ok(ack !== undefined, `${value} is written (seed ${seed})`);
+    }
+  });
+
   it("never sends a batch of unknown outcome under another producer id", async () => {
     const { world, client, cluster, logs } = setup(13);
     const producer = client.producer();

@@ -357,9 +357,10 @@ export class PartitionQueue implements BatchOwner {
     }
     if (!this.#host.settings.idempotent) return;
     if (renew) {
-      this.#staleIdentity = first.identity;
+      this.#staleIdentity = first.identity ?? this.#identity;
       this.#identity = undefined;
-    } else this.#nextSequence = first.sequence;
+    } else if (first.sequence >= 0) this.#nextSequence = first.sequence;
+    // Else it failed before it was numbered anew: it took no sequence.
     for (const batch of this.#window.slice(from)) {
       batch.needsIdentity = false;
       batch.sequence = -1;

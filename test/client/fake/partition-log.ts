@@ -44,6 +44,7 @@ export class PartitionLog {
       compressed: batch.compressed,
     };
     if (batch.producerId !== undefined) {
+      if (batch.baseSequence < 0) throw new MillraceError("INVALID_REQUEST", "base_sequence must be 0 to 2^31 - 1");
       const known = this.#check(batch.producerId, batch.baseSequence, batch.count);
       if (known !== undefined) return { stored: known, duplicate: true };
       const state = this.producers.get(batch.producerId) ?? { next: 0, batches: [] };
