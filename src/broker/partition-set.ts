@@ -211,8 +211,9 @@ export class PartitionSet {
           },
         },
       );
-      const reader = new PartitionReader(partition, this.#ports.clock, this.#ports.inflate);
-      this.#partitions.set(log.groupId, { partition, reader, reads });
+      const reader = new PartitionReader(partition, this.#ports.clock, this.#ports.inflate, (done) => this.readIndex(hosted, done));
+      const hosted: HostedPartition = { partition, reader, reads };
+      this.#partitions.set(log.groupId, hosted);
       return {
         committed: () => {},
         truncated: (from) => partition.truncated(from),

@@ -1,5 +1,5 @@
 import { MillraceError } from "../../base/errors.ts";
-import type { Offset, Term } from "../../base/ids.ts";
+import type { LogIndex, Offset, Term } from "../../base/ids.ts";
 import type { Clock, Timer } from "../../base/ports/clock.ts";
 import type { Inflate } from "../../base/ports/inflate.ts";
 import { Codec, type Frame, FrameType, nextOffsetOf, PayloadFormat } from "../../records/frame-types.ts";
@@ -41,6 +41,9 @@ export interface ReadReply {
 
 export type ReadDone = (outcome: ReadReply | MillraceError) => void;
 
+/** Tells whether this replica leads still, by a read index: `undefined` when it could not be confirmed. */
+export type Confirm = (done: (index: LogIndex | undefined) => void) => void;
+
 interface Waiting {
   readonly run: () => void;
   readonly timer: Timer;
@@ -51,13 +54,15 @@ export class PartitionReader {
   readonly #partition: Partition;
   readonly #clock: Clock;
   readonly #inflate: Inflate;
+  readonly #confirm: Confirm;
   readonly #waiting = new Set<Waiting>();
   #seen = -1;
 
-  constructor(partition: Partition, clock: Clock, inflate: Inflate) {
+  constructor(partition: Partition, clock: Clock, inflate: Inflate, confirm: Confirm) {
     this.#partition = partition;
     this.#clock = clock;
     this.#inflate = inflate;
+    this.#confirm = confirm;
   }
 
   /** `done` is called exactly once unless cancelled first. */
@@ -155,18 +160,37 @@ export class PartitionReader {
     if (!partition.replica.serves) return partition.notLeader();
     const { offset } = request;
     const highWatermark = partition.highWatermark;
-    if (offset < partition.logStartOffset || offset > highWatermark) {
-      return new MillraceError(
-        "OFFSET_OUT_OF_RANGE",
-        `Cannot read offset ${offset} of ${partition.name}: it holds ${partition.logStartOffset} to ${highWatermark}`,
-        {
-          log_start_offset: String(partition.logStartOffset),
-          high_watermark: String(highWatermark),
-        },
-      );
-    }
+    if (offset < partition.logStartOffset) return this.#outOfRange(offset);
+    if (offset > highWatermark) return this.#beyond(request);
     if (offset === highWatermark) return this.#reply(request, [], offset);
     return this.#collect(request, offset, [], request.maxBytes);
+  }
+
+  /**
+   * A leader that was cut off does not know what its successor has committed, and the reader may have read it there: only one that
+   * is confirmed says that there is no such offset.
+   */
+  #beyond(request: ReadRequest): Promise<ReadReply | MillraceError> {
+    const partition = this.#partition;
+    return new Promise((resolve) => {
+      this.#confirm((index) => {
+        if (index === undefined || !partition.replica.serves) resolve(partition.notLeader());
+        else if (request.offset > partition.highWatermark) resolve(this.#outOfRange(request.offset));
+        else resolve(this.#attempt(request));
+      });
+    });
+  }
+
+  #outOfRange(offset: Offset): MillraceError {
+    const { name, logStartOffset, highWatermark } = this.#partition;
+    return new MillraceError(
+      "OFFSET_OUT_OF_RANGE",
+      `Cannot read offset ${offset} of ${name}: it holds ${logStartOffset} to ${highWatermark}`,
+      {
+        log_start_offset: String(logStartOffset),
+        high_watermark: String(highWatermark),
+      },
+    );
   }
 
   #collect(
