@@ -55,6 +55,11 @@ export class Candidate<P> {
     return voteResult(this.#state.configuration, this.#votes, this.#state.gone);
   }
 
+  /** Lost whoever else may answer. */
+  get refused(): boolean {
+    return voteResult(this.#state.configuration, this.#votes) === "lost";
+  }
+
   /** The own vote counts once it is durable: in a group of one it decides alone (scenario 23). */
   countOwnVote(): void {
     const writes = this.#state.log.writes;

@@ -322,8 +322,9 @@ class Raft<P> implements RaftCore<P> {
     if (result === "lost") {
       this.#follow(this.#state.term, undefined, now);
       this.#state.resetElection(now);
-      // It had won the pre-vote, so its log is as good as any: the vote was split, and nobody else is about to win.
-      if (candidate.kind === "candidate") this.#state.electionAt = now + this.#state.timeouts.retry();
+      // Nobody else is about to win: a candidate had won the pre-vote, so its log is as good as any and the vote was split; and those
+      // that nobody waits for may come back.
+      if (candidate.kind === "candidate" || !candidate.refused) this.#state.electionAt = now + this.#state.timeouts.retry();
     } else if (candidate.kind === "preCandidate") {
       this.#campaign("candidate", false, now);
     } else {

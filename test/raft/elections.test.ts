@@ -98,6 +98,16 @@ describe("Raft elections", () => {
     assert.ok(candidate.core.nextDeadline >= 1125 && candidate.core.nextDeadline < 1250);
   });
 
+  it("scenario 4: one that finds too few others connected asks again as soon as one that heard nothing", () => {
+    for (const gone of [false, true]) {
+      const follower = lone({ term: 4 });
+      if (gone) for (const id of [2, 3]) follower.core.peerGone(replica(id), 0);
+      follower.cluster.now = 1000;
+      follower.tick();
+      assert.ok(follower.core.nextDeadline >= 1125 && follower.core.nextDeadline < 1250, `gone: ${gone}`);
+    }
+  });
+
   it("scenario 5, core half: a vote leaves only when durable, and holds after a kill and restart", () => {
     const follower = lone({ term: 1 });
     follower.slowDisk = true;
