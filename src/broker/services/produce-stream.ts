@@ -36,6 +36,8 @@ interface Lane {
   readonly key: string;
   readonly waiting: ProduceBatch[];
   preparing: boolean;
+  /** Batches that were taken and not answered. */
+  unanswered: number;
   /** An earlier batch failed: everything is refused until the client resumes (design §6). */
   failed: boolean;
 }
@@ -121,7 +123,9 @@ export class ProduceStreamSession {
 
   #resume({ topic, partition }: ResumePartition): void {
     const lane = this.#lanes.get(laneKey(topic, partition));
-    if (lane !== undefined) lane.failed = false;
+    if (lane === undefined) return;
+    lane.failed = false;
+    this.#forgetIdle(lane);
   }
 
   #take(batch: ProduceBatch): void {
@@ -142,17 +146,17 @@ export class ProduceStreamSession {
           new MillraceError("TOO_MANY_REQUESTS", `A stream may use ${LANES_MAX} partitions at a time`, limit, 100),
         );
       }
-      lane = { key, waiting: [], preparing: false, failed: false };
+      lane = { key, waiting: [], preparing: false, unanswered: 0, failed: false };
       this.#lanes.set(key, lane);
     }
     lane.waiting.push(batch);
+    lane.unanswered++;
     this.#pump(lane);
-    this.#forgetIdle(lane);
   }
 
   /** A lane that remembers nothing need not be kept. */
   #forgetIdle(lane: Lane): void {
-    if (lane.waiting.length === 0 && !lane.preparing && !lane.failed && this.#cancels.size === 0) this.#lanes.delete(lane.key);
+    if (lane.unanswered === 0 && !lane.preparing && !lane.failed) this.#lanes.delete(lane.key);
   }
 
   #pump(lane: Lane): void {
@@ -161,7 +165,8 @@ export class ProduceStreamSession {
       if (batch?.request === undefined) return;
       const { request } = batch;
       if (lane.failed) {
-        this.#answer(
+        this.#answerOf(
+          lane,
           batch,
           new MillraceError(
             "PRECEDING_FAILED",
@@ -209,10 +214,11 @@ export class ProduceStreamSession {
       answered = true;
       if (cancel !== undefined) this.#cancels.delete(cancel);
       if (outcome instanceof MillraceError) this.#fail(lane, batch, outcome);
-      else this.#answer(batch, outcome);
+      else this.#answerOf(lane, batch, outcome);
       if (!alone || !lane.preparing) return;
       lane.preparing = false;
       this.#pump(lane);
+      this.#forgetIdle(lane);
     });
     if (answered) return;
     if (alone) lane.preparing = true;
@@ -222,7 +228,13 @@ export class ProduceStreamSession {
 
   #fail(lane: Lane, batch: ProduceBatch, error: MillraceError): void {
     lane.failed = true;
-    this.#answer(batch, error);
+    this.#answerOf(lane, batch, error);
+  }
+
+  #answerOf(lane: Lane, batch: ProduceBatch, outcome: Response | MillraceError): void {
+    this.#answer(batch, outcome);
+    lane.unanswered--;
+    this.#forgetIdle(lane);
   }
 
   #answer(batch: ProduceBatch, outcome: Response | MillraceError): void {

@@ -183,6 +183,27 @@ describe("ProduceStreamSession", () => {
     ]);
   });
 
+  it("forgets partitions that are done with, however many there were, and keeps those that failed", async () => {
+    for (const atOnce of [false, true]) {
+      const it = session();
+      if (atOnce) it.atOnce();
+      const count = 10_050;
+      it.send([count + 1, "bad"]);
+      for (let n = 1; n <= count; n++) {
+        it.send([n, `t${n}`, 0]);
+        if (!atOnce) it.appends[n - 1]?.done({ baseOffset: n });
+      }
+      it.send([count + 2, "bad"]);
+      await it.turn();
+      const refused = it.codes().filter(([, code]) => code !== "OK");
+      assert.deepEqual(refused, [
+        [count + 1, "MALFORMED_RECORD_SET"],
+        [count + 2, "PRECEDING_FAILED"],
+      ]);
+      assert.equal(it.results.length, count + 2);
+    }
+  });
+
   it("refuses what follows a failed batch of the same partition until it is resumed", async () => {
     const it = session();
     it.send([1, "bad"], [2, "bad"], [3, "good"]);
