@@ -20,6 +20,7 @@ import {
 import { statusOf } from "../../protocol/rpc-status.ts";
 import type { AppendBatch, Appended } from "../partition/partition.ts";
 import { readRequestOf } from "./fetch-codec.ts";
+import { requireDistinct } from "./named-partitions.ts";
 import { batchOf } from "./produce-request.ts";
 import { type Prepared, ProduceStreamSession } from "./produce-stream.ts";
 import { Subscription, type SubscriptionFetch } from "./subscription.ts";
@@ -228,6 +229,10 @@ export function registerLogService(
           let request: SubscribeRequest;
           try {
             request = SubscribeRequest.decode(bytes);
+            requireDistinct(
+              request.partitions.map(({ partition }) => partition),
+              config.limits.partitionsPerTopicMax,
+            );
           } catch (error) {
             if (!(error instanceof MillraceError)) throw error;
             return stream.end(error);
@@ -247,6 +252,7 @@ export function registerLogService(
     kind: "unary",
     async handle(bytes, call) {
       const request = ListOffsetsRequest.decode(bytes);
+      requireDistinct(request.partitions, config.limits.partitionsPerTopicMax);
       const deadline = deadlineOf(call);
       const backend = running();
       const count = await backend.partitionsOf(request.topic, deadline);

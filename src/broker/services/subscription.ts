@@ -28,6 +28,10 @@ export interface SubscriptionBackend {
 
 /** Bytes of one message of a subscription; a stub that did not raise its limit takes 4 MiB. */
 const CHUNK_BYTES = 1024 * 1024;
+/** Fetches of one stream that are under way and will bring records at once; those that wait for records to come cost nothing. */
+const BACKLOG_READS_MAX = 4;
+/** High watermark of a partition that has not been read, or could not be: how long its fetch takes is anybody's guess. */
+const UNKNOWN = -1;
 /** After a refusal that says "again", milliseconds. */
 const RETRY_MS = 50;
 
@@ -35,13 +39,16 @@ interface Pump {
   readonly partition: number;
   offset: number;
   readonly until: number | undefined;
+  /** As last told: below it there are records to be had at once. */
+  highWatermark: number;
   cancel: (() => void) | undefined;
   done: boolean;
 }
 
 /**
- * One `Subscribe` stream: each partition is fetched in turn from its leader, wherever that is, and passed on. The next fetch of a
- * partition begins when the stream has room, so a slow reader holds one chunk per partition here and the rest waits in HTTP/2.
+ * One `Subscribe` stream: each partition is fetched in turn from its leader, wherever that is, and passed on. Fetches that bring
+ * records at once begin only while the stream has room, a few at a time and in turn; what arrives when it is full is fetched again
+ * later. So a slow reader holds a few chunks here, however many partitions it names.
  */
 export class Subscription {
   readonly #stream: ServerStream;
@@ -49,7 +56,9 @@ export class Subscription {
   readonly #clock: Clock;
   readonly #request: SubscribeRequest;
   readonly #pumps: Pump[] = [];
+  /** Waiting for room or for their turn, first come first. */
   readonly #stalled = new Set<Pump>();
+  #reading = 0;
   #full = false;
   #over = false;
   #gone: () => void = () => {};
@@ -70,9 +79,17 @@ export class Subscription {
 
   drained(): void {
     this.#full = false;
-    const stalled = [...this.#stalled];
-    this.#stalled.clear();
-    for (const pump of stalled) this.#next(pump);
+    this.#takeTurns();
+  }
+
+  #takeTurns(): void {
+    for (const pump of [...this.#stalled]) {
+      if (this.#full || this.#over) return;
+      // Most of those behind it could not begin either; those that only wait for records lose little.
+      if (this.#reading >= BACKLOG_READS_MAX) return;
+      this.#stalled.delete(pump);
+      this.#next(pump);
+    }
   }
 
   close(error?: MillraceError): void {
@@ -91,7 +108,14 @@ export class Subscription {
       const opened = await Promise.all(partitions.map(async (start) => ({ start, at: await this.#backend.positions(topic, start) })));
       if (this.#over) return;
       for (const { start, at } of opened)
-        this.#pumps.push({ partition: start.partition, offset: at.from, until: at.until, cancel: undefined, done: false });
+        this.#pumps.push({
+          partition: start.partition,
+          offset: at.from,
+          until: at.until,
+          highWatermark: UNKNOWN,
+          cancel: undefined,
+          done: false,
+        });
       for (const pump of this.#pumps) this.#next(pump);
     } catch (error) {
       if (!(error instanceof MillraceError)) throw error;
@@ -102,24 +126,33 @@ export class Subscription {
   #next(pump: Pump): void {
     if (this.#over || pump.done) return;
     if (pump.until !== undefined && pump.offset >= pump.until) return this.#finish(pump);
-    if (this.#full) {
+    const backlog = pump.offset < pump.highWatermark;
+    if (this.#full || (backlog && this.#reading >= BACKLOG_READS_MAX)) {
       this.#stalled.add(pump);
       return;
     }
+    if (backlog) this.#reading += 1;
     const { topic, accept } = this.#request;
     pump.cancel = this.#backend.read(
       { topic, partition: pump.partition, offset: pump.offset, maxBytes: CHUNK_BYTES, accept },
       (outcome) => {
         pump.cancel = undefined;
+        if (backlog) this.#reading -= 1;
         if (this.#over) return;
         if (outcome instanceof MillraceError) this.#failed(pump, outcome);
         else this.#pass(pump, outcome);
+        if (this.#stalled.size > 0) this.#clock.soon(() => this.#takeTurns());
       },
     );
   }
 
   #pass(pump: Pump, fetched: FetchResponse): void {
     const { until } = pump;
+    pump.highWatermark = fetched.highWatermark;
+    if (this.#full && fetched.batches.length > 0) {
+      this.#stalled.add(pump);
+      return;
+    }
     const batches = until === undefined ? fetched.batches : cutAt(fetched.batches, until);
     if (fetched.batches.length > 0) {
       pump.offset = fetched.nextOffset;
@@ -135,6 +168,7 @@ export class Subscription {
 
   #failed(pump: Pump, error: MillraceError): void {
     if (!error.retriable) return this.close(error);
+    pump.highWatermark = UNKNOWN;
     // Reading again is harmless, whatever became of the call before.
     const timer = this.#clock.after(error.retryAfterMs ?? RETRY_MS, () => {
       pump.cancel = undefined;
