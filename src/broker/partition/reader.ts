@@ -2,10 +2,24 @@ import { MillraceError } from "../../base/errors.ts";
 import type { LogIndex, Offset, Term } from "../../base/ids.ts";
 import type { Clock, Timer } from "../../base/ports/clock.ts";
 import type { Inflate } from "../../base/ports/inflate.ts";
+import type { GroupLog } from "../../log/types.ts";
 import { Codec, type Frame, FrameType, nextOffsetOf, PayloadFormat } from "../../records/frame-types.ts";
 import { records } from "../../records/log-record.ts";
 import { cutRecordSet, INFLATED_FACTOR, RECORD_SET_BYTES_MAX } from "../../records/record-set.ts";
-import type { Partition } from "./partition.ts";
+
+/** What a reader sees of a partition. */
+export interface ReadablePartition {
+  readonly name: string;
+  /** Offset after the last committed record. */
+  readonly highWatermark: Offset;
+  readonly logStartOffset: Offset;
+  readonly replica: {
+    readonly serves: boolean;
+    readonly core: { readonly commit: LogIndex; readonly term: Term };
+    readonly log: Pick<GroupLog, "readFrom" | "findTime">;
+  };
+  notLeader(): MillraceError;
+}
 
 /** A batch as a reader gets it: the stored bytes, cut at a record border when they are not compressed (design §8). */
 export interface ReadBatch {
@@ -51,14 +65,14 @@ interface Waiting {
 
 /** Serves committed records of one partition, and keeps its long polls. Only the leader serves data in this version (design §6). */
 export class PartitionReader {
-  readonly #partition: Partition;
+  readonly #partition: ReadablePartition;
   readonly #clock: Clock;
   readonly #inflate: Inflate;
   readonly #confirm: Confirm;
   readonly #waiting = new Set<Waiting>();
   #seen = -1;
 
-  constructor(partition: Partition, clock: Clock, inflate: Inflate, confirm: Confirm) {
+  constructor(partition: ReadablePartition, clock: Clock, inflate: Inflate, confirm: Confirm) {
     this.#partition = partition;
     this.#clock = clock;
     this.#inflate = inflate;
