@@ -68,7 +68,9 @@ function partition() {
   };
   const gunzip: Inflate["gunzip"] = async () =>
     state.inflated === undefined ? { failed: "MALFORMED" as const } : { bytes: state.inflated };
-  const reader = new PartitionReader(readable, clock, { gunzip }, (done) => done(state.confirmed ? readable.replica.core.commit : undefined));
+  const reader = new PartitionReader(readable, clock, { gunzip }, (done) =>
+    done(state.confirmed ? readable.replica.core.commit : undefined),
+  );
   const append = (draft: Partial<FrameDraft> & { readonly payload: Uint8Array; readonly recordCount: number }): void => {
     const whole: FrameDraft = {
       type: FrameType.data,

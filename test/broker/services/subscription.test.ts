@@ -1,0 +1,216 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { MillraceError } from "../../../src/base/errors.ts";
+import type { ServerStream } from "../../../src/base/ports/rpc-server.ts";
+import { Subscription, type SubscriptionFetch } from "../../../src/broker/services/subscription.ts";
+import type { MessageInput } from "../../../src/protocol/codec/index.ts";
+import { FetchResponse, SubscribeRequest, SubscribeResponse } from "../../../src/protocol/public.ts";
+import { World } from "../../../src/testing/sim/world.ts";
+import { recordSet, valuesOf } from "../harness.ts";
+
+interface Open {
+  readonly request: SubscriptionFetch;
+  readonly done: (outcome: FetchResponse | MillraceError) => void;
+  cancelled: boolean;
+}
+
+/** One subscription; its fetches stay open until the test answers them. Positions are 10 to `until`, or refused. */
+function subscription(input: MessageInput<typeof SubscribeRequest>, options: { until?: number; refused?: MillraceError } = {}) {
+  const world = new World(1);
+  const { clock } = world.machine("a").boot();
+  const sent: SubscribeResponse[] = [];
+  const reads: Open[] = [];
+  const seen = { ended: undefined as true | MillraceError | undefined, gone: 0 };
+  let room = true;
+  let cancel = (): void => {};
+  const stream: ServerStream = {
+    call: {
+      deadline: undefined,
+      peer: "test",
+      principal: "anonymous",
+      cancelled: false,
+      onCancel: (run) => {
+        cancel = run;
+      },
+    },
+    handlers: { message() {}, ended() {}, drain() {} },
+    write: (bytes) => {
+      assert.equal(seen.ended, undefined, "nothing is said after the end");
+      sent.push(SubscribeResponse.decode(bytes));
+      return room;
+    },
+    pause() {},
+    resume() {},
+    end: (error) => {
+      seen.ended = error ?? true;
+    },
+  };
+  const backend = {
+    positions: async () => {
+      if (options.refused !== undefined) throw options.refused;
+      return { from: 10, until: options.until };
+    },
+    read: (request: SubscriptionFetch, done: Open["done"]) => {
+      const open: Open = { request, done, cancelled: false };
+      reads.push(open);
+      return () => {
+        open.cancelled = true;
+      };
+    },
+  };
+  const made = new Subscription(stream, SubscribeRequest.decode(SubscribeRequest.encode(input)), backend, clock);
+  made.start(() => seen.gone++);
+  return {
+    made,
+    sent,
+    reads,
+    seen,
+    cancel: () => cancel(),
+    full: () => {
+      room = false;
+    },
+    drained: () => {
+      room = true;
+      made.drained();
+    },
+    /** Answers the newest open fetch of a partition with these records, from where it asked. */
+    answer: (values: readonly string[], partition = 0) => {
+      const open = reads.filter(({ request }) => request.partition === partition).at(-1);
+      assert.ok(open !== undefined);
+      const { offset } = open.request;
+      const batches = values.length === 0 ? [] : [{ baseOffset: offset, recordCount: values.length, records: recordSet(values) }];
+      open.done(FetchResponse.decode(FetchResponse.encode({ batches, nextOffset: offset + values.length, highWatermark: 99 })));
+    },
+    turn: (ms = 2) => world.scheduler.run(world.now + ms),
+  };
+}
+
+const one: MessageInput<typeof SubscribeRequest> = { topic: "t", partitions: [{ partition: 0 }] };
+const two: MessageInput<typeof SubscribeRequest> = { topic: "t", partitions: [{ partition: 0 }, { partition: 1 }] };
+
+describe("Subscription", () => {
+  it("passes on what each fetch brings, and asks from there on", async () => {
+    const it = subscription(one);
+    await it.turn();
+    it.answer(["a", "b"]);
+    await it.turn();
+    it.answer(["c"]);
+    await it.turn();
+    assert.deepEqual(
+      it.reads.map(({ request }) => request.offset),
+      [10, 12, 13],
+    );
+    assert.deepEqual(
+      it.sent.map(({ partition, batches, nextOffset, highWatermark, done }) => [
+        partition,
+        valuesOf(batches),
+        nextOffset,
+        highWatermark,
+        done,
+      ]),
+      [
+        [0, ["a", "b"], 12, 99, false],
+        [0, ["c"], 13, 99, false],
+      ],
+    );
+  });
+
+  it("says nothing when a fetch brings nothing, and asks again", async () => {
+    const it = subscription(one);
+    await it.turn();
+    it.answer([]);
+    await it.turn();
+    assert.deepEqual([it.sent.length, it.reads.length, it.reads[1]?.request.offset], [0, 2, 10]);
+  });
+
+  it("has one fetch open per partition, and begins none without room until there is some", async () => {
+    const it = subscription(two);
+    await it.turn();
+    assert.equal(it.reads.length, 2);
+    it.full();
+    it.answer(["a"], 0);
+    it.answer(["b"], 1);
+    await it.turn(5_000);
+    assert.equal(it.reads.length, 2);
+    it.drained();
+    await it.turn();
+    // Each from where what was passed on ended.
+    const passed = (partition: number) => it.sent.filter((response) => response.partition === partition).at(-1)?.nextOffset ?? 10;
+    assert.deepEqual(
+      new Map(it.reads.slice(2).map(({ request }) => [request.partition, request.offset])),
+      new Map([0, 1].map((n) => [n, passed(n)])),
+    );
+    assert.equal(passed(0), 11);
+  });
+
+  it("ends each partition at its end, cut at the record, and the stream with the last one", async () => {
+    const it = subscription(two, { until: 12 });
+    await it.turn();
+    it.answer(["a", "b", "behind"], 0);
+    await it.turn();
+    assert.deepEqual(valuesOf(it.sent[0]?.batches ?? []), ["a", "b"]);
+    assert.deepEqual([it.sent[0]?.nextOffset, it.sent[1]?.done, it.sent[1]?.nextOffset, it.seen.ended], [12, true, 12, undefined]);
+    it.answer(["a", "b"], 1);
+    await it.turn();
+    assert.deepEqual([it.sent.at(-1)?.partition, it.sent.at(-1)?.done, it.seen.ended, it.seen.gone], [1, true, true, 1]);
+    assert.equal(it.reads.length, 2);
+  });
+
+  it("is over at once where there is nothing before its end", async () => {
+    const it = subscription(one, { until: 10 });
+    await it.turn();
+    assert.deepEqual([it.reads.length, it.sent.length, it.sent[0]?.done, it.seen.ended], [0, 1, true, true]);
+  });
+
+  it("asks again after a refusal that says so, and ends with any other", async () => {
+    const it = subscription(two);
+    await it.turn();
+    it.reads[0]?.done(new MillraceError("LEADER_UNKNOWN", "an election", {}, 300));
+    await it.turn(290);
+    assert.equal(it.reads.length, 2);
+    await it.turn(20);
+    assert.deepEqual([it.reads.length, it.reads[2]?.request.offset], [3, 10]);
+    const lost = new MillraceError("OFFSET_OUT_OF_RANGE", "trimmed");
+    it.reads[2]?.done(lost);
+    assert.deepEqual([it.seen.ended, it.seen.gone, it.reads[1]?.cancelled], [lost, 1, true]);
+    it.answer(["late"], 1);
+    await it.turn(5_000);
+    assert.deepEqual([it.sent.length, it.reads.length], [0, 3]);
+  });
+
+  it("stops when the caller is gone: fetches and the wait for another try are cancelled, and nothing is said", async () => {
+    const it = subscription(two);
+    await it.turn();
+    it.reads[0]?.done(new MillraceError("LEADER_UNKNOWN", "an election", {}, 300));
+    it.cancel();
+    it.cancel();
+    it.answer(["late"], 1);
+    await it.turn(5_000);
+    assert.deepEqual([it.reads.length, it.reads[1]?.cancelled, it.sent.length, it.seen.ended, it.seen.gone], [2, true, 0, undefined, 1]);
+  });
+
+  it("ends once with the broker, whatever follows", async () => {
+    const it = subscription(one);
+    await it.turn();
+    const stops = new MillraceError("SHUTTING_DOWN", "the broker stops");
+    it.made.close(stops);
+    it.made.close();
+    it.drained();
+    it.answer(["late"]);
+    await it.turn();
+    assert.deepEqual([it.seen.ended, it.seen.gone, it.sent.length, it.reads.length], [stops, 1, 0, 1]);
+  });
+
+  it("refuses what it cannot do before it reads anything", async () => {
+    const refused = new MillraceError("UNKNOWN_TOPIC", "no topic t");
+    for (const [it, code] of [
+      [subscription({ topic: "t" }), "INVALID_REQUEST"],
+      [subscription({ ...one, maxRate: 5 }), "NOT_IMPLEMENTED"],
+      [subscription(one, { refused }), "UNKNOWN_TOPIC"],
+    ] as const) {
+      await it.turn();
+      assert.ok(it.seen.ended instanceof MillraceError);
+      assert.deepEqual([it.seen.ended.code, it.seen.gone, it.reads.length, it.sent.length], [code, 1, 0, 0]);
+    }
+  });
+});
