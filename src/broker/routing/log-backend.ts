@@ -267,13 +267,18 @@ export class RoutedLog implements LogBackend {
       runHere: () => {
         if (!over) cancel = run.here(finish);
       },
-      runThere: (broker, refused) => {
-        if (over) return;
-        cancel = run.there(broker, (outcome) => {
+      runThere: (broker, refused, ended) => {
+        if (over) return ended();
+        const stop = run.there(broker, (outcome) => {
+          ended();
           if (outcome instanceof MillraceError && (outcome.code === "NOT_LEADER" || outcome.code === "LEADER_UNKNOWN")) {
             if (!over) refused(outcome);
           } else finish(outcome);
         });
+        cancel = () => {
+          ended();
+          stop();
+        };
       },
       fail: finish,
     });

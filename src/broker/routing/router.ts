@@ -22,8 +22,11 @@ export interface RoutedCall {
   /** Answer NOT_LEADER instead of holding or forwarding (marked forwarded, or `direct`). */
   readonly direct: boolean;
   runHere(): void;
-  /** `refused` when the other broker answered NOT_LEADER: nothing was written. */
-  runThere(broker: BrokerId, refused: (error: MillraceError) => void): void;
+  /**
+   * @param refused the other broker answered NOT_LEADER: nothing was written
+   * @param over the call has ended in any other way, given up included; more than once does no harm
+   */
+  runThere(broker: BrokerId, refused: (error: MillraceError) => void, over: () => void): void;
   fail(error: MillraceError): void;
 }
 
@@ -73,6 +76,7 @@ export class Router {
   /** Held calls that were sent once and came back. */
   readonly #returned = new Set<RoutedCall>();
   #heldBytes = 0;
+  #forwardedBytes = 0;
   #closed = false;
 
   constructor(options: RouterOptions) {
@@ -81,6 +85,10 @@ export class Router {
 
   get heldBytes(): number {
     return this.#heldBytes;
+  }
+  /** Of calls that other brokers have not answered. */
+  get forwardedBytes(): number {
+    return this.#forwardedBytes;
   }
 
   route(call: RoutedCall): void {
@@ -144,7 +152,16 @@ export class Router {
     if (view.becoming) return this.#hold(item);
     if (call.direct) return call.fail(notLeader(remote?.broker));
     if (remote === undefined || this.#refused(this.#lanes.get(call.groupId), remote.term)) return this.#hold(item);
-    call.runThere(remote.broker, (error) => {
+    // A leader that takes nothing more must not fill this broker's memory.
+    if (!this.#hasRoom(call)) return call.fail(this.#tooMuch());
+    this.#forwardedBytes += call.bytes;
+    let ended = false;
+    const over = (): void => {
+      if (!ended) this.#forwardedBytes -= call.bytes;
+      ended = true;
+    };
+    const refused = (error: MillraceError): void => {
+      over();
       // Only "I do not lead" says something about the term; a call that did not get there says nothing.
       const refusals = item.refusals + (error.code === "NOT_LEADER" ? 1 : 0);
       if (refusals >= REFUSALS_MAX) {
@@ -153,7 +170,21 @@ export class Router {
       this.#pause(call.groupId, remote.term, error.code === "NOT_LEADER" ? REFUSED_MS : UNREACHED_MS);
       this.#hold({ ...item, refusals }, true);
       this.changed(call.groupId);
-    });
+    };
+    call.runThere(remote.broker, refused, over);
+  }
+
+  #hasRoom(call: RoutedCall): boolean {
+    return this.#heldBytes + this.#forwardedBytes + call.bytes <= this.#options.forwardPendingMaxBytes;
+  }
+
+  #tooMuch(): MillraceError {
+    return new MillraceError(
+      "TOO_MANY_REQUESTS",
+      `This broker has ${this.#heldBytes + this.#forwardedBytes} bytes of calls for leaders that are not known or have not answered; nothing was written`,
+      { limit: "forward.pending.max.bytes" },
+      100,
+    );
   }
 
   /** Nobody of this term or an older one is asked for a while. */
@@ -175,19 +206,10 @@ export class Router {
   }
 
   #hold(item: Routed, again = false): void {
-    const { clock, forwardWaitMs, forwardPendingMaxBytes } = this.#options;
+    const { clock, forwardWaitMs } = this.#options;
     const { call } = item;
     if (this.#closed) return call.fail(new MillraceError("SHUTTING_DOWN", "The broker stops; nothing was written"));
-    if (this.#heldBytes + call.bytes > forwardPendingMaxBytes) {
-      return call.fail(
-        new MillraceError(
-          "TOO_MANY_REQUESTS",
-          `Cannot hold the call until a leader is known: ${this.#heldBytes} bytes are held`,
-          { limit: "forward.pending.max.bytes" },
-          100,
-        ),
-      );
-    }
+    if (!this.#hasRoom(call)) return call.fail(this.#tooMuch());
     const lane = this.#lane(call.groupId);
     const held: Held = {
       ...item,

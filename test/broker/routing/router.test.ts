@@ -42,6 +42,7 @@ class Bench {
   readonly clock = new HandClock();
   readonly trace: string[] = [];
   readonly refusals: ((error: MillraceError) => void)[] = [];
+  readonly overs: (() => void)[] = [];
   view: LeaderView = { local: false, becoming: false, remote: undefined };
   readonly router: Router = new Router({ clock: this.clock, forwardWaitMs: 2_000, forwardPendingMaxBytes: 100, view: () => this.view });
 
@@ -52,9 +53,10 @@ class Bench {
       deadline: options.deadline ?? 60_000,
       direct: options.direct ?? false,
       runHere: () => this.trace.push(`${name} here`),
-      runThere: (broker, refused) => {
+      runThere: (broker, refused, over) => {
         this.trace.push(`${name} at ${broker}`);
         this.refusals.push(refused);
+        this.overs.push(over);
       },
       fail: (error) => this.trace.push(`${name} ${error.code}`),
     };
@@ -100,6 +102,26 @@ describe("Router", () => {
     bench.clock.advance(1_500);
     assert.deepEqual(bench.trace, ["b LEADER_UNKNOWN", "a LEADER_UNKNOWN"]);
     assert.equal(bench.router.heldBytes, 0);
+  });
+
+  it("counts what other brokers have not answered, and refuses what would pass the bound", () => {
+    const bench = new Bench();
+    bench.leader(2, 5);
+    bench.call("a", { bytes: 60 });
+    bench.call("b", { bytes: 40 });
+    bench.call("c", { bytes: 1 });
+    assert.deepEqual(bench.trace, ["a at 2", "b at 2", "c TOO_MANY_REQUESTS"]);
+    assert.equal(bench.router.forwardedBytes, 100);
+    bench.overs[0]?.();
+    bench.overs[0]?.();
+    assert.equal(bench.router.forwardedBytes, 40);
+    bench.call("d", { bytes: 60 });
+    // A refused call is held and counted as that, not twice.
+    bench.refusals[2]?.(refusal);
+    assert.equal(bench.router.forwardedBytes, 40);
+    assert.equal(bench.router.heldBytes, 60);
+    bench.call("e", { bytes: 1 });
+    assert.deepEqual(bench.trace.slice(3), ["d at 2", "e TOO_MANY_REQUESTS"]);
   });
 
   it("answers NOT_LEADER at once to a direct call", () => {
