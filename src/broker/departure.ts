@@ -41,17 +41,20 @@ export class Departure {
     await this.#handControllerOver(deadline);
     await this.#announce(deadline);
     await this.#parts.transfers.leaveAll(deadline);
+    // A broker that stops at the same time may have handed something over before it heard of this one.
+    await this.#handControllerOver(deadline);
+    await this.#parts.transfers.leaveAll(deadline);
     await this.#until(deadline, () => !this.#needed());
   }
 
   async #handControllerOver(deadline: number): Promise<void> {
-    const { group, links } = this.#parts;
+    const { group, partitions } = this.#parts;
     const { replica } = group;
     if (replica === undefined || !replica.leads) return;
     const match = (id: ReplicaId): number => replica.core.progress(id)?.match ?? 0;
     const [next] = this.#parts
       .metadataReplicas()
-      .filter(({ replicaId, brokerId }) => replicaId !== replica.id && links.connected(brokerId))
+      .filter(({ replicaId, brokerId }) => replicaId !== replica.id && partitions.stays(brokerId))
       .sort((a, b) => match(b.replicaId) - match(a.replicaId));
     if (next === undefined || replica.transfer(next.replicaId).kind === "refused") return;
     await this.#until(deadline, () => !replica.leads && group.controllerBroker !== undefined);

@@ -92,7 +92,7 @@ export class Member implements MemberParts, AdminBackend {
     });
     this.log = new RoutedLog(clock, config, this.image, this.group, this.partitions, links, this.router);
     this.#registration = new Registration(clock, telemetry, this.group, config, meta.incarnation, version, failed);
-    this.#transfers = new Transfers(clock, this.partitions, links);
+    this.#transfers = new Transfers(clock, this.partitions);
     this.#departure = new Departure({
       clock,
       self: config.brokerId,

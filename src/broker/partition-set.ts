@@ -116,6 +116,11 @@ export class PartitionSet {
     hosted.partition.replica.readIndex(context);
   }
 
+  /** Connected, and has not said that it stops: it may be counted on. */
+  stays(broker: BrokerId): boolean {
+    return this.#links.connected(broker) && !this.#leaving.has(broker);
+  }
+
   peerLeaves(broker: BrokerId): void {
     this.#leaving.add(broker);
     for (const { partition } of this.all) partition.peerLeaves(broker);
@@ -203,7 +208,7 @@ export class PartitionSet {
         {
           clock: this.#ports.clock,
           askController: this.#ports.askController,
-          stays: (broker) => this.#links.connected(broker) && !this.#leaving.has(broker),
+          stays: (broker) => this.stays(broker),
           settled: this.#ports.settled,
           moved: () => {
             reader.moved();

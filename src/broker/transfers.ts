@@ -3,7 +3,6 @@ import type { BrokerId, GroupId } from "../base/ids.ts";
 import type { Clock } from "../base/ports/clock.ts";
 import type { Partition } from "./partition/partition.ts";
 import type { PartitionSet } from "./partition-set.ts";
-import type { PeerLinks } from "./peers/peer-links.ts";
 
 const SETTLE_MS = 10;
 
@@ -11,12 +10,10 @@ const SETTLE_MS = 10;
 export class Transfers {
   readonly #clock: Clock;
   readonly #partitions: PartitionSet;
-  readonly #links: PeerLinks;
 
-  constructor(clock: Clock, partitions: PartitionSet, links: PeerLinks) {
+  constructor(clock: Clock, partitions: PartitionSet) {
     this.#clock = clock;
     this.#partitions = partitions;
-    this.#links = links;
   }
 
   /**
@@ -60,7 +57,8 @@ export class Transfers {
     const candidates = partition.options.members
       .filter(
         ({ replicaId, brokerId }) =>
-          replicaId !== core.self && (to === 0 || brokerId === to) && this.#links.connected(brokerId as BrokerId),
+          // One that stops too would only hand it on, or not find the time to.
+          replicaId !== core.self && (to === 0 || brokerId === to) && this.#partitions.stays(brokerId as BrokerId),
       )
       .map(({ replicaId }) => ({ replicaId, match: core.progress(replicaId)?.match ?? -1 }))
       .sort((a, b) => b.match - a.match);

@@ -54,3 +54,21 @@ describe("a broker that is stopped", () => {
     cluster.close();
   });
 });
+
+describe("two brokers that are stopped at the same time", () => {
+  it("hand everything to the third, and neither to the other", async () => {
+    for (let seed = 1; seed <= 6; seed++) {
+      const cluster = await Cluster.start({ seed });
+      await cluster.createTopic("t", 6);
+      // Without a majority nobody can be elected: the third must lead before the second is gone, or nobody does.
+      const [a, b, c] = cluster.numbers as [number, number, number];
+      for (let partition = 0; partition < 6; partition++) await cluster.moveLeader("t", partition, partition % 2 === 0 ? a : b);
+      await cluster.moveController(c);
+      const stops = [a, b].map((n) => cluster.broker(n).stop());
+      await cluster.settle(Promise.all(stops));
+      const led = [...cluster.broker(c).replicas].filter((replica) => replica.core.leader === replica.id).length;
+      assert.equal(led, 7, `broker ${c} leads all (seed ${seed})`);
+      cluster.close();
+    }
+  });
+});
