@@ -208,6 +208,7 @@ export class PartitionSet {
         {
           clock: this.#ports.clock,
           askController: this.#ports.askController,
+          ring: this.#store,
           stays: (broker) => this.stays(broker),
           settled: this.#ports.settled,
           moved: () => {

@@ -29,6 +29,8 @@ export interface GroupHost {
   /** The write-ahead log waits for files: what is committed should go to segments at once. */
   readonly pressed: boolean;
   relieve(): void;
+  /** So many more bytes are not committed, or fewer. */
+  uncommitted(bytes: number): void;
   /** Rejects when the store has failed, so that nobody waits for ever. */
   guard<T>(work: Promise<T>): Promise<T>;
 }
@@ -72,6 +74,7 @@ export class GroupLogImpl implements GroupLog, FrameListener, SegmentSource {
   #writable: LogIndex;
   #writableBytes = 0;
   #pendingBytes = 0;
+  #uncommittedBytes = 0;
   /** Terms that begin in frames which go into the segments past the write-ahead log. */
   #extendedTerms: readonly TermStart[] = [];
   #touched = false;
@@ -97,6 +100,7 @@ export class GroupLogImpl implements GroupLog, FrameListener, SegmentSource {
     for (let index = state.frames.baseIndex + 1; index <= state.frames.lastIndex; index += 1) {
       const held = this.#held(index);
       this.#pendingBytes += held.length;
+      if (index > this.#committed) this.#uncommitted(held.length);
       this.producers.append(held);
     }
     const newest = state.segments.at(-1);
@@ -140,6 +144,9 @@ export class GroupLogImpl implements GroupLog, FrameListener, SegmentSource {
   commit(index: LogIndex): void {
     invariant(index <= this.lastIndex, () => `group ${this.groupId} ends at ${this.lastIndex}, commits ${index}`);
     if (index <= this.#committed) return;
+    let bytes = 0;
+    for (let at = this.#committed + 1; at <= index; at += 1) bytes += this.#held(at).length;
+    this.#uncommitted(-bytes);
     this.#committed = index;
     this.advance();
   }
@@ -301,6 +308,7 @@ export class GroupLogImpl implements GroupLog, FrameListener, SegmentSource {
   /** The group goes away: its frames need no place any more. */
   abandon(): Promise<void> {
     for (const held of this.heldBetween(0, this.lastIndex)) held.gone = true;
+    this.#uncommitted(-this.#uncommittedBytes);
     return this.close();
   }
 
@@ -380,6 +388,7 @@ export class GroupLogImpl implements GroupLog, FrameListener, SegmentSource {
     const held = this.#host.wal.frame(this.#owner, source);
     this.#frames.push(held);
     this.#pendingBytes += held.length;
+    this.#uncommitted(held.length);
     this.#lastAppendTime = held.appendTime;
     this.producers.append(held);
     return held.frame as Frame;
@@ -391,6 +400,7 @@ export class GroupLogImpl implements GroupLog, FrameListener, SegmentSource {
     for (const held of this.#frames.truncate(from)) {
       held.gone = true;
       this.#pendingBytes -= held.length;
+      this.#uncommitted(-held.length);
     }
     this.producers.truncate(from);
     this.#durable = Math.min(this.#durable, from - 1) as LogIndex;
@@ -400,6 +410,11 @@ export class GroupLogImpl implements GroupLog, FrameListener, SegmentSource {
       { kind: "truncate", groupId: this.groupId, from, offset: this.endOffset, appendTime: this.#lastAppendTime },
       this.#owner,
     );
+  }
+
+  #uncommitted(bytes: number): void {
+    this.#uncommittedBytes += bytes;
+    this.#host.uncommitted(bytes);
   }
 
   #held(index: number): HeldFrame {

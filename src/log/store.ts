@@ -88,6 +88,7 @@ class LogStoreImpl implements LogStore, GroupHost, WalEvents {
   #relieveAgain = false;
   /** Half of the ring is needed: what is committed goes to segments at once. */
   #pressed = false;
+  #uncommittedBytes = 0;
   /** Nothing new is accepted; what was accepted is being settled. */
   #closing = false;
   #closed = false;
@@ -127,6 +128,16 @@ class LogStoreImpl implements LogStore, GroupHost, WalEvents {
     this.#failed.catch(() => {});
   }
 
+  get uncommittedBytes(): number {
+    return this.#uncommittedBytes;
+  }
+  get uncommittedBytesMax(): number {
+    return (this.#options.walFileBytes * this.#options.walFilesMax) / 4;
+  }
+  uncommitted(bytes: number): void {
+    this.#uncommittedBytes += bytes;
+    invariant(this.#uncommittedBytes >= 0, "what was appended is committed or truncated once");
+  }
   get durableBlockSequence(): number {
     return this.wal.durableSequence;
   }

@@ -114,6 +114,13 @@ export interface LogStore {
   readonly incarnation: Incarnation;
   /** Block sequence up to which this disk is durable (carried by handshakes, design §4). */
   readonly durableBlockSequence: number;
+  /** Bytes of frames that are not known to be committed, over all groups: only they can keep a ring file for as long as they like. */
+  readonly uncommittedBytes: number;
+  /**
+   * A leader appends nothing more while `uncommittedBytes` is above this, a quarter of the ring: votes, terms and truncations take
+   * their room from the same ring, and frames that cannot be committed give theirs back only by them.
+   */
+  readonly uncommittedBytesMax: number;
   /** Groups found by recovery, not yet opened. */
   readonly recovered: readonly RecoveredGroup[];
   /** Opens a recovered group. Its segments are scanned lazily, in the background. */

@@ -11,6 +11,7 @@ import {
 } from "../../base/ids.ts";
 import { invariant } from "../../base/invariant.ts";
 import type { Clock } from "../../base/ports/clock.ts";
+import type { LogStore } from "../../log/types.ts";
 import type { FrameDraft } from "../../records/frame-types.ts";
 import type { Replica } from "../replica.ts";
 import { type AckFailure, type AckWait, AckWaits } from "./ack-waits.ts";
@@ -27,6 +28,7 @@ import {
   refusedSequence,
   refuseFuture,
   tooLarge,
+  uncommittedFull,
 } from "./refusals.ts";
 
 /** One batch at the door of a partition: walked, counted and checksummed at the edge. */
@@ -82,6 +84,8 @@ export interface PartitionPorts {
   askController(command: IsrCommand, answered: (answer: IsrAnswer) => void): void;
   /** Readers may find something new, or this replica began or ceased to serve. */
   moved(partition: Partition): void;
+  /** How much of the write-ahead log, over all partitions, is not committed. */
+  readonly ring: Pick<LogStore, "uncommittedBytes" | "uncommittedBytesMax">;
   /** It is there, and did not say that it leaves. */
   stays(broker: BrokerId): boolean;
   /** Topic settings are as new as this broker's start: before that, weaker rules than the topic's might be applied. */
@@ -380,6 +384,8 @@ export class Partition {
     const future = refuseFuture(this.name, draft, this.#ports.clock.wall());
     if (future !== undefined) return future;
     if (!this.#waits.admits(draft.payload.byteLength)) return this.#pendingFull();
+    const { uncommittedBytes, uncommittedBytesMax } = this.#ports.ring;
+    if (uncommittedBytes > uncommittedBytesMax) return uncommittedFull(this.name, uncommittedBytes, uncommittedBytesMax);
     return refuseReplicas(acks, this.#isr.isrSize, this.minIsr);
   }
 

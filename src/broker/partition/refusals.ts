@@ -18,6 +18,12 @@ export function pendingFull(partition: string, pendingBytes: number, limitBytes:
   return new MillraceError("PENDING_FULL", text, { limit: "produce.pending.max.bytes", limit_bytes: String(limitBytes) }, 50);
 }
 
+/** Of all partitions that this broker leads together: their frames keep the files of the ring (`LogStore.uncommittedBytesMax`). */
+export function uncommittedFull(partition: string, bytes: number, limitBytes: number): MillraceError {
+  const text = `Cannot append to ${partition}: ${bytes} bytes in this broker's write-ahead log are not committed, a quarter of it; followers do not keep up`;
+  return new MillraceError("PENDING_FULL", text, { limit: "wal.files.max", limit_bytes: String(limitBytes) }, 50);
+}
+
 /** @param wall the leader's clock @returns undefined when the batch's timestamps are fine */
 export function refuseFuture(partition: string, draft: FrameDraft, wall: number): MillraceError | undefined {
   if (draft.maxTimestamp <= wall + FUTURE_MAX_MS) return undefined;
