@@ -188,8 +188,11 @@ class Raft<P> implements RaftCore<P> {
   peerBack(replica: ReplicaId, now: number): void {
     if (this.#failed) return;
     this.#state.now = now;
-    this.#state.gone.delete(replica);
+    const state = this.#state;
+    state.gone.delete(replica);
     if (this.#role.kind === "leader") this.#role.peerBack(replica, now);
+    // One more that could vote: nothing is gained by waiting for a timeout that was drawn when there were too few.
+    else if (state.leader === undefined && state.electable) state.electionAt = Math.min(state.electionAt, now + state.timeouts.retry());
   }
 
   extended(replica: ReplicaId, match: LogIndex | undefined, now: number): void {

@@ -108,6 +108,21 @@ describe("Raft elections", () => {
     }
   });
 
+  it("scenario 4: one without a leader asks again soon when a voter is back", () => {
+    const follower = lone({ term: 4 });
+    for (const id of [2, 3]) follower.core.peerGone(replica(id), 0);
+    follower.cluster.now = 20;
+    follower.core.peerBack(replica(2), 20);
+    assert.ok(follower.core.nextDeadline >= 145 && follower.core.nextDeadline < 270, `${follower.core.nextDeadline}`);
+    // While a leader is known its silence is what counts.
+    const led = lone({ term: 4 });
+    led.step(2, heartbeat(4));
+    led.core.peerGone(replica(3), 0);
+    const deadline = led.core.nextDeadline;
+    led.core.peerBack(replica(3), 1);
+    assert.equal(led.core.nextDeadline, deadline);
+  });
+
   it("scenario 5, core half: a vote leaves only when durable, and holds after a kill and restart", () => {
     const follower = lone({ term: 1 });
     follower.slowDisk = true;
