@@ -42,7 +42,7 @@ interface Lane {
   failed: boolean;
 }
 
-/** Partitions with something under way or failed on one stream. */
+/** Partitions with something unanswered or failed on one stream. */
 const LANES_MAX = 10_000;
 
 /**

@@ -115,6 +115,33 @@ describe("Subscription", () => {
     );
   });
 
+  it("reads a few of many partitions at a time, in turn, and writes nothing to a stream that is full", async () => {
+    const count = 50;
+    const it = subscription({ topic: "t", partitions: Array.from({ length: count }, (_, partition) => ({ partition })) });
+    await it.turn();
+    // How long each takes is not known yet.
+    assert.equal(it.reads.length, count);
+    it.full();
+    for (let partition = 0; partition < count; partition++) it.answer(["x"], partition);
+    await it.turn();
+    assert.equal(it.sent.length, 1, "the one that filled it");
+    assert.equal(it.reads.length, count);
+    // Now each is known to have more: four at a time, and all in turn.
+    it.drained();
+    const asked = new Set<number>();
+    for (let begun = count; asked.size < count; ) {
+      const open = it.reads.slice(begun);
+      assert.ok(open.length > 0 && open.length <= 4, `${open.length} reads at once`);
+      begun = it.reads.length;
+      for (const { request } of open) {
+        asked.add(request.partition);
+        it.answer(["y"], request.partition);
+      }
+      await it.turn();
+    }
+    assert.equal(asked.size, count);
+  });
+
   it("says nothing when a fetch brings nothing, and asks again", async () => {
     const it = subscription(one);
     await it.turn();
