@@ -2,6 +2,7 @@ import yargs from "yargs";
 import { nearest } from "../cluster/nearest.ts";
 import { brokerCommand } from "./commands/broker.ts";
 import { clusterCommand } from "./commands/cluster.ts";
+import { configCommand } from "./commands/config.ts";
 import { consumeCommand } from "./commands/consume.ts";
 import { devCommand } from "./commands/dev.ts";
 import { partitionCommand } from "./commands/partition.ts";
@@ -9,11 +10,11 @@ import { produceCommand } from "./commands/produce.ts";
 import { topicCommand } from "./commands/topic.ts";
 import { versionCommand } from "./commands/version.ts";
 import { describeError } from "./describe-error.ts";
-import { ExitCode, UsageError } from "./exit-code.ts";
+import { CommandFailed, ExitCode, UsageError } from "./exit-code.ts";
 import { processTerminal, ReaderGone, type Terminal } from "./terminal.ts";
 
 /** Every verb, in the order of the help. */
-export const verbs = ["broker", "dev", "topic", "produce", "consume", "cluster", "partition", "version"] as const;
+export const verbs = ["broker", "dev", "topic", "produce", "consume", "cluster", "partition", "config", "version"] as const;
 
 /** Width help is printed in: the same everywhere. */
 const HELP_COLUMNS = 100;
@@ -28,7 +29,9 @@ export async function runProgram(args: readonly string[], terminal: Terminal = p
     if (error instanceof ReaderGone) return ExitCode.ok;
     const { line, exitCode } = describeError(error);
     terminal.say(`millrace: ${line}`);
-    if (exitCode === ExitCode.usage) terminal.say("See `millrace --help`, or --help after a command.");
+    // A mistake inside a file is not one of the command line.
+    if (exitCode === ExitCode.usage && (error instanceof UsageError || !(error instanceof CommandFailed)))
+      terminal.say("See `millrace --help`, or --help after a command.");
     return exitCode;
   }
 }
@@ -54,6 +57,7 @@ async function parse(args: readonly string[], terminal: Terminal): Promise<void>
     .command(consumeCommand(terminal))
     .command(clusterCommand(terminal))
     .command(partitionCommand(terminal))
+    .command(configCommand(terminal))
     .command(versionCommand(terminal))
     .demandCommand(1, "Say what to do: one of the commands")
     .strict()

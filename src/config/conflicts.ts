@@ -25,23 +25,29 @@ type NumberKey = { [K in SettingKey]: SettingValues extends { get(key: K): numbe
 const listeners = ["listen", "peer.listen", "admin.listen"] as const;
 const wildcards = new Set(["0.0.0.0", "::"]);
 
-/** Values that are right alone and wrong together (reliability.md §5.54). */
+/** Values that are right alone and wrong together (reliability.md §5.54). Where one of them is missing, nothing is said. */
 export function findConflicts(values: SettingValues): readonly ConfigProblem[] {
   return [...orderProblems(values), ...placeProblems(values), ...listenProblems(values)];
 }
 
 function orderProblems(values: SettingValues): readonly ConfigProblem[] {
   return ordered.flatMap(({ small, large, strict = false, why }) => {
-    const [a, b] = [Number(values.get(small)), Number(values.get(large))];
-    if (a < b || (a === b && !strict)) return [];
+    const [a, b] = [numberOf(values, small), numberOf(values, large)];
+    if (a === undefined || b === undefined || a < b || (a === b && !strict)) return [];
     return [{ key: small, source: undefined, message: `${a} must be ${strict ? "less than" : "at most"} ${large} (${b}): ${why}` }];
   });
 }
 
+function numberOf(values: SettingValues, key: NumberKey): number | undefined {
+  const value = values.find(key);
+  return value === undefined ? undefined : Number(value);
+}
+
 function placeProblems(values: SettingValues): readonly ConfigProblem[] {
-  const id = values.get("broker.id");
-  const isSeed = values.get("cluster.seeds").some((seed) => seed.id === id);
-  if (isSeed || values.find("cluster.join") !== undefined) return [];
+  const id = values.find("broker.id");
+  const seeds = values.find("cluster.seeds");
+  if (id === undefined || seeds === undefined) return [];
+  if (seeds.some((seed) => seed.id === id) || values.find("cluster.join") !== undefined) return [];
   return [
     {
       key: "cluster.join",
@@ -55,13 +61,13 @@ function listenProblems(values: SettingValues): readonly ConfigProblem[] {
   const problems: ConfigProblem[] = [];
   const taken = new Map<string, string>();
   for (const key of listeners) {
-    const address = values.get(key);
-    const place = parseAddress(address);
-    if (place === undefined) continue;
+    const address = values.find(key);
+    const place = address === undefined ? undefined : parseAddress(address);
+    if (address === undefined || place === undefined) continue;
     const other = taken.get(address);
     if (other !== undefined && place.port !== 0) problems.push({ key, source: undefined, message: `is ${address}, and so is ${other}` });
     taken.set(address, key);
-    if (!isLoopback(place.host) && !values.get("insecure.listen")) {
+    if (!isLoopback(place.host) && values.find("insecure.listen") === false) {
       const message = `${address} can be reached from other machines, and nothing is encrypted or authenticated yet: use a loopback address, or --insecure-listen`;
       problems.push({ key, source: undefined, message });
     }
@@ -76,8 +82,8 @@ function listenProblems(values: SettingValues): readonly ConfigProblem[] {
 /** One line per listener others can reach. */
 export function listenWarnings(values: SettingValues): readonly string[] {
   return listeners.flatMap((key) => {
-    const address = values.get(key);
-    const place = parseAddress(address);
+    const address = values.find(key);
+    const place = address === undefined ? undefined : parseAddress(address);
     if (place === undefined || isLoopback(place.host)) return [];
     return [`${key} ${address} can be reached from other machines, without encryption or authentication (--insecure-listen)`];
   });

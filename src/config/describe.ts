@@ -1,5 +1,6 @@
 import type { Scope, Setting } from "./setting.ts";
 import { environmentName, settingKeys, settings } from "./table.ts";
+import type { SettingValues } from "./values.ts";
 
 /** One row of the reference page. */
 export interface SettingDescription {
@@ -17,6 +18,25 @@ export interface SettingDescription {
 /** The table as text, in its order: docs/configuration.md is made from it. */
 export function describeConfig(): readonly SettingDescription[] {
   return settingKeys.map((key) => describe(key, settings[key] as Setting<unknown>));
+}
+
+/** A row of the reference page with the value a broker would run with. */
+export interface EffectiveSetting extends SettingDescription {
+  /** As one would write it; undefined when there is none. */
+  readonly value: string | undefined;
+  /** "default", "flag", "environment", "broker.yaml line 3"; "missing" when it is required and nowhere given. */
+  readonly source: string;
+}
+
+/** Every setting in the order of the table, with its value and where that comes from. */
+export function explainConfig(values: SettingValues): readonly EffectiveSetting[] {
+  return settingKeys.map((key) => {
+    const value: unknown = values.find(key);
+    const setting = settings[key] as Setting<unknown>;
+    const shown = value === undefined ? undefined : setting.show(value);
+    const source = value === undefined && setting.required ? "missing" : values.sourceOf(key);
+    return { ...describe(key, setting), value: shown, source };
+  });
 }
 
 function describe(key: string, setting: Setting<unknown>): SettingDescription {

@@ -1,7 +1,7 @@
 import type { BrokerConfig } from "../base/broker-config.ts";
 import { toBrokerId } from "../base/ids.ts";
 import type { LogLevel } from "../base/ports/telemetry.ts";
-import { ConfigError } from "./config-error.ts";
+import { ConfigError, type ConfigProblem } from "./config-error.ts";
 import { findConflicts, listenWarnings } from "./conflicts.ts";
 import { fromEnvironment, fromFile, fromFlags } from "./sources.ts";
 import { readValues, type SettingValues } from "./values.ts";
@@ -28,14 +28,32 @@ export interface ProcessConfig {
 }
 
 /**
+ * Reads all that was given and finds all that is wrong with it, whether or not a broker could run on it.
+ *
+ * @param complete a required setting that is missing is a problem; not so for a file that is one part of a configuration
+ * @throws {ConfigError} when the file is not one of settings at all
+ */
+export function checkConfig(
+  { flags = {}, env = {}, file }: ConfigSources,
+  complete: boolean,
+): { readonly values: SettingValues; readonly problems: readonly ConfigProblem[] } {
+  const inFile = file === undefined ? { given: [], problems: [] } : fromFile(file);
+  const given = [...inFile.given, ...fromEnvironment(env), ...fromFlags(flags)];
+  const read = readValues(
+    given,
+    inFile.problems.map(({ key }) => key),
+    complete,
+  );
+  return { values: read.values, problems: [...inFile.problems, ...read.problems, ...findConflicts(read.values)] };
+}
+
+/**
  * Flags win over the environment, the environment over the file, the file over the defaults.
  * @throws {ConfigError} naming everything that is wrong
  */
-export function loadConfig({ flags = {}, env = {}, file }: ConfigSources): ProcessConfig {
-  const given = [...(file === undefined ? [] : fromFile(file)), ...fromEnvironment(env), ...fromFlags(flags)];
-  const values = readValues(given);
-  const conflicts = findConflicts(values);
-  if (conflicts.length > 0) throw new ConfigError(conflicts);
+export function loadConfig(sources: ConfigSources): ProcessConfig {
+  const { values, problems } = checkConfig(sources, true);
+  if (problems.length > 0) throw new ConfigError(problems);
   return {
     broker: brokerConfig(values),
     data: values.get("data"),

@@ -27,11 +27,17 @@ export function fromEnvironment(env: Readonly<Record<string, string | undefined>
   });
 }
 
+/** What a file says, and which of its entries could not be read. */
+export interface FileSettings {
+  readonly given: readonly Given[];
+  readonly problems: readonly ConfigProblem[];
+}
+
 /**
  * A YAML file of `key: value` lines; lists are joined by commas.
  * @throws {ConfigError} when it is no such file
  */
-export function fromFile(file: { readonly name: string; readonly text: string }): readonly Given[] {
+export function fromFile(file: { readonly name: string; readonly text: string }): FileSettings {
   const lines = new LineCounter();
   const document = parseDocument(file.text, { lineCounter: lines, prettyErrors: false });
   const where = (position: number): string => `${file.name} line ${lines.linePos(position).line}`;
@@ -40,7 +46,7 @@ export function fromFile(file: { readonly name: string; readonly text: string })
       document.errors.map((error) => ({ key: file.name, source: where(error.pos[0]), message: `is not YAML: ${error.message}` })),
     );
   }
-  if (document.contents === null) return [];
+  if (document.contents === null) return { given: [], problems: [] };
   if (!isMap<Node, Node | null>(document.contents)) {
     throw new ConfigError([{ key: file.name, source: undefined, message: 'must hold "key: value" lines' }]);
   }
@@ -54,8 +60,7 @@ export function fromFile(file: { readonly name: string; readonly text: string })
       problems.push({ key: name, source, message: "must be a plain value or a list of them; keys are written with dots" });
     else given.push({ key: name, text, source });
   }
-  if (problems.length > 0) throw new ConfigError(problems);
-  return given;
+  return { given, problems };
 }
 
 function textOf(node: Node | null): string | undefined {

@@ -1,6 +1,6 @@
 import { invariant } from "../base/invariant.ts";
 import { nearest } from "../cluster/nearest.ts";
-import { ConfigError, type ConfigProblem } from "./config-error.ts";
+import type { ConfigProblem } from "./config-error.ts";
 import type { Setting } from "./setting.ts";
 import type { Given } from "./sources.ts";
 import { environmentName, isSettingKey, type SettingKey, type SettingValue, settingKeys, settings } from "./table.ts";
@@ -32,12 +32,22 @@ export class SettingValues {
   }
 }
 
+export interface ReadValues {
+  /** Without those that could not be read. */
+  readonly values: SettingValues;
+  /** Every unknown key, unreadable value, value out of range and, when asked for, missing key. */
+  readonly problems: readonly ConfigProblem[];
+}
+
 /**
  * Reads and checks what was given; what comes later wins over what comes earlier.
- * @throws {ConfigError} naming every unknown key, unreadable value, value out of range and missing key
+ *
+ * @param unread keys that were given, but not in a way that makes a text
+ * @param complete a required key that is missing is a problem
  */
-export function readValues(given: readonly Given[]): SettingValues {
+export function readValues(given: readonly Given[], unread: readonly string[], complete: boolean): ReadValues {
   const problems: ConfigProblem[] = [];
+  const bad = new Set(unread);
   const values = new Map<SettingKey, unknown>();
   const sources = new Map<SettingKey, string>();
   for (const { key, text, source } of given) {
@@ -46,21 +56,23 @@ export function readValues(given: readonly Given[]): SettingValues {
       continue;
     }
     const read = readValue(settings[key] as Setting<unknown>, text);
-    if ("problem" in read) problems.push({ key, source, message: read.problem });
-    else {
+    if ("problem" in read) {
+      problems.push({ key, source, message: read.problem });
+      bad.add(key);
+    } else {
       values.set(key, read.value);
       sources.set(key, source);
     }
   }
   for (const key of settingKeys) {
-    if (values.has(key)) continue;
+    // A default in the place of a value that is wrong would make conflicts nobody wrote.
+    if (bad.has(key)) values.delete(key);
+    if (bad.has(key) || values.has(key)) continue;
     const setting: Setting<unknown> = settings[key] as Setting<unknown>;
     if (setting.default !== undefined) values.set(key, setting.default);
-    else if (setting.required && !given.some((one) => one.key === key))
-      problems.push({ key, source: undefined, message: `must be given (${setting.expects})` });
+    else if (setting.required && complete) problems.push({ key, source: undefined, message: `must be given (${setting.expects})` });
   }
-  if (problems.length > 0) throw new ConfigError(problems);
-  return new SettingValues(values, sources);
+  return { values: new SettingValues(values, sources), problems };
 }
 
 function readValue(setting: Setting<unknown>, text: string): { value: unknown } | { problem: string } {

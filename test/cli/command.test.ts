@@ -23,6 +23,7 @@ describe("millrace", { concurrency: 2 }, () => {
     [["produce", "t", "-k", "a", "--key-field", "b"], /mutually exclusive/],
     [["consume", "t", "--from", "yesterday"], /--from must be start, end/],
     [["consume", "t", "--follow", "--to", "end"], /--follow has no end/],
+    [["config"], /print or lint/],
     [["topic", "create", "t", "--partitions", "0"], /--partitions must be/],
     [["topic", "list", "--brokers", "localhost"], /--brokers must be HOST:PORT/],
     [["cluster", "health", "--wait", "--timeout", "soon"], /--timeout must be a time/],

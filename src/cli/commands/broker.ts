@@ -1,89 +1,23 @@
-import { readFileSync } from "node:fs";
 import type { Argv, CommandModule } from "yargs";
-import { loadConfig, type ProcessConfig } from "../../config/load.ts";
-import { UsageError } from "../exit-code.ts";
-import { pairsFlag } from "../flags.ts";
+import { loadConfig } from "../../config/load.ts";
+import { type BrokerFlags, brokerOptions, brokerSources } from "../broker-flags.ts";
 import type { Terminal } from "../terminal.ts";
 
-interface BrokerFlags {
-  readonly id?: string;
-  readonly data?: string;
-  readonly listen?: string;
-  readonly advertise?: string;
-  readonly peerListen?: string;
-  readonly peerAdvertise?: string;
-  readonly adminListen?: string;
-  readonly seeds?: string;
-  readonly join?: string;
-  readonly rack?: string;
-  readonly config?: string;
-  readonly set?: string[];
-  readonly insecureListen?: boolean;
-}
-
-/** What `broker` runs; given from outside, so that the other verbs do not load the broker. */
-export type RunBroker = (config: ProcessConfig, terminal: Terminal) => Promise<void>;
-
 export function brokerCommand(terminal: Terminal): CommandModule<object, BrokerFlags> {
-  const text = { type: "string", requiresArg: true } as const;
   return {
     command: "broker",
     describe: "Run one broker",
     builder: (yargs) =>
-      yargs
-        .option("id", { ...text, describe: "Number of this broker, unique in the cluster (required)" })
-        .option("data", { ...text, describe: "Directory for everything it stores (required)" })
-        .option("listen", { ...text, describe: "HOST:PORT for clients [127.0.0.1:7400]" })
-        .option("advertise", { ...text, describe: "HOST:PORT clients are told [that of --listen]" })
-        .option("peer-listen", { ...text, describe: "HOST:PORT for other brokers [127.0.0.1:7401]" })
-        .option("peer-advertise", { ...text, describe: "HOST:PORT other brokers are told [that of --peer-listen]" })
-        .option("admin-listen", { ...text, describe: "HOST:PORT for probes and metrics [127.0.0.1:7402]" })
-        .option("seeds", { ...text, describe: "ID@HOST:PORT,… of 1, 3 or 5 brokers: peer addresses, the same on all (required)" })
-        .option("join", { ...text, describe: "Peer address of a live broker, for one that is no seed" })
-        .option("rack", { ...text, describe: "Where it stands: replicas are spread over racks" })
-        .option("config", { ...text, describe: "YAML file of settings [MILLRACE_CONFIG]" })
-        .option("set", { ...text, array: true, describe: "KEY=VALUE for any setting; may be given again" })
-        .option("insecure-listen", { type: "boolean", describe: "Allow listeners that other machines can reach" })
-        .hide("brokers")
+      brokerOptions(yargs)
         .example("$0 broker --id 1 --data /var/lib/millrace --seeds 1@127.0.0.1:7401", "")
         .epilogue(
-          "Every setting can be given as --set KEY=VALUE, as MILLRACE_KEY in the environment, or as `key: value` in --config; flags win over the environment, the environment over the file. docs/configuration.md lists them.",
+          "Every setting can be given as --set KEY=VALUE, as MILLRACE_KEY in the environment, or as `key: value` in --config; flags win over the environment, the environment over the file. docs/configuration.md lists them, `millrace config print` shows those a broker would run with.",
         ) as Argv<BrokerFlags>,
     handler: async (flags) => {
-      const config = readConfig(flags);
+      const config = loadConfig(brokerSources(flags));
+      // Loaded only here, so that the other verbs do not load the broker.
       const { runBroker } = await import("../run-broker.ts");
       await runBroker(config, terminal);
     },
   };
-}
-
-/** @throws {UsageError | ConfigError} */
-function readConfig(flags: BrokerFlags): ProcessConfig {
-  const name = flags.config ?? process.env["MILLRACE_CONFIG"];
-  return loadConfig({
-    env: process.env,
-    flags: {
-      ...pairsFlag("--set", flags.set),
-      "broker.id": flags.id,
-      data: flags.data,
-      listen: flags.listen,
-      advertise: flags.advertise,
-      "peer.listen": flags.peerListen,
-      "peer.advertise": flags.peerAdvertise,
-      "admin.listen": flags.adminListen,
-      "cluster.seeds": flags.seeds,
-      "cluster.join": flags.join,
-      rack: flags.rack,
-      "insecure.listen": flags.insecureListen === undefined ? undefined : String(flags.insecureListen),
-    },
-    ...(name === undefined ? {} : { file: { name, text: readFile(name) } }),
-  });
-}
-
-function readFile(name: string): string {
-  try {
-    return readFileSync(name, "utf8");
-  } catch (error) {
-    throw new UsageError(`Cannot read --config: ${(error as Error).message}`);
-  }
 }
