@@ -4,8 +4,9 @@ import type { StreamHandler } from "../../src/base/ports/rpc-server.ts";
 import { createRpcServer, type GrpcRpcServer } from "../../src/grpc/rpc-server.ts";
 import { nodeClock } from "../../src/host/clock.ts";
 import { LogService, publicMethods } from "../../src/protocol/methods.ts";
-import { FakeCluster, type ServerSide, type Wire } from "../client/fake/cluster.ts";
+import type { ServerSide, Wire } from "../client/fake/cluster.ts";
 import { SeededRandom, type Surroundings } from "../client/fake/world.ts";
+import { CliCluster } from "./cli-cluster.ts";
 
 class RealTime implements Surroundings {
   readonly random = new SeededRandom(1);
@@ -21,20 +22,37 @@ class RealTime implements Surroundings {
   }
 }
 
-/** One broker behind a real gRPC server, with the fake's strict rules: what the command line is tested against. */
-export async function startFakeBroker(): Promise<{ address: string; cluster: FakeCluster; server: GrpcRpcServer }> {
-  const clock = nodeClock({ keepAlive: false });
-  const server = createRpcServer({ clock });
+export interface FakeBrokers {
+  readonly addresses: readonly string[];
+  readonly cluster: CliCluster;
+  readonly servers: readonly GrpcRpcServer[];
+}
+
+/** Brokers behind real gRPC servers, with the fake's strict rules: what the command line is tested against. */
+export async function startFakeBrokers(brokers: number): Promise<FakeBrokers> {
   const addresses: string[] = [];
-  const cluster = new FakeCluster(new RealTime(), addresses);
+  const cluster = new CliCluster(new RealTime(), addresses);
+  const servers = Array.from({ length: brokers }, (_, i) => serve(cluster, () => addresses[i] as string));
+  for (const server of servers) addresses.push(await server.listen("127.0.0.1:0"));
+  return { addresses, cluster, servers };
+}
+
+/** One of them. */
+export async function startFakeBroker(): Promise<{ address: string; cluster: CliCluster; server: GrpcRpcServer }> {
+  const { addresses, cluster, servers } = await startFakeBrokers(1);
+  return { address: addresses[0] as string, cluster, server: servers[0] as GrpcRpcServer };
+}
+
+function serve(cluster: CliCluster, address: () => string): GrpcRpcServer {
+  const server = createRpcServer({ clock: nodeClock({ keepAlive: false }) });
   for (const { path, kind } of publicMethods) {
     if (path !== LogService.ProduceStream.path && path !== LogService.Subscribe.path) {
-      if (kind === "unary") server.register(path, { kind, handle: async (request) => cluster.answer(path, request) });
+      if (kind === "unary") server.register(path, { kind, handle: async (request) => cluster.answerAt(address(), path, request) });
       continue;
     }
     const handle: StreamHandler = (stream) => {
       const wire: Wire = {
-        address: addresses[0] as string,
+        address: address(),
         reply: (message) => void stream.write(message),
         endFromServer: (error) => stream.end(error instanceof MillraceError ? error : undefined),
         break: () => stream.end(),
@@ -45,6 +63,5 @@ export async function startFakeBroker(): Promise<{ address: string; cluster: Fak
     };
     server.register(path, kind === "bidi" ? { kind, handle } : { kind: "server-stream", handle });
   }
-  addresses.push(await server.listen("127.0.0.1:0"));
-  return { address: addresses[0] as string, cluster, server };
+  return server;
 }

@@ -1,7 +1,8 @@
 import type { Argv, CommandModule } from "yargs";
 import { counted } from "../../base/plural.ts";
-import type { TopicDescription } from "../../client/index.ts";
+import type { ConfigEntry, TopicDescription } from "../../client/index.ts";
 import { topicConfigKeys } from "../../cluster/topic-config.ts";
+import { ConfigSource } from "../../protocol/public.ts";
 import { ADMIN, withClient } from "../connect.ts";
 import { UsageError } from "../exit-code.ts";
 import { formatOption, pairsFlag, wholeFlag } from "../flags.ts";
@@ -12,6 +13,9 @@ interface Common {
   readonly brokers?: string | undefined;
   readonly format: string;
 }
+
+/** Where the value of a setting comes from, as it is numbered on the wire. */
+const sourceNames = new Map<number, string>(Object.entries(ConfigSource).map(([name, source]) => [source, name]));
 
 const NO_TOPICS = "there are no topics; `millrace topic create NAME` makes one";
 
@@ -132,7 +136,7 @@ function describeCommand(terminal: Terminal): CommandModule<object, Describe> {
 
 interface Alter extends Common {
   readonly topic: string;
-  readonly set?: string[] | undefined;
+  readonly config?: string[] | undefined;
   readonly reset?: string[] | undefined;
   readonly validateOnly?: boolean | undefined;
 }
@@ -140,11 +144,17 @@ interface Alter extends Common {
 function alterCommand(terminal: Terminal): CommandModule<object, Alter> {
   return {
     command: "alter <topic>",
-    describe: "Change settings of a topic, all or none",
+    describe: "Change settings of a topic, all or none, and show them before and after",
     builder: (yargs) =>
       yargs
         .positional("topic", { type: "string", demandOption: true, describe: "Its name" })
-        .option("set", { type: "string", array: true, requiresArg: true, describe: "KEY=VALUE of a setting; may be given again" })
+        .option("config", {
+          alias: "set",
+          type: "string",
+          array: true,
+          requiresArg: true,
+          describe: "KEY=VALUE of a setting; may be given again",
+        })
         .option("reset", {
           type: "string",
           array: true,
@@ -153,23 +163,38 @@ function alterCommand(terminal: Terminal): CommandModule<object, Alter> {
         })
         .option("validate-only", { type: "boolean", default: false, describe: "Check everything, change nothing" })
         .option("format", formatOption)
-        .example("$0 topic alter flights --set retention.ms=86400000 --reset acks.min", "")
+        .example("$0 topic alter flights --config retention.ms=86400000 --reset acks.min", "")
         .epilogue(SETTINGS) as Argv<Alter>,
     handler: async (args) => {
-      if (args.set === undefined && args.reset === undefined) throw new UsageError("Say what to change: --set KEY=VALUE or --reset KEY");
-      const change = { set: pairsFlag("--set", args.set), reset: args.reset ?? [], validateOnly: args.validateOnly };
-      const configs = await withClient(args.brokers, (client) => client.admin(ADMIN).alterTopic(args.topic, change));
-      if (args.format === "json")
-        await terminal.data(`${JSON.stringify(Object.fromEntries(configs.map(({ key, value }) => [key, value])))}\n`);
-      else
-        await terminal.data(
-          table(
-            ["SETTING", "VALUE"],
-            configs.map(({ key, value }) => [key, value]),
-          ),
-        );
+      const change = { set: pairsFlag("--config", args.config), reset: [...new Set(args.reset)], validateOnly: args.validateOnly };
+      const named = [...Object.keys(change.set), ...change.reset];
+      if (named.length === 0) throw new UsageError("Say what to change: --config KEY=VALUE or --reset KEY");
+      const twice = change.reset.find((key) => Object.hasOwn(change.set, key));
+      if (twice !== undefined) throw new UsageError(`${twice} is both set and reset: say one of them`);
+      await withClient(args.brokers, async (client) => {
+        const admin = client.admin(ADMIN);
+        const [topic] = await admin.describeTopics([args.topic]);
+        const after = await admin.alterTopic(args.topic, change);
+        if (args.validateOnly) terminal.say(`${args.topic} could be altered so; nothing was changed`);
+        else await terminal.data(alteredText(args, named, topic?.configs ?? [], after));
+      });
     },
   };
+}
+
+/** The settings that were named, each as it was and as it is; of JSON, one object a line. */
+function alteredText(args: Alter, named: readonly string[], before: readonly ConfigEntry[], after: readonly ConfigEntry[]): string {
+  const rows = after
+    .filter(({ key }) => named.includes(key))
+    .map(({ key, value, source }) => {
+      const old = before.find((entry) => entry.key === key);
+      return { key, before: old?.value ?? null, after: value, source: sourceNames.get(source) ?? "unknown" };
+    });
+  if (args.format === "json") return rows.map((row) => `${JSON.stringify(row)}\n`).join("");
+  return table(
+    ["SETTING", "BEFORE", "AFTER", "SOURCE"],
+    rows.map((row) => [row.key, row.before ?? "-", row.after, row.source]),
+  );
 }
 
 function deleteCommand(terminal: Terminal): CommandModule<object, { brokers?: string | undefined; topics: string[] }> {

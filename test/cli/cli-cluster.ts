@@ -1,0 +1,97 @@
+import { describeTopicConfig, refuseTopicConfig, refuseTopicConfigKey, topicConfigKeys } from "../../src/cluster/topic-config.ts";
+import { AdminService, LogService } from "../../src/protocol/methods.ts";
+import {
+  AlterTopicRequest,
+  AlterTopicResponse,
+  ConfigSource,
+  CreateTopicRequest,
+  CreateTopicResponse,
+  DescribeTopicsRequest,
+  DescribeTopicsResponse,
+  FetchRequest,
+  FetchResponse,
+} from "../../src/protocol/public.ts";
+import { records } from "../../src/records/log-record.ts";
+import { RecordSetBuilder } from "../../src/records/record-set-builder.ts";
+import { FakeCluster } from "../client/fake/cluster.ts";
+
+/** What a broker does to the records it serves: for `check` to find. */
+export type Lie = "forgets" | "changes";
+
+/** The fake of the client's tests with the calls that only the command line makes. */
+export class CliCluster extends FakeCluster {
+  readonly lies = new Map<string, Lie>();
+  readonly #configs = new Map<string, Map<string, string>>();
+
+  /** @param address of the broker that is asked */
+  answerAt(address: string, path: string, request: Uint8Array): Uint8Array {
+    switch (path) {
+      case AdminService.CreateTopic.path:
+        return this.#create(CreateTopicRequest.decode(request));
+      case AdminService.DescribeTopics.path: {
+        const { topics } = DescribeTopicsResponse.decode(super.answer(path, request));
+        return DescribeTopicsResponse.encode({ topics: topics.map((topic) => ({ ...topic, configs: this.#configsOf(topic.name) })) });
+      }
+      case AdminService.AlterTopic.path:
+        return this.#alter(AlterTopicRequest.decode(request));
+      case LogService.Fetch.path:
+        return this.#fetch(address, FetchRequest.decode(request));
+      default:
+        return super.answer(path, request);
+    }
+  }
+
+  #create({ name, partitions, configs }: CreateTopicRequest): Uint8Array {
+    this.addTopic(name, partitions);
+    this.#configs.set(name, new Map(configs));
+    const described = super.answer(AdminService.DescribeTopics.path, DescribeTopicsRequest.encode({ names: [name] }));
+    const [topic] = DescribeTopicsResponse.decode(described).topics;
+    return CreateTopicResponse.encode(topic === undefined ? {} : { topic });
+  }
+
+  #alter(request: AlterTopicRequest): Uint8Array {
+    this.logs(request.name);
+    for (const [key, value] of request.set) {
+      const error = refuseTopicConfig(key, value);
+      if (error !== undefined) throw error;
+    }
+    for (const key of request.delete) {
+      const error = refuseTopicConfigKey(key);
+      if (error !== undefined) throw error;
+    }
+    const configs = this.#configs.get(request.name) ?? new Map<string, string>();
+    if (!request.validateOnly) {
+      for (const [key, value] of request.set) configs.set(key, value);
+      for (const key of request.delete) configs.delete(key);
+      this.#configs.set(request.name, configs);
+    }
+    return AlterTopicResponse.encode({ configs: this.#configsOf(request.name) });
+  }
+
+  #configsOf(topic: string) {
+    const described = describeTopicConfig(this.#configs.get(topic) ?? new Map(), new Map());
+    return described.map(({ key, value, source }) => ({ key, value, source: ConfigSource[source] }));
+  }
+
+  #fetch(address: string, { topic, partition, offset }: FetchRequest): Uint8Array {
+    const log = this.logs(topic)[partition];
+    if (log === undefined) throw new Error(`no partition ${partition}`);
+    const lie = this.lies.get(address);
+    const builder = new RecordSetBuilder();
+    for (const batch of log.batches) {
+      let at = batch.baseOffset;
+      for (const record of records(batch.records)) {
+        const value = lie === "changes" ? Buffer.from("another") : record.value;
+        if (at++ >= offset) builder.append(record.key, value, record.headers, record.timestampMs);
+      }
+    }
+    const recordCount = builder.recordCount;
+    const batches = recordCount === 0 || lie === "forgets" ? [] : [{ baseOffset: offset, recordCount, records: builder.take() }];
+    return FetchResponse.encode({ batches, nextOffset: log.end, highWatermark: log.end });
+  }
+}
+
+/** Default of a setting, as text. */
+export function defaultOf(key: keyof typeof topicConfigKeys): string {
+  return String(topicConfigKeys[key].default);
+}
