@@ -12,7 +12,7 @@ const advice: Partial<Record<ErrorCode, string>> = {
   UNKNOWN_TOPIC: "`millrace topic list` shows those there are, `millrace topic create NAME` makes one",
   TOPIC_EXISTS: "`millrace topic describe NAME` shows it",
   NOT_ENOUGH_REPLICAS: "`millrace cluster health` says which brokers are missing; --acks quorum goes on without them",
-  RECORD_SET_TOO_LARGE: "`millrace topic alter TOPIC --set max.message.bytes=BYTES` raises the limit of a topic, up to 3145728",
+  RECORD_SET_TOO_LARGE: "`millrace topic alter TOPIC --config max.message.bytes=BYTES` raises the limit of a topic, up to 3145728",
   INSUFFICIENT_BROKERS: "start more brokers, or ask for fewer --replicas",
   OFFSET_OUT_OF_RANGE: "--from start or an offset in the range",
   METADATA_OUTCOME_UNKNOWN: "look with `describe` whether it took effect before you try again",

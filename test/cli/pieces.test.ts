@@ -8,13 +8,8 @@ import { CommandFailed } from "../../src/cli/exit-code.ts";
 import { durationFlag, pairsFlag, wholeFlag } from "../../src/cli/flags.ts";
 import { jsonField } from "../../src/cli/json-field.ts";
 import { LineSplitter } from "../../src/cli/line-splitter.ts";
-import { parsePosition, resolvePosition } from "../../src/cli/positions.ts";
-import { recordJson } from "../../src/cli/record-text.ts";
 import { StallWatch } from "../../src/cli/stall-watch.ts";
 import { table } from "../../src/cli/table.ts";
-import { ConsumedRecord } from "../../src/client/consumer/consumed-record.ts";
-import { records } from "../../src/records/log-record.ts";
-import { RecordSetBuilder } from "../../src/records/record-set-builder.ts";
 
 function split(chunks: readonly Uint8Array[], bytesMax = 1000): { readonly lines: string[]; readonly cut: number[] } {
   const splitter = new LineSplitter(bytesMax);
@@ -98,26 +93,6 @@ describe("jsonField", () => {
   });
 });
 
-describe("parsePosition", () => {
-  const range = { logStartOffset: 10, highWatermark: 50 };
-  it("reads start, end, offsets, +n, -n and times", () => {
-    assert.equal(parsePosition("--from", "start"), "start");
-    assert.deepEqual(parsePosition("--from", "12"), { offset: 12 });
-    assert.deepEqual(resolvePosition(parsePosition("--from", "+5"), range), { offset: 15 });
-    assert.deepEqual(resolvePosition(parsePosition("--from", "-5"), range), { offset: 45 });
-    assert.deepEqual(resolvePosition(parsePosition("--from", "-100"), range), { offset: 10 });
-    assert.deepEqual(resolvePosition(parsePosition("--from", "+100"), range), { offset: 50 });
-    assert.deepEqual(parsePosition("--from", "@1767225600000"), { timeMs: 1767225600000 });
-    assert.deepEqual(parsePosition("--from", "@2026-01-01T00:00:00Z"), { timeMs: 1767225600000 });
-  });
-
-  it("refuses anything else by name", () => {
-    for (const text of ["", "begin", "1.5", "@", "@yesterday", "0x10", "99999999999999999999"]) {
-      assert.throws(() => parsePosition("--from", text), { name: "CommandFailed", exitCode: 2 });
-    }
-  });
-});
-
 describe("Flags", () => {
   it("take whole numbers in their range only", () => {
     assert.equal(wholeFlag("--n", "7", 1, 9), 7);
@@ -133,42 +108,6 @@ describe("Flags", () => {
     assert.throws(() => durationFlag("--t", "soon"), CommandFailed);
     assert.deepEqual(pairsFlag("--set", ["a=b=c", "d="]), { a: "b=c", d: "" });
     assert.throws(() => pairsFlag("--set", ["=b"]), CommandFailed);
-  });
-});
-
-describe("recordJson", () => {
-  function json(
-    key: Uint8Array | string | undefined,
-    value: Uint8Array | string | undefined,
-    headers: { key: string; value: Uint8Array | undefined }[] = [],
-  ) {
-    const builder = new RecordSetBuilder();
-    builder.append(key, value, headers, 5);
-    const [view] = records(builder.take());
-    assert.ok(view !== undefined);
-    return recordJson(new ConsumedRecord({ topic: "t", partition: 3, appendTimeMs: 9 }, 12, view));
-  }
-
-  it("prints the fields in the order of the contract", () => {
-    const line = json("k", "v", [{ key: "h", value: Buffer.from("1") }]);
-    assert.equal(line, '{"partition":3,"offset":12,"timestamp":5,"key":"k","value":"v","headers":{"h":"1"}}\n');
-  });
-
-  it("prints bytes that are no UTF-8 as base64, a tombstone and a missing key as null, and a header given twice as a list", () => {
-    const twice = [Buffer.from("1"), undefined].map((value) => ({ key: "h", value }));
-    assert.equal(
-      json(undefined, new Uint8Array([0xff, 0xfe]), twice),
-      '{"partition":3,"offset":12,"timestamp":5,"key":null,"value":{"base64":"//4="},"headers":{"h":["1",null]}}\n',
-    );
-    assert.match(json("k", undefined), /"value":null/);
-  });
-
-  it("is JSON that gives back every text", () => {
-    fc.assert(
-      fc.property(fc.string({ unit: "grapheme" }), (text) => {
-        assert.equal(JSON.parse(json("k", text)).value, Buffer.from(text).toString());
-      }),
-    );
   });
 });
 

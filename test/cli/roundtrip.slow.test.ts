@@ -6,8 +6,9 @@ import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 import { records } from "../../src/records/log-record.ts";
-import type { FakeCluster } from "../client/fake/cluster.ts";
+import { RecordSetBuilder } from "../../src/records/record-set-builder.ts";
 import type { PartitionLog } from "../client/fake/partition-log.ts";
+import type { CliCluster } from "./cli-cluster.ts";
 import { startFakeBroker } from "./fake-broker.ts";
 import { millrace } from "./run.ts";
 
@@ -38,7 +39,7 @@ function join2(lines: readonly Buffer[]): Buffer {
 }
 
 describe("produce and consume over gRPC", () => {
-  let cluster: FakeCluster;
+  let cluster: CliCluster;
   let close: () => Promise<void>;
   let flags: string[];
   let folder: string;
@@ -89,6 +90,53 @@ describe("produce and consume over gRPC", () => {
     assert.deepEqual(keys.toSorted(), ["12345678901234567890", "a", "long", "y", null, null, null].toSorted());
   });
 
+  it("copies a topic record for record through JSON: keys, values, headers, partitions and times", async () => {
+    const from = topic("original", 3);
+    topic("copy", 3);
+    const binary = Buffer.from([0xff, 0x00, 0xfe]);
+    const header = (key: string, value: Uint8Array | undefined) => ({ key, value });
+    const twisted = [header("b", binary), header("1", Buffer.from("x")), header("b", undefined), header("", Buffer.from(""))];
+    from.forEach((log, partition) => {
+      const builder = new RecordSetBuilder();
+      builder.append(`k${partition}`, "värde\r", [header("h", Buffer.from("1")), header("h", Buffer.from("2"))], 1_000 + partition);
+      builder.append(binary, undefined, twisted, 2_000);
+      builder.append(undefined, "", [], 3_000);
+      for (const line of awkward) builder.append(undefined, line, [], 4_000);
+      const count = builder.recordCount;
+      log.append({ producerId: undefined, baseSequence: 0, count, records: builder.take(), compressed: false });
+    });
+    const copied = await inShell(
+      '"$0" "$1" consume original --format json --brokers "$2" | "$0" "$1" produce copy --format json --brokers "$2"',
+      [flags[1] as string],
+    );
+    assert.equal(copied.code, 0, copied.talk);
+    const bytes = (name: string) =>
+      cluster.logs(name).map((log) => Buffer.concat(log.batches.map((batch) => batch.records)).toString("base64"));
+    assert.deepEqual(bytes("copy"), bytes("original"));
+  });
+
+  it("sends headers and prints records as a template says", async () => {
+    topic("shaped", 1);
+    const sent = await millrace(["produce", "shaped", "-k", "k", "-H", "lang:en", "-H", "n:1:2", "-p", "0", ...flags], {
+      input: Buffer.from("a\nbb\n"),
+    });
+    assert.equal(sent.code, 0, sent.stderr);
+    const read = await millrace(["consume", "shaped", "-f", "%t %p %o %k %v %S %h\\n", ...flags]);
+    assert.equal(read.stdout.toString(), "shaped 0 0 k a 1 lang=en,n=1:2\nshaped 0 1 k bb 2 lang=en,n=1:2\n");
+  });
+
+  it("says which line of JSON is no record, sends the others, and exits 1", async () => {
+    const [log] = topic("mixed", 1);
+    const input = Buffer.from('{"value":"a"}\n{"vlaue":"b"}\nno\n{"value":"c","partition":5}\n{"key":"k","value":null}\n');
+    const sent = await millrace(["produce", "mixed", "--format", "json", ...flags], { input });
+    assert.equal(sent.code, 1);
+    assert.match(sent.stderr, /line 2: INVALID_REQUEST: "vlaue" is no field of a record/);
+    assert.match(sent.stderr, /line 3: INVALID_REQUEST: the line is not JSON/);
+    assert.match(sent.stderr, /line 4: UNKNOWN_PARTITION/);
+    assert.match(sent.stderr, /3 of 5 records failed/);
+    assert.equal((log as PartitionLog).end, 2);
+  });
+
   it("prints what was asked for: a partition, a range, a count", async () => {
     topic("many", 2);
     const input = Buffer.from(Array.from({ length: 100 }, (_, i) => `${i}`).join("\n"));
@@ -108,7 +156,7 @@ describe("produce and consume over gRPC", () => {
     assert.match(sent.stderr, /line 2: RECORD_SET_TOO_LARGE/);
     assert.match(sent.stderr, /produced 2 records, 2 bytes in .*; 1 failed, 0 batches sent again/);
     assert.match(sent.stderr, /1 of 3 records failed/);
-    assert.equal(sent.stderr.match(/millrace topic alter TOPIC --set max\.message\.bytes/g)?.length, 1);
+    assert.equal(sent.stderr.match(/millrace topic alter TOPIC --config max\.message\.bytes/g)?.length, 1);
   });
 
   it("exits 3 for a partition that is not there, and says which are", async () => {

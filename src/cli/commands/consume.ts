@@ -1,11 +1,12 @@
 import type { Argv, CommandModule } from "yargs";
 import { counted } from "../../base/plural.ts";
-import { type Assignment, type Client, type ConsumedRecord, type From, MillraceError, type Until } from "../../client/index.ts";
+import { type Assignment, type Client, type From, MillraceError, type Until } from "../../client/index.ts";
 import { ADMIN, withClient } from "../connect.ts";
 import { UsageError } from "../exit-code.ts";
 import { oneOf, wholeFlag } from "../flags.ts";
 import { refuseUnknownPartition } from "../partitions.ts";
-import { type Position, parsePosition, resolvePosition } from "../positions.ts";
+import { type Position, parsePosition, resolvePosition, TIME_HELP } from "../positions.ts";
+import { type RecordWriter, recordTemplate, TEMPLATE_HELP } from "../record-template.ts";
 import { recordJson } from "../record-text.ts";
 import type { Terminal } from "../terminal.ts";
 
@@ -18,6 +19,7 @@ interface Consume {
   readonly count?: string | undefined;
   readonly follow: boolean;
   readonly format: "text" | "json";
+  readonly template?: string | undefined;
 }
 
 const NEWLINE = Buffer.from("\n");
@@ -40,9 +42,9 @@ export function consumeCommand(terminal: Terminal): CommandModule<object, Consum
         .option("to", {
           type: "string",
           requiresArg: true,
-          describe: "Stop before: end, an offset, +N, -N, @TIME [end as of now, unless --follow]",
+          describe: "Stop before: end, an offset, +N after the start, -N before the end, @TIME [end as of now, unless --follow]",
         })
-        .option("follow", { alias: "f", type: "boolean", default: false, describe: "Go on with records as they come" })
+        .option("follow", { type: "boolean", default: false, describe: "Go on with records as they come" })
         .option("partition", { alias: "p", type: "string", array: true, requiresArg: true, describe: "Only this one; may be given again" })
         .option("count", { alias: "n", type: "string", requiresArg: true, describe: "Stop after so many records" })
         .option("format", {
@@ -50,10 +52,17 @@ export function consumeCommand(terminal: Terminal): CommandModule<object, Consum
           default: "text" as const,
           describe: "The value and a line feed, or a JSON object per line",
         })
+        .option("template", {
+          alias: "f",
+          type: "string",
+          requiresArg: true,
+          describe: "Print each record as TEMPLATE says, such as '%p %o %k %v\\n'",
+        })
         .example("$0 consume flights --format json | head -3", "")
+        .example("$0 consume flights -f '%t/%p %o %k: %v\\n'", "")
         .example("$0 consume flights -p 0 --from -10 --follow", "")
-        .example("$0 consume flights --from @2026-11-01T00:00:00Z --to @-1h", "")
-        .epilogue("TIME is ISO 8601, milliseconds since 1970, or -90s, -15m, -2h, -7d from now.") as Argv<Consume>,
+        .example("$0 consume flights --from @2026-11-01T00:00 --to @-1h", "")
+        .epilogue(`${TIME_HELP}\n\n${TEMPLATE_HELP}`) as Argv<Consume>,
     handler: async (args) => {
       const plan = planOf(args);
       await withClient(args.brokers, async (client) => {
@@ -73,23 +82,31 @@ interface Plan {
   readonly partitions: readonly number[];
   readonly count: number;
   readonly follow: boolean;
-  readonly format: "text" | "json";
+  readonly write: RecordWriter;
 }
 
 /** @throws {UsageError} */
 function planOf(args: Consume): Plan {
   if (args.follow && args.to !== undefined) throw new UsageError("--follow has no end: leave --to out");
-  const to = args.follow ? undefined : parsePosition("--to", args.to ?? "end");
+  const nowMs = Date.now();
+  const to = args.follow ? undefined : parsePosition("--to", args.to ?? "end", nowMs);
   if (to === "start") throw new UsageError("--to start would read nothing");
   return {
     topic: args.topic,
-    from: parsePosition("--from", args.from),
+    from: parsePosition("--from", args.from, nowMs),
     to,
     partitions: (args.partition ?? []).map((text) => wholeFlag("--partition", text, 0, 1_000_000) as number),
     count: wholeFlag("--count", args.count, 0, Number.MAX_SAFE_INTEGER) ?? Number.POSITIVE_INFINITY,
     follow: args.follow,
-    format: args.format,
+    write: writerOf(args),
   };
+}
+
+/** @throws {UsageError} */
+function writerOf({ format, template }: Consume): RecordWriter {
+  if (template !== undefined && format === "json") throw new UsageError("--template and --format json say two things: leave one out");
+  if (template !== undefined) return recordTemplate("--template", template);
+  return format === "json" ? (record) => [recordJson(record)] : (record) => [record.value ?? NOTHING, NEWLINE];
 }
 
 async function assignmentsOf(client: Client, plan: Plan): Promise<Assignment[]> {
@@ -142,8 +159,10 @@ async function consume(client: Client, plan: Plan, terminal: Terminal): Promise<
     consumer.assign(await assignmentsOf(client, plan));
     for await (const batch of consumer.batches()) {
       for (const record of batch) {
-        const full = print(terminal, plan.format, record);
-        if (full !== undefined) await full;
+        for (const piece of plan.write(record)) {
+          const full = terminal.data(piece);
+          if (full !== undefined) await full;
+        }
         if (++records >= plan.count) return { records, interrupted };
       }
       // A reader of a live stream sees each batch at once.
@@ -154,11 +173,4 @@ async function consume(client: Client, plan: Plan, terminal: Terminal): Promise<
     process.off("SIGINT", interrupt);
     consumer.close();
   }
-}
-
-/** @returns a promise when the reader of our output is behind */
-function print(terminal: Terminal, format: "text" | "json", record: ConsumedRecord): Promise<void> | undefined {
-  if (format === "json") return terminal.data(recordJson(record));
-  const full = terminal.data(record.value ?? NOTHING);
-  return full === undefined ? terminal.data(NEWLINE) : full.then(() => terminal.data(NEWLINE));
 }

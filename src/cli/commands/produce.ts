@@ -1,14 +1,13 @@
 import type { Argv, CommandModule } from "yargs";
 import { counted } from "../../base/plural.ts";
 import { type AcksName, type CompressionName, MillraceError, type Producer } from "../../client/index.ts";
-import { RECORD_SET_BYTES_MAX } from "../../records/record-set.ts";
 import { ADMIN, withClient } from "../connect.ts";
 import { adviceOn } from "../describe-error.ts";
 import { CommandFailed, ExitCode } from "../exit-code.ts";
 import { oneOf, wholeFlag } from "../flags.ts";
 import { openInputFile, openStdin } from "../input-file.ts";
-import { jsonField } from "../json-field.ts";
 import { type Line, LineSplitter } from "../line-splitter.ts";
+import { headersFlag, type LineFormat, lineFormat, type Outgoing } from "../outgoing.ts";
 import { Pace } from "../pace.ts";
 import { refuseUnknownPartition } from "../partitions.ts";
 import { StallWatch } from "../stall-watch.ts";
@@ -20,7 +19,9 @@ interface Produce {
   readonly file?: string | undefined;
   readonly keyField?: string | undefined;
   readonly key?: string | undefined;
+  readonly header?: string[] | undefined;
   readonly partition?: string | undefined;
+  readonly format: "text" | "json";
   readonly acks: AcksName;
   readonly compression: CompressionName;
   readonly rate?: string | undefined;
@@ -34,13 +35,20 @@ const LOOK_EVERY_MS = 500;
 export function produceCommand(terminal: Terminal): CommandModule<object, Produce> {
   return {
     command: "produce <topic>",
-    describe: "Send each line of stdin or of a file as a record, byte for byte",
+    describe: "Send each line of stdin or of a file as a record: byte for byte, or as JSON says",
     builder: (yargs) =>
       yargs
         .positional("topic", { type: "string", demandOption: true, describe: "Name of the topic" })
         .option("file", { type: "string", requiresArg: true, describe: "Read this file instead of stdin" })
         .option("key", { alias: "k", type: "string", requiresArg: true, describe: "Key of every record" })
         .option("key-field", { type: "string", requiresArg: true, describe: "Key of a record: this field of the JSON object in its line" })
+        .option("header", {
+          alias: "H",
+          type: "string",
+          array: true,
+          requiresArg: true,
+          describe: "NAME:VALUE, a header of every record; may be given again",
+        })
         .option("partition", { alias: "p", type: "string", requiresArg: true, describe: "Send to this partition, whatever the key" })
         .option("acks", {
           ...oneOf("--acks", ["all", "quorum", "leader", "none"]),
@@ -53,20 +61,32 @@ export function produceCommand(terminal: Terminal): CommandModule<object, Produc
           default: "none" as const,
           describe: "How batches are compressed",
         })
+        .option("format", {
+          ...oneOf("--format", ["text", "json"]),
+          default: "text" as const,
+          describe: "A line is the value, or JSON as `consume --format json` prints it",
+        })
         .option("rate", { type: "string", requiresArg: true, describe: "Records per second [as fast as they are taken]" })
         .conflicts("key", "key-field")
         .example("$0 produce flights --file flights.jsonl --key-field origin", "")
-        .example("seq 100 | $0 produce numbers --acks quorum --rate 10", "") as Argv<Produce>,
+        .example("seq 100 | $0 produce numbers --acks quorum --rate 10", "")
+        .example("echo hello | $0 produce greetings -k world -H lang:en -p 0", "")
+        .example("$0 consume flights --format json | $0 produce copy --format json", "")
+        .epilogue(
+          'A line of JSON is {"key":…,"value":…,"headers":{…},"partition":…,"timestamp":…}; all but value may be left out. Texts are strings, other bytes {"base64":"…"}, null is no key or, as a value, a tombstone. Headers may also be a list of name and value in turn, as kcat writes them; its names payload and ts are known, and what says where a record came from is not read.',
+        ) as Argv<Produce>,
     handler: async (args) => {
       const partition = wholeFlag("--partition", args.partition, 0, 1_000_000);
       const rate = wholeFlag("--rate", args.rate, 1, 100_000_000);
+      const { format, key, keyField } = args;
+      const lines = lineFormat({ format, key, keyField, headers: headersFlag(args.header), partition });
       const input = args.file === undefined ? openStdin(terminal) : await openInputFile("--file", args.file);
       await withClient(args.brokers, async (client) => {
         // An unknown topic is said before anything is read.
         const [topic] = await client.admin(ADMIN).describeTopics([args.topic]);
         if (topic !== undefined && partition !== undefined) refuseUnknownPartition(topic, partition);
         const producer = client.producer({ acks: args.acks, compression: args.compression });
-        const run = new ProduceRun(producer, args.topic, partition, keyOf(args), terminal);
+        const run = new ProduceRun(producer, args.topic, lines, terminal);
         const watch = setInterval(() => run.look(), LOOK_EVERY_MS);
         try {
           await run.send(input, rate);
@@ -79,24 +99,11 @@ export function produceCommand(terminal: Terminal): CommandModule<object, Produc
   };
 }
 
-function keyOf({ key, keyField }: Produce): (line: Line) => string | undefined {
-  if (keyField === undefined) return () => key;
-  const decoder = new TextDecoder("utf-8", { fatal: true });
-  return ({ bytes }) => {
-    try {
-      return jsonField(decoder.decode(bytes), keyField);
-    } catch {
-      return undefined;
-    }
-  };
-}
-
 /** One run of `produce`: what was sent, and what became of it. */
 class ProduceRun {
   readonly #producer: Producer;
   readonly #topic: string;
-  readonly #partition: number | undefined;
-  readonly #key: (line: Line) => string | undefined;
+  readonly #lines: LineFormat;
   readonly #terminal: Terminal;
   readonly #startedAt = performance.now();
   readonly #stall = new StallWatch(performance.now());
@@ -109,17 +116,10 @@ class ProduceRun {
   /** What to do, said once each. */
   readonly #advised = new Set<string>();
 
-  constructor(
-    producer: Producer,
-    topic: string,
-    partition: number | undefined,
-    key: (line: Line) => string | undefined,
-    terminal: Terminal,
-  ) {
+  constructor(producer: Producer, topic: string, lines: LineFormat, terminal: Terminal) {
     this.#producer = producer;
     this.#topic = topic;
-    this.#partition = partition;
-    this.#key = key;
+    this.#lines = lines;
     this.#terminal = terminal;
   }
 
@@ -131,7 +131,7 @@ class ProduceRun {
       if (waiting > 0) this.#terminal.say(`interrupted: waiting for ${counted(waiting, "acknowledgement")}; Ctrl-C again gives them up`);
     };
     process.once("SIGINT", interrupt);
-    const splitter = new LineSplitter(RECORD_SET_BYTES_MAX);
+    const splitter = new LineSplitter(this.#lines.lineBytesMax);
     const pace = rate === undefined ? undefined : new Pace(rate);
     try {
       for await (const chunk of input) {
@@ -159,20 +159,28 @@ class ProduceRun {
 
   #take(line: Line): Promise<void> | undefined {
     this.#sent++;
-    if (line.cut) {
-      this.#fail(line.number, new MillraceError("RECORD_SET_TOO_LARGE", `the line is longer than ${RECORD_SET_BYTES_MAX} bytes`));
-      return undefined;
-    }
-    const key = this.#key(line);
-    if (key === undefined) this.#keyless++;
-    this.#producer.send({ topic: this.#topic, partition: this.#partition, key, value: line.bytes }).then(
+    const record = this.#recordOf(line);
+    if (record === undefined) return undefined;
+    if (record.key === undefined) this.#keyless++;
+    this.#producer.send({ ...record, topic: this.#topic }).then(
       () => {
         this.#acknowledged++;
-        this.#bytes += line.bytes.length;
+        this.#bytes += record.value?.length ?? 0;
       },
       (error: unknown) => this.#fail(line.number, error),
     );
     return this.#producer.isFull ? this.#producer.ready() : undefined;
+  }
+
+  /** @returns undefined when there is none in it, which is said and counted */
+  #recordOf(line: Line): Outgoing | undefined {
+    try {
+      if (line.cut) throw new MillraceError("RECORD_SET_TOO_LARGE", `the line is longer than ${this.#lines.lineBytesMax} bytes`);
+      return this.#lines.read(line.bytes);
+    } catch (error) {
+      this.#fail(line.number, error);
+      return undefined;
+    }
   }
 
   #fail(number: number, error: unknown): void {
