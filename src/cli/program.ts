@@ -1,6 +1,7 @@
 import yargs from "yargs";
 import { nearest } from "../cluster/nearest.ts";
 import { brokerCommand } from "./commands/broker.ts";
+import { checkCommand } from "./commands/check.ts";
 import { clusterCommand } from "./commands/cluster.ts";
 import { configCommand } from "./commands/config.ts";
 import { consumeCommand } from "./commands/consume.ts";
@@ -14,7 +15,7 @@ import { CommandFailed, ExitCode, UsageError } from "./exit-code.ts";
 import { processTerminal, ReaderGone, type Terminal } from "./terminal.ts";
 
 /** Every verb, in the order of the help. */
-export const verbs = ["broker", "dev", "topic", "produce", "consume", "cluster", "partition", "config", "version"] as const;
+export const verbs = ["broker", "dev", "topic", "produce", "consume", "cluster", "partition", "check", "config", "version"] as const;
 
 /** Width help is printed in: the same everywhere. */
 const HELP_COLUMNS = 100;
@@ -57,6 +58,7 @@ async function parse(args: readonly string[], terminal: Terminal): Promise<void>
     .command(consumeCommand(terminal))
     .command(clusterCommand(terminal))
     .command(partitionCommand(terminal))
+    .command(checkCommand(terminal))
     .command(configCommand(terminal))
     .command(versionCommand(terminal))
     .demandCommand(1, "Say what to do: one of the commands")

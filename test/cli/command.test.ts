@@ -27,6 +27,7 @@ describe("millrace", { concurrency: 2 }, () => {
     [["consume", "t", "-f", "%v", "--format", "json"], /--template and --format json say two things/],
     [["produce", "t", "-H", "a"], /--header must be NAME:VALUE: got "a"/],
     [["produce", "t", "--format", "json", "-k", "a"], /leave --key and --key-field out/],
+    [["check", "-n", "many"], /--records must be a whole number/],
     [["config"], /print or lint/],
     [["topic", "create", "t", "--partitions", "0"], /--partitions must be/],
     [["topic", "list", "--brokers", "localhost"], /--brokers must be HOST:PORT/],
