@@ -3,6 +3,7 @@ import { nearest } from "../cluster/nearest.ts";
 import { brokerCommand } from "./commands/broker.ts";
 import { checkCommand } from "./commands/check.ts";
 import { clusterCommand } from "./commands/cluster.ts";
+import { completionCommand } from "./commands/completion.ts";
 import { configCommand } from "./commands/config.ts";
 import { consumeCommand } from "./commands/consume.ts";
 import { devCommand } from "./commands/dev.ts";
@@ -15,7 +16,19 @@ import { CommandFailed, ExitCode, UsageError } from "./exit-code.ts";
 import { processTerminal, ReaderGone, type Terminal } from "./terminal.ts";
 
 /** Every verb, in the order of the help. */
-export const verbs = ["broker", "dev", "topic", "produce", "consume", "cluster", "partition", "check", "config", "version"] as const;
+export const verbs = [
+  "broker",
+  "dev",
+  "topic",
+  "produce",
+  "consume",
+  "cluster",
+  "partition",
+  "check",
+  "config",
+  "completion",
+  "version",
+] as const;
 
 /** Width help is printed in: the same everywhere. */
 const HELP_COLUMNS = 100;
@@ -35,6 +48,21 @@ export async function runProgram(args: readonly string[], terminal: Terminal = p
       terminal.say("See `millrace --help`, or --help after a command.");
     return exitCode;
   }
+}
+
+/** What `--help` prints after some words of a command. */
+async function helpText(words: readonly string[]): Promise<string> {
+  let text = "";
+  const terminal: Terminal = {
+    data: (piece) => {
+      text += piece.toString();
+      return undefined;
+    },
+    flush: async () => undefined,
+    say: () => undefined,
+  };
+  await parse([...words, "--help"], terminal);
+  return text;
 }
 
 async function parse(args: readonly string[], terminal: Terminal): Promise<void> {
@@ -60,6 +88,7 @@ async function parse(args: readonly string[], terminal: Terminal): Promise<void>
     .command(partitionCommand(terminal))
     .command(checkCommand(terminal))
     .command(configCommand(terminal))
+    .command(completionCommand(terminal, helpText))
     .command(versionCommand(terminal))
     .demandCommand(1, "Say what to do: one of the commands")
     .strict()
