@@ -3,9 +3,12 @@ import { join } from "node:path";
 import type { SourceFile } from "./finding.ts";
 
 /** Never part of what is checked: not ours, made by a command, or wrong on purpose. */
-const IGNORED = new Set(["node_modules", ".git", "dist", ".millrace", ".cache", "test/checks/planted", "bench/results", "bench/data"]);
+const IGNORED = new Set([
+  ...["node_modules", ".git", "dist", ".millrace", ".cache", ".venv", "__pycache__", "test/checks/planted", "bench/results", "bench/data"],
+  ...["examples/python/gen", "examples/go/gen"],
+]);
 const TEXT =
-  /\.(?:ts|js|mjs|cjs|json|md|proto|yaml|yml|sh|txt)$|(?:^|\/)(?:\.npmrc|LICENSE|run|\.gitignore|\.gitattributes|\.editorconfig)$/;
+  /\.(?:ts|js|mjs|cjs|json|md|proto|py|go|yaml|yml|sh|txt)$|(?:^|\/)(?:\.npmrc|LICENSE|run|\.gitignore|\.gitattributes|\.editorconfig)$/;
 
 /** Paths of all files below `root`, sorted by code unit, with forward slashes. */
 export function listFiles(root: string, below = ""): string[] {

@@ -4,6 +4,7 @@ import type { SourceFile } from "../checks/finding.ts";
 import { cliPage, helpTexts } from "./cli-page.ts";
 import { configurationPage } from "./configuration-page.ts";
 import { errorsPage } from "./errors-page.ts";
+import { partitionerPage, partitionerVectors } from "./partitioner-page.ts";
 import { citations, reliabilityPage } from "./reliability-page.ts";
 
 /** Pages that are made from the code, as they should be now. `npm run docs` writes them, `npm run ok` compares them. */
@@ -13,6 +14,8 @@ export async function generatedPages(files: readonly SourceFile[]): Promise<read
     { path: "docs/errors.md", text: errorsPage(errors) },
     { path: "docs/cli.md", text: cliPage(await helpTexts()) },
     { path: "docs/configuration.md", text: configurationPage(describeConfig()) },
+    { path: "docs/partitioner.md", text: partitionerPage() },
+    { path: "docs/partitioner.json", text: partitionerVectors() },
     ...(reliability === undefined ? [] : [{ path: reliability.path, text: reliabilityPage(reliability.text, citations(files)) }]),
   ];
 }
