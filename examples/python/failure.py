@@ -1,0 +1,51 @@
+"""What a failed call says: the error details that travel in its trailers (docs/errors.md)."""
+
+from dataclasses import dataclass
+
+import grpc
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
+
+# Statuses worth another try; every other one says that the request itself must change.
+_AGAIN = {
+    grpc.StatusCode.UNAVAILABLE,
+    grpc.StatusCode.UNKNOWN,
+    grpc.StatusCode.INTERNAL,
+    grpc.StatusCode.DEADLINE_EXCEEDED,
+    grpc.StatusCode.RESOURCE_EXHAUSTED,
+    grpc.StatusCode.ABORTED,
+}
+_UNKNOWN = {grpc.StatusCode.UNKNOWN, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED}
+
+
+@dataclass(frozen=True)
+class Failure:
+    status: grpc.StatusCode
+    # A code of docs/errors.md; empty when it was not Millrace that said it (a broken connection, a proxy).
+    reason: str
+    # The facts needed to act, such as the offsets there are.
+    metadata: dict[str, str]
+    # Seconds the broker asks to wait, if it does.
+    retry_after: float | None
+
+    @property
+    def again(self) -> bool:
+        """Sending the same request again may succeed."""
+        return self.status in _AGAIN
+
+    @property
+    def outcome_known(self) -> bool:
+        """Nothing was written. Otherwise it may have been, or not."""
+        return self.reason != "" and self.status not in _UNKNOWN
+
+
+def failure_of(error: grpc.RpcError) -> Failure:
+    reason, metadata, retry_after = "", {}, None
+    status = rpc_status.from_call(error)
+    for detail in status.details if status else ():
+        info, retry = error_details_pb2.ErrorInfo(), error_details_pb2.RetryInfo()
+        if detail.Unpack(info) and info.domain == "millrace":
+            reason, metadata = info.reason, dict(info.metadata)
+        elif detail.Unpack(retry):
+            retry_after = retry.retry_delay.ToTimedelta().total_seconds()
+    return Failure(error.code(), reason, metadata, retry_after)
