@@ -36,10 +36,11 @@ function isoTime(text: string): number | undefined {
   const match = /^(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,3}))?)?(Z|[+-]\d\d:\d\d)?)?$/i.exec(text);
   if (match === null) return undefined;
   const [year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0] = match.slice(1, 7).map((part) => Number(part ?? 0));
-  if (hour > 23 || minute > 59 || second > 59) return undefined;
+  // Date.UTC takes the years 0 to 99 for 1900 to 1999; records have no time before 1970.
+  if (year < 1970 || hour > 23 || minute > 59 || second > 59) return undefined;
   const fraction = Number((match[7] ?? "").padEnd(3, "0"));
   const date = new Date(Date.UTC(year, month - 1, day, hour, minute, second, fraction));
-  if (date.getUTCMonth() !== month - 1 || date.getUTCDate() !== day) return undefined;
+  if (date.getUTCMonth() !== month - 1) return undefined;
   const zone = zoneMs(match[8]);
   return zone === undefined ? undefined : date.getTime() - zone;
 }

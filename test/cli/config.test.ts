@@ -101,8 +101,11 @@ describe("config lint", () => {
   });
 
   it("takes no default for a value that is wrong: it makes no further conflict", async () => {
-    const { talk } = await lint("max.message.bytes: much\nsegment.bytes: 1MiB\nfetch.default.bytes: 3MiB\nfetch.max.bytes: none\n");
+    const { talk } = await lint("election.max.ms: never\nelection.min.ms: 9s\nheartbeat.ms: fast\n");
     assert.match(talk, /has 2 mistakes/);
+    writeFileSync(file, "election.max.ms: 500\n");
+    const print = await run(["config", "print", "--config", file, "--set", "election.max.ms=never", "--set", "election.min.ms=9s"]);
+    assert.deepEqual(print.talk.match(/^(?:millrace: )?[a-z.]+ ?[(:]/gm)?.length, 1, print.talk);
   });
 
   it("names mistakes as JSON, one a line", async () => {

@@ -41,7 +41,16 @@ describe("parsePosition", () => {
   it("refuses anything else by name, also days and times that do not exist", () => {
     const wrong = ["", "begin", "1.5", "+", "-", "+-1", "0x10", "99999999999999999999", "@", "@yesterday", "@-1w", "@-1", "@+1h"];
     const noTimes = ["1 Jan 2026", "2026-02-30", "2025-02-29", "2026-13-01", "2026-00-10", "2026-01-01T24:00", "2026-01-01T00:60"];
-    const noZones = ["2026-01-01T00:00+15:00", "2026-01-01T00:00+01:60", "2026-01-01Z", "1969-12-31", "2026-01-01T00:00:00.1234"];
+    const noZones = [
+      "2026-01-01T00:00+15:00",
+      "2026-01-01T00:00+01:60",
+      "2026-01-01Z",
+      "1969-12-31",
+      "0099-01-01",
+      "2026-01-32",
+      "2026-01-00",
+      "2026-01-01T00:00:00.1234",
+    ];
     for (const text of [...wrong, ...[...noTimes, ...noZones].map((time) => `@${time}`)])
       assert.throws(() => parse(text), { name: "CommandFailed", exitCode: 2 }, text);
   });
