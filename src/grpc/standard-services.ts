@@ -1,10 +1,11 @@
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Server } from "@grpc/grpc-js";
-import { loadSync, type PackageDefinition } from "@grpc/proto-loader";
+import type { PackageDefinition } from "@grpc/proto-loader";
 import { ReflectionService } from "@grpc/reflection";
-import { HealthImplementation, protoPath as healthProto } from "grpc-health-check";
+import { HealthImplementation } from "grpc-health-check";
+import { bytes, message, repeated } from "../protocol/codec/index.ts";
 
 /** `grpc.health.v1`: "" stands for the broker as a whole. */
 export function addHealth(server: Server): HealthImplementation {
@@ -13,21 +14,21 @@ export function addHealth(server: Server): HealthImplementation {
   return health;
 }
 
-/** Reflection v1 and v1alpha of the public services (and health), so that grpcurl, `buf curl` and their kin need no files. */
+/** What `buf build` makes of the public files and their imports (`npm run docs`); files are kept as they are. */
+const FileSet = message("google.protobuf.FileDescriptorSet", { file: repeated(bytes(1)) });
+
+/**
+ * Reflection v1 and v1alpha of the public services (and health), so that grpcurl, `buf curl` and their kin need no files. The files come
+ * compiled: those that proto-loader makes name no imports and shorten type names, and no tool could call by them
+ * (https://github.com/grpc/grpc-node/issues/2595).
+ */
 export function addReflection(server: Server): void {
-  const protos = findProtos();
-  const files = ["log_service", "admin_service", "group_service"]
-    .map((name) => `millrace/v1/${name}.proto`)
-    .filter((file) => existsSync(join(protos, file)));
-  const options = {
-    keepCase: true,
-    longs: String,
-    enums: String,
-    defaults: true,
-    oneofs: true,
-    includeDirs: [protos, dirname(dirname(dirname(healthProto)))],
+  const compiled = Buffer.from(readFileSync(join(findProtos(), "descriptors.base64"), "utf8"), "base64");
+  const files = FileSet.decode(compiled).file.map((file) => Buffer.from(file));
+  const definition: PackageDefinition = {
+    // Of an entry only its files are read, whatever it says that it is.
+    all: { format: "Protocol Buffer 3 EnumDescriptorProto", type: {}, fileDescriptorProtos: files },
   };
-  const definition: PackageDefinition = loadSync([...files, "health/v1/health.proto"], options);
   new ReflectionService(definition).addToServer(server);
 }
 

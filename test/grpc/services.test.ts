@@ -21,6 +21,7 @@ import { assertWindows, RECEIVE_WINDOW_BYTES, raiseWindows } from "../../src/grp
 import { createRpcClient } from "../../src/grpc/rpc-client.ts";
 import { createRpcServer, type GrpcRpcServer } from "../../src/grpc/rpc-server.ts";
 import { nodeClock } from "../../src/host/clock.ts";
+import { message, repeated, string, submessage } from "../../src/protocol/codec/index.ts";
 import { publicMethods } from "../../src/protocol/methods.ts";
 import { Status } from "../../src/protocol/rpc-status.ts";
 import { RawHttp2 } from "./raw-http2.ts";
@@ -154,10 +155,35 @@ describe("A stub made from the .proto files", () => {
       for (const service of names) {
         const found = await ask({ file_containing_symbol: service });
         const files = found["file_descriptor_response"] as { file_descriptor_proto: Buffer[] } | null;
-        assert.ok((files?.file_descriptor_proto.length ?? 0) > 0, service);
+        const served = (files?.file_descriptor_proto ?? []).map((bytes) => File.decode(bytes));
+        assert.ok(served.length > 0, service);
+        // A tool can call by them only when each names what it needs, that is served too, and types are named from the root.
+        for (const file of served) {
+          for (const needed of file.dependency)
+            assert.ok(
+              served.some(({ name }) => name === needed),
+              `${file.name} needs ${needed}`,
+            );
+          for (const { method } of file.service)
+            for (const { inputType, outputType } of method) assert.match(`${inputType} ${outputType}`, /^\.\S+ \.\S+$/);
+        }
+        assert.ok(
+          served.some(({ service: some }) => some.some(({ name }) => service.endsWith(`.${name}`))),
+          service,
+        );
       }
     }
   });
+});
+
+/** The little of a file that a caller by reflection cannot do without. */
+const Method = message("google.protobuf.MethodDescriptorProto", { inputType: string(2), outputType: string(3) });
+const File = message("google.protobuf.FileDescriptorProto", {
+  name: string(1),
+  dependency: repeated(string(3)),
+  service: repeated(
+    submessage(6, message("google.protobuf.ServiceDescriptorProto", { name: string(1), method: repeated(submessage(2, Method)) })),
+  ),
 });
 
 describe("The receive windows of the server", () => {

@@ -3,6 +3,7 @@ import { describeConfig } from "../../src/config/describe.ts";
 import type { SourceFile } from "../checks/finding.ts";
 import { cliPage, helpTexts } from "./cli-page.ts";
 import { configurationPage } from "./configuration-page.ts";
+import { descriptors } from "./descriptors.ts";
 import { errorsPage } from "./errors-page.ts";
 import { partitionerPage, partitionerVectors } from "./partitioner-page.ts";
 import { citations, reliabilityPage } from "./reliability-page.ts";
@@ -11,6 +12,7 @@ import { citations, reliabilityPage } from "./reliability-page.ts";
 export async function generatedPages(files: readonly SourceFile[]): Promise<readonly SourceFile[]> {
   const reliability = files.find((file) => file.path === "docs/reliability.md");
   return [
+    { path: "proto/descriptors.base64", text: descriptors() },
     { path: "docs/errors.md", text: errorsPage(errors) },
     { path: "docs/cli.md", text: cliPage(await helpTexts()) },
     { path: "docs/configuration.md", text: configurationPage(describeConfig()) },
