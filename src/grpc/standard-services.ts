@@ -23,7 +23,7 @@ const FileSet = message("google.protobuf.FileDescriptorSet", { file: repeated(by
  * (https://github.com/grpc/grpc-node/issues/2595).
  */
 export function addReflection(server: Server): void {
-  const compiled = Buffer.from(readFileSync(join(findProtos(), "descriptors.base64"), "utf8"), "base64");
+  const compiled = Buffer.from(readFileSync(join(findProtos(), "descriptors.txt"), "utf8"), "base64");
   const files = FileSet.decode(compiled).file.map((file) => Buffer.from(file));
   const definition: PackageDefinition = {
     // Of an entry only its files are read, whatever it says that it is.

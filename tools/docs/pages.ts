@@ -12,7 +12,7 @@ import { citations, reliabilityPage } from "./reliability-page.ts";
 export async function generatedPages(files: readonly SourceFile[]): Promise<readonly SourceFile[]> {
   const reliability = files.find((file) => file.path === "docs/reliability.md");
   return [
-    { path: "proto/descriptors.base64", text: descriptors() },
+    { path: "proto/descriptors.txt", text: descriptors() },
     { path: "docs/errors.md", text: errorsPage(errors) },
     { path: "docs/cli.md", text: cliPage(await helpTexts()) },
     { path: "docs/configuration.md", text: configurationPage(describeConfig()) },
