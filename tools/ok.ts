@@ -1,4 +1,3 @@
-import { existsSync } from "node:fs";
 import { checkSteps, lines, sources } from "./check.ts";
 import { unusedDependencies } from "./checks/dependencies.ts";
 import { checkGenerated, checkLinks, checkStatus, longFiles } from "./checks/docs.ts";
@@ -19,16 +18,11 @@ const docsSteps: readonly Step[] = [
   { name: "docs: generated", find: () => lines(generated.flatMap(({ path, text }) => checkGenerated(path, text, sources))) },
 ];
 
-/** Simulated runs; the file appears with the simulator. */
-const simulation = "dist/src/testing/main.js";
-const seeds: readonly Step[] = existsSync(simulation) ? [{ name: "1,000 seeds", command: ["node", simulation, "--seeds", "1000"] }] : [];
-
 const steps: readonly Step[] = [
   ...checkSteps,
   { name: "buf lint", command: ["node_modules/.bin/buf", "lint", "proto"] },
   ...docsSteps,
-  { name: "tests", command: ["node", "dist/tools/run-tests.js", "--all"] },
-  ...seeds,
+  { name: "tests and 1,000 seeds", command: ["node", "dist/tools/test.js"] },
 ];
 
 process.exitCode = runSteps("ok", steps, () => {

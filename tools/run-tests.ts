@@ -1,13 +1,15 @@
 import { spawnSync } from "node:child_process";
-import { existsSync } from "node:fs";
+import { existsSync, rmSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { listFiles } from "./checks/files.ts";
+import { dealGroups, writeGroups } from "./test-groups.ts";
 
 /**
  * Runs the compiled tests: `node dist/tools/run-tests.js [--unit|--slow|--all] [--list] [FOLDER_OR_FILE …]`.
  *
  * The list comes from the sources, so a stale file in dist/ never runs, and it is a list of files, not a pattern, so that a
- * pattern that matches nothing cannot pass. Files named `*.slow.test.ts` run only with `--slow` or `--all`.
+ * pattern that matches nothing cannot pass. Files named `*.slow.test.ts` run only with `--slow` or `--all`, first: they wait for
+ * processes, and the others fill their waiting.
  */
 export type Kind = "unit" | "slow" | "all";
 
@@ -42,20 +44,24 @@ function main(args: readonly string[]): number {
     console.error(`not compiled (npm run build): ${missing.join(" ")}`);
     return 1;
   }
-  const concurrency = Number(process.env["MILLRACE_TEST_CONCURRENCY"] ?? Math.min(4, Math.max(2, availableParallelism())));
+  const slow = compiled.filter((path) => path.endsWith(".slow.test.js"));
+  const groups = writeGroups(`.cache/tests/${process.pid}`, dealGroups(compiled.filter((path) => !slow.includes(path))));
+  const concurrency = Number(process.env["TEST_CONCURRENCY"] ?? Math.min(4, Math.max(2, availableParallelism() + 1)));
   const { status } = spawnSync(
     process.execPath,
     [
       "--enable-source-maps",
       "--test",
       `--test-concurrency=${concurrency}`,
-      `--test-timeout=${kind === "unit" ? 60_000 : 230_000}`,
+      "--test-timeout=230000",
       "--test-reporter=./dist/tools/test-reporter.js",
       "--test-reporter-destination=stdout",
-      ...compiled,
+      ...slow,
+      ...groups,
     ],
-    { stdio: "inherit", env: { ...process.env, NODE_OPTIONS: "" } },
+    { stdio: "inherit", env: { ...process.env, NODE_OPTIONS: "", TEST_FILES_EXPECTED: compiled.join(" ") } },
   );
+  rmSync(`.cache/tests/${process.pid}`, { recursive: true, force: true });
   return status ?? 1;
 }
 

@@ -1,10 +1,11 @@
-import { relative } from "node:path";
+import { relative, resolve } from "node:path";
 import { inspect } from "node:util";
 
 /**
  * A reporter for node:test that says little: each failure with its place and error, and one line of counts at the end. A skipped
- * or empty test counts as failed, because it would pass whatever the code does. Node's own types of these events differ between
- * the two Nodes we run on, so only what both send is read here.
+ * or empty test counts as failed, because it would pass whatever the code does; so does a file of `TEST_FILES_EXPECTED` (separated
+ * by spaces) that none of the tests came from. Node's own types of these events differ between the two Nodes we run on, so only what
+ * both send is read here.
  */
 interface TestEvent {
   readonly type: string;
@@ -32,11 +33,13 @@ export default async function* report(events: AsyncIterable<TestEvent>): AsyncGe
   let failed = 0;
   const output: string[] = [];
   const spentMs = new Map<string, number>();
+  const seen = new Set<string>();
   for await (const { type, data } of events) {
     if (type === "test:stdout" || type === "test:stderr") output.push(data.message ?? "");
     if (type !== "test:pass" && type !== "test:fail") continue;
     if (data.nesting === 0 && data.file !== undefined)
       spentMs.set(data.file, (spentMs.get(data.file) ?? 0) + (data.details?.duration_ms ?? 0));
+    if (data.file !== undefined) seen.add(moduleOf(data.file));
     const suite = data.details?.type === "suite";
     const place = data.file === undefined ? "" : `${relative(process.cwd(), data.file)}:${data.line ?? 0}`;
     const marked =
@@ -59,6 +62,11 @@ export default async function* report(events: AsyncIterable<TestEvent>): AsyncGe
       yield `✖ ${data.name}  (${place})\n${indent(cause instanceof Error ? (cause.stack ?? cause.message) : inspect(cause))}\n\n`;
     }
   }
+  for (const file of process.env["TEST_FILES_EXPECTED"]?.split(" ") ?? []) {
+    if (file === "" || seen.has(moduleOf(file))) continue;
+    failed += 1;
+    yield `✖ ${file}\n  holds no test\n\n`;
+  }
   if (failed > 0 && output.length > 0) yield `output of the tests:\n${output.join("").slice(-20_000)}\n`;
   const slow = [...spentMs].filter(([, ms]) => ms >= SLOW_MS).sort(([, a], [, b]) => b - a);
   if (slow.length > 0) {
@@ -70,6 +78,13 @@ export default async function* report(events: AsyncIterable<TestEvent>): AsyncGe
   // node --test itself succeeds when all that is wrong is that tests were skipped or are missing.
   if (failed > 0 || passed === 0) process.exitCode = 1;
   yield `tests: ${passed} passed, ${failed} failed\n`;
+}
+
+/** The same for a source, what was compiled from it, and a path from anywhere: `dist/test/raft/core.test.js` is `test/raft/core.test`. */
+function moduleOf(file: string): string {
+  return relative(process.cwd(), resolve(file))
+    .replace(/^dist\//, "")
+    .replace(/\.m?[jt]s$/, "");
 }
 
 function indent(text: string): string {

@@ -1,34 +1,38 @@
-import yargs from "yargs";
+import yargs, { type Argv } from "yargs";
 import { nearest } from "../cluster/nearest.ts";
-import { brokerCommand } from "./commands/broker.ts";
-import { checkCommand } from "./commands/check.ts";
-import { clusterCommand } from "./commands/cluster.ts";
-import { completionCommand } from "./commands/completion.ts";
-import { configCommand } from "./commands/config.ts";
-import { consumeCommand } from "./commands/consume.ts";
-import { devCommand } from "./commands/dev.ts";
-import { partitionCommand } from "./commands/partition.ts";
-import { produceCommand } from "./commands/produce.ts";
-import { topicCommand } from "./commands/topic.ts";
-import { versionCommand } from "./commands/version.ts";
 import { describeError } from "./describe-error.ts";
 import { CommandFailed, ExitCode, UsageError } from "./exit-code.ts";
 import { processTerminal, ReaderGone, type Terminal } from "./terminal.ts";
 
-/** Every verb, in the order of the help. */
-export const verbs = [
-  "broker",
-  "dev",
-  "topic",
-  "produce",
-  "consume",
-  "cluster",
-  "partition",
-  "check",
-  "config",
-  "completion",
-  "version",
-] as const;
+/**
+ * Every verb, in the order of the help, with where it is defined: one is loaded only when it is asked for, or when its help is, so
+ * that a small question does not wait for the modules of a broker.
+ */
+const commands = {
+  broker: async (program, terminal) => program.command((await import("./commands/broker.ts")).brokerCommand(terminal)),
+  dev: async (program, terminal) => program.command((await import("./commands/dev.ts")).devCommand(terminal)),
+  topic: async (program, terminal) => program.command((await import("./commands/topic.ts")).topicCommand(terminal)),
+  produce: async (program, terminal) => program.command((await import("./commands/produce.ts")).produceCommand(terminal)),
+  consume: async (program, terminal) => program.command((await import("./commands/consume.ts")).consumeCommand(terminal)),
+  cluster: async (program, terminal) => program.command((await import("./commands/cluster.ts")).clusterCommand(terminal)),
+  partition: async (program, terminal) => program.command((await import("./commands/partition.ts")).partitionCommand(terminal)),
+  check: async (program, terminal) => program.command((await import("./commands/check.ts")).checkCommand(terminal)),
+  config: async (program, terminal) => program.command((await import("./commands/config.ts")).configCommand(terminal)),
+  completion: async (program, terminal) =>
+    program.command((await import("./commands/completion.ts")).completionCommand(terminal, helpText)),
+  version: async (program, terminal) => program.command((await import("./commands/version.ts")).versionCommand(terminal)),
+} as const satisfies Readonly<Record<string, (program: Argv, terminal: Terminal) => Promise<Argv>>>;
+
+type Verb = keyof typeof commands;
+
+export const verbs = Object.keys(commands) as readonly Verb[];
+
+/** The verbs a command line may mean: the one it names, or all when it names none. A word after `--brokers` is no verb. */
+function asked(args: readonly string[]): readonly Verb[] {
+  const first = args.find((arg, i) => !arg.startsWith("-") && args[i - 1] !== "--brokers");
+  const named = verbs.filter((verb) => verb === first);
+  return named.length === 0 ? verbs : named;
+}
 
 /** Width help is printed in: the same everywhere. */
 const HELP_COLUMNS = 100;
@@ -67,7 +71,7 @@ async function helpText(words: readonly string[]): Promise<string> {
 
 async function parse(args: readonly string[], terminal: Terminal): Promise<void> {
   let help = "";
-  await yargs()
+  const program = yargs()
     .scriptName("millrace")
     // Our own texts are English, so those of yargs are too, whatever the locale.
     .locale("en")
@@ -78,18 +82,10 @@ async function parse(args: readonly string[], terminal: Terminal): Promise<void>
       global: true,
       describe: "HOST:PORT,… of some brokers [MILLRACE_BROKERS, or 127.0.0.1:7400]",
     })
-    .group(["brokers", "help"], "Everywhere:")
-    .command(brokerCommand(terminal))
-    .command(devCommand(terminal))
-    .command(topicCommand(terminal))
-    .command(produceCommand(terminal))
-    .command(consumeCommand(terminal))
-    .command(clusterCommand(terminal))
-    .command(partitionCommand(terminal))
-    .command(checkCommand(terminal))
-    .command(configCommand(terminal))
-    .command(completionCommand(terminal, helpText))
-    .command(versionCommand(terminal))
+    .group(["brokers", "help"], "Everywhere:");
+  const words = args[0] === "--version" ? ["version"] : [...args];
+  for (const verb of asked(words)) await commands[verb](program, terminal);
+  await program
     .demandCommand(1, "Say what to do: one of the commands")
     .strict()
     .strictCommands()
@@ -106,7 +102,7 @@ async function parse(args: readonly string[], terminal: Terminal): Promise<void>
       // What an option's own reader throws comes back as an error of yargs.
       throw error === undefined || error.name === "YError" ? new UsageError(plain(error?.message ?? message)) : error;
     })
-    .parse(args[0] === "--version" ? ["version"] : [...args], {}, (_error, _argv, output) => {
+    .parse(words, {}, (_error, _argv, output) => {
       help = output;
     });
   if (help !== "") await terminal.data(`${help}\n`);

@@ -3,12 +3,19 @@ import { spawnSync } from "node:child_process";
 import { describe, it } from "node:test";
 import { selectTests } from "../../tools/run-tests.ts";
 import { lastCounts } from "../../tools/steps.ts";
+import { dealGroups } from "../../tools/test-groups.ts";
 
 const PATHS = ["test/log/wal.test.ts", "test/log/kill.slow.test.ts", "test/raft/core.test.ts", "test/raft/harness.ts", "src/a.test.ts"];
 
 /** Runs planted test files under the project's reporter; the tests inside must not think they run inside a test. */
 function runPlanted(...names: readonly string[]): { readonly status: number | null; readonly stdout: string } {
-  const { NODE_TEST_CONTEXT: _, ...env } = process.env;
+  return runExpecting("", ...names);
+}
+
+/** The same, when tests of these files are asked for. */
+function runExpecting(expected: string, ...names: readonly string[]): { readonly status: number | null; readonly stdout: string } {
+  const { NODE_TEST_CONTEXT: _, ...inherited } = process.env;
+  const env = { ...inherited, TEST_FILES_EXPECTED: expected };
   const files = names.map((name) => `test/checks/planted/runner/${name}.test.mjs`);
   return spawnSync(process.execPath, ["--test", "--test-reporter=./dist/tools/test-reporter.js", ...files], { encoding: "utf8", env });
 }
@@ -25,6 +32,11 @@ describe("test runner", () => {
       assert.deepEqual(selectTests(PATHS, "all", [filter]), ["test/raft/core.test.ts"], filter);
     }
     assert.deepEqual(selectTests(PATHS, "all", ["ra"]), []);
+  });
+
+  it("lets files share processes, each in exactly one, dealt like cards", () => {
+    assert.deepEqual(dealGroups(["a", "b", "c", "d", "e"], 2), [["a", "d"], ["b", "e"], ["c"]]);
+    assert.deepEqual(dealGroups([], 2), []);
   });
 
   it("refuses to run nothing", () => {
@@ -50,6 +62,14 @@ describe("test reporter", () => {
     assert.match(stdout, /✖ .*throws\.test\.mjs/);
     assert.equal(stdout.match(/planted failure/g)?.length, 1);
     assert.match(stdout, /tests: 1 passed, 5 failed\n$/);
+  });
+
+  it("counts a file that was asked for and that no test came from as failed", () => {
+    const planted = (name: string): string => `test/checks/planted/runner/${name}.test.mjs`;
+    assert.equal(runExpecting(planted("passing"), "passing").stdout, "tests: 2 passed, 0 failed\n");
+    const { status, stdout } = runExpecting(`${planted("passing")} dist/test/log/gone.test.js`, "passing");
+    assert.equal(stdout, "✖ dist/test/log/gone.test.js\n  holds no test\n\ntests: 2 passed, 1 failed\n");
+    assert.equal(status, 1);
   });
 });
 
