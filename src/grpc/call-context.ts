@@ -1,6 +1,7 @@
 import type { ServerUnaryCall } from "@grpc/grpc-js";
 import type { Clock } from "../base/ports/clock.ts";
 import type { CallContext } from "../base/ports/rpc-server.ts";
+import type { UnsentBytes } from "./unsent-bytes.ts";
 
 /** What grpc-js offers on calls of every kind. */
 export type SurfaceCall = Pick<ServerUnaryCall<Buffer, Uint8Array>, "getDeadline" | "getPeer">;
@@ -10,10 +11,13 @@ export class GrpcCallContext implements CallContext {
   readonly deadline: number | undefined;
   readonly peer: string;
   readonly principal = "anonymous";
+  /** Of this call. */
+  readonly unsent: UnsentBytes;
   #state: "open" | "finished" | "cancelled" = "open";
   #onCancel: (() => void)[] = [];
 
-  constructor(call: SurfaceCall, clock: Clock) {
+  constructor(call: SurfaceCall, clock: Clock, unsent: UnsentBytes) {
+    this.unsent = unsent;
     const deadline = call.getDeadline();
     const wall = typeof deadline === "number" ? deadline : deadline.getTime();
     this.deadline = Number.isFinite(wall) ? clock.monotonic() + (wall - Date.now()) : undefined;

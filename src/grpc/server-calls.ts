@@ -6,6 +6,7 @@ import type { Telemetry } from "../base/ports/telemetry.ts";
 import { GrpcCallContext, type SurfaceCall } from "./call-context.ts";
 import { GrpcServerStream } from "./server-stream.ts";
 import { internalStatus, statusOfError } from "./status.ts";
+import { UnsentBytes, type UnsentSum } from "./unsent-bytes.ts";
 
 type UnaryCall = ServerUnaryCall<Buffer, Uint8Array>;
 type WritableCall = ServerWritableStream<Buffer, Uint8Array>;
@@ -16,6 +17,7 @@ export class ServerCalls {
   readonly #clock: Clock;
   readonly #telemetry: Telemetry;
   #open = 0;
+  readonly #unsent: UnsentSum = { bytes: 0 };
   readonly #whenIdle: (() => void)[] = [];
 
   constructor(clock: Clock, telemetry: Telemetry) {
@@ -26,6 +28,11 @@ export class ServerCalls {
   /** Calls whose stream still exists: handlers, timers and buffers of all others are gone. */
   get open(): number {
     return this.#open;
+  }
+
+  /** Bytes of answers that wait for their readers, over all calls. */
+  get unsentBytes(): number {
+    return this.#unsent.bytes;
   }
 
   /** Resolves when no call is open. */
@@ -53,6 +60,7 @@ export class ServerCalls {
       }
       answer.then((reply) => {
         context.finish();
+        context.unsent.add(reply.length);
         callback(null, reply);
       }, refuse);
     };
@@ -96,11 +104,12 @@ export class ServerCalls {
   }
 
   #admit(call: SurfaceCall & NodeJS.EventEmitter): GrpcCallContext {
-    const context = new GrpcCallContext(call, this.#clock);
+    const context = new GrpcCallContext(call, this.#clock, new UnsentBytes(this.#unsent));
     this.#open++;
     // grpc-js emits it once for every call, also after a normal end: then the context is finished and tells nobody.
     call.once("cancelled", () => {
       this.#open--;
+      context.unsent.close();
       if (this.#open === 0) for (const idle of this.#whenIdle.splice(0)) idle();
       try {
         context.cancel();

@@ -16,6 +16,11 @@ export class GrpcServerStream implements ServerStream {
   /** The one request of a server-streaming call, while it waits for `resume`. */
   #request: Buffer | undefined;
   #paused = false;
+  unsentBytesMax = Number.MAX_SAFE_INTEGER;
+  /** Of messages that Node's HTTP/2 has not taken. */
+  #unsentBytes = 0;
+  /** `write` said false because of `unsentBytesMax`. */
+  #overfull = false;
 
   constructor(
     stream: ServerDuplexStream<Buffer, Uint8Array> | ServerWritableStream<Buffer, Uint8Array>,
@@ -25,11 +30,27 @@ export class GrpcServerStream implements ServerStream {
     this.call = call;
     this.#stream = stream;
     this.#statusOf = statusOf;
-    stream.on("drain", () => this.guarded(this.#drained));
+    stream.on("drain", () => {
+      if (!this.#overfull) this.guarded(this.#drained);
+    });
   }
 
   write(message: Uint8Array): boolean {
-    return this.#over || this.#stream.write(message);
+    if (this.#over) return true;
+    this.#unsentBytes += message.length;
+    this.call.unsent.add(message.length);
+    const room = this.#stream.write(message, () => this.#sent(message.length));
+    this.#overfull ||= this.#unsentBytes >= this.unsentBytesMax;
+    return room && !this.#overfull;
+  }
+
+  #sent(bytes: number): void {
+    this.#unsentBytes -= bytes;
+    this.call.unsent.take(bytes);
+    if (!this.#overfull || this.#unsentBytes >= this.unsentBytesMax) return;
+    this.#overfull = false;
+    // Else Node says so itself.
+    if (!this.#stream.writableNeedDrain) this.guarded(this.#drained);
   }
 
   pause(): void {

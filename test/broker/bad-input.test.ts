@@ -331,10 +331,11 @@ describe("An offset or a size out of range", () => {
     }
   });
 
-  it("refuses a subscription of no partition and one with a rate by name", async () => {
+  it("refuses a subscription of no partition, and one with a negative rate or credit (case 42)", async () => {
     for (const [request, code] of [
       [{ topic: "t", partitions: [] }, "INVALID_REQUEST"],
-      [{ topic: "t", partitions: [{ partition: 0, offset: 0 }], maxRate: 5 }, "NOT_IMPLEMENTED"],
+      [{ topic: "t", partitions: [{ partition: 0, offset: 0 }], maxRate: -5 }, "INVALID_REQUEST"],
+      [{ topic: "t", partitions: [{ partition: 0, offset: 0 }], creditBytes: -1 }, "INVALID_REQUEST"],
     ] as const) {
       const subscription = cluster.subscribe(1, request);
       await subscription.over();

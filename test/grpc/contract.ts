@@ -391,6 +391,41 @@ export function rpcContract(name: string, open: () => Promise<RpcUnderTest>): vo
     );
 
     it(
+      "lets a server keep no more bytes waiting than it says",
+      serve(
+        (server, diary) =>
+          server.register(path("Drip"), {
+            kind: "server-stream",
+            handle: (stream) => {
+              let left = 60;
+              stream.unsentBytesMax = 300_000;
+              const pour = (): void => {
+                let burst = 0;
+                while (left > 0) {
+                  left--;
+                  burst++;
+                  if (stream.write(block)) continue;
+                  if (burst > 3) diary.note(`burst of ${burst}`);
+                  return;
+                }
+                stream.end();
+              };
+              stream.handlers = { message() {}, ended: pour, drain: pour };
+            },
+          }),
+        async (channel, diary) => {
+          const stream = channel.openStream(path("Drip"), "server-stream");
+          follow(stream, diary);
+          stream.write(bytes("go"));
+          stream.end();
+          await diary.has("closed");
+          assert.deepEqual(new Set(diary.entries), new Set(["100000 bytes", "closed"]));
+          assert.equal(diary.entries.filter((entry) => entry === "100000 bytes").length, 60);
+        },
+      ),
+    );
+
+    it(
       "holds a caller that writes faster than the server reads",
       serve(
         (server, diary) =>

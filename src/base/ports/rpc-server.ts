@@ -20,6 +20,8 @@ export interface ServerStream {
   readonly call: CallContext;
   /** Set synchronously in the handler. A server-streaming method gets exactly one message, then `ended`. */
   handlers: StreamHandlers;
+  /** `write` also says false while so many bytes wait for the connection, and `drain` follows once fewer do. Default: no such bound. */
+  unsentBytesMax: number;
   /** @returns false when buffers are full: write no more until `drain`. The message is queued in any case. */
   write(message: Uint8Array): boolean;
   /** Stops reading requests; HTTP/2 flow control holds the sender. */

@@ -237,7 +237,13 @@ export function registerLogService(
             if (!(error instanceof MillraceError)) throw error;
             return stream.end(error);
           }
-          const subscription = new Subscription(stream, request, { read: readForSubscription, positions }, clock);
+          const subscription = new Subscription(
+            stream,
+            request,
+            { read: readForSubscription, positions },
+            clock,
+            config.limits.streamCreditBytes,
+          );
           open.add(subscription);
           stream.handlers = { message() {}, ended() {}, drain: () => subscription.drained() };
           subscription.start(() => gone(subscription));

@@ -1,5 +1,5 @@
 import { MillraceError } from "../../base/errors.ts";
-import type { Clock } from "../../base/ports/clock.ts";
+import type { Clock, Timer } from "../../base/ports/clock.ts";
 import type { ServerStream } from "../../base/ports/rpc-server.ts";
 import {
   type FetchedBatch,
@@ -9,6 +9,7 @@ import {
   type SubscribeStart,
 } from "../../protocol/public.ts";
 import { cutRecordSet } from "../../records/record-set.ts";
+import { RecordPace } from "./record-pace.ts";
 
 /** What one fetch of a subscription asks; answered by whoever leads the partition. */
 export interface SubscriptionFetch {
@@ -34,6 +35,9 @@ const BACKLOG_READS_MAX = 4;
 const UNKNOWN = -1;
 /** After a refusal that says "again", milliseconds. */
 const RETRY_MS = 50;
+/** First fetch of a subscription with a rate; later ones follow from the size of its records. */
+const PACED_BYTES = 64 * 1024;
+const PACED_BYTES_MIN = 4 * 1024;
 
 interface Pump {
   readonly partition: number;
@@ -58,16 +62,26 @@ export class Subscription {
   readonly #pumps: Pump[] = [];
   /** Waiting for room or for their turn, first come first. */
   readonly #stalled = new Set<Pump>();
+  /** With `max_rate`. */
+  readonly #pace: RecordPace | undefined;
+  #paceTimer: Timer | undefined;
+  /** Of one fetch. */
+  #chunkBytes: number;
   #reading = 0;
   #full = false;
   #over = false;
   #gone: () => void = () => {};
 
-  constructor(stream: ServerStream, request: SubscribeRequest, backend: SubscriptionBackend, clock: Clock) {
+  /** @param creditBytesMax most that may wait for the reader here; the request may ask for less */
+  constructor(stream: ServerStream, request: SubscribeRequest, backend: SubscriptionBackend, clock: Clock, creditBytesMax: number) {
     this.#stream = stream;
     this.#request = request;
     this.#backend = backend;
     this.#clock = clock;
+    const credit = request.creditBytes > 0 ? Math.min(request.creditBytes, creditBytesMax) : creditBytesMax;
+    stream.unsentBytesMax = credit;
+    this.#pace = request.maxRate > 0 ? new RecordPace(request.maxRate, clock) : undefined;
+    this.#chunkBytes = Math.min(CHUNK_BYTES, credit, this.#pace === undefined ? CHUNK_BYTES : PACED_BYTES);
   }
 
   /** Begins; it may be over before this returns. @param gone called once, when the stream is over for whatever reason */
@@ -84,9 +98,9 @@ export class Subscription {
 
   #takeTurns(): void {
     for (const pump of [...this.#stalled]) {
-      if (this.#full || this.#over) return;
+      if (this.#over || !this.#mayWrite()) return;
       // Most of those behind it could not begin either; those that only wait for records lose little.
-      if (this.#reading >= BACKLOG_READS_MAX) return;
+      if (this.#reading >= this.#readsMax) return;
       this.#stalled.delete(pump);
       this.#next(pump);
     }
@@ -100,11 +114,13 @@ export class Subscription {
 
   async #open(): Promise<void> {
     try {
-      const { topic, partitions } = this.#request;
+      const { topic, partitions, maxRate, creditBytes } = this.#request;
       if (partitions.length === 0)
         throw new MillraceError("INVALID_REQUEST", "Cannot subscribe to no partition: name at least one", { field: "partitions" });
-      if (this.#request.maxRate !== 0)
-        throw new MillraceError("NOT_IMPLEMENTED", "Subscribe with max_rate is not part of this version", { field: "max_rate" });
+      if (maxRate < 0)
+        throw new MillraceError("INVALID_REQUEST", `Cannot subscribe at ${maxRate} records per second`, { field: "max_rate" });
+      if (creditBytes < 0)
+        throw new MillraceError("INVALID_REQUEST", `Cannot subscribe with a credit of ${creditBytes} bytes`, { field: "credit_bytes" });
       const opened = await Promise.all(partitions.map(async (start) => ({ start, at: await this.#backend.positions(topic, start) })));
       if (this.#over) return;
       for (const { start, at } of opened)
@@ -127,14 +143,14 @@ export class Subscription {
     if (this.#over || pump.done) return;
     if (pump.until !== undefined && pump.offset >= pump.until) return this.#finish(pump);
     const backlog = pump.offset < pump.highWatermark;
-    if (this.#full || (backlog && this.#reading >= BACKLOG_READS_MAX)) {
+    if (this.#full || (backlog && (this.#reading >= this.#readsMax || !this.#mayWrite()))) {
       this.#stalled.add(pump);
       return;
     }
     if (backlog) this.#reading += 1;
     const { topic, accept } = this.#request;
     pump.cancel = this.#backend.read(
-      { topic, partition: pump.partition, offset: pump.offset, maxBytes: CHUNK_BYTES, accept },
+      { topic, partition: pump.partition, offset: pump.offset, maxBytes: this.#chunkBytes, accept },
       (outcome) => {
         pump.cancel = undefined;
         if (backlog) this.#reading -= 1;
@@ -147,16 +163,21 @@ export class Subscription {
   }
 
   #pass(pump: Pump, fetched: FetchResponse): void {
-    const { until } = pump;
     pump.highWatermark = fetched.highWatermark;
-    if (this.#full && fetched.batches.length > 0) {
-      this.#stalled.add(pump);
-      return;
-    }
-    const batches = until === undefined ? fetched.batches : cutAt(fetched.batches, until);
     if (fetched.batches.length > 0) {
-      pump.offset = fetched.nextOffset;
-      const nextOffset = until === undefined ? fetched.nextOffset : Math.min(until, fetched.nextOffset);
+      if (!this.#mayWrite()) {
+        this.#stalled.add(pump);
+        return;
+      }
+      const last = this.#pace === undefined ? undefined : pump.offset + this.#pace.portion;
+      const cut = Math.min(pump.until ?? Number.MAX_SAFE_INTEGER, last ?? Number.MAX_SAFE_INTEGER);
+      const batches = cut >= fetched.nextOffset ? fetched.batches : cutAt(fetched.batches, cut);
+      const end = batches.at(-1);
+      // A compressed batch is never cut, so what is passed on may reach behind the place asked for.
+      const passed = cut >= fetched.nextOffset || end === undefined ? fetched.nextOffset : end.baseOffset + end.recordCount;
+      const nextOffset = Math.min(pump.until ?? Number.MAX_SAFE_INTEGER, passed);
+      this.#paced(pump.offset, passed, batches);
+      pump.offset = passed;
       const room = this.#stream.write(
         SubscribeResponse.encode({ partition: pump.partition, batches, highWatermark: fetched.highWatermark, nextOffset }),
       );
@@ -164,6 +185,32 @@ export class Subscription {
     }
     // Not at once: a partition with a long backlog must let the others, and everything else, have their turn.
     this.#clock.soon(() => this.#next(pump));
+  }
+
+  /** With a rate one at a time: of two that arrive together the second would be thrown away, always the one that is further off. */
+  get #readsMax(): number {
+    return this.#pace === undefined ? BACKLOG_READS_MAX : 1;
+  }
+
+  /** The reader takes more, and the rate asked for allows it; when only the rate does not, a timer goes on. */
+  #mayWrite(): boolean {
+    if (this.#full) return false;
+    const waitMs = this.#pace?.waitMs ?? 0;
+    if (waitMs <= 0) return true;
+    this.#paceTimer ??= this.#clock.after(waitMs, () => {
+      this.#paceTimer = undefined;
+      this.#takeTurns();
+    });
+    return false;
+  }
+
+  /** Counts what is passed on, and fetches about as much as a portion the next time. */
+  #paced(from: number, to: number, batches: readonly FetchedBatch[]): void {
+    if (this.#pace === undefined || to <= from) return;
+    this.#pace.sent(to - from);
+    const bytes = batches.reduce((sum, batch) => sum + (batch.records ?? batch.compressedRecords).byteLength, 0);
+    const wanted = Math.ceil((bytes / (to - from)) * this.#pace.portion * 1.25);
+    this.#chunkBytes = Math.max(PACED_BYTES_MIN, Math.min(CHUNK_BYTES, wanted));
   }
 
   #failed(pump: Pump, error: MillraceError): void {
@@ -192,6 +239,7 @@ export class Subscription {
     this.#over = true;
     this.#gone();
     for (const pump of this.#pumps) pump.cancel?.();
+    this.#paceTimer?.cancel();
     this.#stalled.clear();
   }
 }

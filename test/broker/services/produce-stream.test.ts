@@ -31,6 +31,7 @@ function session(creditBytes = 1_000) {
       },
     },
     handlers: { message() {}, ended() {}, drain() {} },
+    unsentBytesMax: 0,
     write: (bytes) => {
       const response = ProduceStreamResponse.decode(bytes);
       seen.credit ||= response.creditBytes;

@@ -34,6 +34,7 @@ function subscription(input: MessageInput<typeof SubscribeRequest>, options: { u
       },
     },
     handlers: { message() {}, ended() {}, drain() {} },
+    unsentBytesMax: 0,
     write: (bytes) => {
       assert.equal(seen.ended, undefined, "nothing is said after the end");
       sent.push(SubscribeResponse.decode(bytes));
@@ -58,10 +59,11 @@ function subscription(input: MessageInput<typeof SubscribeRequest>, options: { u
       };
     },
   };
-  const made = new Subscription(stream, SubscribeRequest.decode(SubscribeRequest.encode(input)), backend, clock);
+  const made = new Subscription(stream, SubscribeRequest.decode(SubscribeRequest.encode(input)), backend, clock, 4_000_000);
   made.start(() => seen.gone++);
   return {
     made,
+    stream,
     sent,
     reads,
     seen,
@@ -89,6 +91,18 @@ const one: MessageInput<typeof SubscribeRequest> = { topic: "t", partitions: [{ 
 const two: MessageInput<typeof SubscribeRequest> = { topic: "t", partitions: [{ partition: 0 }, { partition: 1 }] };
 
 describe("Subscription", () => {
+  it("lets so many bytes wait for its reader as the request says, and never more than the broker", () => {
+    assert.equal(subscription(one).stream.unsentBytesMax, 4_000_000);
+    assert.equal(subscription({ ...one, creditBytes: 100_000 }).stream.unsentBytesMax, 100_000);
+    assert.equal(subscription({ ...one, creditBytes: 2 ** 31 - 1 }).stream.unsentBytesMax, 4_000_000);
+  });
+
+  it("fetches no more at a time than may wait", async () => {
+    const it = subscription({ ...one, creditBytes: 100_000 });
+    await it.turn();
+    assert.equal(it.reads[0]?.request.maxBytes, 100_000);
+  });
+
   it("passes on what each fetch brings, and asks from there on", async () => {
     const it = subscription(one);
     await it.turn();
@@ -232,7 +246,8 @@ describe("Subscription", () => {
     const refused = new MillraceError("UNKNOWN_TOPIC", "no topic t");
     for (const [it, code] of [
       [subscription({ topic: "t" }), "INVALID_REQUEST"],
-      [subscription({ ...one, maxRate: 5 }), "NOT_IMPLEMENTED"],
+      [subscription({ ...one, maxRate: -5 }), "INVALID_REQUEST"],
+      [subscription({ ...one, creditBytes: -1 }), "INVALID_REQUEST"],
       [subscription(one, { refused }), "UNKNOWN_TOPIC"],
     ] as const) {
       await it.turn();

@@ -16,6 +16,8 @@ export class MessageFlow {
   readonly #handlers: FlowHandlers;
   readonly #later: (run: () => void) => void;
   #credit = STREAM_WINDOW_BYTES;
+  /** Sent and queued bytes the other side has not read, at most; the reader tells of what it took in quarters of the window. */
+  unreadBytesMax = Number.MAX_SAFE_INTEGER;
   readonly #outbox: (Uint8Array | "end")[] = [];
   #told = false;
   readonly #inbox: (Uint8Array | "end")[] = [];
@@ -39,8 +41,13 @@ export class MessageFlow {
   write(body: Uint8Array): boolean {
     this.#outbox.push(body);
     this.#flush();
-    this.#told = this.#credit <= 0 || this.#outbox.length > 0;
+    this.#told = this.#full;
     return !this.#told;
+  }
+
+  get #full(): boolean {
+    if (this.#credit <= 0 || this.#outbox.length > 0) return true;
+    return STREAM_WINDOW_BYTES - this.#credit >= Math.max(this.unreadBytesMax, STREAM_WINDOW_BYTES / 2);
   }
 
   end(): void {
@@ -52,7 +59,7 @@ export class MessageFlow {
   taken(bytes: number): void {
     this.#credit += bytes;
     this.#flush();
-    if (!this.#told || this.#outbox.length > 0 || this.#credit <= 0) return;
+    if (!this.#told || this.#full) return;
     this.#told = false;
     this.#handlers.drain();
   }

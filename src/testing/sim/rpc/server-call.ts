@@ -105,6 +105,13 @@ export class ServerCall implements ServerStream, CallContext {
     return this;
   }
 
+  get unsentBytesMax(): number {
+    return this.#flow.unreadBytesMax;
+  }
+  set unsentBytesMax(bytes: number) {
+    this.#flow.unreadBytesMax = bytes;
+  }
+
   get cancelled(): boolean {
     return this.#state === "cancelled";
   }
