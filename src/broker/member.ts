@@ -2,6 +2,7 @@ import type { BrokerConfig } from "../base/broker-config.ts";
 import { MillraceError } from "../base/errors.ts";
 import type { BrokerId, GroupId, Term, TopicId } from "../base/ids.ts";
 import { invariant } from "../base/invariant.ts";
+import type { DecideLimits } from "../cluster/decision.ts";
 import type { Form } from "../cluster/formation-rules.ts";
 import type { MetadataImage } from "../cluster/image.ts";
 import type { PartitionImage } from "../cluster/image-state.ts";
@@ -23,7 +24,7 @@ import type { BrokerPorts } from "./ports.ts";
 import { ReplicaHost } from "./replica-host.ts";
 import { RoutedLog } from "./routing/log-backend.ts";
 import { type LeaderView, Router } from "./routing/router.ts";
-import type { AdminBackend } from "./services/admin-service.ts";
+import type { AdminBackend } from "./services/admin-calls.ts";
 import type { ClusterReports } from "./services/health.ts";
 import { Transfers } from "./transfers.ts";
 
@@ -70,7 +71,13 @@ export class Member implements MemberParts, AdminBackend {
     this.#failed = failed;
     this.#startedAt = clock.monotonic();
     this.host = new ReplicaHost(clock, random, config, links);
-    this.group = new MetadataGroup(clock, telemetry, links, config.brokerId, this.#view, () => this.#controllerChanged(), failed);
+    const limits: DecideLimits = {
+      partitionsPerTopicMax: config.limits.partitionsPerTopicMax,
+      partitionsMax: config.limits.partitionsMax,
+      defaultPartitions: config.topicDefaults.partitions,
+      defaultReplicas: config.topicDefaults.replicas,
+    };
+    this.group = new MetadataGroup(clock, telemetry, links, config.brokerId, limits, this.#view, () => this.#controllerChanged(), failed);
     this.sessions = new Sessions(clock, this.group, config.timings.brokerSessionMs);
     this.router = new Router({
       clock,

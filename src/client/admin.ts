@@ -1,6 +1,10 @@
 import { MillraceError } from "../base/errors.ts";
 import { AdminService } from "../protocol/methods.ts";
 import {
+  AddPartitionsRequest,
+  AddPartitionsResponse,
+  AlterClusterConfigsRequest,
+  AlterClusterConfigsResponse,
   AlterTopicRequest,
   AlterTopicResponse,
   type ConfigEntry,
@@ -14,6 +18,8 @@ import {
   DescribeTopicsResponse,
   GetClusterHealthRequest,
   GetClusterHealthResponse,
+  ListClusterConfigsRequest,
+  ListClusterConfigsResponse,
   ListTopicsRequest,
   ListTopicsResponse,
   type PartitionOffsets,
@@ -43,6 +49,15 @@ export interface NewTopic {
   readonly replicas?: number | undefined;
   readonly configs?: Readonly<Record<string, string>> | undefined;
   /** Checks everything, records nothing. */
+  readonly validateOnly?: boolean | undefined;
+}
+
+/** All or none. */
+export interface ConfigChange {
+  readonly set?: Readonly<Record<string, string>>;
+  /** Keys that go back to their default. */
+  readonly reset?: readonly string[];
+  /** Checks everything, changes nothing. */
   readonly validateOnly?: boolean | undefined;
 }
 
@@ -79,17 +94,26 @@ export class Admin {
   }
 
   /** Sets configuration keys, and puts those in `reset` back to their default; all or none. */
-  async alterTopic(
-    name: string,
-    change: {
-      readonly set?: Readonly<Record<string, string>>;
-      readonly reset?: readonly string[];
-      readonly validateOnly?: boolean | undefined;
-    },
-    options: AdminOptions = {},
-  ): Promise<readonly ConfigEntry[]> {
+  async alterTopic(name: string, change: ConfigChange, options: AdminOptions = {}): Promise<readonly ConfigEntry[]> {
     const request = AlterTopicRequest.encode({ name, set: mapOf(change.set), delete: change.reset, validateOnly: change.validateOnly });
     return AlterTopicResponse.decode(await this.#change(AdminService.AlterTopic.path, request, options)).configs;
+  }
+
+  /**
+   * Raises the number of partitions to `partitions`; the number there is already changes nothing. Keys are spread anew: records of one
+   * key written before and after may lie in different partitions.
+   *
+   * @throws {MillraceError} INVALID_REQUEST when the topic has more, UNKNOWN_TOPIC, INSUFFICIENT_BROKERS …
+   */
+  async addPartitions(
+    name: string,
+    partitions: number,
+    options: AdminOptions & { readonly validateOnly?: boolean | undefined } = {},
+  ): Promise<TopicDescription | undefined> {
+    const request = AddPartitionsRequest.encode({ name, partitions, validateOnly: options.validateOnly });
+    const reply = await this.#change(AdminService.AddPartitions.path, request, options);
+    this.#core.metadata.refresh(name);
+    return AddPartitionsResponse.decode(reply).topic;
   }
 
   /** @param topicId when given, must be the topic's @throws {MillraceError} UNKNOWN_TOPIC */
@@ -107,6 +131,22 @@ export class Admin {
     return GetClusterHealthResponse.decode(
       await this.#read(AdminService.GetClusterHealth.path, GetClusterHealthRequest.encode({}), options),
     );
+  }
+
+  /** Settings that topics get when they have none of their own, each with its default or the cluster's value. */
+  async clusterConfigs(options: AdminOptions = {}): Promise<readonly ConfigEntry[]> {
+    const reply = await this.#read(AdminService.ListClusterConfigs.path, ListClusterConfigsRequest.encode({}), options);
+    return ListClusterConfigsResponse.decode(reply).configs;
+  }
+
+  /** Changes what topics get when they have no setting of their own; takes effect at once. @throws {MillraceError} INVALID_CONFIG */
+  async alterClusterConfigs(change: ConfigChange, options: AdminOptions = {}): Promise<readonly ConfigEntry[]> {
+    const request = AlterClusterConfigsRequest.encode({
+      set: mapOf(change.set),
+      delete: change.reset,
+      validateOnly: change.validateOnly,
+    });
+    return AlterClusterConfigsResponse.decode(await this.#change(AdminService.AlterClusterConfigs.path, request, options)).configs;
   }
 
   /** @param toBrokerId absent: whichever in-sync replica is furthest @throws {MillraceError} TRANSFER_FAILED */

@@ -61,6 +61,16 @@ export const AlterTopic = message("millrace.internal.v1.AlterTopic", {
   validateOnly: bool(4),
 });
 
+/** New partitions behind the ones there are; those keep their records and leaders. */
+export const AddPartitions = message("millrace.internal.v1.AddPartitions", {
+  name: string(1),
+  /** The new total. */
+  partitions: int32(2),
+  validateOnly: bool(3),
+  /** As in `CreateTopic`. */
+  seed: int64(4),
+});
+
 export const DeleteTopic = message("millrace.internal.v1.DeleteTopic", {
   name: string(1),
   /** When given it must be the topic's. */
@@ -113,6 +123,7 @@ export const CommandUnion = new UnionType("millrace.internal.v1.Command", {
   leaderClaim: [10, LeaderClaim],
   allocateProducerIds: [11, AllocateProducerIds],
   alterClusterConfigs: [12, AlterClusterConfigs],
+  addPartitions: [20, AddPartitions],
 });
 export type Command = UnionOf<typeof CommandUnion>;
 export type CommandOf<K extends Command["kind"]> = Extract<Command, { kind: K }>;

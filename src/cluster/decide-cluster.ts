@@ -2,7 +2,7 @@ import { MillraceError } from "../base/errors.ts";
 import type { CommandOf } from "./commands.ts";
 import { type Decision, done, refuse } from "./decision.ts";
 import type { MetadataImage } from "./image.ts";
-import { refuseTopicConfig, refuseTopicConfigKey } from "./topic-config.ts";
+import { refuseConfigs } from "./refusals.ts";
 
 /** Ids are given in blocks, so that not every new producer writes to the metadata log; unused ones are lost, never given twice. */
 export const PRODUCER_ID_BLOCK_MAX = 10_000;
@@ -21,14 +21,8 @@ export function decideAllocateProducerIds(image: MetadataImage, { count }: Comma
 
 /** Cluster-wide values of topic keys: what a topic without its own value gets. All or none. */
 export function decideAlterClusterConfigs(_image: MetadataImage, command: CommandOf<"alterClusterConfigs">): Decision {
-  for (const [key, value] of command.set) {
-    const error = refuseTopicConfig(key, value);
-    if (error !== undefined) return refuse(error);
-  }
-  for (const key of command.delete) {
-    const error = refuseTopicConfigKey(key);
-    if (error !== undefined) return refuse(error);
-  }
+  const error = refuseConfigs(command.set, command.delete, undefined);
+  if (error !== undefined) return refuse(error);
   const changes = command.set.size + command.delete.length > 0 && !command.validateOnly;
   return done(changes ? [{ kind: "clusterConfigChanged", set: command.set, delete: command.delete }] : []);
 }

@@ -3,6 +3,7 @@ import type { Command } from "./commands.ts";
 import { decideBrokerHeartbeat, decideFenceBroker, decideFormCluster, decideRegisterBroker } from "./decide-brokers.ts";
 import { decideAllocateProducerIds, decideAlterClusterConfigs } from "./decide-cluster.ts";
 import { decideAlterIsr, decideLeaderClaim } from "./decide-isr.ts";
+import { decideAddPartitions } from "./decide-partitions.ts";
 import { decideAlterTopic, decideConfirmDeleted, decideCreateTopic, decideDeleteTopic } from "./decide-topics.ts";
 import { type DecideLimits, type Decision, defaultDecideLimits, type Now } from "./decision.ts";
 import type { MetadataImage } from "./image.ts";
@@ -26,6 +27,8 @@ export function decide(image: MetadataImage, command: Command, _now: Now, limits
       return decideCreateTopic(image, command, limits);
     case "alterTopic":
       return decideAlterTopic(image, command);
+    case "addPartitions":
+      return decideAddPartitions(image, command, limits);
     case "deleteTopic":
       return decideDeleteTopic(image, command);
     case "confirmDeleted":

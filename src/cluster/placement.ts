@@ -9,9 +9,12 @@ export interface PlacementBroker {
   /** Partitions of other topics of which it holds the first replica (the preferred leader). */
   readonly leaders: number;
   readonly replicas: number;
+  /** The same of this topic, which may have partitions already. */
+  readonly leadersHere: number;
+  readonly replicasHere: number;
 }
 
-interface Candidate extends PlacementBroker {
+interface Candidate extends Omit<PlacementBroker, "leadersHere" | "replicasHere"> {
   readonly rackKey: string;
   /** Place on the ring, from `seed` on: the last word among equals. */
   readonly ring: number;
@@ -20,7 +23,7 @@ interface Candidate extends PlacementBroker {
 }
 
 /**
- * Chooses brokers for the partitions of a new topic, rack-striped (design §7; the idea is Kafka's StripedReplicaPlacer).
+ * Chooses brokers for new partitions of a topic, rack-striped (design §7; the idea is Kafka's StripedReplicaPlacer).
  *
  * Leaders: those of this topic are spread so that no broker has two more than another; among equals the broker with the fewest leaders of
  * other topics, then the next on a ring that begins at `seed`. Further replicas: a rack not yet used by the partition (else the least
@@ -55,8 +58,6 @@ function onRing(brokers: readonly PlacementBroker[], seed: number): Candidate[] 
     ...broker,
     rackKey: rackKey(broker),
     ring: (at - (seed % ring.length) + ring.length) % ring.length,
-    leadersHere: 0,
-    replicasHere: 0,
   }));
 }
 

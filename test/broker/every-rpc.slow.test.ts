@@ -300,6 +300,55 @@ const rows: Readonly<Record<string, (place: Placement) => Promise<void>>> = {
     }
   },
 
+  async AddPartitions({ cluster, via }) {
+    const name = fresh("grown");
+    const made = await cluster.call(via, rpc.CreateTopic, { name, partitions: 2 });
+    const dry = await cluster.call(via, rpc.AddPartitions, { name, partitions: 5, validateOnly: true });
+    assert.equal(dry.topic?.partitions.length, 2);
+    const grown = await cluster.call(via, rpc.AddPartitions, { name, partitions: 5, minMetadataVersion: made.metadataVersion });
+    assert.equal(grown.topic?.topicId, made.topic?.topicId);
+    assert.deepEqual(
+      grown.topic?.partitions.slice(0, 2).map(({ groupId }) => groupId),
+      made.topic?.partitions.map(({ groupId }) => groupId),
+      "those that were there stay as they are",
+    );
+    const again = await cluster.call((via % 3) + 1, rpc.AddPartitions, { name, partitions: 5 });
+    assert.equal(again.topic?.partitions.length, 5, "the same total again is no failure");
+    await cluster.refused(via, rpc.AddPartitions, { name, partitions: 4 }, "INVALID_REQUEST");
+    for (const n of cluster.alive) {
+      const { leaderId } = await cluster.call(n, rpc.Produce, { topic: name, partition: 4, records: recordSet([`by ${n}`]) });
+      assert.ok(leaderId >= 1);
+    }
+    assert.equal((await cluster.values(name, 4, via)).length, cluster.alive.length);
+    await cluster.call(via, rpc.DeleteTopic, { name });
+  },
+
+  async "ListClusterConfigs, AlterClusterConfigs"({ cluster, via }) {
+    const key = "segment.ms";
+    const valueAt = async (n: number): Promise<string> => {
+      const entry = (await cluster.call(n, rpc.ListClusterConfigs, {})).configs.find((each) => each.key === key);
+      return `${entry?.value} ${entry?.source}`;
+    };
+    const before = await valueAt(via);
+    assert.ok(before.endsWith(` ${ConfigSource.default}`));
+    const set = new Map([[key, "90000"]]);
+    await cluster.call(via, rpc.AlterClusterConfigs, { set, validateOnly: true });
+    assert.equal(await valueAt(via), before);
+    const altered = await cluster.call(via, rpc.AlterClusterConfigs, { set });
+    for (const n of cluster.alive) assert.equal(await valueAt(n), `90000 ${ConfigSource.cluster}`);
+    const { topics } = await cluster.call((via % 3) + 1, rpc.DescribeTopics, {
+      names: [TOPIC],
+      minMetadataVersion: altered.metadataVersion,
+    });
+    const ofTopic = topics[0]?.configs.find((each) => each.key === key);
+    assert.deepEqual([ofTopic?.value, ofTopic?.source], ["90000", ConfigSource.cluster]);
+    await cluster.refused(via, rpc.AlterClusterConfigs, { set: new Map([["segment.mss", "1"]]) }, "INVALID_CONFIG");
+    await cluster.refused(via, rpc.AlterClusterConfigs, { set, delete: [key] }, "INVALID_CONFIG");
+    const back = await cluster.call(via, rpc.AlterClusterConfigs, { delete: [key] });
+    assert.ok(back.metadataVersion > altered.metadataVersion);
+    assert.equal(await valueAt(via), before);
+  },
+
   async DescribeCluster({ cluster, via, controller }) {
     const answer = await cluster.call(via, rpc.DescribeCluster, {});
     assert.match(answer.clusterId, /^[0-9a-f-]{36}$/);

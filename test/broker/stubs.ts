@@ -1,6 +1,10 @@
 import type { PublicMethod } from "../../src/protocol/methods.ts";
 import { AdminService, LogService } from "../../src/protocol/methods.ts";
 import {
+  AddPartitionsRequest,
+  AddPartitionsResponse,
+  AlterClusterConfigsRequest,
+  AlterClusterConfigsResponse,
   AlterTopicRequest,
   AlterTopicResponse,
   CreateTopicRequest,
@@ -17,6 +21,8 @@ import {
   GetClusterHealthResponse,
   InitProducerRequest,
   InitProducerResponse,
+  ListClusterConfigsRequest,
+  ListClusterConfigsResponse,
   ListOffsetsRequest,
   ListOffsetsResponse,
   ListTopicsRequest,
@@ -51,6 +57,9 @@ export const DescribeTopics = rpc(AdminService.DescribeTopics, DescribeTopicsReq
 export const ListTopics = rpc(AdminService.ListTopics, ListTopicsRequest, ListTopicsResponse);
 export const AlterTopic = rpc(AdminService.AlterTopic, AlterTopicRequest, AlterTopicResponse);
 export const DeleteTopic = rpc(AdminService.DeleteTopic, DeleteTopicRequest, DeleteTopicResponse);
+export const AddPartitions = rpc(AdminService.AddPartitions, AddPartitionsRequest, AddPartitionsResponse);
+export const ListClusterConfigs = rpc(AdminService.ListClusterConfigs, ListClusterConfigsRequest, ListClusterConfigsResponse);
+export const AlterClusterConfigs = rpc(AdminService.AlterClusterConfigs, AlterClusterConfigsRequest, AlterClusterConfigsResponse);
 export const DescribeCluster = rpc(AdminService.DescribeCluster, DescribeClusterRequest, DescribeClusterResponse);
 export const GetClusterHealth = rpc(AdminService.GetClusterHealth, GetClusterHealthRequest, GetClusterHealthResponse);
 export const TransferLeader = rpc(AdminService.TransferLeader, TransferLeaderRequest, TransferLeaderResponse);

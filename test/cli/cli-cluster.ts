@@ -1,6 +1,11 @@
+import { MillraceError } from "../../src/base/errors.ts";
 import { describeTopicConfig, refuseTopicConfig, refuseTopicConfigKey, topicConfigKeys } from "../../src/cluster/topic-config.ts";
 import { AdminService, LogService } from "../../src/protocol/methods.ts";
 import {
+  AddPartitionsRequest,
+  AddPartitionsResponse,
+  AlterClusterConfigsRequest,
+  AlterClusterConfigsResponse,
   AlterTopicRequest,
   AlterTopicResponse,
   ConfigSource,
@@ -10,6 +15,7 @@ import {
   DescribeTopicsResponse,
   FetchRequest,
   FetchResponse,
+  ListClusterConfigsResponse,
 } from "../../src/protocol/public.ts";
 import { records } from "../../src/records/log-record.ts";
 import { RecordSetBuilder } from "../../src/records/record-set-builder.ts";
@@ -22,6 +28,7 @@ export type Lie = "forgets" | "changes";
 export class CliCluster extends FakeCluster {
   readonly lies = new Map<string, Lie>();
   readonly #configs = new Map<string, Map<string, string>>();
+  readonly #clusterConfigs = new Map<string, string>();
 
   /** @param address of the broker that is asked */
   answerAt(address: string, path: string, request: Uint8Array): Uint8Array {
@@ -34,6 +41,15 @@ export class CliCluster extends FakeCluster {
       }
       case AdminService.AlterTopic.path:
         return this.#alter(AlterTopicRequest.decode(request));
+      case AdminService.AddPartitions.path:
+        return this.#grow(AddPartitionsRequest.decode(request));
+      case AdminService.ListClusterConfigs.path:
+        return ListClusterConfigsResponse.encode({ configs: entries(new Map(), this.#clusterConfigs) });
+      case AdminService.AlterClusterConfigs.path: {
+        const change = AlterClusterConfigsRequest.decode(request);
+        changeConfigs(this.#clusterConfigs, change);
+        return AlterClusterConfigsResponse.encode({ configs: entries(new Map(), this.#clusterConfigs) });
+      }
       case LogService.Fetch.path:
         return this.#fetch(address, FetchRequest.decode(request));
       default:
@@ -51,26 +67,23 @@ export class CliCluster extends FakeCluster {
 
   #alter(request: AlterTopicRequest): Uint8Array {
     this.logs(request.name);
-    for (const [key, value] of request.set) {
-      const error = refuseTopicConfig(key, value);
-      if (error !== undefined) throw error;
-    }
-    for (const key of request.delete) {
-      const error = refuseTopicConfigKey(key);
-      if (error !== undefined) throw error;
-    }
     const configs = this.#configs.get(request.name) ?? new Map<string, string>();
-    if (!request.validateOnly) {
-      for (const [key, value] of request.set) configs.set(key, value);
-      for (const key of request.delete) configs.delete(key);
-      this.#configs.set(request.name, configs);
-    }
+    changeConfigs(configs, request);
+    this.#configs.set(request.name, configs);
     return AlterTopicResponse.encode({ configs: this.#configsOf(request.name) });
   }
 
   #configsOf(topic: string) {
-    const described = describeTopicConfig(this.#configs.get(topic) ?? new Map(), new Map());
-    return described.map(({ key, value, source }) => ({ key, value, source: ConfigSource[source] }));
+    return entries(this.#configs.get(topic) ?? new Map(), this.#clusterConfigs);
+  }
+
+  #grow({ name, partitions, validateOnly }: AddPartitionsRequest): Uint8Array {
+    const present = this.logs(name).length;
+    if (partitions < present) throw new MillraceError("INVALID_REQUEST", `Cannot make ${name} smaller: it has ${present}`);
+    if (!validateOnly) this.addTopic(name, partitions);
+    const described = super.answer(AdminService.DescribeTopics.path, DescribeTopicsRequest.encode({ names: [name] }));
+    const [topic] = DescribeTopicsResponse.decode(described).topics;
+    return AddPartitionsResponse.encode(topic === undefined ? {} : { topic });
   }
 
   #fetch(address: string, { topic, partition, offset }: FetchRequest): Uint8Array {
@@ -89,6 +102,30 @@ export class CliCluster extends FakeCluster {
     const batches = recordCount === 0 || lie === "forgets" ? [] : [{ baseOffset: offset, recordCount, records: builder.take() }];
     return FetchResponse.encode({ batches, nextOffset: log.end, highWatermark: log.end });
   }
+}
+
+interface Change {
+  readonly set: ReadonlyMap<string, string>;
+  readonly delete: readonly string[];
+  readonly validateOnly: boolean;
+}
+
+function changeConfigs(configs: Map<string, string>, change: Change): void {
+  for (const [key, value] of change.set) {
+    const error = refuseTopicConfig(key, value);
+    if (error !== undefined) throw error;
+  }
+  for (const key of change.delete) {
+    const error = refuseTopicConfigKey(key);
+    if (error !== undefined) throw error;
+  }
+  if (change.validateOnly) return;
+  for (const [key, value] of change.set) configs.set(key, value);
+  for (const key of change.delete) configs.delete(key);
+}
+
+function entries(topic: ReadonlyMap<string, string>, cluster: ReadonlyMap<string, string>) {
+  return describeTopicConfig(topic, cluster).map(({ key, value, source }) => ({ key, value, source: ConfigSource[source] }));
 }
 
 /** Default of a setting, as text. */

@@ -38,6 +38,10 @@ const intent = fc.oneof(
     }),
   },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("alter" as const), name: small, value: fc.constantFrom("1", "2", "7", "x") }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({ do: fc.constant("grow" as const), name: small, partitions: fc.integer({ min: -1, max: 8 }), seed: fc.nat(99) }),
+  },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("delete" as const), name: small }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant("confirm" as const), broker, topic: fc.nat(20) }) },
   {
@@ -109,6 +113,8 @@ function commandOf(each: Intent, image: MetadataImage, step: number): Command {
         delete: [],
         validateOnly: false,
       };
+    case "grow":
+      return { kind: "addPartitions", name: `t${each.name}`, partitions: each.partitions, validateOnly: false, seed: each.seed };
     case "delete":
       return { kind: "deleteTopic", name: `t${each.name}`, topicId: undefined };
     case "confirm": {

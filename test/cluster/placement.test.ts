@@ -10,6 +10,8 @@ const broker = (id: number, rack?: string, leaders = 0, replicas = leaders): Pla
   rack,
   leaders,
   replicas,
+  leadersHere: 0,
+  replicasHere: 0,
 });
 const spread = (counts: Iterable<number>): number => Math.max(...counts) - Math.min(...counts);
 
@@ -47,6 +49,15 @@ describe("placeReplicas", () => {
     const brokers = [broker(1, undefined, 50), broker(2, undefined, 50), broker(3)];
     const placed = placeReplicas(brokers, 9, 1, 0);
     assert.deepEqual([...count(brokers, placed, (replicas) => replicas).values()], [3, 3, 3]);
+  });
+
+  it("goes on from what the topic has already", () => {
+    const brokers = [1, 2, 3].map((id) => ({ ...broker(id), leadersHere: id === 2 ? 0 : 2, replicasHere: id === 2 ? 0 : 2 }));
+    const placed = placeReplicas(brokers, 2, 1, 0);
+    assert.deepEqual(
+      placed.map(([leader]) => leader),
+      [2, 2],
+    );
   });
 
   it("refuses more replicas than brokers: the caller has checked", () => {

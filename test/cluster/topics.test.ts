@@ -97,6 +97,54 @@ describe("createTopic", () => {
   });
 });
 
+describe("addPartitions", () => {
+  const grow = (partitions: number, validateOnly = false, name = "t") =>
+    ({ kind: "addPartitions", name, partitions, validateOnly, seed: 5 }) as const;
+
+  it("adds partitions behind those there are, which stay as they are, and spreads the leaders", () => {
+    const cluster = Cluster.ofThree();
+    const before = cluster.create("t", 2);
+    cluster.done(grow(6));
+    const after = cluster.partitionsOf("t");
+    assert.deepEqual(after.slice(0, 2), before);
+    assert.deepEqual(
+      after.map(({ partition }) => partition),
+      [0, 1, 2, 3, 4, 5],
+    );
+    assert.equal(new Set(after.map(({ groupId }) => groupId)).size, 6);
+    assert.equal(new Set(after.flatMap(({ replicas }) => replicas.map(({ replicaId }) => replicaId))).size, 18);
+    assert.deepEqual(after.map((partition) => brokersOf(partition)[0]).sort(), [1, 1, 2, 2, 3, 3]);
+    assert.equal(cluster.log.at(-1)?.facts.length, 4, "one frame");
+  });
+
+  it("takes the number there is already for done, and refuses fewer and too many", () => {
+    const cluster = Cluster.ofThree();
+    cluster.create("t", 3);
+    const { version } = cluster.image;
+    cluster.done(grow(3));
+    assert.equal(cluster.image.version, version);
+    assert.match(cluster.refused(grow(2), "INVALID_REQUEST"), /it has 3, and none is ever taken away/);
+    cluster.refused(grow(0), "INVALID_REQUEST");
+    cluster.refused(grow(-1), "INVALID_REQUEST");
+    cluster.refused(grow(1001), "INVALID_REQUEST");
+    cluster.limits = { ...defaultDecideLimits, partitionsMax: 4 };
+    cluster.refused(grow(5), "TOO_MANY_REQUESTS");
+    cluster.done(grow(4));
+    cluster.refused(grow(4, false, "nobody"), "UNKNOWN_TOPIC");
+  });
+
+  it("needs live brokers for all replicas, and records nothing with validate_only", () => {
+    const cluster = Cluster.ofThree();
+    cluster.create("t", 1);
+    const { version } = cluster.image;
+    cluster.done(grow(2, true));
+    assert.equal(cluster.image.version, version);
+    cluster.fence(3);
+    cluster.refused(grow(2), "INSUFFICIENT_BROKERS");
+    cluster.refused(grow(2, true), "INSUFFICIENT_BROKERS");
+  });
+});
+
 describe("alterTopic", () => {
   it("sets and resets keys, all or none", () => {
     const cluster = Cluster.ofThree();
@@ -133,6 +181,8 @@ describe("alterTopic", () => {
     cluster.done({ kind: "alterClusterConfigs", set: new Map(), delete: ["segment.bytes"], validateOnly: false });
     assert.deepEqual(bytes(), [128 * 1024 * 1024]);
     cluster.refused({ kind: "alterClusterConfigs", set: new Map([["nope", "1"]]), delete: [], validateOnly: false }, "INVALID_CONFIG");
+    const both = { set: new Map([["segment.bytes", "2000000"]]), delete: ["segment.bytes"] };
+    cluster.refused({ kind: "alterClusterConfigs", ...both, validateOnly: false }, "INVALID_CONFIG");
   });
 });
 

@@ -5,6 +5,7 @@ import { invariant } from "../../base/invariant.ts";
 import type { Clock } from "../../base/ports/clock.ts";
 import type { Command } from "../../cluster/commands.ts";
 import { decide } from "../../cluster/decide.ts";
+import type { DecideLimits } from "../../cluster/decision.ts";
 import { encodeFacts, type Fact } from "../../cluster/facts.ts";
 import type { MetadataImage } from "../../cluster/image.ts";
 import type { CommandAnswer } from "../../cluster/replies.ts";
@@ -29,6 +30,7 @@ export class Controller {
   readonly #clock: Clock;
   readonly #replica: Replica;
   readonly #view: MetadataView;
+  readonly #limits: DecideLimits;
   readonly #activated: () => void;
   /** Committed facts plus those this leader appended; undefined until everything committed is replayed. */
   #speculative: MetadataImage | undefined;
@@ -37,10 +39,11 @@ export class Controller {
   #waiting: Waiting[] = [];
 
   /** @param activated called when this broker begins to act as the controller */
-  constructor(clock: Clock, replica: Replica, view: MetadataView, activated: () => void) {
+  constructor(clock: Clock, replica: Replica, view: MetadataView, limits: DecideLimits, activated: () => void) {
     this.#clock = clock;
     this.#replica = replica;
     this.#view = view;
+    this.#limits = limits;
     this.#activated = activated;
   }
 
@@ -76,7 +79,7 @@ export class Controller {
   submit(command: Command, done: AnswerDone): void {
     if (this.#speculative === undefined)
       return done({ error: new MillraceError("CONTROLLER_UNKNOWN", "This broker is not the controller", {}, 100) });
-    const decided = decide(this.#speculative, command, { monotonic: this.#clock.monotonic(), wall: this.#clock.wall() });
+    const decided = decide(this.#speculative, command, { monotonic: this.#clock.monotonic(), wall: this.#clock.wall() }, this.#limits);
     if ("error" in decided) return this.#answer({ error: decided.error }, done);
     if (decided.facts.length > 0 && !this.#append(decided.facts)) {
       return done({ error: new MillraceError("CONTROLLER_UNKNOWN", "The controller is stepping down; nothing was written", {}, 100) });

@@ -3,6 +3,7 @@ import type { BrokerId, LogIndex } from "../../base/ids.ts";
 import type { Clock } from "../../base/ports/clock.ts";
 import type { Telemetry } from "../../base/ports/telemetry.ts";
 import { type Command, decodeCommand, encodeCommand } from "../../cluster/commands.ts";
+import type { DecideLimits } from "../../cluster/decision.ts";
 import { type CommandAnswer, decodeAnswer, encodeAnswer, type Reply } from "../../cluster/replies.ts";
 import type { Member } from "../partition/partition.ts";
 import type { PeerLinks } from "../peers/peer-links.ts";
@@ -34,6 +35,7 @@ export class MetadataGroup {
   readonly #telemetry: Telemetry;
   readonly #links: PeerLinks;
   readonly #self: BrokerId;
+  readonly #limits: DecideLimits;
   readonly #changed: () => void;
   readonly #failed: (error: unknown) => void;
   #local:
@@ -53,6 +55,7 @@ export class MetadataGroup {
     telemetry: Telemetry,
     links: PeerLinks,
     self: BrokerId,
+    limits: DecideLimits,
     view: MetadataView,
     changed: () => void,
     failed: (error: unknown) => void,
@@ -61,6 +64,7 @@ export class MetadataGroup {
     this.#telemetry = telemetry;
     this.#links = links;
     this.#self = self;
+    this.#limits = limits;
     this.view = view;
     this.#changed = changed;
     this.#failed = failed;
@@ -69,7 +73,7 @@ export class MetadataGroup {
   /** Gives the group its local replica. */
   own(replica: Replica, members: readonly Member[]): ReplicaOwner {
     const advanced = (): void => this.#advanced();
-    const controller = new Controller(this.#clock, replica, this.view, () => {
+    const controller = new Controller(this.#clock, replica, this.view, this.#limits, () => {
       this.#telemetry.log("info", "controller.active", { term: replica.core.term });
       this.#changed();
     });

@@ -7,6 +7,7 @@ import { CommandFailed, ExitCode } from "../exit-code.ts";
 import { durationFlag, formatOption } from "../flags.ts";
 import { table } from "../table.ts";
 import type { Terminal } from "../terminal.ts";
+import { configCommand } from "./cluster-config.ts";
 
 interface Common {
   readonly brokers?: string | undefined;
@@ -22,9 +23,13 @@ const LOOK_MS_MIN = 100;
 export function clusterCommand(terminal: Terminal): CommandModule {
   return {
     command: "cluster",
-    describe: "Show the brokers, and whether all is well",
+    describe: "Show the brokers, whether all is well, and the settings of the cluster",
     builder: (yargs: Argv) =>
-      yargs.command(infoCommand(terminal)).command(healthCommand(terminal)).demandCommand(1, "Say what to show: info or health"),
+      yargs
+        .command(infoCommand(terminal))
+        .command(healthCommand(terminal))
+        .command(configCommand(terminal))
+        .demandCommand(1, "Say what to show: info, health or config"),
     handler: () => undefined,
   };
 }

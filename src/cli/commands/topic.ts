@@ -1,42 +1,34 @@
 import type { Argv, CommandModule } from "yargs";
 import { counted } from "../../base/plural.ts";
-import type { ConfigEntry, TopicDescription } from "../../client/index.ts";
-import { topicConfigKeys } from "../../cluster/topic-config.ts";
-import { ConfigSource } from "../../protocol/public.ts";
+import type { TopicDescription } from "../../client/index.ts";
 import { ADMIN, withClient } from "../connect.ts";
 import { UsageError } from "../exit-code.ts";
 import { formatOption, pairsFlag, wholeFlag } from "../flags.ts";
 import { table } from "../table.ts";
 import type { Terminal } from "../terminal.ts";
+import { alteredText, topicSettings } from "./altered.ts";
+import { addPartitionsCommand } from "./topic-add-partitions.ts";
 
 interface Common {
   readonly brokers?: string | undefined;
   readonly format: string;
 }
 
-/** Where the value of a setting comes from, as it is numbered on the wire. */
-const sourceNames = new Map<number, string>(Object.entries(ConfigSource).map(([name, source]) => [source, name]));
-
 const NO_TOPICS = "there are no topics; `millrace topic create NAME` makes one";
-
-/** The keys of --config, --set and --reset, for the end of their help. */
-const SETTINGS = `Settings of a topic:\n${table(
-  ["KEY", "MEANING"],
-  Object.entries(topicConfigKeys).map(([key, { doc }]) => [`  ${key}`, doc]),
-).replace(/^.*\n/, "")}`;
 
 export function topicCommand(terminal: Terminal): CommandModule {
   return {
     command: "topic",
-    describe: "Create, list, describe, alter and delete topics",
+    describe: "Create, list, describe, alter, grow and delete topics",
     builder: (yargs: Argv) =>
       yargs
         .command(createCommand(terminal))
         .command(listCommand(terminal))
         .command(describeCommand(terminal))
         .command(alterCommand(terminal))
+        .command(addPartitionsCommand(terminal))
         .command(deleteCommand(terminal))
-        .demandCommand(1, "Say what to do: create, list, describe, alter or delete"),
+        .demandCommand(1, "Say what to do: create, list, describe, alter, add-partitions or delete"),
     handler: () => undefined,
   };
 }
@@ -67,7 +59,7 @@ function createCommand(terminal: Terminal): CommandModule<object, Create> {
         .option("format", formatOption)
         .example("$0 topic create flights --partitions 6", "")
         .example("$0 topic create audit --config acks.min=ALL --config retention.ms=-1", "")
-        .epilogue(SETTINGS) as Argv<Create>,
+        .epilogue(topicSettings) as Argv<Create>,
     handler: async (args) => {
       const topic = {
         name: args.topic,
@@ -164,7 +156,7 @@ function alterCommand(terminal: Terminal): CommandModule<object, Alter> {
         .option("validate-only", { type: "boolean", default: false, describe: "Check everything, change nothing" })
         .option("format", formatOption)
         .example("$0 topic alter flights --config retention.ms=86400000 --reset acks.min", "")
-        .epilogue(SETTINGS) as Argv<Alter>,
+        .epilogue(topicSettings) as Argv<Alter>,
     handler: async (args) => {
       const change = { set: pairsFlag("--config", args.config), reset: [...new Set(args.reset)], validateOnly: args.validateOnly };
       const named = [...Object.keys(change.set), ...change.reset];
@@ -176,25 +168,10 @@ function alterCommand(terminal: Terminal): CommandModule<object, Alter> {
         const [topic] = await admin.describeTopics([args.topic]);
         const after = await admin.alterTopic(args.topic, change);
         if (args.validateOnly) terminal.say(`${args.topic} could be altered so; nothing was changed`);
-        else await terminal.data(alteredText(args, named, topic?.configs ?? [], after));
+        else await terminal.data(alteredText(args.format, named, topic?.configs ?? [], after));
       });
     },
   };
-}
-
-/** The settings that were named, each as it was and as it is; of JSON, one object a line. */
-function alteredText(args: Alter, named: readonly string[], before: readonly ConfigEntry[], after: readonly ConfigEntry[]): string {
-  const rows = after
-    .filter(({ key }) => named.includes(key))
-    .map(({ key, value, source }) => {
-      const old = before.find((entry) => entry.key === key);
-      return { key, before: old?.value ?? null, after: value, source: sourceNames.get(source) ?? "unknown" };
-    });
-  if (args.format === "json") return rows.map((row) => `${JSON.stringify(row)}\n`).join("");
-  return table(
-    ["SETTING", "BEFORE", "AFTER", "SOURCE"],
-    rows.map((row) => [row.key, row.before ?? "-", row.after, row.source]),
-  );
 }
 
 function deleteCommand(terminal: Terminal): CommandModule<object, { brokers?: string | undefined; topics: string[] }> {

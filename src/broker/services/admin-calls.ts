@@ -1,0 +1,86 @@
+import { MillraceError } from "../../base/errors.ts";
+import type { BrokerId, GroupId, LogIndex } from "../../base/ids.ts";
+import type { Clock } from "../../base/ports/clock.ts";
+import type { RpcServer } from "../../base/ports/rpc-server.ts";
+import type { Command } from "../../cluster/commands.ts";
+import type { MetadataImage } from "../../cluster/image.ts";
+import type { PartitionImage, TopicImage } from "../../cluster/image-state.ts";
+import type { Reply } from "../../cluster/replies.ts";
+import type { PublicMethod } from "../../protocol/methods.ts";
+import type { MetadataGroup } from "../metadata/metadata-group.ts";
+import type { ClusterReports } from "./health.ts";
+
+/** What the admin service asks of the broker. */
+export interface AdminBackend {
+  readonly image: MetadataImage;
+  readonly group: MetadataGroup;
+  /** Leader of a group as this broker knows it best: its own replica, else the metadata. */
+  leaderOf(partition: PartitionImage): { readonly broker: BrokerId; readonly term: number } | undefined;
+  /** Asks every broker what it leads; those that do not answer in time are missing. */
+  reports(): Promise<ClusterReports>;
+  /** Hands the leadership of a group over. @param to 0: whoever is furthest. @returns who leads then */
+  transfer(groupId: GroupId, to: number, deadline: number): Promise<{ readonly leaderId: number; readonly term: number }>;
+}
+
+const DEFAULT_DEADLINE_MS = 30_000;
+
+/** What all calls of the admin service have in common: a deadline, a metadata version seen before, commands to the controller. */
+export class AdminCalls {
+  readonly #server: RpcServer;
+  readonly #parts: () => AdminBackend;
+  readonly #clock: Clock;
+
+  /** @param parts the broker's; throws NOT_READY or SHUTTING_DOWN while it does not serve */
+  constructor(server: RpcServer, parts: () => AdminBackend, clock: Clock) {
+    this.#server = server;
+    this.#parts = parts;
+    this.#clock = clock;
+  }
+
+  get parts(): AdminBackend {
+    return this.#parts();
+  }
+  get image(): MetadataImage {
+    return this.#parts().image;
+  }
+  /** What this broker has replayed. */
+  get version(): LogIndex {
+    return this.#parts().group.view.applied;
+  }
+
+  /** @param handle the deadline is monotonic: the caller's, or 30 s from now */
+  unary({ path }: PublicMethod, handle: (request: Uint8Array, deadline: number) => Promise<Uint8Array>): void {
+    this.#server.register(path, {
+      kind: "unary",
+      handle: (request, call) => handle(request, call.deadline ?? this.#clock.monotonic() + DEFAULT_DEADLINE_MS),
+    });
+  }
+
+  /** Waits for what the caller has seen before (design §7). */
+  async seen(minVersion: number, deadline: number): Promise<void> {
+    if (minVersion < 0)
+      throw new MillraceError("INVALID_REQUEST", "min_metadata_version must not be negative", { field: "min_metadata_version" });
+    await this.parts.group.applied(minVersion as LogIndex, deadline);
+  }
+
+  /** Records a command, and waits until this broker shows what was recorded. */
+  async submit(command: Command, deadline: number): Promise<{ readonly reply: Reply; readonly metadataVersion: LogIndex }> {
+    const answer = await this.parts.group.submit(command, deadline);
+    try {
+      await this.parts.group.applied(answer.metadataVersion, deadline);
+    } catch (error) {
+      // It is recorded either way: a broker that is slow to read of it is no failure.
+      if (!(error instanceof MillraceError)) throw error;
+    }
+    return answer;
+  }
+
+  /** Asks behind a read barrier before it says "not found". @throws {MillraceError} UNKNOWN_TOPIC */
+  async topicNamed(name: string, deadline: number): Promise<TopicImage> {
+    if (this.image.topicByName(name) === undefined) await this.parts.group.barrier(deadline);
+    const topic = this.image.topicByName(name);
+    if (topic === undefined)
+      throw new MillraceError("UNKNOWN_TOPIC", `No topic is named ${JSON.stringify(name.slice(0, 249))}`, { topic: name.slice(0, 249) });
+    return topic;
+  }
+}

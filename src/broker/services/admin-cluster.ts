@@ -1,0 +1,72 @@
+import type { BrokerConfig } from "../../base/broker-config.ts";
+import { AdminService } from "../../protocol/methods.ts";
+import {
+  AlterClusterConfigsRequest,
+  AlterClusterConfigsResponse,
+  BrokerState,
+  DescribeClusterRequest,
+  DescribeClusterResponse,
+  GetClusterHealthRequest,
+  GetClusterHealthResponse,
+  ListClusterConfigsRequest,
+  ListClusterConfigsResponse,
+} from "../../protocol/public.ts";
+import type { AdminCalls } from "./admin-calls.ts";
+import { healthOf } from "./health.ts";
+import { configEntries } from "./topic-description.ts";
+
+const NO_TOPIC = new Map<string, string>();
+
+/** The cluster as a whole: who is in it, whether it is well, and the settings that topics get when they have none of their own. */
+export function registerClusterCalls(calls: AdminCalls, config: BrokerConfig): void {
+  calls.unary(AdminService.DescribeCluster, async (bytes, deadline) => {
+    const request = DescribeClusterRequest.decode(bytes);
+    await calls.seen(request.minMetadataVersion, deadline);
+    const { image, group } = calls.parts;
+    return DescribeClusterResponse.encode({
+      clusterId: image.clusterId ?? "",
+      controllerId: group.controllerBroker ?? 0,
+      brokers: [...image.brokers.values()]
+        .sort((a, b) => a.id - b.id)
+        .map((broker) => ({
+          brokerId: broker.id,
+          address: broker.clientAddress,
+          peerAddress: broker.peerAddress,
+          rack: broker.rack ?? "",
+          version: broker.version,
+          state: broker.state === "live" ? BrokerState.live : BrokerState.fenced,
+          incarnation: broker.incarnation,
+          brokerEpoch: broker.epoch,
+          seed: image.seeds.some((seed) => seed.brokerId === broker.id),
+        })),
+      metadataVersion: calls.version,
+      answeredBy: config.brokerId,
+    });
+  });
+
+  calls.unary(AdminService.GetClusterHealth, async (bytes, deadline) => {
+    const request = GetClusterHealthRequest.decode(bytes);
+    await calls.seen(request.minMetadataVersion, deadline);
+    return GetClusterHealthResponse.encode({
+      ...healthOf(calls.image, config, await calls.parts.reports(), calls.parts.group.controllerBroker),
+      metadataVersion: calls.version,
+    });
+  });
+
+  calls.unary(AdminService.ListClusterConfigs, async (bytes, deadline) => {
+    const request = ListClusterConfigsRequest.decode(bytes);
+    await calls.seen(request.minMetadataVersion, deadline);
+    await calls.parts.group.barrier(deadline);
+    return ListClusterConfigsResponse.encode({
+      configs: configEntries(NO_TOPIC, calls.image.clusterConfigs),
+      metadataVersion: calls.version,
+    });
+  });
+
+  calls.unary(AdminService.AlterClusterConfigs, async (bytes, deadline) => {
+    const { set, delete: remove, validateOnly, minMetadataVersion } = AlterClusterConfigsRequest.decode(bytes);
+    await calls.seen(minMetadataVersion, deadline);
+    const { metadataVersion } = await calls.submit({ kind: "alterClusterConfigs", set, delete: remove, validateOnly }, deadline);
+    return AlterClusterConfigsResponse.encode({ configs: configEntries(NO_TOPIC, calls.image.clusterConfigs), metadataVersion });
+  });
+}

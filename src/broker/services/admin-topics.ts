@@ -1,0 +1,85 @@
+import { MillraceError } from "../../base/errors.ts";
+import type { TopicId } from "../../base/ids.ts";
+import type { Random } from "../../base/ports/random.ts";
+import type { TopicImage } from "../../cluster/image-state.ts";
+import { AdminService } from "../../protocol/methods.ts";
+import {
+  AddPartitionsRequest,
+  AddPartitionsResponse,
+  AlterTopicRequest,
+  AlterTopicResponse,
+  CreateTopicRequest,
+  CreateTopicResponse,
+  DeleteTopicRequest,
+  DeleteTopicResponse,
+  DescribeTopicsRequest,
+  DescribeTopicsResponse,
+  ListTopicsRequest,
+  ListTopicsResponse,
+} from "../../protocol/public.ts";
+import type { AdminCalls } from "./admin-calls.ts";
+import { describeTopic, topicConfigs } from "./topic-description.ts";
+
+/** Topics: made, described, listed, altered, grown, deleted. */
+export function registerTopicCalls(calls: AdminCalls, random: Random): void {
+  calls.unary(AdminService.CreateTopic, async (bytes, deadline) => {
+    const { name, partitions, replicas, configs, validateOnly, minMetadataVersion } = CreateTopicRequest.decode(bytes);
+    await calls.seen(minMetadataVersion, deadline);
+    const topicId = random.uuid() as TopicId;
+    const { reply, metadataVersion } = await calls.submit(
+      { kind: "createTopic", name, partitions, replicas, configs, validateOnly, topicId, seed: random.below(2 ** 31) },
+      deadline,
+    );
+    if (reply.kind !== "topicMade") throw new MillraceError("INTERNAL", "The controller answered another question");
+    if (validateOnly) return CreateTopicResponse.encode({ topic: { name, replicas: reply.replicas }, metadataVersion });
+    const topic = calls.image.topics.get(reply.topicId);
+    return CreateTopicResponse.encode({ ...(topic === undefined ? {} : { topic: describeTopic(topic, calls.parts) }), metadataVersion });
+  });
+
+  calls.unary(AdminService.DescribeTopics, async (bytes, deadline) => {
+    const request = DescribeTopicsRequest.decode(bytes);
+    await calls.seen(request.minMetadataVersion, deadline);
+    const topics: TopicImage[] = [];
+    if (request.names.length === 0) topics.push(...calls.image.topics.values());
+    else for (const name of request.names) topics.push(await calls.topicNamed(name, deadline));
+    const { parts } = calls;
+    return DescribeTopicsResponse.encode({ topics: topics.map((topic) => describeTopic(topic, parts)), metadataVersion: calls.version });
+  });
+
+  calls.unary(AdminService.ListTopics, async (bytes, deadline) => {
+    const request = ListTopicsRequest.decode(bytes);
+    await calls.seen(request.minMetadataVersion, deadline);
+    await calls.parts.group.barrier(deadline);
+    const topics = [...calls.image.topics.values()]
+      .map((topic) => ({ name: topic.name, topicId: topic.id, partitions: topic.groups.length, replicas: topic.replicas }))
+      .sort((a, b) => (a.name < b.name ? -1 : 1));
+    return ListTopicsResponse.encode({ topics, metadataVersion: calls.version });
+  });
+
+  calls.unary(AdminService.AlterTopic, async (bytes, deadline) => {
+    const { name, set, delete: remove, validateOnly, minMetadataVersion } = AlterTopicRequest.decode(bytes);
+    await calls.seen(minMetadataVersion, deadline);
+    const { metadataVersion } = await calls.submit({ kind: "alterTopic", name, set, delete: remove, validateOnly }, deadline);
+    const topic = calls.image.topicByName(name);
+    return AlterTopicResponse.encode({ ...(topic === undefined ? {} : { configs: topicConfigs(topic, calls.parts) }), metadataVersion });
+  });
+
+  calls.unary(AdminService.AddPartitions, async (bytes, deadline) => {
+    const { name, partitions, validateOnly, minMetadataVersion } = AddPartitionsRequest.decode(bytes);
+    await calls.seen(minMetadataVersion, deadline);
+    const { metadataVersion } = await calls.submit(
+      { kind: "addPartitions", name, partitions, validateOnly, seed: random.below(2 ** 31) },
+      deadline,
+    );
+    const topic = calls.image.topicByName(name);
+    return AddPartitionsResponse.encode({ ...(topic === undefined ? {} : { topic: describeTopic(topic, calls.parts) }), metadataVersion });
+  });
+
+  calls.unary(AdminService.DeleteTopic, async (bytes, deadline) => {
+    const request = DeleteTopicRequest.decode(bytes);
+    await calls.seen(request.minMetadataVersion, deadline);
+    const topicId = request.topicId === "" ? undefined : (request.topicId as TopicId);
+    const { metadataVersion } = await calls.submit({ kind: "deleteTopic", name: request.name, topicId }, deadline);
+    return DeleteTopicResponse.encode({ metadataVersion });
+  });
+}

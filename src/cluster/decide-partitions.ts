@@ -1,0 +1,27 @@
+import { MillraceError } from "../base/errors.ts";
+import { counted } from "../base/plural.ts";
+import type { CommandOf } from "./commands.ts";
+import { type DecideLimits, type Decision, done, refuse } from "./decision.ts";
+import type { MetadataImage } from "./image.ts";
+import { placePartitions, refuseFewBrokers, refusePartitions } from "./new-partitions.ts";
+import { unknownTopic } from "./refusals.ts";
+
+/**
+ * Raises the number of partitions of a topic, all at once or not at all. The number it has already is fine and changes nothing, so that
+ * a request of unknown outcome may be sent again; fewer are refused, for that would delete records.
+ */
+export function decideAddPartitions(image: MetadataImage, command: CommandOf<"addPartitions">, limits: DecideLimits): Decision {
+  const topic = image.topicByName(command.name);
+  if (topic === undefined) return refuse(unknownTopic(command.name));
+  const present = topic.groups.length;
+  if (command.partitions === present) return done([]);
+  if (command.partitions < present) {
+    const text = `Cannot make ${topic.name} a topic of ${counted(command.partitions, "partition")}: it has ${present}, and none is ever taken away`;
+    return refuse(new MillraceError("INVALID_REQUEST", text, { field: "partitions", partitions: String(present) }));
+  }
+  const count = command.partitions - present;
+  const error = refusePartitions(image, command.partitions, count, limits) ?? refuseFewBrokers(image.liveBrokers().length, topic.replicas);
+  if (error !== undefined) return refuse(error);
+  if (command.validateOnly) return done([]);
+  return done(placePartitions(image, { topicId: topic.id, from: present, count, replicas: topic.replicas, seed: command.seed }));
+}
