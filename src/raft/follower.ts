@@ -1,7 +1,7 @@
 import type { LogIndex, ReplicaId } from "../base/ids.ts";
 import { invariant } from "../base/invariant.ts";
 import type { ReplicaState } from "./replica-state.ts";
-import type { Entry, Message } from "./types.ts";
+import type { Entry, Impairment, Message } from "./types.ts";
 
 type Append<P> = Extract<Message<P>, { readonly kind: "append" }>;
 type Heartbeat = Extract<Message<never>, { readonly kind: "heartbeat" }>;
@@ -17,6 +17,8 @@ export class Follower<P> {
   #matched = 0;
   /** Highest durable index told to the leader in this term. */
   #reported = 0;
+  /** While in quarantine: the highest commit index this leader told. An older message, overtaken by the append that matched, must not count. */
+  #leaderCommit = 0 as LogIndex;
   #extending: { readonly after: LogIndex; readonly upTo: LogIndex } | undefined;
 
   constructor(state: ReplicaState<P>) {
@@ -50,6 +52,7 @@ export class Follower<P> {
     this.#matched = Math.max(this.#matched, last, prevIndex < log.commit ? log.commit : 0);
     invariant(this.#matched <= log.lastIndex, "what matches the leader is in the log");
     log.commitTo(Math.min(append.commit, this.#matched));
+    this.#maybeEndQuarantine(from, append.commit);
     // Still on its way to disk: the acknowledgement follows when it arrives there.
     if (this.#acknowledgeable >= last) this.#acknowledge(from);
   }
@@ -75,24 +78,41 @@ export class Follower<P> {
     const hintTerm = log.termAt(hintIndex);
     invariant(hintTerm !== undefined, () => `no term is known for entry ${hintIndex}`);
     const refused = { prevIndex: answers, hintIndex, hintTerm };
-    this.#state.sendWhenStateDurable(from, { kind: "appendReply", term, durable: this.#acknowledgeable, refused });
+    this.#state.sendWhenStateDurable(from, { kind: "appendReply", term, durable: this.#acknowledgeable, refused, ...this.#standing });
   }
 
   /** Commit only what this leader's log was seen to match: the rest of ours may be about to be cut (scenario 34). */
   onHeartbeat(from: ReplicaId, heartbeat: Heartbeat): void {
     this.#state.log.commitTo(Math.min(heartbeat.commit, this.#matched));
+    this.#maybeEndQuarantine(from, heartbeat.commit);
     this.#state.sendWhenStateDurable(from, {
       kind: "heartbeatReply",
       term: this.#state.term,
       round: heartbeat.round,
       durable: this.#acknowledgeable,
+      ...this.#standing,
     });
+  }
+
+  get #standing(): { readonly impaired?: Impairment } {
+    const { impaired } = this.#state;
+    return impaired === undefined ? {} : { impaired };
+  }
+
+  /** What follows is said in good standing, once the vote that `leave` gives is durable (`Quarantine`). */
+  #maybeEndQuarantine(leader: ReplicaId, leaderCommit: LogIndex): void {
+    const { quarantine } = this.#state;
+    if (quarantine === undefined) return;
+    this.#leaderCommit = Math.max(this.#leaderCommit, leaderCommit) as LogIndex;
+    if (quarantine.isOver(this.#acknowledgeable, this.#leaderCommit)) this.#state.leaveQuarantine(leader);
   }
 
   /** Something became durable: tell the leader. */
   onDurable(): void {
     const { leader } = this.#state;
-    if (leader !== undefined && this.#state.termDurable && this.#acknowledgeable > this.#reported) this.#acknowledge(leader);
+    if (leader === undefined || !this.#state.termDurable) return;
+    this.#maybeEndQuarantine(leader, this.#leaderCommit);
+    if (this.#acknowledgeable > this.#reported) this.#acknowledge(leader);
   }
 
   #acknowledge(to: ReplicaId): void {
@@ -102,6 +122,7 @@ export class Follower<P> {
       kind: "appendReply",
       term: this.#state.term,
       durable,
+      ...this.#standing,
     });
   }
 

@@ -1,13 +1,13 @@
 import type { LogIndex, ReplicaId } from "../base/ids.ts";
 import { invariant } from "../base/invariant.ts";
 import { FrameType } from "../records/frame-types.ts";
+import { configurationBytes, firstStep, lastStep } from "./membership.ts";
 import type { PeerProgress } from "./progress.ts";
-import { quorumValue } from "./quorum.ts";
+import { isVoter, quorumValue } from "./quorum.ts";
 import { PendingReads } from "./reads.ts";
 import type { ReplicaState } from "./replica-state.ts";
 import { type AppendReply, type HeartbeatReply, Replication } from "./replication.ts";
-import type { Transfer } from "./transfer.ts";
-import type { Message, Proposal, ProposeResult } from "./types.ts";
+import type { ChangeResult, Configuration, MembershipChange, Message, Proposal, ProposeResult } from "./types.ts";
 
 const NOOP_BYTES = 128;
 
@@ -26,7 +26,6 @@ export class Leader<P> {
   #round = 0;
   /** Check-quorum waits until here: this process itself was stopped for a while, answers may lie unread. */
   #graceUntil = Number.NEGATIVE_INFINITY;
-  transfer: Transfer | undefined;
 
   constructor(state: ReplicaState<P>, now: number) {
     invariant(state.termDurable, "a leader's term is durable before it leads");
@@ -35,13 +34,22 @@ export class Leader<P> {
     const replication = new Replication(state, now);
     this.replication = replication;
     // It counts itself only for what its own disk holds (scenario 30).
-    this.#matchOf = (replica) => (replica === self ? log.durable : replication.peer(replica).match);
+    this.#matchOf = (replica) => {
+      if (replica === self) return log.durable;
+      const peer = replication.peer(replica);
+      return peer.counts ? peer.match : 0;
+    };
     this.#heardOf = (replica) => {
       if (replica === self) return Number.POSITIVE_INFINITY;
       const peer = replication.peer(replica);
-      return peer.gone ? Number.NEGATIVE_INFINITY : peer.heardAt;
+      return peer.gone || !peer.counts ? Number.NEGATIVE_INFINITY : peer.heardAt;
     };
-    this.#roundOf = (replica) => (replica === self ? this.#round : replication.peer(replica).round);
+    // One in quarantine may have voted for a newer leader and forgotten it: it proves nothing.
+    this.#roundOf = (replica) => {
+      if (replica === self) return this.#round;
+      const peer = replication.peer(replica);
+      return peer.counts ? peer.round : 0;
+    };
     // Entries of earlier terms are committed by committing one of this term (Raft §5.4.2), so there is one at once.
     this.noopIndex = log.appendNew(state.term, FrameType.noop, options.noopBytes ?? NOOP_BYTES, undefined);
     this.#heartbeatAt = now + options.heartbeatMs;
@@ -49,7 +57,7 @@ export class Leader<P> {
 
   propose(proposals: readonly Proposal<P>[]): ProposeResult {
     const { log, options, term } = this.#state;
-    if (this.transfer !== undefined) return { kind: "refused", why: "transferring" };
+    if (this.#state.transfers.current !== undefined) return { kind: "refused", why: "transferring" };
     let bytes = 0;
     for (const proposal of proposals) {
       if (proposal.bytes > options.entryBytesMax) return { kind: "refused", why: "too-large" };
@@ -65,7 +73,7 @@ export class Leader<P> {
 
   onAppendReply(from: ReplicaId, reply: AppendReply, now: number): void {
     const peer = this.#heard(from, now);
-    if (peer !== undefined) this.replication.onAppendReply(peer, reply);
+    if (peer !== undefined) this.replication.onAppendReply(from, peer, reply);
   }
 
   onHeartbeatReply(from: ReplicaId, reply: HeartbeatReply, now: number): void {
@@ -89,6 +97,60 @@ export class Leader<P> {
     const { log, configuration, term } = this.#state;
     const index = quorumValue(configuration, this.#matchOf);
     if (index > log.commit && log.termAt(index) === term) log.commitTo(index);
+  }
+
+  // Membership
+
+  changeMembership(change: MembershipChange, now: number): ChangeResult {
+    const { log, configuration, transfers } = this.#state;
+    // Before this term committed anything, a configuration of an earlier leader may still be cut off elsewhere (scenarios 33, 54).
+    if (log.commit < this.noopIndex) return { kind: "refused", why: "not-confirmed" };
+    if (configuration.old !== undefined || log.configurations.index > log.commit) return { kind: "refused", why: "change-open" };
+    if (transfers.current !== undefined) return { kind: "refused", why: "transferring" };
+    const next = firstStep(configuration, change);
+    if (next === undefined) return { kind: "refused", why: "invalid" };
+    const ready = change.voters.every((voter) => configuration.voters.includes(voter) || this.#caughtUp(voter, now));
+    return ready ? { kind: "accepted", index: this.#configure(next) } : { kind: "refused", why: "not-caught-up" };
+  }
+
+  /** A new voter must not hold commits up: it streams, answers, and lacks no more than one window (scenario 60). */
+  #caughtUp(replica: ReplicaId, now: number): boolean {
+    const { log, options } = this.#state;
+    const peer = this.replication.peers.get(replica);
+    if (peer === undefined || peer.mode !== "replicate" || peer.gone || peer.barred) return false;
+    if (now - peer.heardAt >= options.electionMinMs) return false;
+    return peer.match >= this.noopIndex && log.bytesBetween(peer.match + 1, log.lastIndex) <= options.inflightBytesMax;
+  }
+
+  #configure(configuration: Configuration): LogIndex {
+    const { log, term, now } = this.#state;
+    const index = log.appendNew(term, FrameType.config, configurationBytes(configuration), undefined, configuration);
+    this.replication.reconfigure(now);
+    return index;
+  }
+
+  /** Both majorities have the joint configuration: the old voters are not needed any more. A successor does the same (scenario 56). */
+  #leaveJoint(): void {
+    const { log, configuration, transfers } = this.#state;
+    if (configuration.old === undefined || transfers.current !== undefined) return;
+    if (log.commit >= Math.max(this.noopIndex, log.configurations.index)) this.#configure(lastStep(configuration));
+  }
+
+  /** It votes no more, and that is committed (scenario 58). Until then it leads, and does not count itself. */
+  get retired(): boolean {
+    const { log, configuration, self } = this.#state;
+    return log.configurations.index <= log.commit && !isVoter(configuration, self) && log.commit >= this.noopIndex;
+  }
+
+  /** The voter that is furthest asks for votes at once: nobody has to miss this leader first. */
+  handOn(): void {
+    const { configuration, outbox, term } = this.#state;
+    let best: ReplicaId | undefined;
+    for (const voter of configuration.voters) {
+      const peer = this.replication.peer(voter);
+      if (!peer.gone && !peer.barred && peer.match > (best === undefined ? 0 : this.replication.peer(best).match)) best = voter;
+    }
+    if (best !== undefined) outbox.send(best, { kind: "timeoutNow", term });
   }
 
   // Time
@@ -161,7 +223,7 @@ export class Leader<P> {
   }
 
   #moveTransfer(): void {
-    const transfer = this.transfer;
+    const transfer = this.#state.transfers.current;
     if (transfer === undefined || transfer.told) return;
     const { log, outbox, term } = this.#state;
     if (this.replication.peer(transfer.to).match < log.lastIndex) return;
@@ -171,6 +233,7 @@ export class Leader<P> {
 
   /** Called once per drain, so that one turn's proposals share messages and its reads share a round. */
   flush(): void {
+    this.#leaveJoint();
     this.#moveReads();
     this.replication.flush();
     this.#moveTransfer();
@@ -180,6 +243,7 @@ export class Leader<P> {
     const peer = this.replication.peers.get(replica);
     if (peer !== undefined && replica === this.#state.self) {
       peer.mode = "replicate";
+      peer.impaired = this.#state.impaired;
       peer.advance(this.#state.log.durable);
       peer.heardAt = this.#state.now;
     }

@@ -1,6 +1,6 @@
 import type { LogIndex } from "../base/ids.ts";
 import { invariant } from "../base/invariant.ts";
-import type { Progress } from "./types.ts";
+import type { Impairment, Progress } from "./types.ts";
 
 /** Append messages sent and not yet answered, bounded in messages and bytes. One message always goes, whatever its size. */
 export class InflightWindow {
@@ -56,13 +56,15 @@ export class InflightWindow {
  *   per divergent term.
  * - `replicate`: its log is known to follow ours. Appends stream, `next` runs ahead of `match` as far as the window allows.
  * - `extend`: it needs frames that left memory; the shell streams them in bulk, appends pause.
- * - `reset`: it needs frames this leader does not have any more (comes with snapshots).
+ * - `reset`: it needs frames this leader does not have any more; the shell gives it a new state, nothing else is sent.
  */
 export class PeerProgress implements Progress {
   mode: Progress["mode"] = "probe";
   #match = 0;
   #next: number;
-  readonly learner: boolean;
+  learner: boolean;
+  /** What it said of itself in its last answer. */
+  impaired: Impairment | undefined;
   heardAt: number;
   /** Its broker is known to be gone: it counts as silent whatever `heardAt` says. */
   gone: boolean;
@@ -94,6 +96,20 @@ export class PeerProgress implements Progress {
   }
   get next(): LogIndex {
     return this.#next as LogIndex;
+  }
+
+  get barred(): boolean {
+    return this.impaired !== undefined;
+  }
+  /** What it acknowledges counts, and so does that it answers. */
+  get counts(): boolean {
+    return this.impaired !== "quarantined";
+  }
+
+  /** Its disk forgot: what it acknowledged in this term is not there any more. */
+  forgot(next: number): void {
+    this.#match = 0;
+    this.toProbe(next);
   }
 
   /** It has everything up to `durable`, on disk. Never moves back: what was durable there in this term stays. */

@@ -1,16 +1,17 @@
 import type { LogIndex, ReplicaId, Term } from "../base/ids.ts";
 import { invariant, unreachable } from "../base/invariant.ts";
-import { Candidate } from "./candidate.ts";
-import { Follower } from "./follower.ts";
-import { Leader } from "./leader.ts";
-import { isVoter } from "./quorum.ts";
+import { FrameType } from "../records/frame-types.ts";
+import type { Candidate } from "./candidate.ts";
+import { Quarantine } from "./quarantine.ts";
 import { ReplicaState } from "./replica-state.ts";
-import { answerOlderTerm, ruleOfLaterTerm } from "./term-rules.ts";
+import { Roles } from "./roles.ts";
+import { answerOlderTerm, ruleOfLaterTerm, type TermMessage } from "./term-rules.ts";
 import { Told } from "./told.ts";
-import type { Transfer } from "./transfer.ts";
 import type {
+  ChangeResult,
   Configuration,
   Entry,
+  MembershipChange,
   Message,
   Progress,
   Proposal,
@@ -35,7 +36,7 @@ import { answerVoteRequest, ignoresVoteRequest } from "./votes.ts";
  *    the log already, because `write` came first.
  * 3. `committed`: this much will never be taken back. It may pass what is durable *here* (a majority of others may be quicker):
  *    it answers QUORUM and feeds machines; segments take only what is durable here too.
- * 4. `reads`, `transferEnded`, `extend`, `role`.
+ * 4. `reads`, `transferEnded`, `extend`, `reset`, `configuration`, `quarantineEnded`, `role`.
  *
  * Then arm one timer for `nextDeadline`; there are no periodic ticks.
  *
@@ -52,6 +53,10 @@ import { answerVoteRequest, ignoresVoteRequest } from "./votes.ts";
  * stream committed frames, the follower is told where it matches, cuts the rest. Each piece is announced by
  * `extendLocally` and reported by `extendedLocally`; in between no append is taken. The leader goes on after `extended`.
  *
+ * **Membership.** Joint consensus (Raft §6): a change of voters appends a joint configuration, in force at once here and wherever it is
+ * appended; once it is committed by both majorities the leader appends the one without the old voters. A leader that is not in it
+ * commits it without counting itself, tells the furthest voter to ask for votes, and is quiet from then on.
+ *
  * Sources: Ongaro, "Consensus: Bridging Theory and Practice" (2014), by section in the tests; etcd-io/raft for asynchronous
  * storage and the probe and replicate modes.
  */
@@ -59,44 +64,42 @@ export function createRaft<P>(options: RaftOptions, recovered: RaftRecovered, no
   return new Raft<P>(options, recovered, now);
 }
 
-type Role<P> = Follower<P> | Candidate<P> | Leader<P>;
-
 const NOTHING: readonly never[] = [];
 
 class Raft<P> implements RaftCore<P> {
   readonly #state: ReplicaState<P>;
-  #role: Role<P>;
-  #failed = false;
-  /** A transfer this replica began; kept after stepping down until the next leader is known. */
-  #transfer: Transfer | undefined;
-  #transferEnded: Ready<P>["transferEnded"];
+  readonly #roles: Roles<P>;
   readonly #told: Told;
+  #failed = false;
 
   constructor(options: RaftOptions, recovered: RaftRecovered, now: number) {
-    this.#state = new ReplicaState(options, recovered, now);
-    this.#role = new Follower(this.#state);
-    this.#told = new Told(this.#state.log.commit, this.#state.term);
-    this.#state.resetElection(now);
+    const state = new ReplicaState<P>(options, recovered, now);
+    this.#state = state;
+    this.#roles = new Roles(state);
+    this.#told = new Told(state.log.commit, state.term, state.configuration, state.quarantined);
+    state.resetElection(now);
     // Alone, nobody else could ask first.
-    if (options.configuration.voters.length === 1 && options.configuration.old === undefined && this.#state.electable)
-      this.#state.electionAt = now;
+    const { voters, old } = state.configuration;
+    if (voters.length === 1 && old === undefined && state.electable) state.electionAt = now;
   }
 
   // Inputs
 
   tick(now: number): void {
     if (this.#failed) return;
-    const stopped = now - this.#state.now > this.#state.options.heartbeatMs * 3;
-    this.#state.now = now;
-    this.#endTransferAt(now);
-    const role = this.#role;
-    if (role.kind === "leader") {
-      if (stopped) role.grace(now + this.#state.options.heartbeatMs * 2);
-      if (!role.hearsQuorum(now)) this.#follow(this.#state.term, undefined, now);
-      else role.tick(now);
-    } else if (now >= this.#state.electionAt) {
-      this.#campaign("preCandidate", false, now);
+    const state = this.#state;
+    const stopped = now - state.now > state.options.heartbeatMs * 3;
+    state.now = now;
+    state.transfers.expire(now);
+    const leader = this.#roles.leader;
+    if (leader !== undefined) {
+      if (stopped) leader.grace(now + state.options.heartbeatMs * 2);
+      if (!leader.hearsQuorum(now)) this.#roles.follow(state.term, undefined, now);
+      else leader.tick(now);
+      return;
     }
+    state.quarantine?.tick(now);
+    if (now >= state.electionAt) this.#roles.campaign("preCandidate", false, now);
   }
 
   step(from: ReplicaId, message: Message<P>, now: number): void {
@@ -105,10 +108,13 @@ class Raft<P> implements RaftCore<P> {
     invariant(from !== state.self, "a replica does not send messages to itself");
     state.now = now;
     state.gone.delete(from);
+    if (message.kind === "askTerm")
+      return state.sendWhenStateDurable(from, { kind: "tellTerm", term: state.term, session: message.session });
+    if (message.kind === "tellTerm") return this.#onToldTerm(from, message, now);
     if (message.term > state.term) {
       const rule = ruleOfLaterTerm(state, message, now);
       if (rule === "ignore") return;
-      if (rule !== "look") this.#follow(message.term, rule === "follow" ? from : undefined, now);
+      if (rule !== "look") this.#roles.follow(message.term, rule === "follow" ? from : undefined, now);
     } else if (message.term < state.term) {
       answerOlderTerm(state, from, message, now);
       return;
@@ -117,11 +123,16 @@ class Raft<P> implements RaftCore<P> {
   }
 
   propose(proposals: readonly Proposal<P>[], expectedTerm: Term): ProposeResult {
+    const { leader } = this.#roles;
     if (this.#failed) return { kind: "refused", why: "failed" };
-    if (this.#role.kind !== "leader") return { kind: "refused", why: "not-leader" };
+    if (leader === undefined) return { kind: "refused", why: "not-leader" };
     if (this.#state.term !== expectedTerm) return { kind: "refused", why: "term-moved" };
     invariant(proposals.length > 0, "a proposal has at least one entry");
-    return this.#role.propose(proposals);
+    invariant(
+      proposals.every(({ type }) => type !== FrameType.config),
+      "configurations are proposed by changeMembership",
+    );
+    return leader.propose(proposals);
   }
 
   ioDone(seq: number, now: number): void {
@@ -130,49 +141,62 @@ class Raft<P> implements RaftCore<P> {
     this.#state.now = now;
     log.writes.done(seq);
     outbox.release(log.writes.doneSeq);
-    const role = this.#role;
+    const role = this.#roles.current;
     if (role.kind === "leader") role.maybeCommit();
     else if (role.kind === "follower") role.onDurable();
     else {
       role.countOwnVote();
-      this.#decideElection(role, now);
+      this.#roles.decideElection(role, now);
     }
   }
 
   ioFailed(): void {
     if (this.#failed) return;
     const { term, now, outbox } = this.#state;
-    this.#follow(term, undefined, now);
+    this.#roles.follow(term, undefined, now);
     outbox.dropHeld();
     this.#failed = true;
   }
 
   transfer(to: ReplicaId, now: number): { readonly kind: "started" } | { readonly kind: "refused"; readonly why: string } {
-    const role = this.#role;
-    const { self, configuration, options } = this.#state;
-    if (this.#failed || role.kind !== "leader") return { kind: "refused", why: "not the leader" };
-    if (to === self) return { kind: "refused", why: `replica ${to} leads already` };
-    if (!isVoter(configuration, to)) return { kind: "refused", why: `replica ${to} is not a voter` };
-    if (this.#transfer !== undefined)
-      return {
-        kind: "refused",
-        why: `a transfer to replica ${this.#transfer.to} is under way`,
-      };
+    const { leader } = this.#roles;
+    if (this.#failed || leader === undefined) return { kind: "refused", why: "not the leader" };
+    const { self, configuration, options, transfers } = this.#state;
+    const { impaired } = leader.progress(to) ?? {};
+    const current = transfers.current;
+    const why =
+      to === self
+        ? `replica ${to} leads already`
+        : !configuration.voters.includes(to)
+          ? `replica ${to} is not a voter`
+          : impaired !== undefined
+            ? `replica ${to} ${impaired === "hole" ? "has a hole" : "is quarantined"}`
+            : current !== undefined
+              ? `a transfer to replica ${current.to} is under way`
+              : undefined;
+    if (why !== undefined) return { kind: "refused", why };
     this.#state.now = now;
-    this.#transfer = { to, deadline: now + options.electionMaxMs, told: false };
-    role.transfer = this.#transfer;
+    transfers.begin(to, now + options.electionMaxMs);
     return { kind: "started" };
   }
 
-  campaign(now: number): void {
-    if (this.#failed || this.#role.kind === "leader" || !this.#state.electable || this.#state.leader !== undefined) return;
+  changeMembership(change: MembershipChange, now: number): ChangeResult {
     this.#state.now = now;
-    this.#campaign("preCandidate", false, now);
+    if (this.#failed) return { kind: "refused", why: "failed" };
+    return this.#roles.leader?.changeMembership(change, now) ?? { kind: "refused", why: "not-leader" };
+  }
+
+  campaign(now: number): void {
+    const state = this.#state;
+    if (this.#failed || this.#roles.leader !== undefined || !state.electable || state.leader !== undefined) return;
+    state.now = now;
+    this.#roles.campaign("preCandidate", false, now);
   }
 
   readIndex(context: number, now: number): void {
     this.#state.now = now;
-    if (!this.#failed && this.#role.kind === "leader") this.#role.readIndex(context);
+    const { leader } = this.#roles;
+    if (!this.#failed && leader !== undefined) leader.readIndex(context);
     else this.#state.reads.push({ context, index: undefined });
   }
 
@@ -181,71 +205,103 @@ class Raft<P> implements RaftCore<P> {
     const state = this.#state;
     state.now = now;
     state.gone.add(replica);
-    if (this.#role.kind === "leader") this.#role.peerGone(replica);
+    const { leader } = this.#roles;
+    if (leader !== undefined) leader.peerGone(replica);
     else if (replica === state.leader && state.electable) state.electionAt = Math.min(state.electionAt, now + state.timeouts.evidence());
   }
 
   peerBack(replica: ReplicaId, now: number): void {
     if (this.#failed) return;
-    this.#state.now = now;
     const state = this.#state;
+    state.now = now;
     state.gone.delete(replica);
-    if (this.#role.kind === "leader") this.#role.peerBack(replica, now);
+    state.quarantine?.peerBack(now);
+    const { leader } = this.#roles;
+    if (leader !== undefined) leader.peerBack(replica, now);
     // One more that could vote: nothing is gained by waiting for a timeout that was drawn when there were too few.
-    else if (state.leader === undefined && state.electable) state.electionAt = Math.min(state.electionAt, now + state.timeouts.retry());
+    else if (state.leader === undefined && state.electable && !this.lastResort)
+      state.electionAt = Math.min(state.electionAt, now + state.timeouts.retry());
   }
 
   extended(replica: ReplicaId, match: LogIndex | undefined, now: number): void {
     this.#state.now = now;
-    if (this.#failed || this.#role.kind !== "leader") return;
-    this.#role.replication.extended(replica, match);
-    this.#role.maybeCommit();
+    const { leader } = this.#roles;
+    if (this.#failed || leader === undefined) return;
+    leader.replication.extended(replica, match);
+    leader.maybeCommit();
+  }
+
+  resetDone(replica: ReplicaId, start: { readonly index: LogIndex; readonly term: Term } | undefined, now: number): void {
+    this.#state.now = now;
+    const { leader } = this.#roles;
+    if (this.#failed || leader === undefined) return;
+    leader.replication.resetDone(replica, start);
+    leader.maybeCommit();
   }
 
   extendLocally(first: LogIndex): boolean {
-    return !this.#failed && this.#role.kind === "follower" && this.#role.extendLocally(first);
+    const role = this.#roles.current;
+    return !this.#failed && role.kind === "follower" && role.extendLocally(first);
   }
 
   extendedLocally(entries: readonly Omit<Entry<P>, "payload">[], now: number): void {
     this.#state.now = now;
     if (this.#failed) return;
+    const role = this.#roles.current;
     // Since `extendLocally` it asked for no votes.
-    invariant(this.#role.kind === "follower", () => `a ${this.#role.kind} is extended`);
-    this.#role.onExtendedLocally(entries);
+    invariant(role.kind === "follower", () => `a ${role.kind} is extended`);
+    role.onExtendedLocally(entries);
   }
 
   forgetBelow(index: LogIndex): void {
     this.#state.log.forgetBelow(index);
   }
 
+  trimmed(start: { readonly index: LogIndex; readonly term: Term }): void {
+    this.#state.log.trimmed(start);
+    this.#roles.leader?.replication.trimmed();
+  }
+
+  quarantine(now: number): void {
+    const state = this.#state;
+    state.now = now;
+    if (this.#failed || state.quarantined) return;
+    this.#roles.follow(state.term, undefined, now);
+    // What it was about to answer rested on a disk that forgot.
+    state.outbox.dropHeld();
+    state.quarantine = new Quarantine(state, now);
+    state.resetElection(now);
+  }
+
   // Dispatch
 
-  #stepInTerm(from: ReplicaId, message: Message<P>, now: number): void {
-    const role = this.#role;
+  #stepInTerm(from: ReplicaId, message: TermMessage<P>, now: number): void {
+    const roles = this.#roles;
+    const role = roles.current;
     switch (message.kind) {
       case "vote":
       case "preVote":
         if (ignoresVoteRequest(this.#state, message, now)) return;
-        if (answerVoteRequest(this.#state, from, message, now) && role.kind === "preCandidate") this.#yieldTo(from, now);
+        if (answerVoteRequest(this.#state, from, message, now) && role.kind === "preCandidate") roles.yieldTo(from, now);
         return;
       case "voteReply":
       case "preVoteReply":
         if (role.kind !== (message.kind === "voteReply" ? "candidate" : "preCandidate")) return;
         (role as Candidate<P>).onReply(from, message.granted, message.attempt);
-        this.#decideElection(role as Candidate<P>, now);
+        roles.decideElection(role as Candidate<P>, now);
         return;
       case "append":
-        this.#followerOf(from, now).onAppend(from, message);
+        roles.followerOf(from, now).onAppend(from, message);
         return;
       case "heartbeat":
-        this.#followerOf(from, now).onHeartbeat(from, message);
+        roles.followerOf(from, now).onHeartbeat(from, message);
         return;
       case "extend":
-        this.#followerOf(from, now).onExtend(from, message);
+        roles.followerOf(from, now).onExtend(from, message);
         return;
       case "timeoutNow":
-        this.#followerOf(from, now);
-        if (this.#state.electable) this.#campaign("candidate", true, now);
+        roles.followerOf(from, now);
+        if (this.#state.electable) roles.campaign("candidate", true, now);
         return;
       case "appendReply":
         if (role.kind !== "leader") return;
@@ -262,97 +318,12 @@ class Raft<P> implements RaftCore<P> {
     }
   }
 
-  // Changes of role
-
-  /** A leader of the present term spoke: whatever this replica was, it follows now (scenario 11). */
-  #followerOf(leader: ReplicaId, now: number): Follower<P> {
-    invariant(this.#role.kind !== "leader", () => `replicas ${this.#state.self} and ${leader} both lead term ${this.#state.term}`);
-    if (this.#role.kind !== "follower") this.#follow(this.#state.term, leader, now);
-    this.#state.heardLeader(leader, now);
-    this.#endTransferBy(leader);
-    return this.#role as Follower<P>;
-  }
-
-  #follow(term: Term, leader: ReplicaId | undefined, now: number): void {
+  /** Only a quarantined replica asked, and takes every term it is told. */
+  #onToldTerm(from: ReplicaId, message: Extract<Message<P>, { readonly kind: "tellTerm" }>, now: number): void {
     const state = this.#state;
-    if (this.#role.kind === "leader") this.#role.end();
-    const sameTerm = term === state.term;
-    // Inside a term the vote stays (scenario 10): it may have been told already.
-    if (!sameTerm) state.setTerm(term);
-    else if (leader === undefined && state.leader === state.self) state.setLeader(undefined);
-    const wasLeader = this.#role.kind === "leader";
-    this.#role = new Follower(state);
-    if (leader !== undefined) state.setLeader(leader);
-    // A refused or superseded request must not keep this replica quiet: only a leader, a vote given or an attempt of its own
-    // starts the clock anew. A leader had none running.
-    if (wasLeader || leader !== undefined) state.resetElection(now);
-  }
-
-  #campaign(kind: "preCandidate" | "candidate", transfer: boolean, now: number): void {
-    const state = this.#state;
-    if (!state.electable) {
-      state.electionAt = Number.POSITIVE_INFINITY;
-      return;
-    }
-    if (state.takingBulk) {
-      // A new leader's no-op would stand where bulk frames are being written.
-      state.resetElection(now);
-      return;
-    }
-    invariant(this.#role.kind !== "leader", "a leader does not ask for votes");
-    // Whoever led, this replica has given up on it.
-    state.setLeader(undefined);
-    const candidate = new Candidate<P>(kind, state, transfer, now);
-    this.#role = candidate;
-    this.#decideElection(candidate, now);
-  }
-
-  /**
-   * Two that ask at the same time would both win the pre-vote and then split the vote, which costs a whole election timeout. Of
-   * those who could vote for one another the first in order goes on, the other stands back for as long as an attempt takes.
-   */
-  #yieldTo(rival: ReplicaId, now: number): void {
-    const state = this.#state;
-    const { voters } = state.configuration;
-    if (voters.indexOf(rival) > voters.indexOf(state.self)) return;
-    this.#follow(state.term, undefined, now);
-    state.electionAt = now + state.timeouts.retry();
-  }
-
-  #decideElection(candidate: Candidate<P>, now: number): void {
-    const result = candidate.result;
-    if (result === "open") return;
-    if (result === "lost") {
-      this.#follow(this.#state.term, undefined, now);
-      this.#state.resetElection(now);
-      // Nobody else is about to win: a candidate had won the pre-vote, so its log is as good as any and the vote was split; and those
-      // that nobody waits for may come back.
-      if (candidate.kind === "candidate" || !candidate.refused) this.#state.electionAt = now + this.#state.timeouts.retry();
-    } else if (candidate.kind === "preCandidate") {
-      this.#campaign("candidate", false, now);
-    } else {
-      this.#state.setLeader(this.#state.self);
-      this.#state.attempts = 0;
-      this.#state.electionAt = Number.POSITIVE_INFINITY;
-      // A transfer this replica began in an earlier term has come back to it.
-      if (this.#transfer !== undefined) this.#endTransfer(false);
-      this.#role = new Leader(this.#state, now);
-    }
-  }
-
-  #endTransferAt(now: number): void {
-    if (this.#transfer !== undefined && now >= this.#transfer.deadline) this.#endTransfer(false);
-  }
-
-  #endTransferBy(leader: ReplicaId): void {
-    if (this.#transfer !== undefined) this.#endTransfer(leader === this.#transfer.to);
-  }
-
-  #endTransfer(done: boolean): void {
-    const transfer = this.#transfer as Transfer;
-    this.#transferEnded = { to: transfer.to, done };
-    this.#transfer = undefined;
-    if (this.#role.kind === "leader") this.#role.transfer = undefined;
+    if (state.quarantine === undefined) return;
+    if (message.term > state.term) this.#roles.follow(message.term, undefined, now);
+    state.quarantine.told(from, message.session);
   }
 
   // Output
@@ -360,25 +331,40 @@ class Raft<P> implements RaftCore<P> {
   drain(): Ready<P> | undefined {
     const state = this.#state;
     const { log, outbox } = state;
-    const leader = this.#role.kind === "leader" ? this.#role : undefined;
+    this.#retire();
+    const { leader } = this.#roles;
     leader?.flush();
     const write = this.#failed ? undefined : log.takeWrite(state.term, state.votedFor);
     const send = outbox.take();
     const committed = this.#told.committed(log.commit);
     const reads = state.reads.length > 0 ? state.reads.splice(0) : NOTHING;
-    const role = this.#told.role(this.#role.kind, state.term, state.leader);
+    const role = this.#told.role(this.#roles.current.kind, state.term, state.leader);
+    const configuration = this.#told.configuration(state.configuration);
+    const quarantineEnded = this.#told.quarantineEnded(state.quarantined);
+    // Whoever just became a voter has had no election clock so far.
+    if (configuration !== undefined && leader === undefined && state.electionAt === Number.POSITIVE_INFINITY)
+      state.resetElection(state.now);
     const extend = leader?.replication.takeExtend() ?? NOTHING;
-    const transferEnded = this.#transferEnded;
-    this.#transferEnded = undefined;
-    const lists = send.length + reads.length + extend.length;
-    if (!write && lists === 0 && committed === undefined && !role && !transferEnded) return undefined;
-    return { write, send, committed, reads, role, transferEnded, extend };
+    const reset = leader?.replication.takeReset() ?? NOTHING;
+    const transferEnded = state.transfers.takeEnded();
+    const lists = send.length + reads.length + extend.length + reset.length;
+    if (!write && lists === 0 && committed === undefined && !role && !transferEnded && !configuration && !quarantineEnded) return undefined;
+    return { write, send, committed, reads, role, transferEnded, extend, reset, configuration, quarantineEnded };
+  }
+
+  /** A leader that is no member any more has done its last duty once the configuration that says so is committed (scenario 58). */
+  #retire(): void {
+    const { leader } = this.#roles;
+    if (leader === undefined || !leader.retired) return;
+    leader.handOn();
+    this.#roles.follow(this.#state.term, undefined, this.#state.now);
   }
 
   get nextDeadline(): number {
     if (this.#failed) return Number.POSITIVE_INFINITY;
-    const transferAt = this.#transfer?.deadline ?? Number.POSITIVE_INFINITY;
-    return Math.min(transferAt, this.#role.kind === "leader" ? this.#role.deadline : this.#state.electionAt);
+    const { transfers, electionAt, quarantine } = this.#state;
+    const role = this.#roles.leader?.deadline ?? Math.min(electionAt, quarantine?.deadline ?? Number.POSITIVE_INFINITY);
+    return Math.min(transfers.deadline, role);
   }
 
   // State
@@ -387,7 +373,7 @@ class Raft<P> implements RaftCore<P> {
     return this.#state.self;
   }
   get role(): RoleName {
-    return this.#role.kind;
+    return this.#roles.current.kind;
   }
   get votedFor(): ReplicaId | undefined {
     return this.#state.votedFor;
@@ -401,6 +387,20 @@ class Raft<P> implements RaftCore<P> {
   get configuration(): Configuration {
     return this.#state.configuration;
   }
+  get configurationIndex(): LogIndex {
+    return this.#state.log.configurations.index;
+  }
+  get quarantined(): boolean {
+    return this.#state.quarantined;
+  }
+  get lastResort(): boolean {
+    return this.#state.timeouts.lastResort;
+  }
+  set lastResort(on: boolean) {
+    const { timeouts, options } = this.#state;
+    if (on && !timeouts.lastResort) this.#state.electionAt += options.electionMaxMs;
+    timeouts.lastResort = on;
+  }
   get commit(): LogIndex {
     return this.#state.log.commit;
   }
@@ -411,13 +411,14 @@ class Raft<P> implements RaftCore<P> {
     return this.#state.log.durable;
   }
   get noopIndex(): LogIndex | undefined {
-    return this.#role.kind === "leader" ? this.#role.noopIndex : undefined;
+    return this.#roles.leader?.noopIndex;
   }
   get extending(): { readonly after: LogIndex; readonly upTo: LogIndex } | undefined {
-    return this.#role.kind === "follower" ? this.#role.extending : undefined;
+    const role = this.#roles.current;
+    return role.kind === "follower" ? role.extending : undefined;
   }
   progress(replica: ReplicaId): Progress | undefined {
-    return this.#role.kind === "leader" ? this.#role.progress(replica) : undefined;
+    return this.#roles.leader?.progress(replica);
   }
   termAt(index: LogIndex): Term | undefined {
     return this.#state.log.termAt(index);

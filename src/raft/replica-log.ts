@@ -1,16 +1,18 @@
 import type { LogIndex, ReplicaId, Term } from "../base/ids.ts";
 import { invariant } from "../base/invariant.ts";
-import type { FrameType } from "../records/frame-types.ts";
+import { FrameType } from "../records/frame-types.ts";
+import { Configurations } from "./configurations.ts";
 import { EntrySizes } from "./entry-sizes.ts";
 import { PendingWrites } from "./pending-writes.ts";
 import { TermTable } from "./term-table.ts";
-import type { Entry, RaftOptions, RaftRecovered, RaftWrite } from "./types.ts";
+import type { Configuration, Entry, RaftOptions, RaftRecovered, RaftWrite } from "./types.ts";
 
 /** This replica's log as the core sees it: terms and sizes of entries, what is committed, what is durable. */
 export class ReplicaLog<P> {
   readonly #terms: TermTable;
   readonly #sizes: EntrySizes;
   readonly writes: PendingWrites<P>;
+  readonly configurations: Configurations;
   #commit: number;
   #inMemoryFrom: number;
 
@@ -18,6 +20,9 @@ export class ReplicaLog<P> {
     this.#terms = new TermTable(recovered.start, recovered.terms, recovered.lastIndex);
     invariant(recovered.commit <= recovered.lastIndex, () => `commit ${recovered.commit} is above the last index ${recovered.lastIndex}`);
     this.#commit = Math.max(recovered.commit, recovered.start.index);
+    this.configurations = new Configurations(options.configuration, recovered.configurations ?? []);
+    invariant(this.configurations.index <= recovered.lastIndex, "a recovered configuration stands in the log");
+    this.configurations.committed(this.#commit);
     const sized = recovered.entryBytes !== undefined;
     this.#sizes = new EntrySizes((sized ? this.#commit : recovered.lastIndex) + 1, options.entryBytesMax);
     if (recovered.entryBytes !== undefined) {
@@ -30,6 +35,9 @@ export class ReplicaLog<P> {
 
   get startIndex(): LogIndex {
     return this.#terms.startIndex;
+  }
+  get startTerm(): Term {
+    return this.#terms.startTerm;
   }
   get lastIndex(): LogIndex {
     return this.#terms.lastIndex;
@@ -62,11 +70,18 @@ export class ReplicaLog<P> {
   }
 
   /** A leader's own entry. */
-  appendNew(term: Term, type: FrameType, bytes: number, payload: P | undefined): LogIndex {
+  appendNew(term: Term, type: FrameType, bytes: number, payload: P | undefined, configuration?: Configuration): LogIndex {
     const index = this.#terms.append(term);
     this.#sizes.push(bytes);
-    this.writes.append({ index, term, type, bytes, payload });
+    this.writes.append({ index, term, type, bytes, payload, ...(configuration === undefined ? {} : { configuration }) });
+    this.#configure(index, type, configuration);
     return index;
+  }
+
+  /** In force from here on. */
+  #configure(index: LogIndex, type: FrameType, configuration: Configuration | undefined): void {
+    invariant((type === FrameType.config) === (configuration !== undefined), () => `entry ${index} of type ${type} has the wrong shape`);
+    if (configuration !== undefined) this.configurations.append(index, configuration);
   }
 
   /** An entry from a leader, at its place. */
@@ -75,6 +90,7 @@ export class ReplicaLog<P> {
     this.#terms.append(entry.term);
     this.#sizes.push(entry.bytes);
     this.writes.append(entry);
+    this.#configure(entry.index, entry.type, entry.configuration);
   }
 
   /** An entry that came in bulk: committed, and durable past the write-ahead log already. */
@@ -89,6 +105,7 @@ export class ReplicaLog<P> {
       invariant(entry.index === this.#terms.lastIndex + 1, () => `bulk entry ${entry.index} does not follow ${this.#terms.lastIndex}`);
       this.#terms.append(entry.term);
       this.#sizes.push(entry.bytes);
+      this.#configure(entry.index, entry.type, entry.configuration);
     }
     this.writes.durablePastWal(entry.index);
     this.commitTo(Math.max(this.#commit, entry.index));
@@ -98,6 +115,7 @@ export class ReplicaLog<P> {
     // A committed entry is for ever (Raft §5.4.3, Leader Completeness): whoever asks for this is wrong, or the disk was.
     invariant(index > this.#commit, () => `cannot cut at ${index}: entries up to ${this.#commit} are committed`);
     this.#terms.truncateFrom(index);
+    this.configurations.truncateFrom(index);
     this.#sizes.truncateFrom(index);
     this.writes.truncateFrom(index);
   }
@@ -106,7 +124,16 @@ export class ReplicaLog<P> {
     if (index <= this.#commit) return false;
     invariant(index <= this.#terms.lastIndex, () => `cannot commit ${index}: the log ends at ${this.#terms.lastIndex}`);
     this.#commit = index;
+    this.configurations.committed(index);
     return true;
+  }
+
+  /** What lies at or below `start` is not here any more. */
+  trimmed(start: { readonly index: LogIndex; readonly term: Term }): void {
+    if (start.index <= this.startIndex) return;
+    invariant(start.index <= this.#commit, () => `cannot trim to ${start.index}: only ${this.#commit} are committed`);
+    this.#terms.startAt(start);
+    this.forgetBelow((start.index + 1) as LogIndex);
   }
 
   forgetBelow(index: LogIndex): void {

@@ -1,20 +1,23 @@
 import type { LogIndex, ReplicaId, Term } from "../base/ids.ts";
 import { invariant } from "../base/invariant.ts";
 import { Outbox } from "./outbox.ts";
+import { Quarantine } from "./quarantine.ts";
 import { isVoter } from "./quorum.ts";
 import { ReplicaLog } from "./replica-log.ts";
 import { Timeouts } from "./timeouts.ts";
-import type { Configuration, Message, RaftOptions, RaftRecovered } from "./types.ts";
+import { Transfers } from "./transfer.ts";
+import type { Configuration, Impairment, Message, RaftOptions, RaftRecovered } from "./types.ts";
 
 /** What a replica keeps in every role: term, vote, log, messages on their way, and when it last heard a leader. */
 export class ReplicaState<P> {
   readonly options: RaftOptions;
   readonly self: ReplicaId;
-  readonly configuration: Configuration;
-  readonly quarantined: boolean;
   readonly log: ReplicaLog<P>;
   readonly outbox = new Outbox<P>();
   readonly timeouts: Timeouts;
+  readonly transfers = new Transfers();
+  /** Set while this replica may have forgotten what it promised. */
+  quarantine: Quarantine<P> | undefined;
   /** Replicas whose broker is known to be gone (design §5). A message from one proves the contrary. */
   readonly gone = new Set<ReplicaId>();
   readonly reads: {
@@ -42,17 +45,30 @@ export class ReplicaState<P> {
     invariant(options.inflightMessagesMax >= 1 && options.inflightBytesMax >= 1, "the in-flight window must let one message go");
     this.options = options;
     this.self = options.self;
-    this.configuration = options.configuration;
-    this.quarantined = recovered.quarantined;
     this.log = new ReplicaLog(options, recovered);
     invariant(
       recovered.term >= this.log.lastTerm,
       () => `the log has entries of term ${this.log.lastTerm}, the stored term is ${recovered.term}`,
     );
-    this.timeouts = new Timeouts(options);
+    this.timeouts = new Timeouts(options, () => this.configuration);
+    this.timeouts.lastResort = recovered.lastResort === true;
     this.#term = recovered.term;
     this.#votedFor = recovered.votedFor;
     this.now = now;
+    if (recovered.quarantined) this.quarantine = new Quarantine(this, now);
+  }
+
+  /** In force: the newest one in the log. */
+  get configuration(): Configuration {
+    return this.log.configurations.current;
+  }
+  get quarantined(): boolean {
+    return this.quarantine !== undefined;
+  }
+  /** What this replica says of itself. */
+  get impaired(): Impairment | undefined {
+    if (this.quarantined) return "quarantined";
+    return this.timeouts.lastResort ? "hole" : undefined;
   }
 
   get term(): Term {
@@ -88,6 +104,13 @@ export class ReplicaState<P> {
     invariant(!this.quarantined, "a quarantined replica does not vote");
     this.#votedFor = candidate;
     this.log.writes.stateChanged();
+  }
+
+  /** Nothing it forgot can do harm any more: in this term its vote is the leader's, whatever it was (`Quarantine`). */
+  leaveQuarantine(leader: ReplicaId): void {
+    this.quarantine = undefined;
+    if (this.#votedFor === undefined) this.voteFor(leader);
+    this.resetElection(this.now);
   }
 
   setLeader(leader: ReplicaId | undefined): void {

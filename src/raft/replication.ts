@@ -15,16 +15,28 @@ export class Replication<P> {
   readonly peers = new Map<ReplicaId, PeerProgress>();
   readonly #state: ReplicaState<P>;
   #extend: Ready<P>["extend"][number][] = [];
+  #reset: Ready<P>["reset"][number][] = [];
 
   /** Made when the leader is, before its no-op: every peer is asked about the end of the log as it was elected. */
   constructor(state: ReplicaState<P>, now: number) {
     this.#state = state;
-    const { options, log } = state;
-    for (const replica of membersOf(state.configuration)) {
-      const window = new InflightWindow(options.inflightMessagesMax, options.inflightBytesMax);
-      const learner = !isVoter(state.configuration, replica);
-      // Nothing is known of them but that a quorum just voted: each is given one timeout to answer.
-      this.peers.set(replica, new PeerProgress(log.lastIndex + 1, learner, now, state.gone.has(replica), window));
+    this.reconfigure(now);
+  }
+
+  /** The configuration changed: whoever is new is asked about the end of the log, whoever is no member any more gets nothing. */
+  reconfigure(now: number): void {
+    const { configuration, options, log, gone } = this.#state;
+    const members = membersOf(configuration);
+    for (const replica of this.peers.keys()) if (!members.includes(replica)) this.peers.delete(replica);
+    for (const replica of members) {
+      const learner = !isVoter(configuration, replica);
+      const known = this.peers.get(replica);
+      if (known !== undefined) known.learner = learner;
+      else {
+        const window = new InflightWindow(options.inflightMessagesMax, options.inflightBytesMax);
+        // Nothing is known of those a leader begins with but that a quorum just voted: each is given one timeout to answer.
+        this.peers.set(replica, new PeerProgress(log.lastIndex + 1, learner, now, gone.has(replica), window));
+      }
     }
   }
 
@@ -36,14 +48,23 @@ export class Replication<P> {
 
   // Answers
 
-  onAppendReply(peer: PeerProgress, reply: AppendReply): void {
+  onAppendReply(from: ReplicaId, peer: PeerProgress, reply: AppendReply): void {
+    this.#heardOf(peer, reply.impaired);
     this.advance(peer, reply.durable);
-    if (reply.refused !== undefined) this.#onRefusal(peer, reply.refused);
+    this.#spareReset(peer);
+    if (reply.refused !== undefined) this.#onRefusal(from, peer, reply.refused);
     else if (peer.mode === "probe" && reply.durable >= peer.match) peer.toReplicate();
     else if (peer.mode === "extend" && peer.match >= peer.extendUpTo) peer.toReplicate();
   }
 
-  #onRefusal(peer: PeerProgress, refused: NonNullable<AppendReply["refused"]>): void {
+  /** A replica in quarantine lost some of what it had: nothing it said before holds. */
+  #heardOf(peer: PeerProgress, impaired: PeerProgress["impaired"]): void {
+    const forgot = impaired === "quarantined" && peer.counts;
+    peer.impaired = impaired;
+    if (forgot) peer.forgot(this.#state.log.lastIndex + 1);
+  }
+
+  #onRefusal(from: ReplicaId, peer: PeerProgress, refused: NonNullable<AppendReply["refused"]>): void {
     const { log } = this.#state;
     if (peer.mode === "extend") {
       if (refused.prevIndex !== peer.extendAfter) return;
@@ -61,12 +82,14 @@ export class Replication<P> {
     if (peer.mode !== "probe" || refused.prevIndex !== peer.next - 1) return;
     // The last place where a term of theirs may meet ours; skips a whole run of our terms (scenario 41).
     peer.backTo(refused.prevIndex, log.lastAtMost(refused.hintIndex, refused.hintTerm));
-    if (peer.next <= log.startIndex) peer.toReset();
+    if (peer.next <= log.startIndex) this.#startReset(from, peer);
   }
 
   /** A heartbeat reply carries the durable index, so a lost acknowledgement is made up for (scenario 37). */
   onHeartbeatReply(from: ReplicaId, peer: PeerProgress, reply: HeartbeatReply): void {
+    this.#heardOf(peer, reply.impaired);
     const moved = this.advance(peer, reply.durable);
+    this.#spareReset(peer);
     if (peer.mode === "probe") {
       if (moved) {
         peer.toReplicate();
@@ -116,7 +139,7 @@ export class Replication<P> {
     const { log, outbox, term } = this.#state;
     const from = (peer.match + 1) as LogIndex;
     if (from <= log.startIndex) {
-      peer.toReset();
+      this.#startReset(replica, peer);
       return;
     }
     invariant(log.commit >= from, "bulk catch-up streams committed frames");
@@ -125,6 +148,42 @@ export class Replication<P> {
     peer.toExtend(log.commit);
     outbox.send(replica, { kind: "extend", term, matched: peer.match, nextTerm, upTo: log.commit });
     this.#extend.push({ to: replica, from, upTo: log.commit });
+  }
+
+  #startReset(replica: ReplicaId, peer: PeerProgress): void {
+    const { startIndex: index, startTerm: term } = this.#state.log;
+    peer.toReset();
+    this.#reset.push({ to: replica, start: { index, term } });
+  }
+
+  /** An answer that was on its way when the reset began shows that this log can go on. */
+  #spareReset(peer: PeerProgress): void {
+    if (peer.mode === "reset" && peer.match >= this.#state.log.startIndex) this.toProbe(peer);
+  }
+
+  resetDone(replica: ReplicaId, start: { readonly index: LogIndex } | undefined): void {
+    const peer = this.peers.get(replica);
+    if (peer === undefined || peer.mode !== "reset") return;
+    // What lies at or below a start point is committed, so it is equal.
+    if (start !== undefined) this.advance(peer, start.index);
+    peer.toProbe(this.#state.log.lastIndex + 1);
+    // After a failure it is asked again only once it answers a heartbeat: a follower that cannot be reset is not asked all the time.
+    peer.asked = start === undefined;
+  }
+
+  /** The log begins later than before: a question below its start cannot be asked any more, the one at its start can. */
+  trimmed(): void {
+    const { startIndex } = this.#state.log;
+    for (const peer of this.peers.values()) {
+      if (peer.mode === "probe" && peer.next <= startIndex) peer.toProbe(Math.max(peer.match, startIndex) + 1);
+    }
+  }
+
+  takeReset(): Ready<P>["reset"] {
+    if (this.#reset.length === 0) return NOTHING;
+    const reset = this.#reset;
+    this.#reset = [];
+    return reset;
   }
 
   takeExtend(): Ready<P>["extend"] {

@@ -4,13 +4,16 @@ import type { ReplicaState } from "./replica-state.ts";
 import type { Message } from "./types.ts";
 import { answerVoteRequest, ignoresVoteRequest } from "./votes.ts";
 
+/** Messages that belong to a term; the two others ask and tell what it is. */
+export type TermMessage<P> = Exclude<Message<P>, { readonly kind: "askTerm" | "tellTerm" }>;
+
 /**
  * What a message of a later term does before anything else (Raft §5.1, with the exceptions of pre-votes and of replicas that hear a
  * leader): it is passed over, it is looked at without taking its term, its term is taken, or its sender leads that term.
  */
 export type LaterTerm = "ignore" | "look" | "take" | "follow";
 
-export function ruleOfLaterTerm<P>(state: ReplicaState<P>, message: Message<P>, now: number): LaterTerm {
+export function ruleOfLaterTerm<P>(state: ReplicaState<P>, message: TermMessage<P>, now: number): LaterTerm {
   switch (message.kind) {
     case "preVote":
       // Asks about a term that does not exist yet: nobody takes it.
@@ -35,7 +38,7 @@ export function ruleOfLaterTerm<P>(state: ReplicaState<P>, message: Message<P>, 
 }
 
 /** Tells those behind the present term, so that a leader nobody follows any more, or a candidate, catches up (scenarios 8, 24). */
-export function answerOlderTerm<P>(state: ReplicaState<P>, from: ReplicaId, message: Message<P>, now: number): void {
+export function answerOlderTerm<P>(state: ReplicaState<P>, from: ReplicaId, message: TermMessage<P>, now: number): void {
   const { term } = state;
   const durable = 0 as LogIndex;
   switch (message.kind) {

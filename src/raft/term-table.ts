@@ -6,10 +6,10 @@ import { invariant } from "../base/invariant.ts";
  * one pair per election. Terms never fall along the log (Raft §5.3), which is what makes the runs and the binary searches valid.
  */
 export class TermTable {
-  readonly #startIndex: number;
-  readonly #startTerm: number;
-  readonly #terms: number[] = [];
-  readonly #firsts: number[] = [];
+  #startIndex: number;
+  #startTerm: number;
+  #terms: number[] = [];
+  #firsts: number[] = [];
   #last: number;
 
   /**
@@ -44,6 +44,10 @@ export class TermTable {
 
   get startIndex(): LogIndex {
     return this.#startIndex as LogIndex;
+  }
+
+  get startTerm(): Term {
+    return this.#startTerm as Term;
   }
 
   get lastIndex(): LogIndex {
@@ -84,6 +88,22 @@ export class TermTable {
       this.#firsts.pop();
       this.#terms.pop();
     }
+  }
+
+  /** The log now begins behind `start`, an entry it holds. */
+  startAt(start: { readonly index: LogIndex; readonly term: Term }): void {
+    const term = this.termAt(start.index);
+    invariant(term === start.term, () => `the log cannot start behind ${start.index} of term ${start.term}: it has term ${term} there`);
+    let dropped = 0;
+    while (dropped + 1 < this.#firsts.length && (this.#firsts[dropped + 1] as number) <= start.index + 1) dropped += 1;
+    this.#terms = this.#terms.slice(dropped);
+    this.#firsts = this.#firsts.slice(dropped);
+    if (start.index === this.#last) {
+      this.#terms = [];
+      this.#firsts = [];
+    } else this.#firsts[0] = Math.max(this.#firsts[0] as number, start.index + 1);
+    this.#startIndex = start.index;
+    this.#startTerm = start.term;
   }
 
   /**

@@ -1,5 +1,5 @@
 import type { ReplicaId } from "../base/ids.ts";
-import type { RaftOptions } from "./types.ts";
+import type { Configuration, RaftOptions } from "./types.ts";
 
 /** Followers that know their leader's broker is gone ask within this time (design §5). */
 export const EVIDENCE_TIMEOUT_MAX_MS = 200;
@@ -10,19 +10,24 @@ export const EVIDENCE_TIMEOUT_MAX_MS = 200;
  */
 export class Timeouts {
   readonly #options: RaftOptions;
+  readonly #configuration: () => Configuration;
+  /** Candidate of last resort (design §4): it lets every other voter ask first. */
+  lastResort = false;
 
-  constructor(options: RaftOptions) {
+  constructor(options: RaftOptions, configuration: () => Configuration = () => options.configuration) {
     this.#options = options;
+    this.#configuration = configuration;
   }
 
   election(attempt: number): number {
     const { electionMinMs, electionMaxMs } = this.#options;
-    return electionMinMs + (electionMaxMs - electionMinMs) * (attempt === 0 ? this.#inSlice() : this.#options.draw());
+    const wait = electionMinMs + (electionMaxMs - electionMinMs) * (attempt === 0 ? this.#inSlice() : this.#options.draw());
+    return wait + this.#lastResortMs;
   }
 
   /** The leader's broker is known to be gone: only a random spread, no waiting. */
   evidence(): number {
-    return EVIDENCE_TIMEOUT_MAX_MS * this.#inSlice();
+    return EVIDENCE_TIMEOUT_MAX_MS * this.#inSlice() + this.#lastResortMs;
   }
 
   /**
@@ -33,8 +38,12 @@ export class Timeouts {
     return (this.#options.electionMinMs / 4) * (1 + this.#options.draw());
   }
 
+  get #lastResortMs(): number {
+    return this.lastResort ? this.#options.electionMaxMs : 0;
+  }
+
   #inSlice(): number {
-    const voters: readonly ReplicaId[] = this.#options.configuration.voters;
+    const voters: readonly ReplicaId[] = this.#configuration().voters;
     const place = Math.max(0, voters.indexOf(this.#options.self));
     return (place + this.#options.draw()) / Math.max(1, voters.length);
   }

@@ -1,6 +1,6 @@
 import type { LogIndex, ReplicaId, Term } from "../base/ids.ts";
 import { invariant } from "../base/invariant.ts";
-import type { Ready, RoleName } from "./types.ts";
+import type { Configuration, Ready, RoleName } from "./types.ts";
 
 /** What the shell was told last, so that a `Ready` carries only what changed. */
 export class Told {
@@ -9,9 +9,26 @@ export class Told {
   #term: Term;
   #leader: ReplicaId | undefined;
 
-  constructor(commit: LogIndex, term: Term) {
+  #configuration: Configuration;
+  #quarantined: boolean;
+
+  constructor(commit: LogIndex, term: Term, configuration: Configuration, quarantined: boolean) {
     this.#commit = commit;
     this.#term = term;
+    this.#configuration = configuration;
+    this.#quarantined = quarantined;
+  }
+
+  configuration(configuration: Configuration): Configuration | undefined {
+    if (configuration === this.#configuration) return undefined;
+    this.#configuration = configuration;
+    return configuration;
+  }
+
+  quarantineEnded(quarantined: boolean): boolean {
+    const ended = this.#quarantined && !quarantined;
+    this.#quarantined = quarantined;
+    return ended;
   }
 
   committed(commit: LogIndex): Ready<never>["committed"] {

@@ -14,8 +14,10 @@ export interface Entry<P> {
   readonly type: FrameType;
   /** Bytes of the whole frame: what windows and limits count. */
   readonly bytes: number;
-  /** Undefined for the no-op a new leader appends itself: the shell makes that frame. */
+  /** Undefined for what a leader's core appends itself, no-ops and configurations: the shell makes that frame. */
   readonly payload: P | undefined;
+  /** Set for type config, and only there: what the frame's payload says, decoded by the shell. In force as soon as it is appended (Raft §6). */
+  readonly configuration?: Configuration;
 }
 
 /** A proposal: an entry that has no place yet. */
@@ -25,17 +27,38 @@ export interface Proposal<P> {
   readonly payload: P;
 }
 
-/** Who votes. `old` is set only while joint (later issue); its place in messages and types exists from the start. */
+/**
+ * Who votes, in order of priority, and who only takes the log. While joint (Raft §6) `old` holds the voters before the change: elections,
+ * commits, check-quorum and reads then need a majority of `voters` and one of `old`. Learners count nowhere.
+ */
 export interface Configuration {
   readonly voters: readonly ReplicaId[];
   readonly old?: readonly ReplicaId[];
   readonly learners: readonly ReplicaId[];
 }
 
+/** A configuration and the index of the entry that holds it. */
+export interface PlacedConfiguration {
+  readonly index: LogIndex;
+  readonly configuration: Configuration;
+}
+
+/**
+ * What a replica says of itself while it is not in good standing (design §4, *Damage*):
+ *
+ * - `hole`: committed frames below its synced index are missing. It votes, and leads if nobody else can; it is in no ISR.
+ * - `quarantined`: it may have forgotten what it promised. It does not vote, asks for no votes, and nothing it acknowledges counts.
+ *
+ * The answers carry it beside the durable index, which stays true: the leader's window, back-off and catch-up work on it as ever, so a
+ * quarantined replica is brought up to date by the ordinary way; only what *counts* (commit, reads, check-quorum, ISR) passes it over.
+ * Withholding the index instead would have stalled its own catch-up.
+ */
+export type Impairment = "hole" | "quarantined";
+
 export interface RaftOptions {
   readonly group: GroupId;
   readonly self: ReplicaId;
-  /** Order = priority: earlier voters draw shorter election timeouts (design §5). */
+  /** As of the start of the log, or of the newest index whose configuration is stored. Order = priority: earlier voters draw shorter election timeouts (design §5). */
   readonly configuration: Configuration;
   readonly heartbeatMs: number;
   readonly electionMinMs: number;
@@ -71,8 +94,15 @@ export interface RaftRecovered {
   readonly lastIndex: LogIndex;
   /** Known committed (at or below the synced index of the segments). Never above `lastIndex`. */
   readonly commit: LogIndex;
-  /** No vote, no candidacy, acknowledgements do not count (design §4); always false until damage handling exists. */
+  /**
+   * This replica may have forgotten votes or entries (amnesia, design §4). It ends by itself: see `RaftCore.quarantined`. A replica that
+   * restarts before it ended must be recovered as quarantined again.
+   */
   readonly quarantined: boolean;
+  /** It has a hole: see `RaftCore.lastResort`. Default false. */
+  readonly lastResort?: boolean;
+  /** Configurations in entries of the log, ascending by index; those in force before them are in `RaftOptions.configuration`. */
+  readonly configurations?: readonly PlacedConfiguration[];
   /** Bytes of a recovered entry above `commit`. Without it each counts as `entryBytesMax`, so they are sent one by one. */
   readonly entryBytes?: (index: LogIndex) => number;
 }
@@ -104,6 +134,7 @@ export type Message<P> =
       readonly durable: LogIndex;
       /** Set on a refusal: where to look next (fast backtracking by term) and which probe is answered. */
       readonly refused?: { readonly prevIndex: LogIndex; readonly hintIndex: LogIndex; readonly hintTerm: Term };
+      readonly impaired?: Impairment;
     }
   | {
       readonly kind: "heartbeat";
@@ -111,13 +142,22 @@ export type Message<P> =
       readonly commit: LogIndex /** Number of the newest read round; echoed. */;
       readonly round: number;
     }
-  | { readonly kind: "heartbeatReply"; readonly term: Term; readonly round: number; readonly durable: LogIndex }
+  | {
+      readonly kind: "heartbeatReply";
+      readonly term: Term;
+      readonly round: number;
+      readonly durable: LogIndex;
+      readonly impaired?: Impairment;
+    }
   | { readonly kind: "timeoutNow"; readonly term: Term }
   /**
    * Bulk catch-up (design §5): the follower refuses appends and takes committed frames on the bulk connection. It cuts its log above
    * `matched` only if its next entry is not of `nextTerm`: that proves the conflict. Without proof the suffix may be committed.
    */
-  | { readonly kind: "extend"; readonly term: Term; readonly matched: LogIndex; readonly nextTerm: Term; readonly upTo: LogIndex };
+  | { readonly kind: "extend"; readonly term: Term; readonly matched: LogIndex; readonly nextTerm: Term; readonly upTo: LogIndex }
+  /** A quarantined replica asks every voter for its durable term; nobody takes its own. `session` is drawn per quarantine and echoed, so that no answer from before the restart counts. */
+  | { readonly kind: "askTerm"; readonly term: Term; readonly session: number }
+  | { readonly kind: "tellTerm"; readonly term: Term; readonly session: number };
 
 export interface Outgoing<P> {
   readonly to: ReplicaId;
@@ -153,11 +193,46 @@ export interface Ready<P> {
   readonly transferEnded: { readonly to: ReplicaId; readonly done: boolean } | undefined;
   /** Followers that need bulk catch-up now: the shell streams `from`…`upTo` (committed frames) and then calls `extended`. */
   readonly extend: readonly { readonly to: ReplicaId; readonly from: LogIndex; readonly upTo: LogIndex }[];
+  /**
+   * Followers that need entries at or below the start of this leader's log: the shell streams what is before `start` and the log behind it
+   * (a new replica state there), and then calls `resetDone`. Nothing else is sent to them meanwhile but heartbeats. A follower whose log
+   * holds `start`, or has it committed, must refuse: it may have acknowledged what follows (scenario 47).
+   */
+  readonly reset: readonly { readonly to: ReplicaId; readonly start: { readonly index: LogIndex; readonly term: Term } }[];
+  /** The configuration in force changed: one was appended, or cut off and the former is back. */
+  readonly configuration: Configuration | undefined;
+  /** This replica's quarantine is over. */
+  readonly quarantineEnded: boolean;
 }
 
 export type ProposeResult =
   | { readonly kind: "accepted"; readonly firstIndex: LogIndex; readonly lastIndex: LogIndex; readonly term: Term }
   | { readonly kind: "refused"; readonly why: "not-leader" | "term-moved" | "transferring" | "full" | "too-large" | "failed" };
+
+/** Who shall vote and who shall learn, in the end. A voter that is new must be a learner now. */
+export interface MembershipChange {
+  readonly voters: readonly ReplicaId[];
+  readonly learners: readonly ReplicaId[];
+}
+
+export type ChangeResult =
+  /** The entry at `index` is in force; a change of voters is joint first, and left by itself once that is committed. */
+  | { readonly kind: "accepted"; readonly index: LogIndex }
+  | {
+      readonly kind: "refused";
+      readonly why:
+        | "not-leader"
+        | "failed"
+        /** No entry of this term is committed yet (scenarios 33, 54). */
+        | "not-confirmed"
+        /** A change is joint or uncommitted (scenario 55). */
+        | "change-open"
+        | "transferring"
+        /** A new voter is no learner, or lacks more than one window of entries, or is impaired, gone or silent (scenario 60). */
+        | "not-caught-up"
+        /** No voters, one named twice, or nothing would change. */
+        | "invalid";
+    };
 
 /** How the leader sees one follower or learner. */
 export interface Progress {
@@ -168,6 +243,10 @@ export interface Progress {
   readonly learner: boolean;
   /** Monotonic time of its last answer in this term. */
   readonly heardAt: number;
+  /** What it said of itself in its last answer; of this replica, what holds here. */
+  readonly impaired: Impairment | undefined;
+  /** It is impaired, so it is in no ISR. */
+  readonly barred: boolean;
 }
 
 export interface RaftCore<P> {
@@ -183,6 +262,11 @@ export interface RaftCore<P> {
   /** This replica's storage failed: it stops for good (scenario 43). */
   ioFailed(): void;
   transfer(to: ReplicaId, now: number): { readonly kind: "started" } | { readonly kind: "refused"; readonly why: string };
+  /**
+   * Leader: begins a change of members (Raft §6). In force here when this returns "accepted"; the shell reads `configuration` for where it
+   * stands: it is over when `configuration.old` is undefined again and `configurationIndex` is committed.
+   */
+  changeMembership(change: MembershipChange, now: number): ChangeResult;
   /** Asks for votes now (pre-vote first) unless it leads or knows a leader: for the preferred replica of a new group, which has nobody to wait for. */
   campaign(now: number): void;
   /** Answered in `Ready.reads` by `context`. Refused at once (index undefined) when not leader. */
@@ -203,6 +287,12 @@ export interface RaftCore<P> {
    * it; an empty list says that the piece was not written, or that the stream broke, and ends it too.
    */
   extendedLocally(entries: readonly Omit<Entry<P>, "payload">[], now: number): void;
+  /** Reset of a follower ended: its log now begins behind `start` and goes on with what was streamed; or it failed (undefined) and is asked for again. */
+  resetDone(replica: ReplicaId, start: { readonly index: LogIndex; readonly term: Term } | undefined, now: number): void;
+  /** The log of this replica now begins behind `start`, a committed entry: what lies at or below it was removed. Never moves back. */
+  trimmed(start: { readonly index: LogIndex; readonly term: Term }): void;
+  /** This replica was found to have forgotten something while it runs (a peer remembers more of its disk than it holds): as if it had been recovered so. */
+  quarantine(now: number): void;
   /** Frames below here (at most `commit + 1`) may leave memory: a follower that needs them is caught up with `extend` instead of append. */
   forgetBelow(index: LogIndex): void;
 
@@ -220,7 +310,18 @@ export interface RaftCore<P> {
   /** Whom it voted for in this term; not yet durable while its write is under way. */
   readonly votedFor: ReplicaId | undefined;
   readonly leader: ReplicaId | undefined;
+  /** In force: the newest one in the log, committed or not. */
   readonly configuration: Configuration;
+  /** Index of the entry it is in; 0 when it was given at the start. */
+  readonly configurationIndex: LogIndex;
+  /**
+   * No vote, no candidacy, acknowledgements do not count. Ends when every other voter (of both sets while joint) has told its durable term
+   * in answer to a question asked after the restart, the highest was taken and no vote was given in it, and a leader of that or a later
+   * term is seen to have committed an entry of its own term up to which this replica has everything durable.
+   */
+  readonly quarantined: boolean;
+  /** It has a hole: it waits one more election timeout before it asks for votes, and says so in its answers. Settable at any time. */
+  lastResort: boolean;
   readonly commit: LogIndex;
   readonly lastIndex: LogIndex;
   /** Highest own index known durable. */

@@ -357,11 +357,10 @@ describe("Raft elections", () => {
 
   it("scenario 16: a replica in quarantine neither votes nor asks for votes, but takes the leader's log", () => {
     const quarantined = lone({ log: [1], term: 1, quarantined: true });
-    assert.equal(quarantined.core.nextDeadline, Number.POSITIVE_INFINITY);
     quarantined.cluster.now = 60_000;
     quarantined.tick();
     for (const kind of ["vote", "preVote"] as const) quarantined.step(2, vote(2, 9, 9, { kind, transfer: true }));
-    assert.deepEqual(outOf(quarantined), []);
+    assert.deepEqual([...new Set(outOf(quarantined).map(({ message }) => message.kind))], ["askTerm"]);
     assert.equal(quarantined.core.role, "follower");
     assert.equal(quarantined.disk.votedFor, undefined);
     quarantined.step(2, append(2, 1, 1, [entryOf(2, 2)]));

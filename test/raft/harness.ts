@@ -2,10 +2,12 @@ import type { LogIndex, ReplicaId, Term } from "../../src/base/ids.ts";
 import { toGroupId, toLogIndex, toReplicaId, toTerm } from "../../src/base/ids.ts";
 import { createRaft } from "../../src/raft/raft.ts";
 import type {
+  ChangeResult,
   Configuration,
   Entry,
   Message,
   Outgoing,
+  PlacedConfiguration,
   RaftCore,
   RaftOptions,
   RaftRecovered,
@@ -63,19 +65,24 @@ export const EMPTY: RaftRecovered = recoveredFrom([], 0, undefined, 0);
 
 /** What recovery would say of these entries. */
 export function recoveredFrom(
-  entries: readonly { readonly term: number }[],
+  entries: readonly { readonly term: number; readonly configuration?: Configuration }[],
   atTerm: number,
   votedFor: number | undefined,
   commit = 0,
+  start = 0,
 ): RaftRecovered {
   const runs: { term: Term; firstIndex: LogIndex }[] = [];
+  const configurations: PlacedConfiguration[] = [];
   for (const [at, entry] of entries.entries()) {
+    if (at < start) continue;
     if (runs.at(-1)?.term !== entry.term) runs.push({ term: term(entry.term), firstIndex: index(at + 1) });
+    if (entry.configuration !== undefined) configurations.push({ index: index(at + 1), configuration: entry.configuration });
   }
   return {
     term: term(atTerm),
     votedFor: votedFor === undefined ? undefined : replica(votedFor),
-    start: { index: index(0), term: term(0) },
+    start: { index: index(start), term: term(entries[start - 1]?.term ?? 0) },
+    configurations,
     terms: runs,
     lastIndex: index(entries.length),
     commit: index(commit),
@@ -117,6 +124,14 @@ export class TestReplica {
   bulk: readonly TestEntry[] | undefined;
   /** The commit index the segments hold: survives a crash. */
   syncedCommit = 0;
+  /** In force before the first entry. */
+  base: Configuration;
+  /** Everything at or below was removed, or never here: it came as a state. */
+  start = 0;
+  /** What the disk held before it forgot. */
+  forgotten: TestEntry[] = [];
+  /** Found to have forgotten something: quarantined at every start until that ends. */
+  amnesiac = false;
 
   constructor(
     cluster: TestCluster,
@@ -130,6 +145,7 @@ export class TestReplica {
     this.cluster = cluster;
     this.id = options.self;
     this.options = options;
+    this.base = options.configuration;
     this.log = [...entries];
     this.disk = {
       term: term(atTerm),
@@ -145,6 +161,7 @@ export class TestReplica {
     if (!this.up) return;
     for (let ready = this.core.drain(); ready !== undefined; ready = this.core.drain()) {
       this.readies.push(ready);
+      if (ready.quarantineEnded) this.amnesiac = false;
       this.reads.push(...ready.reads);
       if (ready.write !== undefined) this.#startWrite(ready.write);
       for (const out of ready.send)
@@ -259,16 +276,49 @@ export class TestReplica {
 
   restart(changes: Partial<RaftOptions> = {}): void {
     this.up = true;
-    this.options = { ...this.options, ...changes };
     this.log = [...this.disk.entries];
+    const configuration = this.log.slice(0, this.start).findLast((entry) => entry.configuration !== undefined)?.configuration ?? this.base;
+    this.options = { ...this.options, configuration, ...changes };
     this.readies = [];
     this.reads = [];
     this.forgotBelow = 0;
     this.core = createRaft(
       this.options,
-      recoveredFrom(this.log, this.disk.term, this.disk.votedFor, Math.min(this.syncedCommit, this.log.length)),
+      {
+        ...recoveredFrom(this.log, this.disk.term, this.disk.votedFor, Math.min(this.syncedCommit, this.log.length), this.start),
+        quarantined: this.amnesiac,
+      },
       this.cluster.now,
     );
+  }
+
+  /** Crashes, and the disk forgets the last `count` entries (none of those in segments), and the vote. Nothing sent before reaches this life, or leaves the last. */
+  forget(count: number): void {
+    this.crash();
+    this.forgotten = [...this.disk.entries];
+    this.disk.entries.length = Math.max(this.syncedCommit, this.start, this.disk.entries.length - count);
+    this.disk.term = this.disk.entries.at(-1)?.term ?? term(0);
+    this.disk.votedFor = undefined;
+    this.amnesiac = true;
+    this.cluster.queue = this.cluster.queue.filter(({ from, to }) => from !== this.id && to !== this.id);
+  }
+
+  /** The log is given a new beginning by a leader's state, what it held goes away (reset). Term and vote stay. */
+  install(from: TestReplica, start: number): void {
+    this.finishWrites();
+    this.log = from.log.slice(0, start);
+    this.disk.entries = [...this.log];
+    this.start = start;
+    this.syncedCommit = start;
+    this.base = from.base;
+    this.restart();
+    this.pump();
+  }
+
+  change(voterIds: readonly number[], learnerIds: readonly number[] = []): ChangeResult {
+    const result = this.core.changeMembership({ voters: voterIds.map(replica), learners: learnerIds.map(replica) }, this.cluster.now);
+    this.pump();
+    return result;
   }
 
   propose(...payloads: string[]): ReturnType<RaftCore<string>["propose"]> {

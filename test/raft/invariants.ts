@@ -58,6 +58,12 @@ export class Invariants {
     for (const out of ready.send) this.#checkMessage(of, { from: of.id, to: out.to, message: out.message });
   }
 
+  /** The disk of this replica forgot: its term may have fallen, and its votes with it. */
+  forgot(of: TestReplica): void {
+    this.#termOf.delete(of.id);
+    for (const key of this.#votes.keys()) if (key.startsWith(`${of.id}/`)) this.#votes.delete(key);
+  }
+
   /** A read is about to be asked: it must see all that was committed by now. */
   asked(context: number): void {
     this.#askedAt.set(context, this.committed.length);
@@ -140,7 +146,11 @@ export class Invariants {
       // Newly committed: a majority of each voter set has it on disk now.
       for (const set of [of.core.configuration.voters, of.core.configuration.old]) {
         if (set === undefined) continue;
-        const holders = set.filter((voter) => this.#cluster.at(voter).disk.entries[at]?.term === entry?.term);
+        // What a disk forgot after it was acknowledged was durable when it counted.
+        const holders = set.filter((voter) => {
+          const { disk, forgotten } = this.#cluster.at(voter);
+          return disk.entries[at]?.term === entry?.term || forgotten[at]?.term === entry?.term;
+        });
         assert.ok(
           holders.length >= majorityOf(set.length),
           `R8: entry ${at + 1}@${entry?.term} is committed and durable only on ${holders}`,

@@ -14,6 +14,8 @@ const SHAPES: readonly [string, RunShape][] = [
     { voters: 3, learners: 1, steps: 1500, options: { inflightMessagesMax: 1, appendBytesMax: 100, eagerCommit: true } },
   ],
   ["one voter and a learner", { voters: 1, learners: 1, steps: 500 }],
+  ["members that come and go", { voters: 3, learners: 2, steps: 1200, votersMin: 1 }],
+  ["members that come and go, and disks that forget", { voters: 3, learners: 2, steps: 1200, votersMin: 3, amnesia: true }],
 ];
 
 describe("Raft under a random storm keeps R1 to R8, and commits once it is over", () => {
@@ -24,6 +26,10 @@ describe("Raft under a random storm keeps R1 to R8, and commits once it is over"
       // The storm must not be so strong that nothing happens: then it would prove nothing.
       if (SEEDS >= 20)
         assert.ok(sum.every((each) => each.committed > 1) && sum.some((each) => each.committed > 20), "the storm left something to check");
+      const most = (of: (each: RunResult) => number): number => sum.reduce((all, each) => all + of(each), 0);
+      if (SEEDS >= 20 && shape.votersMin !== undefined)
+        assert.ok(most((each) => each.joint) > SEEDS / 2 && most((each) => each.resets) > 0);
+      if (SEEDS >= 20 && shape.amnesia === true) assert.ok(most((each) => each.quarantines) > SEEDS / 4);
     });
   }
 });

@@ -1,5 +1,6 @@
+import { isVoter } from "../../src/raft/quorum.ts";
 import type { RaftOptions } from "../../src/raft/types.ts";
-import { type Packet, seededDraw, TestCluster, type TestEntry, type TestReplica } from "./harness.ts";
+import { index, type Packet, seededDraw, TestCluster, type TestEntry, type TestReplica, term } from "./harness.ts";
 import { Invariants } from "./invariants.ts";
 
 /** Packets under way at most; the network loses what is above. */
@@ -10,6 +11,10 @@ export interface RunShape {
   readonly learners: number;
   readonly steps: number;
   readonly options?: Partial<RaftOptions>;
+  /** Members come and go: any of the replicas may learn, vote, or be left out; at least so many vote. */
+  readonly votersMin?: number;
+  /** Now and then the disk of one replica forgets, while no other is in quarantine. */
+  readonly amnesia?: boolean;
 }
 
 export interface RunResult {
@@ -17,6 +22,11 @@ export interface RunResult {
   readonly terms: number;
   readonly extended: number;
   readonly reads: number;
+  /** Changes of voters that were begun. */
+  readonly joint: number;
+  /** Quarantines that ended. */
+  readonly quarantines: number;
+  readonly resets: number;
 }
 
 /**
@@ -53,6 +63,10 @@ class RandomRun {
   #payload = 0;
   #extended = 0;
   #reads = 0;
+  #joint = 0;
+  #quarantines = 0;
+  #resets = 0;
+  #reset: { readonly from: TestReplica; readonly fromCore: object; readonly to: TestReplica; readonly start: number }[] = [];
 
   constructor(seed: number, shape: RunShape) {
     this.#shape = shape;
@@ -68,6 +82,9 @@ class RandomRun {
       for (const { to, from, upTo } of ready.extend) {
         this.#bulk.push({ from: of, to: this.#cluster.at(to), fromCore: of.core, entries: of.log.slice(from - 1, upTo) });
       }
+      for (const { to, start } of ready.reset)
+        this.#reset.push({ from: of, fromCore: of.core, to: this.#cluster.at(to), start: start.index });
+      if (ready.quarantineEnded) this.#quarantines += 1;
     };
   }
 
@@ -78,7 +95,15 @@ class RandomRun {
     }
     this.#healAndCommit();
     const terms = Math.max(...this.#replicas.map((each) => each.core.term));
-    return { committed: this.#invariants.committed.length, terms, extended: this.#extended, reads: this.#reads };
+    return {
+      committed: this.#invariants.committed.length,
+      terms,
+      extended: this.#extended,
+      reads: this.#reads,
+      joint: this.#joint,
+      quarantines: this.#quarantines,
+      resets: this.#resets,
+    };
   }
 
   #below(bound: number): number {
@@ -91,6 +116,8 @@ class RandomRun {
   #step(): void {
     const cluster = this.#cluster;
     const any = this.#pick(this.#replicas);
+    // A step of its own: what was committed is judged by the configuration in which it was.
+    if (this.#membershipStep(any)) return;
     const chance = this.#draw();
     // Weights are chosen so that most runs elect several leaders and commit, extend and lose something.
     if (chance < 0.5) for (let i = this.#replicas.length - 2; i > 0; i--) this.#deliver();
@@ -105,7 +132,17 @@ class RandomRun {
     else if (chance < 0.978) this.#evidence(any);
     else if (chance < 0.983) this.#forget(any);
     else this.#moveBulk();
+
     if (cluster.queue.length > QUEUE_MAX) cluster.queue.splice(this.#below(cluster.queue.length), 1);
+  }
+
+  #membershipStep(any: TestReplica): boolean {
+    if (this.#shape.votersMin === undefined) return false;
+    const chance = this.#draw();
+    if (chance < 0.02) this.#change();
+    else if (chance < 0.022) this.#loseMemory(any);
+    else if (chance < 0.026) this.#trim(any);
+    return chance < 0.026;
   }
 
   #deliver(): void {
@@ -171,8 +208,66 @@ class RandomRun {
       of.forgetBelow(of.core.commit + 1 - this.#below(3) > 0 ? of.core.commit + 1 - this.#below(Math.min(3, of.core.commit + 1)) : 1);
   }
 
+  /** Leaders that wait for nothing are given a new set of members: learners first, then voters of those who vote or learn. */
+  #change(): void {
+    const { votersMin = 1 } = this.#shape;
+    for (const leader of this.#cluster.leaders()) {
+      const { voters, learners } = leader.core.configuration;
+      const all = this.#replicas.map((each) => each.id);
+      if (this.#draw() < 0.5) {
+        leader.change(
+          voters,
+          all.filter((id) => !voters.includes(id) && this.#draw() < 0.7),
+        );
+        continue;
+      }
+      const next = [...voters, ...learners].filter(() => this.#draw() < 0.7);
+      if (next.length < votersMin) continue;
+      if (leader.change(next).kind === "accepted" && leader.core.configuration.old !== undefined) this.#joint += 1;
+    }
+  }
+
+  #loseMemory(of: TestReplica): void {
+    // Two that forgot at the same time may be a majority.
+    if (this.#shape.amnesia !== true || this.#replicas.some((each) => each.amnesiac)) return;
+    if (of.up) of.syncedCommit = Math.max(of.syncedCommit, Math.min(of.core.commit, of.core.durable) - this.#below(4));
+    of.forget(this.#below(6));
+    this.#bulk = this.#bulk.filter(({ from, to }) => from !== of && to !== of);
+    this.#reset = this.#reset.filter(({ from, to }) => from !== of && to !== of);
+    this.#invariants.forgot(of);
+  }
+
+  /** Retention: the log begins later. What goes away is in segments. */
+  #trim(of: TestReplica): void {
+    if (!of.up) return;
+    const start = Math.min(of.core.commit, of.core.durable) - this.#below(4);
+    if (start <= of.start) return;
+    of.core.trimmed({ index: index(start), term: of.core.termAt(index(start)) ?? term(0) });
+    of.start = start;
+    of.syncedCommit = Math.max(of.syncedCommit, start);
+    of.forgotBelow = Math.max(of.forgotBelow, start + 1);
+    of.pump();
+  }
+
+  #moveReset(): void {
+    const [reset] = this.#reset.splice(0, 1);
+    if (reset === undefined) return;
+    const { from, fromCore, to, start } = reset;
+    // A process that stopped is not given anything; neither is one whose log goes through the start: it may have acknowledged what follows.
+    const has = to.up && to.core.termAt(index(start)) === from.log[start - 1]?.term;
+    const done = this.#draw() < 0.8 && to.up && to.core.commit < start && !has && to.bulk === undefined;
+    if (done) {
+      this.#resets += 1;
+      to.install(from, start);
+    }
+    if (!from.up || from.core !== fromCore) return;
+    from.core.resetDone(to.id, done ? { index: index(start), term: term(from.log[start - 1]?.term ?? 0) } : undefined, this.#cluster.now);
+    from.pump();
+  }
+
   /** Streams the pieces of one bulk catch-up: each is written in its own time, and may be the last that arrives. */
   #moveBulk(): void {
+    this.#moveReset();
     const writing = this.#replicas.find((each) => each.bulk !== undefined);
     if (writing !== undefined) {
       const written = this.#draw() < 0.9;
@@ -205,7 +300,7 @@ class RandomRun {
       each.finishWrites();
     }
     const converged = (): boolean => {
-      while (this.#bulk.length > 0 || this.#replicas.some((each) => each.bulk !== undefined)) this.#moveBulk();
+      while (this.#bulk.length + this.#reset.length > 0 || this.#replicas.some((each) => each.bulk !== undefined)) this.#moveBulk();
       cluster.settle();
       for (const each of this.#replicas) this.#invariants.check(each);
       const leader = cluster.leaders().sort((a, b) => b.core.term - a.core.term)[0];
@@ -214,7 +309,16 @@ class RandomRun {
         leader.propose("last");
         return false;
       }
-      return this.#replicas.every((each) => each.core.commit === leader.core.lastIndex && each.log.at(-1)?.payload === "last");
+      if (
+        leader.core.configuration.old !== undefined ||
+        this.#replicas.some((each) => each.amnesiac && isVoter(leader.core.configuration, each.id))
+      )
+        return false;
+      const { voters, learners } = leader.core.configuration;
+      return [...voters, ...learners].every((id) => {
+        const each = cluster.at(id);
+        return each.core.commit === leader.core.lastIndex && each.log.at(-1)?.payload === "last";
+      });
     };
     cluster.until(converged, 6_000);
   }

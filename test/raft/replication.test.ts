@@ -253,7 +253,7 @@ describe("Raft replication", () => {
     assert.equal(leader.propose("a", "b", "c").kind, "accepted");
     assert.deepEqual(leader.propose("d"), { kind: "refused", why: "full" });
     // Configurations pass: they may be the way out.
-    assert.equal(leader.core.propose([{ type: FrameType.config, bytes: 200, payload: "" }], leader.core.term).kind, "accepted");
+    assert.equal(leader.change([1, 2, 3], [4]).kind, "accepted");
     leader.step(2, appendReply(leader.core.term, 3));
     leader.step(2, appendReply(leader.core.term, 5));
     assert.equal(leader.propose("d").kind, "accepted");

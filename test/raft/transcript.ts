@@ -1,5 +1,7 @@
+import type { Configuration } from "../../src/raft/types.ts";
 import { FrameType } from "../../src/records/frame-types.ts";
 import {
+  index,
   optionsFor,
   type Packet,
   replica,
@@ -8,6 +10,7 @@ import {
   type TestEntry,
   type TestMessage,
   type TestReplica,
+  term,
 } from "./harness.ts";
 import { Invariants } from "./invariants.ts";
 
@@ -18,7 +21,9 @@ import { Invariants } from "./invariants.ts";
  * Commands: `voters 1 2 3`, `learners 4`, `set NAME VALUE` (options, before the first use), `elect N`, `propose N words…`,
  * `settle`, `advance MS`, `isolate N`, `cut A B` (A to B), `lose KIND` (of message), `heal`, `slow N` (its writes return by `sync`), `fast N`, `sync N [k]`,
  * `crash N [kept]`, `restart N`, `transfer A B`, `read N context`, `gone N X` (N learns that X's broker is gone), `forget N index`,
- * `bulk FROM TO k` (k frames of a bulk catch-up), `extended FROM TO`, `fail N` (storage error), `beats on|off`, `state`.
+ * `bulk FROM TO k` (k frames of a bulk catch-up), `extended FROM TO`, `fail N` (storage error), `beats on|off`, `state`,
+ * `join N` (a new, empty and silent replica, told the first members), `change L voters 1 2 4 learners 5`, `amnesia N k` (N crashes and its disk
+ * forgets k entries and its vote; `restart` follows), `hole N` (N is of last resort), `trim N index`, `reset FROM TO index`.
  */
 export function runTranscript(story: string): string {
   const teller = new Teller();
@@ -67,6 +72,9 @@ class Teller {
       if (ready.transferEnded !== undefined)
         did.push(`transfer to ${ready.transferEnded.to} ${ready.transferEnded.done ? "done" : "given up"}`);
       for (const { to, from, upTo } of ready.extend) did.push(`stream ${from}..${upTo} to ${to}`);
+      for (const { to, start } of ready.reset) did.push(`reset ${to} at ${start.index}@${start.term}`);
+      if (ready.configuration !== undefined) did.push(`in force: ${members(ready.configuration)}`);
+      if (ready.quarantineEnded) did.push("quarantine is over");
       if (did.length > 0) this.#lines.push(`${of.id}: ${did.join(", ")}`);
       const sent = ready.send.filter(({ message }) => this.#beats || !message.kind.startsWith("heartbeat"));
       for (const { to, message, range } of sent) {
@@ -160,6 +168,41 @@ class Teller {
         at(a).core.extended(replica(b), at(b).core.durable, cluster.now);
         at(a).pump();
         return;
+      case "join":
+        cluster.add(
+          optionsFor(a, {
+            voters: this.#voters.map(replica),
+            learners: [...this.#learners, a].map(replica),
+          }),
+        );
+        return;
+      case "change": {
+        const learners = rest.indexOf("learners");
+        const end = learners === -1 ? rest.length : learners;
+        const result = at(a).change(rest.slice(2, end).map(Number), rest.slice(end + 1).map(Number));
+        if (result.kind === "refused") this.#lines.push(`${a}: refused, ${result.why}`);
+        return;
+      }
+      case "amnesia":
+        at(a).forget(b);
+        this.#invariants.forgot(at(a));
+        return;
+      case "hole":
+        at(a).core.lastResort = true;
+        return;
+      case "trim": {
+        const { core } = at(a);
+        core.trimmed({ index: index(b), term: core.termAt(index(b)) ?? term(0) });
+        at(a).start = b;
+        at(a).forgotBelow = b + 1;
+        at(a).pump();
+        return;
+      }
+      case "reset":
+        at(b).install(at(a), c);
+        at(a).core.resetDone(replica(b), { index: index(c), term: term(at(a).log[c - 1]?.term ?? 0) }, cluster.now);
+        at(a).pump();
+        return;
       case "fail":
         at(a).core.ioFailed();
         at(a).pump();
@@ -183,11 +226,27 @@ function stateOf(of: TestReplica): string {
 }
 
 function entries(of: readonly TestEntry[]): string {
-  return of.map((entry) => `${entry.index}@${entry.term}${entry.type === FrameType.noop ? " no-op" : ` ${entry.payload}`}`).join(", ");
+  return of.map((entry) => `${entry.index}@${entry.term} ${contentOf(entry)}`).join(", ");
+}
+
+function contentOf(entry: TestEntry): string {
+  if (entry.configuration !== undefined) return members(entry.configuration);
+  return entry.type === FrameType.noop ? "no-op" : `${entry.payload}`;
+}
+
+function members({ voters, old, learners }: Configuration): string {
+  const parts = [`voters ${voters.join(" ")}`];
+  if (old !== undefined) parts.push(`old ${old.join(" ")}`);
+  if (learners.length > 0) parts.push(`learners ${learners.join(" ")}`);
+  return parts.join(" ");
 }
 
 function describe(message: Packet["message"]): string {
   return `${message.kind} t${message.term} ${detail(message)}`.trimEnd();
+}
+
+function impaired({ impaired: what }: { readonly impaired?: string }): string {
+  return what === undefined ? "" : ` (${what})`;
 }
 
 function detail(message: TestMessage): string {
@@ -201,14 +260,16 @@ function detail(message: TestMessage): string {
     case "append":
       return `after ${message.prevIndex}@${message.prevTerm} [${entries(message.entries)}] commit ${message.commit}`;
     case "appendReply":
-      return `durable ${message.durable}${message.refused ? `, no match at ${message.refused.prevIndex}: look at ${message.refused.hintIndex}@${message.refused.hintTerm}` : ""}`;
+      return `durable ${message.durable}${message.refused ? `, no match at ${message.refused.prevIndex}: look at ${message.refused.hintIndex}@${message.refused.hintTerm}` : ""}${impaired(message)}`;
     case "heartbeat":
       return `commit ${message.commit} round ${message.round}`;
     case "heartbeatReply":
-      return `durable ${message.durable} round ${message.round}`;
+      return `durable ${message.durable} round ${message.round}${impaired(message)}`;
     case "extend":
       return `after ${message.matched}, next is of t${message.nextTerm}, up to ${message.upTo}`;
     case "timeoutNow":
+    case "askTerm":
+    case "tellTerm":
       return "";
     default:
       throw new Error("unknown message");

@@ -1,6 +1,6 @@
 import { type GroupId, type LogIndex, type ReplicaId, type Term, toGroupId, toLogIndex, toReplicaId, toTerm } from "../../base/ids.ts";
 import { unreachable } from "../../base/invariant.ts";
-import type { Entry, Message } from "../../raft/types.ts";
+import type { Entry, Impairment, Message } from "../../raft/types.ts";
 import { BadFrame, decodeFrames, verifyPayload } from "../../records/frame.ts";
 import type { Frame } from "../../records/frame-types.ts";
 import type { ReplicaPayload } from "../replica.ts";
@@ -28,7 +28,14 @@ const kinds = {
   heartbeatReply: 8,
   timeoutNow: 9,
   extend: 10,
+  askTerm: 11,
+  tellTerm: 12,
 } as const;
+
+/** Flags of an append reply and a heartbeat reply; every other kind has one, of value 1. */
+const REFUSED = 1;
+const QUARANTINED = 2;
+const HOLE = 4;
 
 export interface AddressedMessage {
   readonly groupId: GroupId;
@@ -67,20 +74,34 @@ export function encodeRecord(target: DataView, at: number, { groupId, from, to, 
       return put(0, message.prevIndex, message.prevTerm, message.commit);
     case "appendReply": {
       const { refused } = message;
-      if (refused === undefined) return put(0, message.durable);
-      return put(1, message.durable, refused.prevIndex, refused.hintIndex, refused.hintTerm);
+      const flags = impairedFlag(message.impaired);
+      if (refused === undefined) return put(flags, message.durable);
+      return put(flags + REFUSED, message.durable, refused.prevIndex, refused.hintIndex, refused.hintTerm);
     }
     case "heartbeat":
       return put(0, message.commit, message.round);
     case "heartbeatReply":
-      return put(0, message.durable, message.round);
+      return put(impairedFlag(message.impaired), message.durable, message.round);
     case "timeoutNow":
       return put(0);
     case "extend":
       return put(0, message.matched, message.upTo, message.nextTerm);
+    case "askTerm":
+    case "tellTerm":
+      return put(0, message.session);
     default:
       return unreachable(message);
   }
+}
+
+function impairedFlag(impaired: Impairment | undefined): number {
+  if (impaired === undefined) return 0;
+  return impaired === "hole" ? HOLE : QUARANTINED;
+}
+
+function impairedOf(flags: number): { readonly impaired?: Impairment } {
+  if ((flags & QUARANTINED) !== 0) return { impaired: "quarantined" };
+  return (flags & HOLE) !== 0 ? { impaired: "hole" } : {};
 }
 
 /**
@@ -94,12 +115,12 @@ export function decodeRecord(source: DataView, at: number): AddressedMessage {
     return n;
   };
   const kindAndFlags = number(3);
-  const flag = kindAndFlags >= 16;
+  const flags = Math.floor(kindAndFlags / 16);
   const groupId = toGroupId(positive(number(0)));
   const from = toReplicaId(positive(number(1)));
   const to = toReplicaId(positive(number(2)));
   const term = toTerm(number(4));
-  const message = decodeMessage(kindAndFlags % 16, flag, term, number);
+  const message = decodeMessage(kindAndFlags % 16, flags, term, number);
   return { groupId, from, to, message };
 }
 
@@ -108,7 +129,8 @@ function positive(n: number): number {
   return n;
 }
 
-function decodeMessage(kind: number, flag: boolean, term: Term, number: (place: number) => number): Message<ReplicaPayload> {
+function decodeMessage(kind: number, flags: number, term: Term, number: (place: number) => number): Message<ReplicaPayload> {
+  const flag = (flags & 1) !== 0;
   const index = (place: number): LogIndex => toLogIndex(number(place));
   switch (kind) {
     case kinds.preVote:
@@ -127,21 +149,25 @@ function decodeMessage(kind: number, flag: boolean, term: Term, number: (place: 
     case kinds.append:
       return { kind: "append", term, prevIndex: index(5), prevTerm: toTerm(number(6)), commit: index(7), entries: [] };
     case kinds.appendReply:
-      if (!flag) return { kind: "appendReply", term, durable: index(5) };
+      if ((flags & REFUSED) === 0) return { kind: "appendReply", term, durable: index(5), ...impairedOf(flags) };
       return {
         kind: "appendReply",
         term,
         durable: index(5),
+        ...impairedOf(flags),
         refused: { prevIndex: index(6), hintIndex: index(7), hintTerm: toTerm(number(8)) },
       };
     case kinds.heartbeat:
       return { kind: "heartbeat", term, commit: index(5), round: number(6) };
     case kinds.heartbeatReply:
-      return { kind: "heartbeatReply", term, durable: index(5), round: number(6) };
+      return { kind: "heartbeatReply", term, durable: index(5), round: number(6), ...impairedOf(flags) };
     case kinds.timeoutNow:
       return { kind: "timeoutNow", term };
     case kinds.extend:
       return { kind: "extend", term, matched: index(5), upTo: index(6), nextTerm: toTerm(number(7)) };
+    case kinds.askTerm:
+    case kinds.tellTerm:
+      return { kind: kind === kinds.askTerm ? "askTerm" : "tellTerm", term, session: number(5) };
     default:
       throw new BadPeerMessage(`unknown kind of Raft record: ${kind}`);
   }

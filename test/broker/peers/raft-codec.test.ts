@@ -22,6 +22,8 @@ const term = number as fc.Arbitrary<Term>;
 const index = number as fc.Arbitrary<LogIndex>;
 const id = fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER });
 
+const impaired = fc.constantFrom("hole" as const, "quarantined" as const);
+
 const message: fc.Arbitrary<Message<ReplicaPayload>> = fc.oneof(
   fc.record({
     kind: fc.constantFrom("vote" as const, "preVote" as const),
@@ -41,6 +43,16 @@ const message: fc.Arbitrary<Message<ReplicaPayload>> = fc.oneof(
   }),
   fc.record({ kind: fc.constant("heartbeat" as const), term, commit: index, round: number }),
   fc.record({ kind: fc.constant("heartbeatReply" as const), term, round: number, durable: index }),
+  fc.record({ kind: fc.constant("heartbeatReply" as const), term, round: number, durable: index, impaired }),
+  fc.record({ kind: fc.constant("appendReply" as const), term, durable: index, impaired }),
+  fc.record({
+    kind: fc.constant("appendReply" as const),
+    term,
+    durable: index,
+    impaired,
+    refused: fc.record({ prevIndex: index, hintIndex: index, hintTerm: term }),
+  }),
+  fc.record({ kind: fc.constantFrom("askTerm" as const, "tellTerm" as const), term, session: number }),
   fc.record({ kind: fc.constant("timeoutNow" as const), term }),
   fc.record({ kind: fc.constant("extend" as const), term, matched: index, nextTerm: term, upTo: index }),
 );
