@@ -1,15 +1,17 @@
-import type { GroupId, LogIndex, Offset, ReplicaId } from "../base/ids.ts";
+import type { GroupId, LogIndex, Offset, ReplicaId, Term } from "../base/ids.ts";
 import { invariant } from "../base/invariant.ts";
 import { type Frame, type FrameDraft, type FramePlace, nextOffsetOf } from "../records/frame-types.ts";
 import { type ColdReader, holdsOffset, type ReadFrom } from "./cold-reader.ts";
+import { markOf } from "./first-segment.ts";
 import type { FrameListener, FrameOwner, FrameQueue, HeldFrame } from "./model/held.ts";
-import type { Producers } from "./model/producers.ts";
+import { type InstallOutcome, type InstallPoint, judgeInstall } from "./model/install.ts";
+import { Producers } from "./model/producers.ts";
 import type { LogStart, SyncedMark } from "./model/records.ts";
 import type { Life } from "./model/ring.ts";
 import type { StartPoint as SegmentStart } from "./model/segment-files.ts";
 import { type TermStart, TermTable } from "./model/terms.ts";
 import type { Segment } from "./segment.ts";
-import { PIECE_BYTES_MIN, type SegmentSource, type SegmentWriter } from "./segment-writer.ts";
+import { PIECE_BYTES_MIN, type SegmentSource, type SegmentWriter, WriterStopped } from "./segment-writer.ts";
 import type { GroupLog, GroupWrite, ProducerTable, ReadResult } from "./types.ts";
 import type { Wal } from "./wal.ts";
 import type { WalReader } from "./wal-reader.ts";
@@ -31,6 +33,12 @@ export interface GroupHost {
   relieve(): void;
   /** So many more bytes are not committed, or fewer. */
   uncommitted(bytes: number): void;
+  /** The producers as of a segment's first frame, and the rest of its start point. @throws {MillraceError} DATA_LOSS */
+  readStart(segment: Segment): Promise<SegmentStart>;
+  /** Writes the first segment of a log that begins anew. A failure is that of the disk, unless the group went away meanwhile. */
+  firstSegment(log: GroupLogImpl, point: InstallPoint): Promise<Segment>;
+  /** Removes files that nothing points to any more. */
+  removeSegments(log: GroupLogImpl, segments: readonly Segment[]): Promise<void>;
   /** Rejects when the store has failed, so that nobody waits for ever. */
   guard<T>(work: Promise<T>): Promise<T>;
 }
@@ -53,14 +61,16 @@ export interface GroupState {
 export class GroupLogImpl implements GroupLog, FrameListener, SegmentSource {
   readonly groupId: GroupId;
   readonly replicaId: ReplicaId;
-  readonly start: LogStart;
-  readonly producers: Producers & ProducerTable;
-  readonly #config: Uint8Array;
+  #start: LogStart;
+  #producers: Producers & ProducerTable;
+  #config: Uint8Array;
   readonly #host: GroupHost;
   readonly #owner: FrameOwner;
   readonly #frames: FrameQueue;
-  readonly #segments: Segment[];
-  readonly #writer: SegmentWriter;
+  #segments: Segment[];
+  #writer: SegmentWriter;
+  /** The log is about to begin elsewhere: nothing may be appended to what it is. */
+  #installing = false;
   #lastAppendTime: number;
   #hotFrom: LogIndex;
   #committed: LogIndex;
@@ -83,8 +93,8 @@ export class GroupLogImpl implements GroupLog, FrameListener, SegmentSource {
   constructor(state: GroupState, host: GroupHost) {
     this.groupId = state.groupId;
     this.replicaId = state.replicaId;
-    this.start = state.start;
-    this.producers = state.producers;
+    this.#start = state.start;
+    this.#producers = state.producers;
     this.#config = state.config;
     this.#host = host;
     this.#owner = state.owner;
@@ -108,6 +118,15 @@ export class GroupLogImpl implements GroupLog, FrameListener, SegmentSource {
     this.#owner.listener = this;
   }
 
+  get start(): LogStart {
+    return this.#start;
+  }
+  get producers(): Producers & ProducerTable {
+    return this.#producers;
+  }
+  get closed(): boolean {
+    return this.#closed;
+  }
   get lastIndex(): LogIndex {
     return this.#frames.lastIndex;
   }
@@ -229,6 +248,66 @@ export class GroupLogImpl implements GroupLog, FrameListener, SegmentSource {
     this.#committed = last.index;
     this.#durable = last.index;
     this.#writable = last.index;
+  }
+
+  async startState(): Promise<InstallPoint> {
+    const start = this.#start;
+    const first = this.#segments[0];
+    const config = this.#config;
+    if (first === undefined || first.name.baseIndex !== start.index + 1)
+      return { start, terms: [], config, producers: new Producers(), appendTime: start.index === 0 ? 0 : this.#lastAppendTime };
+    const { terms, producers } = await this.#host.readStart(first);
+    return { start, terms, config, producers, appendTime: first.frames > 0 ? first.firstAppendTime : this.#lastAppendTime };
+  }
+
+  async install(point: InstallPoint): Promise<InstallOutcome> {
+    // What was said before must be durable before the record that passes over it, and known to the image that is asked for terms.
+    await this.#host.guard(this.#host.wal.barrier());
+    const outcome = judgeInstall({ committed: this.#committed, lastIndex: this.lastIndex, termAt: (at) => this.#termAt(at) }, point.start);
+    if (outcome === "kept") this.commit(point.start.index);
+    if (outcome !== "installed") return outcome;
+    invariant(!this.#installing, () => `group ${this.groupId} begins anew twice at once`);
+    this.#installing = true;
+    try {
+      const segment = await this.#host.guard(this.#host.firstSegment(this, point));
+      await this.#host.guard(this.#writer.retire());
+      if (this.#closed) throw new WriterStopped();
+      await this.#host.guard(this.#begin(segment, point));
+    } finally {
+      this.#installing = false;
+    }
+    return outcome;
+  }
+
+  /** Forgets everything and begins at `point`, in one turn with the record that says so. Resolves when all of it is durable and tidy. */
+  async #begin(segment: Segment, point: InstallPoint): Promise<void> {
+    const { groupId, replicaId } = this;
+    const { start, config } = point;
+    const before = this.#segments;
+    // From here on a frame that waits to be appended again, or for its memory, is nobody's: it must not follow the record.
+    for (let index = this.#frames.baseIndex + 1; index <= this.lastIndex; index += 1) this.#held(index).gone = true;
+    this.#uncommitted(-this.#uncommittedBytes);
+    this.#pendingBytes = 0;
+    this.#writableBytes = 0;
+    this.#start = start;
+    this.#config = config;
+    this.#producers = point.producers;
+    this.#lastAppendTime = point.appendTime;
+    this.#frames.reset(start.index, start.offset);
+    this.#segments = [segment];
+    this.#hotFrom = (start.index + 1) as LogIndex;
+    this.#committed = this.#durable = this.#written = this.#synced = this.#writable = start.index;
+    this.#writer = this.#host.makeWriter(this, segment);
+    const op = { kind: "install", groupId, replicaId, start, config, mark: markOf(segment, point) } as const;
+    await new Promise<void>((durable) => this.#host.wal.system({ kind: "op", op, owner: this.#owner, durable }));
+    await this.#host.removeSegments(this, before);
+  }
+
+  /** As the write-ahead log knows it. */
+  #termAt(index: LogIndex): Term | undefined {
+    if (index === this.#start.index) return this.#start.term;
+    if (index < this.#start.index || index > this.lastIndex) return undefined;
+    return new TermTable(this.#host.terms(this.groupId)).termAt(index);
   }
 
   // Told by the write-ahead log.
@@ -378,6 +457,7 @@ export class GroupLogImpl implements GroupLog, FrameListener, SegmentSource {
   }
 
   #append(source: Frame | { readonly draft: FrameDraft; readonly place: FramePlace }): Frame {
+    invariant(!this.#installing, () => `group ${this.groupId} begins anew, nothing is appended to it`);
     const place: FramePlace = "bytes" in source ? source : source.place;
     invariant(place.groupId === this.groupId, () => `a frame of group ${place.groupId} in group ${this.groupId}`);
     invariant(place.index === this.lastIndex + 1, () => `group ${this.groupId} ends at ${this.lastIndex}, appends ${place.index}`);

@@ -33,13 +33,17 @@ export interface LoadedSegments {
  */
 export async function loadSegments(disk: Disk, image: GroupImage): Promise<LoadedSegments> {
   const folder = groupFolder(image.groupId, image.replicaId);
-  const names = await listSegments(disk, folder);
+  const found = await listSegments(disk, folder);
   const mark = image.synced;
-  for (const name of names) {
-    if (mark !== undefined && name.baseIndex <= mark.baseIndex) continue;
-    const stem = `${folder}/${segmentStem(name)}`;
-    for (const path of [`${stem}.log`, `${stem}.index`]) await removeFile(disk, path);
-  }
+  // Above the mark nothing was promised; below the start everything was given up (`install`), and a crash kept it from being removed.
+  const belongs = (name: SegmentName): boolean =>
+    mark !== undefined && name.baseIndex > image.start.index && name.baseIndex <= mark.baseIndex;
+  await removeSegments(
+    disk,
+    folder,
+    found.filter((name) => !belongs(name)),
+  );
+  const names = found.filter(belongs);
   if (mark === undefined) return { segments: [], producers: new Producers() };
 
   const segments: Segment[] = [];
@@ -188,7 +192,7 @@ export async function loadIndex(disk: Disk, path: string): Promise<ReturnType<ty
   }
 }
 
-async function readStartPoint(disk: Disk, segment: Segment): Promise<StartPoint & { readonly bytes: number }> {
+export async function readStartPoint(disk: Disk, segment: Segment): Promise<StartPoint & { readonly bytes: number }> {
   return withFile(disk, segment.path, "read", async (file) => {
     try {
       const head = new Uint8Array(START_HEADER_BYTES);
@@ -218,6 +222,14 @@ async function sizeOf(disk: Disk, path: string): Promise<number> {
   } catch (error) {
     if (error instanceof DiskError && error.code === "ENOENT") throw new DamagedLog(path, 0, "the segment is missing");
     throw error;
+  }
+}
+
+/** The derived index first: without its segment it would be believed to be that of a later one with the same name. */
+export async function removeSegments(disk: Disk, folder: string, names: readonly SegmentName[]): Promise<void> {
+  for (const name of names) {
+    const stem = `${folder}/${segmentStem(name)}`;
+    for (const path of [`${stem}.index`, `${stem}.log`]) await removeFile(disk, path);
   }
 }
 

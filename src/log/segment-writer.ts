@@ -118,6 +118,12 @@ export class SegmentWriter {
     this.#file = undefined;
   }
 
+  /** The same, and everything that was said of the segments is durable. */
+  async retire(): Promise<void> {
+    await this.stop();
+    await this.#lastMark;
+  }
+
   #run<T>(work: () => Promise<T>): Promise<T> {
     const run = this.#chain.then(async () => {
       if (this.#stopped) throw new WriterStopped();

@@ -10,19 +10,22 @@ import type { Frame } from "../records/frame-types.ts";
 import { ColdReader } from "./cold-reader.ts";
 import { DiskScheduler } from "./disk-scheduler.ts";
 import { FileCache } from "./file-cache.ts";
+import { writeFirstSegment } from "./first-segment.ts";
 import { type GroupHost, GroupLogImpl, type GroupState } from "./group-log.ts";
 import { BadDataDirectory, type Meta, readMeta, writeMeta } from "./meta.ts";
 import { incarnationBytes } from "./model/block.ts";
 import { FrameOwner, FrameQueue, type HeldFrame } from "./model/held.ts";
 import type { GroupImage } from "./model/image.ts";
+import type { InstallPoint } from "./model/install.ts";
 import { Producers } from "./model/producers.ts";
 import type { ReplayedGroup } from "./model/replay.ts";
 import type { Life, Ring } from "./model/ring.ts";
+import type { StartPoint as SegmentStart } from "./model/segment-files.ts";
 import { GROUPS_FOLDER, groupFolder, parseGroupFolder } from "./model/segment-name.ts";
 import type { TermStart } from "./model/terms.ts";
 import type { WalImage } from "./model/wal-image.ts";
 import type { Segment } from "./segment.ts";
-import { loadSegments } from "./segment-loader.ts";
+import { loadSegments, readStartPoint, removeSegments } from "./segment-loader.ts";
 import { type SegmentSource, SegmentWriter, WriterStopped } from "./segment-writer.ts";
 import { Slabs } from "./slabs.ts";
 import { DamagedLog, type GroupLog, type LogStore, type LogStoreOptions, type RecoveredGroup, type StartPoint } from "./types.ts";
@@ -266,6 +269,42 @@ class LogStoreImpl implements LogStore, GroupHost, WalEvents {
     return new SegmentWriter(this.#ports.disk, this.#scheduler, source, { segmentBytes, segmentMs }, segment, (error) =>
       this.#broken(error),
     );
+  }
+
+  async readStart(segment: Segment): Promise<SegmentStart> {
+    try {
+      return await readStartPoint(this.#ports.disk, segment);
+    } catch (error) {
+      if (!(error instanceof DamagedLog || error instanceof DiskError)) throw error;
+      throw new MillraceError("DATA_LOSS", `Cannot read the start of ${segment.path}: ${error.message}`, { path: segment.path });
+    }
+  }
+
+  firstSegment(log: GroupLogImpl, point: InstallPoint): Promise<Segment> {
+    return this.#ofGroup(log, () => writeFirstSegment(this.#ports.disk, this.#scheduler, log.groupId, log.replicaId, point));
+  }
+
+  async removeSegments(log: GroupLogImpl, segments: readonly Segment[]): Promise<void> {
+    const folder = groupFolder(log.groupId, log.replicaId);
+    for (const segment of segments) await this.cold.forget(segment);
+    await this.#ofGroup(log, async () => {
+      await removeSegments(
+        this.#ports.disk,
+        folder,
+        segments.map(({ name }) => name),
+      );
+      await this.#ports.disk.syncDirectory(folder);
+    });
+  }
+
+  /** A disk that fails under a group that is still here ends the broker. */
+  async #ofGroup<T>(log: GroupLogImpl, work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      if (!log.closed) this.#broken(error);
+      throw error;
+    }
   }
 
   touched(log: GroupLogImpl): void {

@@ -1,5 +1,6 @@
 import type { GroupId, Incarnation, LogIndex, Offset, ReplicaId, Term } from "../base/ids.ts";
 import type { Frame, FrameDraft, FramePlace } from "../records/frame-types.ts";
+import type { InstallOutcome, InstallPoint } from "./model/install.ts";
 
 /**
  * The face of the log shell (design §4): one write-ahead log per broker, segments of committed frames per group.
@@ -82,6 +83,17 @@ export interface GroupLog {
 
   /** Bulk catch-up on a follower: committed frames straight into segments, past the WAL. Resolves when synced and the `synced` record is durable. */
   extend(frames: readonly Frame[]): Promise<void>;
+
+  /**
+   * The log begins at `point` from now on, empty; everything it held is forgotten, term and vote stay (design §5 *reset*). Nothing may
+   * be appended meanwhile. Resolves when the new beginning is durable; a crash before leaves the log as it was.
+   *
+   * @returns "older": committed here already, nothing changed · "kept": the log leads through the start, which is committed now
+   * @throws {InvariantViolated} the point contradicts what is committed here
+   */
+  install(point: InstallPoint): Promise<InstallOutcome>;
+  /** Where this log begins, as `install` of another replica takes it. @throws {MillraceError} DATA_LOSS */
+  startState(): Promise<InstallPoint>;
 
   /** Bytes of frames not yet committed, or not yet in a segment. */
   readonly pendingBytes: number;

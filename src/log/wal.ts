@@ -14,7 +14,7 @@ import type { WalFiles } from "./wal-files.ts";
 export type SystemRecord =
   | {
       readonly kind: "op";
-      readonly op: Extract<WalOp, { kind: "synced" | "drop" }>;
+      readonly op: Extract<WalOp, { kind: "synced" | "drop" | "install" }>;
       readonly owner: FrameOwner;
       readonly durable: () => void;
     }
@@ -336,12 +336,14 @@ export class Wal {
     if (owner === undefined) return;
     if (op.kind === "synced") owner.pins.synced(op.mark.index);
     else if (op.kind === "truncate") owner.pins.truncate(op.from);
+    else if (op.kind === "install") owner.pins.begin(op.start.index);
     else if (op.kind === "drop") owner.pins.drop();
   }
 }
 
 /** At most so many bytes of a block. */
 function systemBytes(record: SystemRecord): number {
-  if (record.kind === "op") return 256 + ("terms" in record.op ? 16 * record.op.terms.length : 0);
+  if (record.kind === "op")
+    return 256 + ("terms" in record.op ? 16 * record.op.terms.length : 0) + ("config" in record.op ? record.op.config.length : 0);
   return record.kind === "again" ? BlockBuilder.recordBytes(record.frame) : 0;
 }

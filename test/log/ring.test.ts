@@ -98,6 +98,7 @@ describe("pins", () => {
         fc.record({ kind: fc.constant("synced" as const), count: fc.integer({ min: 0, max: 8 }) }),
         fc.record({ kind: fc.constant("truncate" as const), count: fc.integer({ min: 1, max: 4 }) }),
         fc.record({ kind: fc.constant("again" as const), count: fc.constant(1) }),
+        fc.record({ kind: fc.constant("begin" as const), count: fc.integer({ min: 1, max: 8 }) }),
       ),
       { maxLength: 60 },
     );
@@ -127,6 +128,11 @@ describe("pins", () => {
             for (const index of [...where.keys()]) if (index >= from) where.delete(index);
             last = Math.min(last, from - 1);
             pins.truncate(from);
+          } else if (kind === "begin") {
+            last += count;
+            synced = last;
+            where.clear();
+            pins.begin(last);
           } else {
             const oldest = lives.find((life) => life.pins > 0);
             if (oldest === undefined || oldest === current) continue;

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
-import type { LogIndex, ReplicaId, Term } from "../../src/base/ids.ts";
+import type { LogIndex, ProducerId, ReplicaId, Term } from "../../src/base/ids.ts";
+import { ByteReader, ByteWriter } from "../../src/log/model/bytes.ts";
 import { Producers } from "../../src/log/model/producers.ts";
-import type { GroupLog, LogStore, LogStoreOptions } from "../../src/log/types.ts";
+import type { GroupLog, LogStore, LogStoreOptions, StartPoint } from "../../src/log/types.ts";
 import { type Frame, nextOffsetOf } from "../../src/records/frame-types.ts";
 import type { DiskLies } from "../../src/testing/sim/disk/device.ts";
 import type { SimRandom } from "../../src/testing/sim/random.ts";
@@ -14,6 +15,9 @@ const PENDING_BYTES_MAX = 40 * KiB;
 interface Version {
   readonly term: Term;
   readonly votedFor: ReplicaId | undefined;
+  /** Where the log begins, and the producers as of there. */
+  readonly start: StartPoint;
+  readonly producers: Uint8Array;
   readonly frames: readonly Frame[];
 }
 
@@ -170,6 +174,7 @@ export class Story {
     else if (kind < 72) this.#vote(one);
     else if (kind < 85) this.#commit(one);
     else if (kind < 88) await this.#extend(one);
+    else if (kind < 90) await this.#install(one);
     else if (kind < 92) await this.#until(this.#readBack(one));
     else {
       const { scheduler } = this.#machine;
@@ -185,7 +190,7 @@ export class Story {
     const one: Expected = {
       groupId,
       replicaId,
-      versions: [{ term: term(0), votedFor: undefined, frames: [] }],
+      versions: [{ term: term(0), votedFor: undefined, start, producers: baseOf(new Producers()), frames: [] }],
       durable: 0,
       committed: start.index,
       log: undefined,
@@ -266,8 +271,8 @@ export class Story {
     const lying = log.write({ state, truncateFrom: index(from), frames }, () => callback());
     // A write may fall into two blocks: a beginning of it may be all that is left.
     this.#wrote(one, { ...before, ...state });
-    for (let i = 0; i < lying.length; i += 1) this.#wrote(one, { ...state, frames: [...kept, ...lying.slice(0, i)] });
-    callback = this.#wrote(one, { ...state, frames: [...kept, ...lying] });
+    for (let i = 0; i < lying.length; i += 1) this.#wrote(one, { ...before, ...state, frames: [...kept, ...lying.slice(0, i)] });
+    callback = this.#wrote(one, { ...before, ...state, frames: [...kept, ...lying] });
   }
 
   #vote(one: Expected): void {
@@ -306,6 +311,29 @@ export class Story {
     if ((await this.#until(log.extend(frames).then(() => true))) !== true) return;
     durable();
     one.committed = log.lastIndex;
+  }
+
+  /** The log begins elsewhere: behind its end, or where its own entry, not committed, is another one. */
+  async #install(one: Expected): Promise<void> {
+    const { log } = one;
+    if (log === undefined) return;
+    const before = one.versions.at(-1) as Version;
+    const inside = log.lastIndex > one.committed && this.#random.chance(1, 2);
+    const at = inside ? one.committed + 1 + this.#random.below(log.lastIndex - one.committed) : log.lastIndex + 1 + this.#random.below(20);
+    const last = before.frames.at(-1)?.term ?? log.start.term;
+    const start = { index: index(at), term: term(last + 1), offset: offset(log.endOffset + this.#random.below(50)) };
+    const producers = new Producers();
+    for (let id = 0; id < this.#random.below(3); id += 1) {
+      const batch = { baseSequence: at, recordCount: 1, baseOffset: offset(id), index: index(1 + id), term: term(1), appendTime: 1 };
+      producers.append({ ...batch, producerId: id as ProducerId, producerEpoch: 0 });
+    }
+    producers.advance(start.index);
+    const base = baseOf(producers);
+    const durable = this.#wrote(one, { ...before, start, producers: base, frames: [] });
+    const point = { start, terms: [], config: text(`config ${one.groupId}`), producers, appendTime: log.lastAppendTime + 1 };
+    if ((await this.#until(log.install(point))) === undefined) return;
+    durable();
+    one.committed = start.index;
   }
 
   /** The whole log, read in pieces of random size, and looked up in every way. */
@@ -359,7 +387,11 @@ export class Story {
         next = (read.at(-1) as Frame).index + 1;
       }
       const same = one.versions.findIndex(
-        (version) => version.term === recovered.term && version.votedFor === recovered.votedFor && sameFrames(version.frames, read),
+        (version) =>
+          version.term === recovered.term &&
+          version.votedFor === recovered.votedFor &&
+          version.start.index === log.start.index &&
+          sameFrames(version.frames, read),
       );
       assert.ok(
         same >= 0,
@@ -369,17 +401,25 @@ export class Story {
       one.versions = [one.versions[same] as Version];
       one.committed = Math.min(Math.max(recovered.syncedIndex, log.start.index), log.lastIndex);
       assert.deepEqual(termsOf(read), recovered.terms);
-      this.#checkProducers(log, read);
+      assert.deepEqual(log.start, one.versions[0]?.start);
+      assert.deepEqual(recovered.start, log.start);
+      this.#checkProducers(log, one.versions[0] as Version);
     }
     assert.equal(found.size, 0, `groups came back: ${[...found.keys()].join()}`);
   }
 
-  #checkProducers(log: GroupLog, frames: readonly Frame[]): void {
-    const expected = new Producers();
+  #checkProducers(log: GroupLog, { producers, frames }: Version): void {
+    const expected = Producers.read(new ByteReader(producers));
     for (const frame of frames) expected.append(frame);
     for (let id = 0; id < 3; id += 1) assert.deepEqual(log.producers.get(id), expected.get(id));
     assert.equal(log.producers.size, expected.size);
   }
+}
+
+function baseOf(producers: Producers): Uint8Array {
+  const out = new ByteWriter();
+  producers.write(out);
+  return out.done();
 }
 
 function termsOf(frames: readonly Frame[]): { term: Term; firstIndex: LogIndex }[] {

@@ -72,6 +72,21 @@ export class GroupImage {
     return true;
   }
 
+  /** The same replica with a log that begins elsewhere. @throws {Malformed} the new beginning is behind what is committed here */
+  installed(op: Extract<WalOp, { kind: "install" }>): GroupImage {
+    const { start, mark } = op;
+    if (start.index <= this.syncedIndex)
+      throw new Malformed(`group ${this.groupId} is synced to ${this.syncedIndex}, and here begins anew at ${start.index}`);
+    if (mark.index !== start.index || mark.baseIndex !== start.index + 1 || mark.offset !== start.offset)
+      throw new Malformed(`group ${this.groupId} begins at ${start.index}, and its first segment after ${mark.index}`);
+    const image = new GroupImage(this.groupId, this.replicaId, start, op.config);
+    image.term = this.term;
+    image.votedFor = this.votedFor;
+    image.synced = mark;
+    image.lastAppendTime = mark.appendTime;
+    return image;
+  }
+
   /** @throws {Malformed} when the record contradicts what is known */
   apply(op: Extract<WalOp, { kind: "state" | "truncate" | "synced" }>): void {
     switch (op.kind) {

@@ -2,7 +2,7 @@ import type { GroupId, LogIndex, Offset, ReplicaId, Term } from "../../base/ids.
 import { ByteReader, ByteWriter, copyOf, Malformed } from "./bytes.ts";
 import { readTerms, type TermStart, writeTerms } from "./terms.ts";
 
-/** Record kinds inside blocks (design §4). Numbers are for ever; `install` comes with reset catch-up. */
+/** Record kinds inside blocks (design §4). Numbers are for ever. */
 export const RecordKind = {
   frame: 1,
   state: 2,
@@ -60,6 +60,18 @@ export type WalOp =
       readonly start: LogStart;
       readonly config: Uint8Array;
     }
+  /**
+   * The log of an open replica begins elsewhere from here on, empty: all it held is forgotten, term and vote stay. `mark` names its
+   * first segment, which holds no frames yet.
+   */
+  | {
+      readonly kind: "install";
+      readonly groupId: GroupId;
+      readonly replicaId: ReplicaId;
+      readonly start: LogStart;
+      readonly config: Uint8Array;
+      readonly mark: SyncedMark;
+    }
   | { readonly kind: "drop"; readonly groupId: GroupId; readonly replicaId: ReplicaId }
   /** One group of a checkpoint: the body of `GroupImage.encode`. */
   | { readonly kind: "checkpoint"; readonly image: Uint8Array }
@@ -89,6 +101,12 @@ export function writeOp(out: ByteWriter, op: WalOp): void {
       out.i53(op.groupId).i53(op.replicaId);
       writeStart(out, op.start);
       out.bytes(op.config);
+      break;
+    case "install":
+      out.i53(op.groupId).i53(op.replicaId);
+      writeStart(out, op.start);
+      out.bytes(op.config);
+      writeSynced(out, op.mark);
       break;
     case "drop":
       out.i53(op.groupId).i53(op.replicaId);
@@ -150,6 +168,15 @@ function readBody(kind: number, from: ByteReader): WalOp {
         replicaId: from.i53() as ReplicaId,
         start: readStart(from),
         config: from.bytes(),
+      };
+    case RecordKind.install:
+      return {
+        kind: "install",
+        groupId: from.i53() as GroupId,
+        replicaId: from.i53() as ReplicaId,
+        start: readStart(from),
+        config: from.bytes(),
+        mark: readSynced(from),
       };
     case RecordKind.drop:
       return { kind: "drop", groupId: from.i53() as GroupId, replicaId: from.i53() as ReplicaId };

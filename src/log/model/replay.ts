@@ -101,6 +101,11 @@ export class Replay {
       const held = this.#groups.get(op.groupId);
       held?.owner.pins.truncate(op.from);
       held?.frames.splice(Math.max(0, op.from - held.base - 1));
+    } else if (op.kind === "install") {
+      const held = this.#held(op.groupId, op.mark.index);
+      held.owner.pins.begin(op.mark.index);
+      held.frames.length = 0;
+      held.base = op.mark.index;
     } else if (op.kind === "synced") {
       const held = this.#groups.get(op.groupId);
       if (held === undefined) return;

@@ -162,6 +162,12 @@ export class Pins {
     this.#keep(() => false);
   }
 
+  /** The log begins anew after `index`: nothing it held is needed. */
+  begin(index: number): void {
+    this.#synced = index;
+    this.#keep(() => false);
+  }
+
   /** Frames of this group that keep `life`, or undefined. */
   range(life: Life): { readonly first: number; readonly last: number } | undefined {
     return this.#ranges.find((range) => range.life === life);

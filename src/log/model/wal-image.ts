@@ -35,6 +35,12 @@ export class WalImage {
         if (this.dropped.has(op.replicaId)) throw new Malformed(`replica ${op.replicaId} of group ${op.groupId} was dropped before`);
         this.groups.set(op.groupId, new GroupImage(op.groupId, op.replicaId, op.start, op.config));
         break;
+      case "install": {
+        const group = this.#group(op.groupId);
+        if (group.replicaId !== op.replicaId) throw new Malformed(`group ${op.groupId} is replica ${group.replicaId}, not ${op.replicaId}`);
+        this.groups.set(op.groupId, group.installed(op));
+        break;
+      }
       case "drop":
         if (this.#group(op.groupId).replicaId !== op.replicaId) throw new Malformed(`drops replica ${op.replicaId} that is not there`);
         this.groups.delete(op.groupId);
