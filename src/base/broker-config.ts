@@ -68,6 +68,10 @@ export interface BrokerLimits {
   readonly fetchMaxBytes: number;
   /** Idempotent producers remembered per partition. */
   readonly producersPerPartitionMax: number;
+  /** Bytes per second this broker sends to replicas that are far behind, over all of them; 0: no limit. */
+  readonly catchUpBytesPerSecond: number;
+  /** Replicas that are far behind and are sent to at the same time. */
+  readonly catchUpsMax: number;
   readonly partitionsPerTopicMax: number;
   readonly partitionsMax: number;
 }
@@ -112,6 +116,8 @@ export const defaultLimits: BrokerLimits = {
   fetchDefaultBytes: 1 * MiB,
   fetchMaxBytes: 60 * MiB,
   producersPerPartitionMax: 10_000,
+  catchUpBytesPerSecond: 64 * MiB,
+  catchUpsMax: 4,
   partitionsPerTopicMax: 1_000,
   partitionsMax: 10_000,
 };

@@ -11,6 +11,7 @@ import {
   ForwardedTransferred,
   MetadataTail,
 } from "../protocol/routing.ts";
+import { EXTEND_METHOD } from "./catch-up/catch-up.ts";
 import { LEAVE_METHOD } from "./departure.ts";
 import type { FormationLoop } from "./membership/formation-loop.ts";
 import { WHO_METHOD } from "./membership/formation-loop.ts";
@@ -19,7 +20,7 @@ import { serveTail, TAIL_METHOD } from "./metadata/metadata-tail.ts";
 import type { Appended } from "./partition/partition.ts";
 import type { IncomingCall } from "./peers/peer-calls.ts";
 import { BadPeerMessage, verifiedFrames } from "./peers/raft-codec.ts";
-import { EXTEND_METHOD, type ReplicaHost } from "./replica-host.ts";
+import type { ReplicaHost } from "./replica-host.ts";
 import { decodeForwardedAppend, encodeForwardedAppended } from "./routing/forwarded.ts";
 import { APPEND_METHOD, FETCH_METHOD, OFFSETS_METHOD, type RoutedLog } from "./routing/log-backend.ts";
 import type { Router } from "./routing/router.ts";

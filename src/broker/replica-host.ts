@@ -8,6 +8,7 @@ import { blockBytesMax } from "../log/wal.ts";
 import { createRaft } from "../raft/raft.ts";
 import type { RaftRecovered } from "../raft/types.ts";
 import type { Frame } from "../records/frame-types.ts";
+import { CatchUp } from "./catch-up/catch-up.ts";
 import type { Member } from "./partition/partition.ts";
 import type { PeerLinks } from "./peers/peer-links.ts";
 import type { AddressedMessage } from "./peers/raft-codec.ts";
@@ -27,18 +28,12 @@ export interface ReplicaOwner {
 
 /** Size assumed of a recovered entry that is not in memory: large, so that few are sent at once. */
 const RECOVERED_ENTRY_BYTES = 1024 * 1024;
-/** Frames of one bulk message while a far-behind follower is extended. */
-const EXTEND_CHUNK_BYTES = 1024 * 1024;
-const EXTEND_TIMEOUT_MS = 10_000;
 
 interface Hosted {
   readonly replica: Replica;
   readonly members: readonly Member[];
   readonly ticking: Ticking;
 }
-
-/** Names the method of the bulk connection that carries committed frames to a far-behind follower (design §5 *extend*). */
-export const EXTEND_METHOD = "replica.extend";
 
 /** All open replicas of a broker: routes Raft messages to them, ticks them, and carries their messages to other brokers. */
 export class ReplicaHost {
@@ -47,6 +42,7 @@ export class ReplicaHost {
   readonly #config: BrokerConfig;
   readonly #links: PeerLinks;
   readonly #ticker: Ticker;
+  readonly #catchUp: CatchUp;
   readonly #hosted = new Map<GroupId, Hosted>();
 
   constructor(clock: Clock, random: Random, config: BrokerConfig, links: PeerLinks) {
@@ -55,6 +51,8 @@ export class ReplicaHost {
     this.#config = config;
     this.#links = links;
     this.#ticker = new Ticker(clock);
+    const { catchUpBytesPerSecond, catchUpsMax } = config.limits;
+    this.#catchUp = new CatchUp(clock, links, { bytesPerSecond: catchUpBytesPerSecond, atOnceMax: catchUpsMax });
   }
 
   get replicas(): Iterable<Replica> {
@@ -112,7 +110,7 @@ export class ReplicaHost {
       progressed: () => owner?.progressed(),
       read: (context, index) => owner?.read(context, index),
       transferEnded: (to, done) => owner?.transferEnded(to, done),
-      extend: (to, from, upTo) => void this.#extend(replica, to, brokers.get(to), from, upTo),
+      extend: (to, from, upTo) => void this.#catchUp.extend(replica, to, brokers.get(to), from, upTo),
       wakeAt: (deadline) => this.#ticker.wakeAt(deadline),
     });
     const ticking: Ticking = {
@@ -145,7 +143,7 @@ export class ReplicaHost {
     hosted.replica.receive(addressed.from, addressed.message);
   }
 
-  /** Serves `EXTEND_METHOD` on the follower. Resolves when the frames are durable and counted; false: not agreed to. */
+  /** Serves `replica.extend` on the follower. Resolves when the frames are durable and counted; false: not agreed to. */
   async takeExtension(groupId: GroupId, to: ReplicaId, frames: readonly Frame[]): Promise<boolean> {
     const replica = this.get(groupId);
     if (replica === undefined || replica.id !== to) return false;
@@ -162,39 +160,6 @@ export class ReplicaHost {
     this.#ticker.close();
     for (const { replica } of this.#hosted.values()) replica.close();
     this.#hosted.clear();
-  }
-
-  /** Streams committed frames in pieces, each answered when it is durable there (design §5); any failure ends the attempt. */
-  async #extend(replica: Replica, to: ReplicaId, broker: BrokerId | undefined, from: LogIndex, upTo: LogIndex): Promise<void> {
-    let match: LogIndex | undefined;
-    try {
-      for (let next = from; broker !== undefined && next <= upTo; ) {
-        const read = await replica.log.read(next, EXTEND_CHUNK_BYTES, upTo);
-        if (read.kind === "below-start" || read.frames.length === 0) break;
-        const last = read.frames.at(-1);
-        invariant(last !== undefined && last.index >= next, "a read returns frames from where it was asked");
-        if (!(await this.#sendExtension(broker, replica, to, read.frames))) break;
-        match = last.index;
-        next = (last.index + 1) as LogIndex;
-      }
-    } catch (error) {
-      // The group is being deleted, or a read failed (which the log has said): this attempt ends, Raft asks again.
-      if (error instanceof InvariantViolated) throw error;
-    } finally {
-      replica.extended(to, match);
-    }
-  }
-
-  #sendExtension(broker: BrokerId, replica: Replica, to: ReplicaId, frames: readonly Frame[]): Promise<boolean> {
-    const head = new Uint8Array(16);
-    const view = new DataView(head.buffer);
-    view.setFloat64(0, replica.groupId, true);
-    view.setFloat64(8, to, true);
-    return new Promise((resolve) => {
-      this.#links.call(broker, EXTEND_METHOD, [head, ...frames.map((frame) => frame.bytes)], EXTEND_TIMEOUT_MS, (outcome) =>
-        resolve("body" in outcome && outcome.body.byteLength === 1),
-      );
-    });
   }
 }
 

@@ -98,6 +98,8 @@ function brokerConfig(values: SettingValues): BrokerConfig {
       fetchDefaultBytes: values.get("fetch.default.bytes"),
       fetchMaxBytes: values.get("fetch.max.bytes"),
       producersPerPartitionMax: values.get("producers.per.partition.max"),
+      catchUpBytesPerSecond: values.get("replica.catchup.rate.bytes"),
+      catchUpsMax: values.get("replica.catchups.max"),
       partitionsPerTopicMax: values.get("partitions.per.topic.max"),
       partitionsMax: values.get("partitions.max"),
     },

@@ -127,6 +127,18 @@ export const settings = {
     max: 1_000_000,
     doc: "Idempotent producers remembered per partition.",
   }),
+  "replica.catchup.rate.bytes": bytes({
+    default: defaultLimits.catchUpBytesPerSecond,
+    min: 0,
+    max: 64 * GiB,
+    doc: "What this broker sends per second to all replicas that are far behind, 0 for no limit; below the rate of writes they never arrive.",
+  }),
+  "replica.catchups.max": count({
+    default: defaultLimits.catchUpsMax,
+    min: 1,
+    max: 1000,
+    doc: "Replicas that are far behind and are sent to at the same time; the others wait for their turn.",
+  }),
   "partitions.per.topic.max": count({
     default: defaultLimits.partitionsPerTopicMax,
     min: 1,

@@ -1,0 +1,78 @@
+import type { BrokerId, GroupId, LogIndex, ReplicaId } from "../../base/ids.ts";
+import { InvariantViolated, invariant } from "../../base/invariant.ts";
+import type { Clock } from "../../base/ports/clock.ts";
+import type { Frame } from "../../records/frame-types.ts";
+import type { PeerLinks } from "../peers/peer-links.ts";
+import type { Replica } from "../replica.ts";
+import { Pace } from "./pace.ts";
+import { Turns } from "./turns.ts";
+
+/** Names the method of the bulk connection that carries committed frames to a far-behind follower (design §5 *extend*). */
+export const EXTEND_METHOD = "replica.extend";
+
+/** Frames of one bulk message. */
+const CHUNK_BYTES = 1024 * 1024;
+/** A piece that is not answered for so long ends the attempt; Raft asks where the follower's log ends and begins another. */
+const ANSWER_MS = 10_000;
+
+export interface CatchUpLimits {
+  /** Over all followers this broker streams to; 0: no limit. */
+  readonly bytesPerSecond: number;
+  /** Followers streamed to at the same time. */
+  readonly atOnceMax: number;
+}
+
+/**
+ * The leader's side of bulk catch-up (design §5): committed frames to followers that are too far behind for appends, piece after piece,
+ * each answered when it is durable there. Catch-ups take turns and share one rate, so that the other partitions of this broker keep
+ * their latency. An attempt that breaks is not resumed from here: the next one begins where the follower's disk is.
+ */
+export class CatchUp {
+  readonly #links: Pick<PeerLinks, "call">;
+  readonly #turns: Turns;
+  readonly #pace: Pace;
+
+  constructor(clock: Clock, links: Pick<PeerLinks, "call">, limits: CatchUpLimits) {
+    this.#links = links;
+    this.#turns = new Turns(limits.atOnceMax);
+    this.#pace = new Pace(clock, limits.bytesPerSecond);
+  }
+
+  /** Streams `from`…`upTo`, then tells the core how far it came. */
+  async extend(replica: Replica, to: ReplicaId, broker: BrokerId | undefined, from: LogIndex, upTo: LogIndex): Promise<void> {
+    const done = await this.#turns.take();
+    let match: LogIndex | undefined;
+    try {
+      for (let next = from; broker !== undefined && next <= upTo; ) {
+        // While it waited for its turn or its pace another may have become leader: then this stream is nobody's.
+        if (!replica.leads || replica.core.progress(to)?.mode !== "extend") break;
+        const read = await replica.log.read(next, CHUNK_BYTES, upTo);
+        if (read.kind === "below-start" || read.frames.length === 0) break;
+        const last = read.frames.at(-1);
+        invariant(last !== undefined && last.index >= next, "a read returns frames from where it was asked");
+        await this.#pace.take(read.frames.reduce((sum, frame) => sum + frame.bytes.byteLength, 0));
+        if (!(await this.#send(broker, replica.groupId, to, read.frames))) break;
+        match = last.index;
+        next = (last.index + 1) as LogIndex;
+      }
+    } catch (error) {
+      // The group is being deleted, or a read failed (which the log has said): this attempt ends, Raft asks again.
+      if (error instanceof InvariantViolated) throw error;
+    } finally {
+      done();
+      replica.extended(to, match);
+    }
+  }
+
+  #send(broker: BrokerId, groupId: GroupId, to: ReplicaId, frames: readonly Frame[]): Promise<boolean> {
+    const head = new Uint8Array(16);
+    const view = new DataView(head.buffer);
+    view.setFloat64(0, groupId, true);
+    view.setFloat64(8, to, true);
+    return new Promise((resolve) => {
+      this.#links.call(broker, EXTEND_METHOD, [head, ...frames.map((frame) => frame.bytes)], ANSWER_MS, (outcome) =>
+        resolve("body" in outcome && outcome.body.byteLength === 1),
+      );
+    });
+  }
+}
