@@ -1,6 +1,7 @@
 import type { BrokerConfig } from "../base/broker-config.ts";
 import { MillraceError } from "../base/errors.ts";
 import { type LogIndex, METADATA_GROUP, type Offset, type Term } from "../base/ids.ts";
+import type { BrokerNumbers } from "../base/metrics.ts";
 import type { RpcServer } from "../base/ports/rpc-server.ts";
 import { Form } from "../cluster/formation-rules.ts";
 import { drawMeta, type Meta, readMeta } from "../log/meta.ts";
@@ -9,6 +10,7 @@ import type { LogStore } from "../log/types.ts";
 import { GroupConfig } from "../protocol/routing.ts";
 import { Member } from "./member.ts";
 import { FormationLoop } from "./membership/formation-loop.ts";
+import { brokerNumbers } from "./numbers.ts";
 import { PeerService } from "./peer-service.ts";
 import type { PeerIdentity } from "./peers/hello.ts";
 import { PeerLinks } from "./peers/peer-links.ts";
@@ -16,6 +18,7 @@ import type { BrokerPorts } from "./ports.ts";
 import type { Replica } from "./replica.ts";
 import { registerAdminService } from "./services/admin-service.ts";
 import { registerLogService } from "./services/log-service.ts";
+import { MeteredLog } from "./services/metered-log.ts";
 
 export type { BrokerPorts } from "./ports.ts";
 
@@ -45,6 +48,8 @@ export interface Broker {
   stop(): Promise<void>;
   /** For tests and simulation: every open replica. */
   readonly replicas: Iterable<Replica>;
+  /** For `/metrics`; undefined while it belongs to no cluster. */
+  readonly numbers: BrokerNumbers | undefined;
 }
 
 /** Builds a broker. The one way to do it, for `main.ts`, tests and simulation. */
@@ -65,6 +70,7 @@ class BrokerProcess implements Broker {
   #store: LogStore | undefined;
   #formation: FormationLoop | undefined;
   #member: Member | undefined;
+  #log: MeteredLog | undefined;
   #failed = false;
   #endStreams: (error: MillraceError, graceMs: number) => Promise<void> = () => Promise.resolve();
 
@@ -99,6 +105,10 @@ class BrokerProcess implements Broker {
   }
   get replicas(): Iterable<Replica> {
     return this.#member?.host.replicas ?? [];
+  }
+  get numbers(): BrokerNumbers | undefined {
+    if (this.#member === undefined || this.#store === undefined || this.#state === "stopped") return undefined;
+    return brokerNumbers(this.#member, this.#links, this.#store, this.#config);
   }
 
   async start(): Promise<void> {
@@ -179,7 +189,7 @@ class BrokerProcess implements Broker {
   }
 
   #registerServices(server: RpcServer): void {
-    const { clock, random, inflate } = this.#ports;
+    const { clock, random, inflate, telemetry } = this.#ports;
     const running = (): Member => {
       if (this.#member === undefined || (this.#state !== "running" && this.#state !== "leaving")) {
         throw this.#stopping
@@ -188,7 +198,12 @@ class BrokerProcess implements Broker {
       }
       return this.#member;
     };
-    this.#endStreams = registerLogService(server, () => running().log, this.#config, clock, inflate);
+    const log = (): MeteredLog => {
+      const member = running();
+      this.#log ??= new MeteredLog(member.log, clock, telemetry);
+      return this.#log;
+    };
+    this.#endStreams = registerLogService(server, log, this.#config, clock, inflate);
     registerAdminService(server, running, this.#config, clock, random);
   }
 

@@ -2,8 +2,10 @@ import { setCrc32c } from "../base/crc32c.ts";
 import { createBroker } from "../broker/broker.ts";
 import { crc32cNative } from "../checksum/native.ts";
 import { GzipInflate } from "../compression/gzip.ts";
+import { explainConfig } from "../config/describe.ts";
 import type { ProcessConfig } from "../config/load.ts";
 import { nodeVersionWarning } from "../config/node-version.ts";
+import { redactedConfig } from "../config/redacted.ts";
 import { openDisk } from "../disk/index.ts";
 import { createRpcServer } from "../grpc/rpc-server.ts";
 import { nodeBackground } from "../host/background.ts";
@@ -11,6 +13,9 @@ import { nodeClock } from "../host/clock.ts";
 import { collectLessOften } from "../host/heap.ts";
 import { nodeRandom } from "../host/random.ts";
 import { createAdminHttp } from "../telemetry/admin-http.ts";
+import { brokerMetrics } from "../telemetry/broker-metrics.ts";
+import { meteredDisk, meteredRpcServer } from "../telemetry/metered-ports.ts";
+import { probesOf } from "../telemetry/probes.ts";
 import { createTelemetry } from "../telemetry/telemetry.ts";
 import { createTcpTransport } from "../transport/tcp-transport.ts";
 import { describeError } from "./describe-error.ts";
@@ -50,9 +55,9 @@ export async function runBroker(config: ProcessConfig, terminal: Terminal): Prom
     {
       clock,
       random: nodeRandom,
-      disk: openDisk(config.data),
+      disk: meteredDisk(openDisk(config.data), clock, telemetry.metrics),
       transport: createTcpTransport(),
-      rpcServer,
+      rpcServer: meteredRpcServer(rpcServer, clock, telemetry.metrics),
       inflate: new GzipInflate(),
       background: nodeBackground,
       telemetry,
@@ -62,11 +67,23 @@ export async function runBroker(config: ProcessConfig, terminal: Terminal): Prom
   );
 
   let started = false;
+  const probes = probesOf(() => ({ state: broker.state, started }));
+  telemetry.metrics.add(
+    brokerMetrics({
+      numbers: () => broker.numbers,
+      ready: () => probes.ready().ok,
+      connections: () => rpcServer.connections,
+      openCalls: () => rpcServer.openCalls,
+      partitionsMax: config.metricsPartitionsMax,
+    }),
+  );
   const admin = createAdminHttp({
-    live: () => ({ ok: true, detail: broker.state }),
-    ready: () => ({ ok: broker.state === "running", detail: broker.state }),
-    started: () => ({ ok: started, detail: broker.state }),
+    ...probes,
     metrics: telemetry.metrics,
+    pages: new Map([
+      ["/debug/log", () => telemetry.recent()],
+      ["/debug/config", () => redactedConfig(explainConfig(config.values))],
+    ]),
   });
 
   let stopping: Promise<void> | undefined;

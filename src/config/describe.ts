@@ -5,6 +5,8 @@ import type { SettingValues } from "./values.ts";
 /** One row of the reference page. */
 export interface SettingDescription {
   readonly key: string;
+  /** What a value is: "bytes", "time", "number", "text", … */
+  readonly unit: string;
   readonly environment: string;
   /** As one would write it; undefined when there is none. */
   readonly default: string | undefined;
@@ -39,8 +41,19 @@ export function explainConfig(values: SettingValues): readonly EffectiveSetting[
   });
 }
 
+const units: Readonly<Record<Setting<unknown>["kind"], string>> = {
+  bytes: "bytes",
+  ms: "time",
+  count: "number",
+  text: "text",
+  address: "address",
+  flag: "flag",
+  choice: "word",
+  seeds: "addresses",
+};
+
 function describe(key: string, setting: Setting<unknown>): SettingDescription {
   const { range, scope, reloadable, doc, required } = setting;
   const shown = setting.default === undefined ? undefined : setting.show(setting.default);
-  return { key, environment: environmentName(key), default: shown, required, range, scope, reloadable, doc };
+  return { key, unit: units[setting.kind], environment: environmentName(key), default: shown, required, range, scope, reloadable, doc };
 }

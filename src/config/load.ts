@@ -21,6 +21,7 @@ export interface ProcessConfig {
   readonly data: string;
   readonly adminListen: string;
   readonly log: { readonly level: LogLevel; readonly output: "stderr" | "stdout" };
+  readonly metricsPartitionsMax: number;
   readonly rpc: { readonly connectionsMax: number; readonly streamsPerConnectionMax: number; readonly reflection: boolean };
   /** Said once at start. */
   readonly warnings: readonly string[];
@@ -59,6 +60,7 @@ export function loadConfig(sources: ConfigSources): ProcessConfig {
     data: values.get("data"),
     adminListen: values.get("admin.listen"),
     log: { level: values.get("log.level"), output: values.get("log.output") },
+    metricsPartitionsMax: values.get("metrics.partitions.max"),
     rpc: {
       connectionsMax: values.get("client.connections.max"),
       streamsPerConnectionMax: values.get("client.streams.max"),

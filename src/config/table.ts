@@ -197,6 +197,12 @@ export const settings = {
     doc: "Events below this level are not written.",
   }),
   "log.output": choice({ default: "stderr", choices: ["stderr", "stdout"], doc: "Where events go, one JSON object per line." }),
+  "metrics.partitions.max": count({
+    default: 900,
+    min: 0,
+    max: 900,
+    doc: "Partitions with series of their own in /metrics; the rest is told in sums, and how many were left out.",
+  }),
   reflection: flag({ default: true, doc: "Serve gRPC reflection, so that tools need no .proto files." }),
 };
 

@@ -62,6 +62,8 @@ export interface RpcServerOptions {
 export interface GrpcRpcServer extends RpcServer {
   /** Calls whose stream still exists. */
   readonly openCalls: number;
+  /** Sockets of clients that are open. */
+  readonly connections: number;
 }
 
 /** The public API on grpc-js. Nothing outside `src/grpc` knows the engine. */
@@ -99,6 +101,10 @@ class GrpcServer implements GrpcRpcServer {
 
   get openCalls(): number {
     return this.#calls.open;
+  }
+
+  get connections(): number {
+    return this.#sockets.size;
   }
 
   register(path: string, method: RpcMethod): void {

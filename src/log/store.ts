@@ -144,6 +144,9 @@ class LogStoreImpl implements LogStore, GroupHost, WalEvents {
   get durableBlockSequence(): number {
     return this.wal.durableSequence;
   }
+  get walFilesUsed(): number {
+    return this.#ring.dirty;
+  }
   get pressed(): boolean {
     return this.#pressed;
   }

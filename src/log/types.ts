@@ -133,6 +133,8 @@ export interface LogStore {
    * their room from the same ring, and frames that cannot be committed give theirs back only by them.
    */
   readonly uncommittedBytesMax: number;
+  /** Files of the ring that may not be used again yet. */
+  readonly walFilesUsed: number;
   /** Groups found by recovery, not yet opened. */
   readonly recovered: readonly RecoveredGroup[];
   /** Opens a recovered group. Its segments are scanned lazily, in the background. */

@@ -1,22 +1,12 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { formatAddress, parseAddress } from "../base/address.ts";
 import { ListenError } from "../base/ports/listen-error.ts";
+import type { Probes } from "./probes.ts";
 
-/** What a probe is told. */
-export interface Health {
-  readonly ok: boolean;
-  /** One line for people; no record data, no secrets. */
-  readonly detail: string;
-}
-
-export interface AdminHttpOptions {
-  /** Alive: false means "restart me". */
-  readonly live: () => Health;
-  /** Takes calls. */
-  readonly ready: () => Health;
-  /** Has come up once. */
-  readonly started: () => Health;
+export interface AdminHttpOptions extends Probes {
   readonly metrics: { text(): Promise<string>; readonly contentType: string };
+  /** Further pages by path, for `millrace debug bundle`: no record data, no secrets. */
+  readonly pages?: ReadonlyMap<string, () => string>;
 }
 
 export interface AdminHttp {
@@ -29,7 +19,7 @@ const CONNECTIONS_MAX = 64;
 const REQUEST_TIMEOUT_MS = 10_000;
 const HEADER_BYTES_MAX = 8 * 1024;
 
-/** `/livez`, `/readyz`, `/startz` and `/metrics` for probes and scrapers: nothing else, and only GET and HEAD. */
+/** `/livez`, `/readyz`, `/startz` and `/metrics` for probes and scrapers, and the pages it was given: nothing else, and only GET and HEAD. */
 export function createAdminHttp(options: AdminHttpOptions): AdminHttp {
   const server = createServer(
     {
@@ -51,7 +41,13 @@ export function createAdminHttp(options: AdminHttpOptions): AdminHttp {
   };
 }
 
-function answerer({ live, ready, started, metrics }: AdminHttpOptions): (request: IncomingMessage, response: ServerResponse) => void {
+function answerer({
+  live,
+  ready,
+  started,
+  metrics,
+  pages,
+}: AdminHttpOptions): (request: IncomingMessage, response: ServerResponse) => void {
   const probes = new Map([
     ["/livez", live],
     ["/readyz", ready],
@@ -78,6 +74,11 @@ function answerer({ live, ready, started, metrics }: AdminHttpOptions): (request
     }
     if (path === "/metrics") {
       sendMetrics(response);
+      return;
+    }
+    const page = pages?.get(path ?? "");
+    if (page !== undefined) {
+      send(response, 200, page());
       return;
     }
     const probe = probes.get(path ?? "");

@@ -1,8 +1,11 @@
 import { type DestinationStream, destination, type Logger, pino, stdTimeFunctions } from "pino";
 import type { LogLevel, Telemetry } from "../base/ports/telemetry.ts";
+import { RecentLines } from "./recent-lines.ts";
 
 /** Lines that wait for a slow reader; what comes on top of them is dropped, the broker does not wait for its log. */
 const WAITING_BYTES_MAX = 4 * 1024 * 1024;
+/** The last lines are kept in memory for `millrace debug bundle`, so many bytes of them. */
+const RECENT_BYTES_MAX = 256 * 1024;
 
 export interface JsonLogOptions {
   readonly level: LogLevel;
@@ -17,6 +20,8 @@ export interface JsonLog {
   setLevel(level: LogLevel): void;
   /** Writes what waits, synchronously: the last act of a process. */
   flush(): void;
+  /** The last lines, newest last. */
+  recent(): string;
 }
 
 /** One JSON object per line on stdout or stderr. Values are escaped by JSON, so what a caller sent cannot forge a line. */
@@ -31,11 +36,21 @@ export function openJsonLog(options: JsonLogOptions): JsonLog {
       // The stream never opened, or nobody reads it.
     }
   };
-  return { ...jsonLogTo(stream, options), flush };
+  const recent = new RecentLines(RECENT_BYTES_MAX);
+  const both: DestinationStream = {
+    write: (line) => {
+      recent.push(line);
+      stream.write(line);
+    },
+  };
+  return { ...jsonLogTo(both, options), flush, recent: () => recent.text() };
 }
 
 /** The same lines to any stream. */
-export function jsonLogTo(stream: DestinationStream, { level, base = {} }: Pick<JsonLogOptions, "level" | "base">): Omit<JsonLog, "flush"> {
+export function jsonLogTo(
+  stream: DestinationStream,
+  { level, base = {} }: Pick<JsonLogOptions, "level" | "base">,
+): Omit<JsonLog, "flush" | "recent"> {
   const logger: Logger = pino(
     { level, base, timestamp: stdTimeFunctions.isoTime, formatters: { level: (label) => ({ level: label }) } },
     stream,

@@ -6,11 +6,26 @@ export interface BrokerTelemetry extends Telemetry {
   readonly metrics: Metrics;
   setLevel(level: JsonLogOptions["level"]): void;
   flush(): void;
+  /** The last lines, newest last: for a bundle. */
+  recent(): string;
 }
 
 /** Events to a stream of JSON lines, numbers to Prometheus. */
 export function createTelemetry(options: JsonLogOptions): BrokerTelemetry {
-  const { log, setLevel, flush } = openJsonLog(options);
+  const { log, setLevel, flush, recent } = openJsonLog(options);
   const metrics = createMetrics();
-  return { log, count: metrics.count, metrics, setLevel, flush };
+  return {
+    log: (level, event, fields) => {
+      metrics.countEdge("events", 1, event);
+      const role = event === "partition.role" ? (fields as { readonly role?: unknown } | undefined)?.role : undefined;
+      if (typeof role === "string") metrics.countEdge("role_changes", 1, role);
+      log(level, event, fields);
+    },
+    count: metrics.count,
+    observe: metrics.observe,
+    metrics,
+    setLevel,
+    flush,
+    recent,
+  };
 }

@@ -512,7 +512,7 @@ describe("A broker that cannot start", () => {
     const ports = cluster.world.machine(host).boot();
     const other = new SimDisk(cluster.world.machine(disk).device, ports.process);
     const broker = createBroker(
-      { ...ports, disk: other, telemetry: { log() {}, count() {} } },
+      { ...ports, disk: other, telemetry: { log() {}, count() {}, observe() {} } },
       { ...brokerConfig(1, 3), ...change },
       {
         version: "test",

@@ -23,7 +23,7 @@ async function elsewhere(cluster: Cluster, names: readonly string[]): Promise<re
       peerAdvertise: `${host}:7401`,
     };
     const fatal = (error: Error) => world.scheduler.fail(error);
-    return createBroker({ ...machine.boot(), telemetry: { log() {}, count() {} } }, config, { version: "test", fatal });
+    return createBroker({ ...machine.boot(), telemetry: { log() {}, count() {}, observe() {} } }, config, { version: "test", fatal });
   });
   const started = brokers.map((broker) => broker.start());
   for (const each of started) await cluster.settle(each);

@@ -146,6 +146,7 @@ export class Cluster {
         if (level === "error") this.errors.push(`broker ${n}: ${event} ${JSON.stringify(fields ?? {})}`);
       },
       count() {},
+      observe() {},
     };
     const config = brokerConfig(n, this.numbers.length);
     const broker = createBroker({ ...ports, telemetry }, this.#options.configure?.(config) ?? config, {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { errors } from "../../src/base/errors.ts";
+import { topicConfigKeys } from "../../src/cluster/topic-config.ts";
 import { describeConfig } from "../../src/config/describe.ts";
 import { settings } from "../../src/config/table.ts";
 import { checkGenerated, checkLinks, checkStatus, longFiles } from "../../tools/checks/docs.ts";
@@ -61,9 +62,12 @@ describe("docs checks", () => {
     const rows = tableRows(configurationPage(describeConfig()), "key");
     assert.deepEqual(
       rows.map((row) => row.cells[0]),
-      Object.keys(settings).map((key) => `\`${key}\``),
+      [...Object.keys(settings), ...Object.keys(topicConfigKeys)].map((key) => `\`${key}\``),
     );
-    for (const row of rows) assert.equal(row.cells.length, 6, row.cells[0]);
+    for (const [at, { cells }] of rows.entries()) {
+      assert.equal(cells.length, at < Object.keys(settings).length ? 7 : 4, cells[0]);
+      for (const cell of cells) assert.notEqual(cell, "", cells[0]);
+    }
   });
 
   it("say which files are long, and refuse none for it", () => {

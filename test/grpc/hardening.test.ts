@@ -26,7 +26,11 @@ const MiB = 1024 * KiB;
 describe("The gRPC listener under bad input", () => {
   const clock = nodeClock();
   const logged: { event: string; fields: Record<string, unknown> }[] = [];
-  const telemetry: Telemetry = { log: (_level, event, fields = {}) => logged.push({ event, fields }), count() {} };
+  const telemetry: Telemetry = {
+    log: (_level: string, event: string, fields: object = {}) => void logged.push({ event, fields: { ...fields } }),
+    count() {},
+    observe() {},
+  };
   const diary = new Diary();
   /** Deadlines of the calls that reached a handler: milliseconds left, or undefined. */
   const deadlines: (number | undefined)[] = [];

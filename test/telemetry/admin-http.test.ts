@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { connect } from "node:net";
 import { describe, it } from "node:test";
-import { createAdminHttp, type Health } from "../../src/telemetry/admin-http.ts";
+import { createAdminHttp } from "../../src/telemetry/admin-http.ts";
+import type { Health } from "../../src/telemetry/probes.ts";
 
 const fine: Health = { ok: true, detail: "ok" };
 

@@ -3,7 +3,7 @@ import { spawnSync } from "node:child_process";
 import { describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 import { jsonLogTo } from "../../src/telemetry/json-log.ts";
-import { createMetrics } from "../../src/telemetry/metrics.ts";
+import { RecentLines } from "../../src/telemetry/recent-lines.ts";
 
 describe("JSON log", () => {
   const lines: string[] = [];
@@ -13,10 +13,10 @@ describe("JSON log", () => {
   };
 
   it("writes one object per line with time, level, event and fields", () => {
-    open().log("warn", "grpc.handler_failed", { path: "/a/B", tries: 3, last: undefined });
+    open().log("warn", "log.ring_pinned", { bytes: 3, files: undefined });
     const line = JSON.parse(lines[0] ?? "");
     assert.match(line.time, /^\d{4}-\d\d-\d\dT.*Z$/);
-    assert.deepEqual({ ...line, time: "" }, { level: "warn", time: "", broker: 1, event: "grpc.handler_failed", path: "/a/B", tries: 3 });
+    assert.deepEqual({ ...line, time: "" }, { level: "warn", time: "", broker: 1, event: "log.ring_pinned", bytes: 3 });
   });
 
   it("leaves out what is below its level, which may change", () => {
@@ -41,7 +41,7 @@ describe("JSON log", () => {
     for (const output of ["stdout", "stderr"] as const) {
       const script = `import { createTelemetry } from ${JSON.stringify(module)};
         const telemetry = createTelemetry({ level: "info", output: "${output}" });
-        for (let i = 0; i < 100; i++) telemetry.log("info", "producer.resend", { i });
+        for (let i = 0; i < 100; i++) telemetry.log("info", "broker.registered", { brokerEpoch: i });
         telemetry.flush();
         process.exit(0);`;
       const child = spawnSync(process.execPath, ["--input-type=module", "-e", script], { encoding: "utf8" });
@@ -51,23 +51,18 @@ describe("JSON log", () => {
   });
 });
 
-describe("Metrics", () => {
-  it("exports counters from their first count on", async () => {
-    const metrics = createMetrics({ process: false });
-    assert.doesNotMatch(await metrics.text(), /millrace/);
-    metrics.count("grpc.handler_failed");
-    metrics.count("grpc.handler_failed", 4);
-    assert.match(await metrics.text(), /^millrace_grpc_handler_failed_total 5$/m);
-    metrics.count("log_segment_damaged_total");
-    assert.match(await metrics.text(), /^millrace_log_segment_damaged_total 1$/m);
-  });
-
-  it("asks gauges at every scrape", async () => {
-    const metrics = createMetrics({ process: false });
-    let open = 1;
-    metrics.gauge("grpc.open_calls", "Calls that are open.", () => open);
-    assert.match(await metrics.text(), /^millrace_grpc_open_calls 1$/m);
-    open = 7;
-    assert.match(await metrics.text(), /^millrace_grpc_open_calls 7$/m);
+describe("Recent lines", () => {
+  it("keeps the last lines, as many as its bytes allow, and always the last one", () => {
+    const recent = new RecentLines(100);
+    for (let i = 0; i < 1000; i++) recent.push(`line ${i}\n`);
+    const kept = recent.text().trimEnd().split("\n");
+    assert.equal(kept.at(-1), "line 999");
+    assert.ok(recent.text().length <= 100 && recent.text().length > 90);
+    assert.deepEqual(
+      kept,
+      Array.from({ length: kept.length }, (_, i) => `line ${1000 - kept.length + i}`),
+    );
+    recent.push("x".repeat(1000));
+    assert.equal(recent.text(), "x".repeat(1000));
   });
 });

@@ -1,10 +1,13 @@
 import { errors } from "../../src/base/errors.ts";
+import { events } from "../../src/base/events.ts";
 import { describeConfig } from "../../src/config/describe.ts";
 import type { SourceFile } from "../checks/finding.ts";
 import { cliPage, helpTexts } from "./cli-page.ts";
 import { configurationPage } from "./configuration-page.ts";
 import { descriptors } from "./descriptors.ts";
 import { errorsPage } from "./errors-page.ts";
+import { eventsPage } from "./events-page.ts";
+import { metricsPage } from "./metrics-page.ts";
 import { partitionerPage, partitionerVectors } from "./partitioner-page.ts";
 import { citations, reliabilityPage } from "./reliability-page.ts";
 
@@ -14,6 +17,8 @@ export async function generatedPages(files: readonly SourceFile[]): Promise<read
   return [
     { path: "proto/descriptors.txt", text: descriptors() },
     { path: "docs/errors.md", text: errorsPage(errors) },
+    { path: "docs/events.md", text: eventsPage(events) },
+    { path: "docs/metrics.md", text: metricsPage() },
     { path: "docs/cli.md", text: cliPage(await helpTexts()) },
     { path: "docs/configuration.md", text: configurationPage(describeConfig()) },
     { path: "docs/partitioner.md", text: partitionerPage() },

@@ -21,4 +21,6 @@ export class SimTelemetry implements Telemetry {
   }
 
   count(): void {}
+
+  observe(): void {}
 }

@@ -6,7 +6,7 @@ import type { AddressedMessage } from "../../../src/broker/peers/raft-codec.ts";
 import type { Frame } from "../../../src/records/frame-types.ts";
 import type { Cluster } from "../harness.ts";
 
-const quiet: Telemetry = { log() {}, count() {} };
+const quiet: Telemetry = { log() {}, count() {}, observe() {} };
 
 /** Where a replica of one group lives, as the metadata gave it out. */
 export interface Seat {

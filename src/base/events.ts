@@ -1,0 +1,229 @@
+import type { LogLevel } from "./ports/telemetry.ts";
+
+/** What one line of the log is about. */
+export interface EventSpec {
+  readonly level: LogLevel;
+  /** Names a line may carry besides `time`, `level`, `event` and `broker`; never record payloads. */
+  readonly fields: readonly string[];
+  /** What happened, one sentence. */
+  readonly means: string;
+  /** What a person does about it. */
+  readonly todo: string;
+}
+
+const NOTHING = "Nothing.";
+
+/**
+ * Every event a broker, client or tool may log, by its stable id `area.what_happened`. `Telemetry.log` takes no other, and no field that
+ * does not stand here; docs/events.md is made from this table, and `test/telemetry/events.test.ts` refuses a row that nothing logs.
+ */
+export const events = {
+  "broker.heartbeat_failed": {
+    level: "debug",
+    fields: ["code"],
+    means: "The controller did not take a heartbeat; it is repeated.",
+    todo: "Nothing, unless `cluster health` names the broker: it gets no new replicas while it is not heard of.",
+  },
+  "broker.registered": {
+    level: "info",
+    fields: ["brokerEpoch"],
+    means: "The controller has registered this broker.",
+    todo: NOTHING,
+  },
+  "broker.running": {
+    level: "info",
+    fields: ["clientAddress", "peerAddress"],
+    means: "The broker listens and has joined its cluster; `/readyz` answers 200 from now on.",
+    todo: NOTHING,
+  },
+  "broker.stopping": {
+    level: "info",
+    fields: [],
+    means: "The broker hands over its leaderships and stops, as SIGTERM asked.",
+    todo: NOTHING,
+  },
+  "client.call_repeated": {
+    level: "debug",
+    fields: ["path", "address", "code", "failures"],
+    means: "A call was sent again after a failure that left nothing behind.",
+    todo: NOTHING,
+  },
+  "consumer.stream_broke": {
+    level: "debug",
+    fields: ["address", "topic", "code"],
+    means: "A subscription broke and is being opened again from where it was.",
+    todo: NOTHING,
+  },
+  "controller.active": {
+    level: "info",
+    fields: ["term"],
+    means: "This broker leads the metadata group: it is the controller.",
+    todo: NOTHING,
+  },
+  "formation.formed": {
+    level: "info",
+    fields: ["clusterId"],
+    means: "A cluster was formed; this directory belongs to it from now on.",
+    todo: "Nothing, when it is the first start of a new cluster. Otherwise stop the broker: every seed came up with an empty directory.",
+  },
+  "formation.joined": {
+    level: "info",
+    fields: ["clusterId"],
+    means: "A cluster was joined; this directory belongs to it from now on.",
+    todo: NOTHING,
+  },
+  "formation.unreachable": {
+    level: "debug",
+    fields: ["address", "reason"],
+    means: "A seed could not be asked whether there is a cluster.",
+    todo: "Start that seed, or correct `cluster.seeds`: a cluster is formed only when every seed answers.",
+  },
+  "formation.waiting": {
+    level: "debug",
+    fields: ["for"],
+    means: "Formation waits for seeds that have not answered yet.",
+    todo: "Start the seeds it names.",
+  },
+  "grpc.handler_failed": {
+    level: "error",
+    fields: ["path", "error", "stack"],
+    means: "A handler threw what is no expected failure: a bug. The caller saw INTERNAL without details.",
+    todo: "Report it, with the stack.",
+  },
+  "log.index_rebuilt": {
+    level: "warn",
+    fields: ["path"],
+    means: "The index of a segment was missing or bad and was made again from the segment.",
+    todo: "Nothing, once. Again and again it says that the disk changes what was written: replace it.",
+  },
+  "log.ring_pinned": {
+    level: "warn",
+    fields: ["bytes", "files"],
+    means: "Much of the oldest file of the write-ahead log waits to be committed, so the file cannot be used again yet.",
+    todo: "See which followers are slow or gone (`cluster health`); if they are well, raise `wal.files.max`.",
+  },
+  "log.segment_damaged": {
+    level: "error",
+    fields: ["path", "position", "what"],
+    means: "A segment does not hold what was promised: damage, not a torn tail.",
+    todo: "Look at the disk. What other replicas hold is not affected.",
+  },
+  "log.unknown_folder": {
+    level: "warn",
+    fields: ["folder"],
+    means: "A folder of groups belongs to a replica that this log never knew; it is left alone.",
+    todo: "Find out who put it there; it may be removed while the broker is stopped.",
+  },
+  "log.wal_damaged": {
+    level: "error",
+    fields: ["path", "what"],
+    means: "A reader found the write-ahead log damaged; the read failed with DATA_LOSS.",
+    todo: "Look at the disk, and stop the broker before it is asked for more.",
+  },
+  "log.write_failed": {
+    level: "error",
+    fields: ["error"],
+    means: "A write or sync of the log failed; the broker stops.",
+    todo: "Look at the disk (space, quota, kernel log), then start the broker again: it recovers what was acknowledged.",
+  },
+  "metadata.role": {
+    level: "info",
+    fields: ["role", "term"],
+    means: "This broker's role in the metadata group changed.",
+    todo: NOTHING,
+  },
+  "metadata.tail_failed": {
+    level: "warn",
+    fields: ["source", "reason"],
+    means: "The metadata log could not be followed from a broker; another one is tried.",
+    todo: "Nothing, unless it goes on: then see whether the seeds can be reached.",
+  },
+  "partition.deleted": {
+    level: "info",
+    fields: ["partition", "groupId"],
+    means: "A replica and its files were removed, because its topic was deleted.",
+    todo: NOTHING,
+  },
+  "partition.role": {
+    level: "info",
+    fields: ["partition", "role", "term"],
+    means: "This broker's role in a partition changed.",
+    todo: "Nothing, once. Terms that rise without a broker stopping say that heartbeats come late: look at `nodejs_eventloop_lag_p99_seconds` and the network.",
+  },
+  "peer.back": {
+    level: "info",
+    fields: ["broker"],
+    means: "A broker that was gone answers again.",
+    todo: NOTHING,
+  },
+  "peer.bad_message": {
+    level: "warn",
+    fields: ["remote", "reason"],
+    means: "A broker sent what cannot be read; its connection was closed.",
+    todo: "See that only brokers reach the peer port, and that no middlebox changes bytes.",
+  },
+  "peer.gone": {
+    level: "info",
+    fields: ["broker"],
+    means: "A broker lost all its connections and counts as dead until it is back.",
+    todo: "If nobody stopped it: look at its log and at the network between.",
+  },
+  "peer.handshake_failed": {
+    level: "debug",
+    fields: ["remote", "reason"],
+    means: "A connection was refused by the hello of one side.",
+    todo: "The reason says whether it belongs to another cluster or is no broker.",
+  },
+  "peer.unreachable": {
+    level: "info",
+    fields: ["broker", "address", "kind", "reason"],
+    means: "A broker cannot be dialled; it is tried again.",
+    todo: "Start it, or see whether its `peer.advertise` can be reached from here.",
+  },
+  "process.dies": {
+    level: "error",
+    fields: ["what", "error"],
+    means: "The broker cannot go on: its storage failed, or there is a bug. It ends at once, exit 1.",
+    todo: "The error says which. After a failed disk: mend it, start the broker again. A bug: report it.",
+  },
+  "process.listening_openly": {
+    level: "warn",
+    fields: ["warning"],
+    means: "A listener can be reached from other machines without encryption or authentication.",
+    todo: "See that only those who may write and read everything can reach it.",
+  },
+  "process.node_old": {
+    level: "warn",
+    fields: ["warning"],
+    means: "This Node gets no security fixes any more.",
+    todo: "Run the broker on a Node that does.",
+  },
+  "producer.batch_failed": {
+    level: "warn",
+    fields: ["topic", "partition", "records", "code"],
+    means: "A batch was given up; its records were told why.",
+    todo: "The code says whether they may have been written ([errors.md](errors.md)).",
+  },
+  "producer.no_identity": {
+    level: "warn",
+    fields: ["code", "attempt"],
+    means: "No idempotent producer id could be had; it is asked for again.",
+    todo: "See whether the cluster has a controller (`cluster health`).",
+  },
+  "producer.resend": {
+    level: "debug",
+    fields: ["topic", "partition", "batches", "pauseMs"],
+    means: "A batch is sent again under the same sequence.",
+    todo: NOTHING,
+  },
+} as const satisfies Readonly<Record<string, EventSpec>>;
+
+export type EventId = keyof typeof events;
+
+/** The level an event is logged at: one each. */
+export type EventLevel<Id extends EventId> = (typeof events)[Id]["level"];
+
+/** The fields an event may carry. */
+export type EventFields<Id extends EventId> = Readonly<
+  Partial<Record<(typeof events)[Id]["fields"][number], string | number | boolean | undefined>>
+>;

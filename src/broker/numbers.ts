@@ -1,0 +1,49 @@
+import type { BrokerConfig } from "../base/broker-config.ts";
+import type { BrokerNumbers, PartitionNumbers } from "../base/metrics.ts";
+import type { LogStore } from "../log/types.ts";
+import type { Member } from "./member.ts";
+import type { Partition } from "./partition/partition.ts";
+import type { PeerLinks } from "./peers/peer-links.ts";
+
+/** What a broker that belongs to a cluster knows about itself, for `/metrics`. */
+export function brokerNumbers(member: Member, links: PeerLinks, store: LogStore, config: BrokerConfig): BrokerNumbers {
+  const { image, group, router, partitions } = member;
+  const others = [...image.brokers.keys()].filter((broker) => broker !== config.brokerId);
+  return {
+    controller: group.controller !== undefined,
+    controllerKnown: group.controllerBroker !== undefined,
+    metadataVersion: image.version,
+    topics: image.topics.size,
+    brokersKnown: others.length + 1,
+    brokersConnected: others.filter((broker) => links.connected(broker)).length + 1,
+    heldBytes: router.heldBytes,
+    forwardedBytes: router.forwardedBytes,
+    walFilesUsed: store.walFilesUsed,
+    walFilesMax: config.log.walFilesMax,
+    uncommittedBytes: store.uncommittedBytes,
+    uncommittedBytesMax: store.uncommittedBytesMax,
+    partitionCount: partitions.all.length,
+    *partitions() {
+      for (const { partition } of partitions.all) yield partitionNumbers(partition);
+    },
+  };
+}
+
+function partitionNumbers(partition: Partition): PartitionNumbers {
+  const { replica, options } = partition;
+  return {
+    topic: options.topic,
+    partition: options.number,
+    leads: replica.leads,
+    serves: replica.serves,
+    led: replica.core.leader !== undefined,
+    replicas: options.members.length,
+    inSyncReplicas: replica.leads ? (partition.isr?.isrSize ?? 0) : 0,
+    minInSyncReplicas: partition.minIsr,
+    logStartOffset: partition.logStartOffset,
+    highWatermark: partition.highWatermark,
+    logEndOffset: replica.log.endOffset,
+    pendingBytes: partition.pendingBytes,
+    pendingBatches: partition.pendingBatches,
+  };
+}
