@@ -28,6 +28,9 @@ const noopDraft: FrameDraft = {
 /** One piece of a read for an append whose frames left memory. */
 const COLD_READ_BYTES = 1024 * 1024;
 
+/** A follower not heard of for so long is not waited for: what it lacks may be trimmed. */
+export const FOLLOWER_SILENT_MS = 10_000;
+
 /** Where a replica's outputs go. All calls are synchronous, in the order design §5 makes safe. */
 export interface ReplicaOutputs {
   /** `frames` are the entries of an append, in order; empty for every other message. */
@@ -59,12 +62,15 @@ export class Replica {
   readonly log: GroupLog;
   readonly #clock: Clock;
   readonly #outputs: ReplicaOutputs;
+  #startIndex: LogIndex;
   #performing = false;
   #closed = false;
 
   constructor(core: RaftCore<ReplicaPayload>, log: GroupLog, clock: Clock, outputs: ReplicaOutputs) {
     this.core = core;
     this.log = log;
+    this.#startIndex = log.start.index;
+    log.keepFor(() => this.#neededFrom());
     this.#clock = clock;
     this.#outputs = outputs;
   }
@@ -179,11 +185,35 @@ export class Replica {
     return true;
   }
 
+  /**
+   * First index a follower still needs that this leader hears from: its segments stay until it has them. Any other replica may drop
+   * what is trimmed, and so may a leader when the one that is behind is silent; that one is reset when it comes back.
+   */
+  #neededFrom(): LogIndex {
+    const { core } = this;
+    if (core.role !== "leader") return Number.MAX_SAFE_INTEGER as LogIndex;
+    return (this.heardMatch(this.#clock.monotonic()) + 1) as LogIndex;
+  }
+
+  /** Leader: the lowest match of the members it has heard from within `FOLLOWER_SILENT_MS`; its own durable index when there is none. */
+  heardMatch(now: number): LogIndex {
+    const { core } = this;
+    let lowest = core.durable;
+    const { voters, old = [], learners } = core.configuration;
+    for (const member of new Set([...voters, ...old, ...learners])) {
+      const progress = core.progress(member);
+      if (progress !== undefined && progress.mode !== "reset" && now - progress.heardAt < FOLLOWER_SILENT_MS)
+        lowest = Math.min(lowest, progress.match) as LogIndex;
+    }
+    return lowest;
+  }
+
   #perform(): void {
     // Outputs may call back in (a wait that is answered proposes the next batch): the outer loop picks their work up.
     if (this.#performing) return;
     this.#performing = true;
     try {
+      this.#followStart();
       this.core.forgetBelow(Math.min(this.log.hotFrom, this.core.commit + 1) as LogIndex);
       for (let ready = this.core.drain(); ready !== undefined && !this.#closed; ready = this.core.drain()) this.#performOne(ready);
     } finally {
@@ -192,6 +222,14 @@ export class Replica {
     if (this.#closed) return;
     this.#outputs.progressed();
     this.#outputs.wakeAt(this.core.nextDeadline);
+  }
+
+  /** Segments were trimmed away since the last turn. */
+  #followStart(): void {
+    const { index } = this.log.start;
+    if (index <= this.#startIndex) return;
+    this.#startIndex = index;
+    this.core.trimmed(this.log.start);
   }
 
   #performOne(ready: Ready<ReplicaPayload>): void {

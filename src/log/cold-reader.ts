@@ -26,6 +26,11 @@ export interface ColdRead {
   readonly upTo: LogIndex;
 }
 
+/** The segment was trimmed away while it was looked at. */
+export class SegmentDropped extends Error {
+  override readonly name = "SegmentDropped";
+}
+
 interface Parked {
   readonly segment: Segment;
   readonly cursor: SegmentCursor;
@@ -51,12 +56,14 @@ export class ColdReader {
    * Frames of one segment, whole, from the first wanted one on.
    *
    * @throws {MillraceError} DATA_LOSS when what lies there is not what was written: it is never served
+   * @throws {SegmentDropped}
    */
   async read(groupId: GroupId, segment: Segment, from: ReadFrom, read: ColdRead): Promise<Frame[]> {
     try {
       const cursor = await this.#cursor(groupId, segment, from);
       return cursor === undefined ? [] : await this.#collect(groupId, segment, cursor, read);
     } catch (error) {
+      if (segment.dropped) throw new SegmentDropped(segment.path);
       if (error instanceof BadSegment) throw this.#loss(segment, error.position, error.message);
       if (error instanceof DiskError) throw this.#loss(segment, 0, error.message);
       throw error;
@@ -86,7 +93,7 @@ export class ColdReader {
       frames.push(frame);
       bytes += frame.bytes.length;
     }
-    if (cursor.position < end) this.#park(groupId, segment, cursor);
+    if (cursor.position < end && !segment.dropped) this.#park(groupId, segment, cursor);
     return frames;
   }
 

@@ -1,7 +1,8 @@
 import type { GroupId, LogIndex, Offset, ReplicaId, Term } from "../base/ids.ts";
-import { invariant } from "../base/invariant.ts";
+import { InvariantViolated, invariant } from "../base/invariant.ts";
 import { type Frame, type FrameDraft, type FramePlace, nextOffsetOf } from "../records/frame-types.ts";
-import { type ColdReader, holdsOffset, type ReadFrom } from "./cold-reader.ts";
+import { trimOf } from "../records/trim.ts";
+import { type ColdReader, holdsOffset, type ReadFrom, SegmentDropped } from "./cold-reader.ts";
 import { markOf } from "./first-segment.ts";
 import type { FrameListener, FrameOwner, FrameQueue, HeldFrame } from "./model/held.ts";
 import { type InstallOutcome, type InstallPoint, judgeInstall } from "./model/install.ts";
@@ -11,8 +12,9 @@ import type { Life } from "./model/ring.ts";
 import type { StartPoint as SegmentStart } from "./model/segment-files.ts";
 import { type TermStart, TermTable } from "./model/terms.ts";
 import type { Segment } from "./segment.ts";
-import { PIECE_BYTES_MIN, type SegmentSource, type SegmentWriter, WriterStopped } from "./segment-writer.ts";
-import type { GroupLog, GroupWrite, ProducerTable, ReadResult } from "./types.ts";
+import { PIECE_BYTES_MIN, type SegmentSource, type SegmentWriter, type SegmentWriterOptions, WriterStopped } from "./segment-writer.ts";
+import { Trimmer } from "./trimmer.ts";
+import type { GroupLog, GroupWrite, ProducerTable, ReadResult, SegmentSpan } from "./types.ts";
 import type { Wal } from "./wal.ts";
 import type { WalReader } from "./wal-reader.ts";
 
@@ -47,6 +49,7 @@ export interface GroupState {
   readonly groupId: GroupId;
   readonly replicaId: ReplicaId;
   readonly start: LogStart;
+  readonly startOffset: Offset;
   readonly config: Uint8Array;
   readonly lastAppendTime: number;
   readonly owner: FrameOwner;
@@ -61,7 +64,6 @@ export interface GroupState {
 export class GroupLogImpl implements GroupLog, FrameListener, SegmentSource {
   readonly groupId: GroupId;
   readonly replicaId: ReplicaId;
-  #start: LogStart;
   #producers: Producers & ProducerTable;
   #config: Uint8Array;
   readonly #host: GroupHost;
@@ -69,6 +71,11 @@ export class GroupLogImpl implements GroupLog, FrameListener, SegmentSource {
   readonly #frames: FrameQueue;
   #segments: Segment[];
   #writer: SegmentWriter;
+  #trimmer: Trimmer;
+  /** First index that somebody still needs, whatever is trimmed. */
+  #needed: () => LogIndex = () => Number.MAX_SAFE_INTEGER as LogIndex;
+  /** A committed trim that would let segments go once this index is in them. */
+  #flushAt = Number.POSITIVE_INFINITY;
   /** The log is about to begin elsewhere: nothing may be appended to what it is. */
   #installing = false;
   #lastAppendTime: number;
@@ -93,7 +100,6 @@ export class GroupLogImpl implements GroupLog, FrameListener, SegmentSource {
   constructor(state: GroupState, host: GroupHost) {
     this.groupId = state.groupId;
     this.replicaId = state.replicaId;
-    this.#start = state.start;
     this.#producers = state.producers;
     this.#config = state.config;
     this.#host = host;
@@ -115,11 +121,15 @@ export class GroupLogImpl implements GroupLog, FrameListener, SegmentSource {
     }
     const newest = state.segments.at(-1);
     this.#writer = host.makeWriter(this, newest?.sealed === false ? newest : undefined);
+    this.#trimmer = this.#makeTrimmer(state.start, state.startOffset);
     this.#owner.listener = this;
   }
 
   get start(): LogStart {
-    return this.#start;
+    return this.#trimmer.start;
+  }
+  get startOffset(): Offset {
+    return this.#trimmer.startOffset;
   }
   get producers(): Producers & ProducerTable {
     return this.#producers;
@@ -145,8 +155,26 @@ export class GroupLogImpl implements GroupLog, FrameListener, SegmentSource {
   get segmentBytes(): number {
     return this.#segments.reduce((sum, segment) => sum + segment.position, 0);
   }
+  get segments(): readonly SegmentSpan[] {
+    return this.#segments;
+  }
+  get unwrittenSince(): number | undefined {
+    return this.#frames.get(this.#written + 1)?.appendTime;
+  }
   get owner(): FrameOwner {
     return this.#owner;
+  }
+
+  configure(options: SegmentWriterOptions): void {
+    this.#writer.configure(options);
+  }
+
+  keepFor(needed: () => LogIndex): void {
+    this.#needed = needed;
+  }
+
+  dropTrimmed(): void {
+    this.#trimmer.drop();
   }
 
   write(write: GroupWrite, durable: () => void): readonly Frame[] {
@@ -164,7 +192,11 @@ export class GroupLogImpl implements GroupLog, FrameListener, SegmentSource {
     invariant(index <= this.lastIndex, () => `group ${this.groupId} ends at ${this.lastIndex}, commits ${index}`);
     if (index <= this.#committed) return;
     let bytes = 0;
-    for (let at = this.#committed + 1; at <= index; at += 1) bytes += this.#held(at).length;
+    for (let at = this.#committed + 1; at <= index; at += 1) {
+      const held = this.#held(at);
+      bytes += held.length;
+      if (held.trim !== undefined) this.#trimTo(held.trim, held.index);
+    }
     this.#uncommitted(-bytes);
     this.#committed = index;
     this.advance();
@@ -192,7 +224,7 @@ export class GroupLogImpl implements GroupLog, FrameListener, SegmentSource {
   }
 
   readFrom(offset: Offset, maxBytes: number, upTo: LogIndex): ReadResult | Promise<ReadResult> {
-    if (offset < this.start.offset) return { kind: "below-start", start: this.start };
+    if (offset < this.startOffset) return { kind: "below-start", start: this.start };
     const last = Math.min(upTo, this.lastIndex) as LogIndex;
     if (offset >= this.endOffset || last <= this.start.index) return { kind: "frames", frames: [] };
     if (offset >= this.#frames.baseOffset) {
@@ -203,17 +235,17 @@ export class GroupLogImpl implements GroupLog, FrameListener, SegmentSource {
     return this.#cold({ offset }, holdsOffset(offset), maxBytes, last);
   }
 
-  async findTime(timestampMs: number, upTo: LogIndex): Promise<Frame | undefined> {
+  async findTime(timestampMs: number, upTo: LogIndex, from: Offset = this.startOffset): Promise<Frame | undefined> {
     const last = Math.min(upTo, this.lastIndex) as LogIndex;
-    const wanted = (frame: Pick<Frame, "recordCount" | "maxTimestamp">): boolean =>
-      frame.recordCount > 0 && frame.maxTimestamp >= timestampMs;
+    const wanted = (frame: Pick<Frame, "baseOffset" | "recordCount" | "maxTimestamp">): boolean =>
+      frame.recordCount > 0 && frame.maxTimestamp >= timestampMs && nextOffsetOf(frame) > from;
     // Frames move into segments while we read: what was passed over in memory is looked for again there.
     for (let done = this.start.index; done < Math.min(last, this.#written); ) {
       const written = this.#written;
       for (const segment of this.#segments.filter((one) => one.lastIndex > done && one.maxTimestamp >= timestampMs)) {
         const upToWritten = Math.min(last, written) as LogIndex;
         const read = { wanted, maxBytes: 1, upTo: upToWritten };
-        const frames = await this.#host.cold.read(this.groupId, segment, { time: timestampMs }, read);
+        const frames = await this.#host.cold.read(this.groupId, segment, { time: timestampMs }, read).catch(noneIfDropped);
         if (frames[0] !== undefined) return frames[0];
       }
       done = written;
@@ -237,6 +269,11 @@ export class GroupLogImpl implements GroupLog, FrameListener, SegmentSource {
     await this.#host.guard(this.#writer.flush());
     invariant(first.index === this.lastIndex + 1, "nothing is appended while a group is extended");
     for (const frame of frames) this.producers.append(frame);
+    // Before the records that say these frames are synced: after a crash only what lies above is committed anew.
+    for (const frame of frames) {
+      const trim = trimOf(frame);
+      if (trim !== undefined) this.#trimmer.committed(trim);
+    }
     this.#extendedTerms = frames
       .filter((frame, i) => frame.term !== frames[i - 1]?.term)
       .map((frame) => ({ term: frame.term, firstIndex: frame.index }));
@@ -251,7 +288,7 @@ export class GroupLogImpl implements GroupLog, FrameListener, SegmentSource {
   }
 
   async startState(): Promise<InstallPoint> {
-    const start = this.#start;
+    const { start } = this;
     const first = this.#segments[0];
     const config = this.#config;
     if (first === undefined || first.name.baseIndex !== start.index + 1)
@@ -271,6 +308,7 @@ export class GroupLogImpl implements GroupLog, FrameListener, SegmentSource {
     try {
       const segment = await this.#host.guard(this.#host.firstSegment(this, point));
       await this.#host.guard(this.#writer.retire());
+      await this.#host.guard(this.#trimmer.close());
       if (this.#closed) throw new WriterStopped();
       await this.#host.guard(this.#begin(segment, point));
     } finally {
@@ -289,12 +327,14 @@ export class GroupLogImpl implements GroupLog, FrameListener, SegmentSource {
     this.#uncommitted(-this.#uncommittedBytes);
     this.#pendingBytes = 0;
     this.#writableBytes = 0;
-    this.#start = start;
     this.#config = config;
     this.#producers = point.producers;
     this.#lastAppendTime = point.appendTime;
     this.#frames.reset(start.index, start.offset);
     this.#segments = [segment];
+    // A log start offset above this beginning comes with the frames: the trim that moved it there lies behind.
+    this.#trimmer = this.#makeTrimmer(start, start.offset);
+    this.#flushAt = Number.POSITIVE_INFINITY;
     this.#hotFrom = (start.index + 1) as LogIndex;
     this.#committed = this.#durable = this.#written = this.#synced = this.#writable = start.index;
     this.#writer = this.#host.makeWriter(this, segment);
@@ -305,8 +345,9 @@ export class GroupLogImpl implements GroupLog, FrameListener, SegmentSource {
 
   /** As the write-ahead log knows it. */
   #termAt(index: LogIndex): Term | undefined {
-    if (index === this.#start.index) return this.#start.term;
-    if (index < this.#start.index || index > this.lastIndex) return undefined;
+    const { start } = this;
+    if (index === start.index) return start.term;
+    if (index < start.index || index > this.lastIndex) return undefined;
     return new TermTable(this.#host.terms(this.groupId)).termAt(index);
   }
 
@@ -342,7 +383,8 @@ export class GroupLogImpl implements GroupLog, FrameListener, SegmentSource {
       this.#writable = (this.#writable + 1) as LogIndex;
       this.#writableBytes += this.#held(this.#writable).length;
     }
-    if (this.#writableBytes >= PIECE_BYTES_MIN) this.#writer.kick(PIECE_BYTES_MIN);
+    if (this.#writable >= this.#flushAt) this.#flushForTrim();
+    else if (this.#writableBytes >= PIECE_BYTES_MIN) this.#writer.kick(PIECE_BYTES_MIN);
     else if (this.#writableBytes > 0 && this.#host.pressed) this.#host.relieve();
   }
 
@@ -394,6 +436,7 @@ export class GroupLogImpl implements GroupLog, FrameListener, SegmentSource {
   async close(): Promise<void> {
     this.#closed = true;
     await this.#writer.stop();
+    await this.#trimmer.close();
     for (const segment of this.#segments) await this.#host.cold.forget(segment);
   }
 
@@ -445,6 +488,7 @@ export class GroupLogImpl implements GroupLog, FrameListener, SegmentSource {
     return new Promise((resolve) => {
       const durable = (): void => {
         this.#synced = mark.index;
+        this.#trimmer.synced(mark.baseIndex);
         resolve();
       };
       this.#host.wal.system({
@@ -503,6 +547,38 @@ export class GroupLogImpl implements GroupLog, FrameListener, SegmentSource {
     return held;
   }
 
+  #makeTrimmer(start: LogStart, startOffset: Offset): Trimmer {
+    const { groupId, replicaId } = this;
+    return new Trimmer(
+      { groupId, replicaId, owner: this.#owner, start, startOffset, segments: this.#segments },
+      {
+        wal: this.#host.wal,
+        needed: () => this.#needed(),
+        removeSegments: (segments) => this.#host.removeSegments(this, segments),
+        moved: (to) => this.#startMoved(to),
+      },
+    );
+  }
+
+  #trimTo(offset: Offset, at: LogIndex): void {
+    this.#trimmer.committed(offset);
+    if (this.#trimmer.hasDoomed) this.#flushAt = at;
+  }
+
+  /** Segments may go once the trim is behind them: what is committed is written now, not when there is enough of it. */
+  #flushForTrim(): void {
+    this.#flushAt = Number.POSITIVE_INFINITY;
+    this.#writer.flush().catch((error: unknown) => {
+      // A failed disk was told of by the writer.
+      if (error instanceof InvariantViolated) throw error;
+    });
+  }
+
+  /** Frames below are not for anybody to read or send, also those that are in memory still. */
+  #startMoved(start: LogStart): void {
+    this.#hotFrom = Math.max(this.#hotFrom, start.index + 1) as LogIndex;
+  }
+
   /** Forgets frames that a segment has and memory has not. */
   #trim(): void {
     let through = this.#frames.baseIndex;
@@ -533,8 +609,12 @@ export class GroupLogImpl implements GroupLog, FrameListener, SegmentSource {
     );
     const inSegments = Math.min(last, this.#written) as LogIndex;
     if (segment !== undefined && (!("index" in from) || from.index <= inSegments)) {
-      const frames = await this.#host.cold.read(this.groupId, segment, from, { wanted, maxBytes, upTo: inSegments });
-      return { kind: "frames", frames };
+      try {
+        return { kind: "frames", frames: await this.#host.cold.read(this.groupId, segment, from, { wanted, maxBytes, upTo: inSegments }) };
+      } catch (error) {
+        if (error instanceof SegmentDropped) return { kind: "below-start", start: this.start };
+        throw error;
+      }
     }
     invariant("index" in from, "what is above the segments is found by index");
     const held: HeldFrame[] = [];
@@ -547,4 +627,10 @@ export class GroupLogImpl implements GroupLog, FrameListener, SegmentSource {
     }
     return { kind: "frames", frames: await this.#host.readWal(held) };
   }
+}
+
+/** What was trimmed away under a search is passed over. */
+function noneIfDropped(error: unknown): readonly Frame[] {
+  if (error instanceof SegmentDropped) return [];
+  throw error;
 }

@@ -27,7 +27,7 @@ export interface LoadedSegments {
 
 /**
  * What one group has in segments after a start. They end where the last `synced` record says: what is behind it was never promised,
- * and comes from the write-ahead log again.
+ * and comes from the write-ahead log again. They begin where the log does: what a trim dropped and a crash left is removed here.
  *
  * @throws {DamagedLog} something that was synced is missing or different
  */
@@ -208,7 +208,9 @@ export async function readStartPoint(disk: Disk, segment: Segment): Promise<Star
 
 async function listSegments(disk: Disk, folder: string): Promise<SegmentName[]> {
   try {
-    const names = (await disk.list(folder)).map((entry) => parseSegment(entry.name)).filter((name) => name !== undefined);
+    // An index may have outlived its segment, when a crash came between the two.
+    const stems = new Set((await disk.list(folder)).map((entry) => entry.name.replace(/\.index$/, ".log")));
+    const names = [...stems].map((stem) => parseSegment(stem)).filter((name) => name !== undefined);
     return names.sort((a, b) => a.baseIndex - b.baseIndex);
   } catch (error) {
     if (error instanceof DiskError && error.code === "ENOENT") throw new DamagedLog(folder, 0, "the folder of a group is missing");

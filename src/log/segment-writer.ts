@@ -1,5 +1,6 @@
 import { type Disk, DiskError, type DiskFile } from "../base/ports/disk.ts";
 import type { Frame } from "../records/frame-types.ts";
+import { trimOf } from "../records/trim.ts";
 import type { DiskScheduler } from "./disk-scheduler.ts";
 import type { HeldFrame } from "./model/held.ts";
 import type { Producers } from "./model/producers.ts";
@@ -49,7 +50,7 @@ export class SegmentWriter {
   readonly #disk: Disk;
   readonly #scheduler: DiskScheduler;
   readonly #source: SegmentSource;
-  readonly #options: SegmentWriterOptions;
+  #options: SegmentWriterOptions;
   readonly #failed: (error: unknown) => void;
   #chain: Promise<unknown> = Promise.resolve();
   #kicked = false;
@@ -78,6 +79,11 @@ export class SegmentWriter {
     this.#options = options;
     this.#segment = segment;
     this.#failed = failed;
+  }
+
+  /** Takes effect with the next frame. */
+  configure(options: SegmentWriterOptions): void {
+    this.#options = options;
   }
 
   /** Writes what is there, when it is at least `least` bytes. */
@@ -171,6 +177,8 @@ export class SegmentWriter {
   #rolls(segment: Segment, frames: number, position: number, next: Frame): boolean {
     if (frames === 0) return false;
     if (position + next.bytes.length > this.#options.segmentBytes) return true;
+    // A trim that leaves nothing of the segment begins a new one, so that this one can go.
+    if (trimOf(next) === next.baseOffset) return true;
     return segment.frames > 0 && next.appendTime - segment.firstAppendTime >= this.#options.segmentMs;
   }
 

@@ -16,6 +16,8 @@ export class Segment {
   /** Kept while it grows; a sealed one's lies on disk. */
   index: SparseIndex | undefined;
   sealed = false;
+  /** Trimmed away: its files are gone, or going. */
+  dropped = false;
   lastIndex: LogIndex;
   lastTerm: Term;
   endOffset: Offset;

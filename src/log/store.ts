@@ -174,6 +174,7 @@ class LogStoreImpl implements LogStore, GroupHost, WalEvents {
     invariant(log !== undefined, () => `group ${groupId} was not recovered, or is open`);
     this.#waiting.delete(groupId);
     this.#open.set(groupId, log);
+    log.dropTrimmed();
     return log;
   }
 
@@ -198,6 +199,7 @@ class LogStoreImpl implements LogStore, GroupHost, WalEvents {
           groupId,
           replicaId,
           start,
+          startOffset: start.offset,
           config,
           owner,
           lastAppendTime: 0,
@@ -289,13 +291,15 @@ class LogStoreImpl implements LogStore, GroupHost, WalEvents {
 
   async removeSegments(log: GroupLogImpl, segments: readonly Segment[]): Promise<void> {
     const folder = groupFolder(log.groupId, log.replicaId);
-    for (const segment of segments) await this.cold.forget(segment);
+    for (const segment of segments) segment.dropped = true;
     await this.#ofGroup(log, async () => {
       await removeSegments(
         this.#ports.disk,
         folder,
         segments.map(({ name }) => name),
       );
+      // Only now: a reader that came in between would have opened it anew.
+      for (const segment of segments) await this.cold.forget(segment);
       await this.#ports.disk.syncDirectory(folder);
     });
   }
@@ -436,11 +440,12 @@ class LogStoreImpl implements LogStore, GroupHost, WalEvents {
     const replayed = this.#replayed.get(image.groupId);
     invariant(replayed !== undefined, () => `group ${image.groupId} was not replayed`);
     const { segments, producers } = await loadSegments(this.#ports.disk, image);
-    const { groupId, replicaId, start, config, lastAppendTime, syncedIndex } = image;
+    const { groupId, replicaId, start, startOffset, config, lastAppendTime, syncedIndex } = image;
     const state: GroupState = {
       groupId,
       replicaId,
       start,
+      startOffset,
       config,
       lastAppendTime,
       owner: replayed.owner,

@@ -47,7 +47,10 @@ export type ReadResult =
 export interface GroupLog {
   readonly groupId: GroupId;
   readonly replicaId: ReplicaId;
+  /** What is here begins after it. Moves when segments are trimmed away. */
   readonly start: StartPoint;
+  /** Log start offset: what lies below was trimmed and is not readable. At least `start.offset`; moves when a trim is committed. */
+  readonly startOffset: Offset;
   readonly lastIndex: LogIndex;
   /** Offset the next record gets. */
   readonly endOffset: Offset;
@@ -75,8 +78,8 @@ export interface GroupLog {
   read(index: LogIndex, maxBytes: number, upTo: LogIndex): ReadResult | Promise<ReadResult>;
   /** The same, starting with the frame that holds `offset`. */
   readFrom(offset: Offset, maxBytes: number, upTo: LogIndex): ReadResult | Promise<ReadResult>;
-  /** First frame at or below `upTo` whose max timestamp is ≥ `timestampMs`. */
-  findTime(timestampMs: number, upTo: LogIndex): Promise<Frame | undefined>;
+  /** First frame at or below `upTo` whose max timestamp is ≥ `timestampMs` and that has records at or above `from` (default: the log start offset). */
+  findTime(timestampMs: number, upTo: LogIndex, from?: Offset): Promise<Frame | undefined>;
 
   /** Producer sequences (idempotence), kept with the log: base as of the segments plus overlay, dropped on truncation (design §6). */
   readonly producers: ProducerTable;
@@ -99,6 +102,31 @@ export interface GroupLog {
   readonly pendingBytes: number;
   /** Bytes in segments. */
   readonly segmentBytes: number;
+
+  // Trim (design §4): a trim frame moves the log start offset when it is committed; whole segments below it go by themselves.
+  /** Oldest first; the last one may be growing. */
+  readonly segments: readonly SegmentSpan[];
+  /** Append time of the oldest frame that is in no segment yet. */
+  readonly unwrittenSince: number | undefined;
+  /** Size and age of segments from the next frame on. */
+  configure(options: { readonly segmentBytes: number; readonly segmentMs: number }): void;
+  /** Segments with frames at or above `needed()` stay, whatever is trimmed: somebody reads them by index. */
+  keepFor(needed: () => LogIndex): void;
+  /** Drops what was kept and is not needed any more. */
+  dropTrimmed(): void;
+  /** Writes what is committed to segments without waiting for enough of it. */
+  push(): void;
+}
+
+/** What retention needs to know of a segment. */
+export interface SegmentSpan {
+  readonly lastIndex: LogIndex;
+  /** Offset after its last record. */
+  readonly endOffset: Offset;
+  readonly firstAppendTime: number;
+  readonly lastAppendTime: number;
+  /** Bytes of its frames. */
+  readonly position: number;
 }
 
 export interface ProducerEntry {

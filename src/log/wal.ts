@@ -14,7 +14,7 @@ import type { WalFiles } from "./wal-files.ts";
 export type SystemRecord =
   | {
       readonly kind: "op";
-      readonly op: Extract<WalOp, { kind: "synced" | "drop" | "install" }>;
+      readonly op: Extract<WalOp, { kind: "synced" | "drop" | "install" | "trim" }>;
       readonly owner: FrameOwner;
       readonly durable: () => void;
     }

@@ -2,6 +2,7 @@ import { type Crc32c, crc32c as checksum } from "../base/crc32c.ts";
 import type { GroupId, LogIndex, Offset, ProducerId, Term } from "../base/ids.ts";
 import { invariant } from "../base/invariant.ts";
 import { Codec, type Frame, type FrameDraft, type FramePlace, FrameType, PayloadFormat } from "./frame-types.ts";
+import { wrongTrim } from "./trim.ts";
 
 /** "MLF1" as it lies on disk. */
 export const FRAME_MAGIC = 0x31464c4d;
@@ -142,7 +143,7 @@ function wrongDraft(draft: FrameDraft): string | undefined {
   if (draft.producerId < -1) return `producer id ${draft.producerId}`;
   if (draft.producerId === -1 ? draft.baseSequence !== -1 : draft.baseSequence < 0)
     return `base sequence ${draft.baseSequence} of producer ${draft.producerId}`;
-  return undefined;
+  return draft.type === FrameType.trim ? wrongTrim(draft.payload) : undefined;
 }
 
 function wrongPlace(place: FramePlace): string | undefined {

@@ -4,6 +4,7 @@ import { ByteReader, ByteWriter } from "../../src/log/model/bytes.ts";
 import { Producers } from "../../src/log/model/producers.ts";
 import type { GroupLog, LogStore, LogStoreOptions, StartPoint } from "../../src/log/types.ts";
 import { type Frame, nextOffsetOf } from "../../src/records/frame-types.ts";
+import { trimDraft, trimOf } from "../../src/records/trim.ts";
 import type { DiskLies } from "../../src/testing/sim/disk/device.ts";
 import type { SimRandom } from "../../src/testing/sim/random.ts";
 import { append, draft, EMPTY, framesAfter, fromProducer, group, index, noop, offset, replica, term, text } from "./frames.ts";
@@ -43,6 +44,10 @@ interface Expected {
   /** Number of the first of `versions`. */
   durable: number;
   committed: number;
+  /** Committed once, also before a crash: Raft never takes it back, so nothing below is truncated as long as it is there. */
+  promised: number;
+  /** Highest trim that was ever committed. */
+  trimmed: number;
   log: GroupLog | undefined;
   /** Made, or dropped, by a call that has not returned. */
   unsure: boolean;
@@ -58,7 +63,7 @@ export interface StoryOptions {
 }
 
 /**
- * Random writes, truncations, commits, extensions, creations and drops on a few groups, with crashes and power cuts at random disk
+ * Random writes, truncations, commits, trims, extensions, creations and drops on a few groups, with crashes and power cuts at random disk
  * operations (also while the log is being opened). After each the log must be one that was written: nothing that was called durable
  * is missing, nothing truncated is back, no term or vote fell.
  */
@@ -162,24 +167,26 @@ export class Story {
 
   async #step(store: LogStore): Promise<void> {
     // As a broker does: what waits for commit is bounded, far below the ring.
-    const pending = [...this.#groups.values()].reduce((sum, other) => sum + (other.log?.pendingBytes ?? 0), 0);
-    if (pending > PENDING_BYTES_MAX) for (const other of this.#groups.values()) this.#commit(other, 0);
+    const pending = (): number => [...this.#groups.values()].reduce((sum, other) => sum + (other.log?.pendingBytes ?? 0), 0);
+    if (pending() > PENDING_BYTES_MAX) for (const other of this.#groups.values()) this.#commit(other, 0);
+    // Nor does it take more while so much waits for the disk.
+    const { scheduler } = this.#machine;
+    if (pending() > 2 * PENDING_BYTES_MAX) await scheduler.run(scheduler.now + 20, () => this.#crashed);
+    if (this.#crashed) return;
     const kind = this.#random.below(100);
     const all = [...this.#groups.values()];
     const one = all[this.#random.below(all.length + 1)];
     if (kind < 4 || one === undefined) await this.#create(store);
     else if (kind < 5 && this.#groups.size > 2) await this.#drop(store, one);
-    else if (kind < 55) this.#append(one);
+    else if (kind < 51) this.#append(one);
+    else if (kind < 55) this.#trim(one);
     else if (kind < 65) this.#truncate(one);
     else if (kind < 72) this.#vote(one);
     else if (kind < 85) this.#commit(one);
     else if (kind < 88) await this.#extend(one);
     else if (kind < 90) await this.#install(one);
     else if (kind < 92) await this.#until(this.#readBack(one));
-    else {
-      const { scheduler } = this.#machine;
-      await scheduler.run(scheduler.now + this.#random.below(8), () => this.#crashed);
-    }
+    else await scheduler.run(scheduler.now + this.#random.below(8), () => this.#crashed);
   }
 
   async #create(store: LogStore): Promise<void> {
@@ -193,6 +200,8 @@ export class Story {
       versions: [{ term: term(0), votedFor: undefined, start, producers: baseOf(new Producers()), frames: [] }],
       durable: 0,
       committed: start.index,
+      promised: start.index,
+      trimmed: start.offset,
       log: undefined,
       unsure: true,
     };
@@ -245,15 +254,31 @@ export class Story {
     callback = this.#wrote(one, { ...before, frames: [...before.frames, ...frames] });
   }
 
+  /** To any committed offset; it counts from its commit on. */
+  #trim(one: Expected): void {
+    const { log } = one;
+    const before = one.versions.at(-1) as Version;
+    const committed = before.frames.filter((frame) => frame.index <= one.committed);
+    if (log === undefined || committed.length === 0) return;
+    const at = term(Math.max(1, before.term, before.frames.at(-1)?.term ?? 0, log.start.term));
+    const last = this.#random.pick(committed);
+    let callback = (): void => {};
+    const to = offset(last.baseOffset + this.#random.below(last.recordCount + 1));
+    const frames = append(log, at, [trimDraft(to)], () => callback());
+    callback = this.#wrote(one, { ...before, frames: [...before.frames, ...frames] });
+    if (this.#random.chance(2, 3)) this.#commit(one, 0);
+  }
+
   #truncate(one: Expected): void {
     const { log } = one;
-    if (log === undefined || log.lastIndex <= one.committed) return;
-    const from = one.committed + 1 + this.#random.below(log.lastIndex - one.committed);
+    const kept = Math.max(one.committed, one.promised);
+    if (log === undefined || log.lastIndex <= kept) return;
+    const from = kept + 1 + this.#random.below(log.lastIndex - kept);
     const before = one.versions.at(-1) as Version;
-    const kept = before.frames.filter((frame) => frame.index < from);
+    const left = before.frames.filter((frame) => frame.index < from);
     const at = term(Math.max(before.term, before.frames.at(-1)?.term ?? 0, log.start.term) + 1);
     // A follower: a new leader's entries replace what conflicts.
-    const last = kept.at(-1);
+    const last = left.at(-1);
     const after = {
       groupId: log.groupId,
       index: from - 1,
@@ -271,8 +296,8 @@ export class Story {
     const lying = log.write({ state, truncateFrom: index(from), frames }, () => callback());
     // A write may fall into two blocks: a beginning of it may be all that is left.
     this.#wrote(one, { ...before, ...state });
-    for (let i = 0; i < lying.length; i += 1) this.#wrote(one, { ...before, ...state, frames: [...kept, ...lying.slice(0, i)] });
-    callback = this.#wrote(one, { ...before, ...state, frames: [...kept, ...lying] });
+    for (let i = 0; i < lying.length; i += 1) this.#wrote(one, { ...before, ...state, frames: [...left, ...lying.slice(0, i)] });
+    callback = this.#wrote(one, { ...before, ...state, frames: [...left, ...lying] });
   }
 
   #vote(one: Expected): void {
@@ -289,7 +314,12 @@ export class Story {
     const { log } = one;
     if (log === undefined) return;
     one.committed = Math.max(one.committed, log.lastIndex - behind);
+    one.promised = Math.max(one.promised, one.committed);
+    const before = log.startOffset;
     log.commit(index(one.committed));
+    const trimmed = trimmedBy((one.versions.at(-1) as Version).frames, one.committed);
+    one.trimmed = Math.max(one.trimmed, trimmed);
+    assert.equal(log.startOffset, Math.max(before, trimmed));
   }
 
   async #extend(one: Expected): Promise<void> {
@@ -304,7 +334,10 @@ export class Story {
       this.#serial,
     );
     this.#serial += frames.length;
+    // It commits all that is there.
     one.committed = log.lastIndex;
+    one.promised = Math.max(one.promised, log.lastIndex + frames.length);
+    one.trimmed = Math.max(one.trimmed, trimmedBy(before.frames, one.committed));
     // A segment that was sealed on the way makes a part of it durable first.
     for (let i = 1; i < frames.length; i += 1) this.#wrote(one, { ...before, frames: [...before.frames, ...frames.slice(0, i)] });
     const durable = this.#wrote(one, { ...before, frames: [...before.frames, ...frames] });
@@ -318,8 +351,9 @@ export class Story {
     const { log } = one;
     if (log === undefined) return;
     const before = one.versions.at(-1) as Version;
-    const inside = log.lastIndex > one.committed && this.#random.chance(1, 2);
-    const at = inside ? one.committed + 1 + this.#random.below(log.lastIndex - one.committed) : log.lastIndex + 1 + this.#random.below(20);
+    const kept = Math.max(one.committed, one.promised);
+    const inside = log.lastIndex > kept && this.#random.chance(1, 2);
+    const at = inside ? kept + 1 + this.#random.below(log.lastIndex - kept) : Math.max(log.lastIndex, kept) + 1 + this.#random.below(20);
     const last = before.frames.at(-1)?.term ?? log.start.term;
     const start = { index: index(at), term: term(last + 1), offset: offset(log.endOffset + this.#random.below(50)) };
     const producers = new Producers();
@@ -331,6 +365,9 @@ export class Story {
     const base = baseOf(producers);
     const durable = this.#wrote(one, { ...before, start, producers: base, frames: [] });
     const point = { start, terms: [], config: text(`config ${one.groupId}`), producers, appendTime: log.lastAppendTime + 1 };
+    // What lies below it is gone, so is the log start offset: a trim that moved it further comes with the frames.
+    one.trimmed = Math.max(one.trimmed, start.offset);
+    one.promised = start.index;
     if ((await this.#until(log.install(point))) === undefined) return;
     durable();
     one.committed = start.index;
@@ -340,11 +377,14 @@ export class Story {
   async #readBack(one: Expected): Promise<void> {
     const { log } = one;
     if (log === undefined) return;
-    const { frames } = one.versions.at(-1) as Version;
     const upTo = log.lastIndex;
+    const begin = log.start.index;
+    const frames = (one.versions.at(-1) as Version).frames.filter((frame) => frame.index > begin);
     const found: Frame[] = [];
-    for (let next = log.start.index + 1; next <= upTo; ) {
+    for (let next = begin + 1; next <= upTo; ) {
       const result = await log.read(index(next), this.#random.pick([1, 4 * KiB, 64 * KiB, 1024 * KiB]), upTo);
+      // Segments may go while it is read; what comes then is checked the next time.
+      if (result.kind === "below-start" && log.start.index > begin) return;
       assert.ok(result.kind === "frames" && result.frames.length > 0, `nothing is read at ${next}`);
       if (result.kind === "frames") found.push(...result.frames);
       next = (found.at(-1) as Frame).index + 1;
@@ -354,12 +394,20 @@ export class Story {
     if (frames.length === 0) return;
     const sought = this.#random.pick(frames);
     const from = sought.baseOffset + (sought.recordCount > 0 ? this.#random.below(sought.recordCount) : 0);
+    if (from < log.startOffset) {
+      assert.equal((await log.readFrom(offset(from), 1, upTo)).kind, "below-start");
+      return;
+    }
+    const readable = log.startOffset;
     const holder = frames.find((frame) => nextOffsetOf(frame) > from);
     const result = await log.readFrom(offset(from), 1, upTo);
     assert.ok(result.kind === "frames");
     if (result.kind === "frames") assertFrames(result.frames, holder === undefined ? [] : [holder]);
     const timed = await log.findTime(sought.maxTimestamp, upTo);
-    const first = frames.find((frame) => frame.recordCount > 0 && frame.maxTimestamp >= sought.maxTimestamp);
+    if (log.startOffset !== readable) return;
+    const first = frames.find(
+      (frame) => frame.recordCount > 0 && frame.maxTimestamp >= sought.maxTimestamp && nextOffsetOf(frame) > readable,
+    );
     assert.equal(timed?.index, first?.index);
   }
 
@@ -378,20 +426,33 @@ export class Story {
       const log = store.open(group(groupId));
       one.log = log;
       one.unsure = false;
+      let begin: number = recovered.start.index;
       const read: Frame[] = [];
-      for (let next = log.start.index + 1; next <= log.lastIndex; ) {
+      for (let next = begin + 1; next <= log.lastIndex; ) {
         const result = await this.#until(Promise.resolve(log.read(index(next), 256 * KiB, log.lastIndex)));
         if (result === undefined) return;
-        assert.ok(result.kind === "frames" && result.frames.length > 0);
-        if (result.kind === "frames") read.push(...result.frames);
-        next = (read.at(-1) as Frame).index + 1;
+        if (result.kind === "frames") {
+          assert.ok(result.frames.length > 0);
+          read.push(...result.frames);
+          next = (read.at(-1) as Frame).index + 1;
+        } else {
+          // What a trim had left for later goes as soon as the log is open.
+          assert.ok(log.start.index > begin);
+          begin = log.start.index;
+          read.length = 0;
+          next = begin + 1;
+        }
       }
       const same = one.versions.findIndex(
         (version) =>
           version.term === recovered.term &&
           version.votedFor === recovered.votedFor &&
-          version.start.index === log.start.index &&
-          sameFrames(version.frames, read),
+          // An install moved it there, or a trim, which leaves frames.
+          (version.start.index === begin || (version.start.index < begin && read.length > 0)) &&
+          sameFrames(
+            version.frames.filter((frame) => frame.index > begin),
+            read,
+          ),
       );
       assert.ok(
         same >= 0,
@@ -400,10 +461,14 @@ export class Story {
       // What was recovered is durable from now on.
       one.versions = [one.versions[same] as Version];
       one.committed = Math.min(Math.max(recovered.syncedIndex, log.start.index), log.lastIndex);
-      assert.deepEqual(termsOf(read), recovered.terms);
-      assert.deepEqual(log.start, one.versions[0]?.start);
-      assert.deepEqual(recovered.start, log.start);
-      this.#checkProducers(log, one.versions[0] as Version);
+      one.promised = Math.min(one.promised, log.lastIndex);
+      if (begin === recovered.start.index) assert.deepEqual(termsOf(read), recovered.terms);
+      const version = one.versions[0] as Version;
+      this.#checkProducers(log, version);
+      // A trim that is not in a synced segment is committed anew; no other may be forgotten.
+      assert.ok(log.startOffset >= trimmedBy(version.frames, recovered.syncedIndex), `group ${groupId} forgot a trim`);
+      assert.ok(log.startOffset <= one.trimmed, `group ${groupId} starts at ${log.startOffset}, was trimmed to ${one.trimmed}`);
+      assert.ok(log.start.offset <= log.startOffset);
     }
     assert.equal(found.size, 0, `groups came back: ${[...found.keys()].join()}`);
   }
@@ -420,6 +485,11 @@ function baseOf(producers: Producers): Uint8Array {
   const out = new ByteWriter();
   producers.write(out);
   return out.done();
+}
+
+/** Log start offset that the trims up to an index ask for. */
+function trimmedBy(frames: readonly Frame[], upTo: number): number {
+  return frames.reduce((most, frame) => (frame.index <= upTo ? Math.max(most, trimOf(frame) ?? 0) : most), 0);
 }
 
 function termsOf(frames: readonly Frame[]): { term: Term; firstIndex: LogIndex }[] {

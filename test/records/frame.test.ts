@@ -15,6 +15,7 @@ import {
   verifyPayload,
 } from "../../src/records/frame.ts";
 import { Codec, type FrameDraft, type FramePlace, FrameType, nextOffsetOf, PayloadFormat } from "../../src/records/frame-types.ts";
+import { trimDraft } from "../../src/records/trim.ts";
 
 const whole = fc.maxSafeInteger().map((n) => Math.abs(n));
 const positive = whole.map((n) => Math.max(1, n));
@@ -32,14 +33,17 @@ const draft: fc.Arbitrary<FrameDraft> = fc
     sequence: fc.nat(),
     payload: fc.uint8Array({ maxLength: 300 }),
   })
-  .map(({ count, sequence, producerId, payload, ...rest }) => ({
-    ...rest,
-    recordCount: rest.type === FrameType.data ? count : 0,
-    producerId: producerId as ProducerId,
-    baseSequence: producerId === -1 ? -1 : sequence,
-    payload,
-    payloadCrc: crc32c(payload),
-  }));
+  .map(({ count, sequence, producerId, payload: random, ...rest }) => {
+    const payload = rest.type === FrameType.trim ? trimDraft(count as Offset).payload : random;
+    return {
+      ...rest,
+      recordCount: rest.type === FrameType.data ? count : 0,
+      producerId: producerId as ProducerId,
+      baseSequence: producerId === -1 ? -1 : sequence,
+      payload,
+      payloadCrc: crc32c(payload),
+    };
+  });
 
 const place: fc.Arbitrary<FramePlace> = fc
   .record({ groupId: positive, index: positive, term: positive, baseOffset: whole, appendTime: whole })

@@ -1,6 +1,7 @@
 import type { GroupId, LogIndex, Offset, ProducerId, Term } from "../../base/ids.ts";
 import { invariant } from "../../base/invariant.ts";
 import type { Frame } from "../../records/frame-types.ts";
+import { trimOf } from "../../records/trim.ts";
 import { type Life, Pins } from "./ring.ts";
 
 /** Where a block lies; filled when it is issued, shared by its frames. */
@@ -55,6 +56,8 @@ export class HeldFrame {
   readonly producerId: ProducerId;
   readonly producerEpoch: number;
   readonly baseSequence: number;
+  /** Log start offset it asks for, if it is a trim. */
+  readonly trim: Offset | undefined;
   /** Bytes of the whole frame. */
   readonly length: number;
   /** The block, and where in it the frame begins. Both change when the frame is appended again. */
@@ -78,6 +81,7 @@ export class HeldFrame {
     this.producerId = frame.producerId;
     this.producerEpoch = frame.producerEpoch;
     this.baseSequence = frame.baseSequence;
+    this.trim = trimOf(frame);
     this.length = frame.bytes.length;
     this.block = block;
     this.at = at;

@@ -3,6 +3,9 @@ import { ByteReader, ByteWriter, Malformed } from "./bytes.ts";
 import { type LogStart, readStart, readSynced, type SyncedMark, type WalOp, writeStart, writeSynced } from "./records.ts";
 import { readTerms, TermTable, writeTerms } from "./terms.ts";
 
+/** Fields of a checkpoint record that not every group has. Numbers are for ever. */
+const ImageTag = { startOffset: 1 } as const;
+
 /** What the image needs to know of a frame. */
 export interface FrameFacts {
   readonly index: LogIndex;
@@ -19,7 +22,10 @@ export interface FrameFacts {
 export class GroupImage {
   readonly groupId: GroupId;
   readonly replicaId: ReplicaId;
-  readonly start: LogStart;
+  /** Moves when segments below the log start offset go. */
+  start: LogStart;
+  /** Log start offset: what lies below is not readable. At least `start.offset`. */
+  startOffset: Offset;
   /** Opaque bytes given when the group was made. */
   readonly config: Uint8Array;
   readonly terms: TermTable;
@@ -35,6 +41,7 @@ export class GroupImage {
     this.groupId = groupId;
     this.replicaId = replicaId;
     this.start = start;
+    this.startOffset = start.offset;
     this.config = config;
     this.terms = terms;
     this.lastIndex = start.index;
@@ -55,8 +62,10 @@ export class GroupImage {
    */
   frame(frame: FrameFacts): boolean {
     const { index, term } = frame;
+    // Trimmed away meanwhile: nothing is known of it any more.
+    if (index <= this.start.index) return false;
     if (index <= this.lastIndex) {
-      const held = index > this.start.index ? this.terms.termAt(index) : undefined;
+      const held = this.terms.termAt(index);
       if (held !== term) throw new Malformed(`group ${this.groupId} holds ${index} with term ${held}, and here with ${term}`);
       return false;
     }
@@ -88,7 +97,7 @@ export class GroupImage {
   }
 
   /** @throws {Malformed} when the record contradicts what is known */
-  apply(op: Extract<WalOp, { kind: "state" | "truncate" | "synced" }>): void {
+  apply(op: Extract<WalOp, { kind: "state" | "truncate" | "synced" | "trim" }>): void {
     switch (op.kind) {
       case "state":
         if (op.term < this.term) throw new Malformed(`group ${this.groupId} is at term ${this.term}, and here at ${op.term}`);
@@ -108,7 +117,22 @@ export class GroupImage {
       case "synced":
         this.#synced(op);
         break;
+      case "trim":
+        this.#trim(op);
+        break;
     }
+  }
+
+  #trim({ startOffset, start }: Extract<WalOp, { kind: "trim" }>): void {
+    if (startOffset < this.startOffset || startOffset < start.offset)
+      throw new Malformed(`group ${this.groupId} starts at offset ${this.startOffset}, is trimmed to ${startOffset}`);
+    this.startOffset = startOffset;
+    if (start.index === this.start.index) return;
+    // The newest segment stays: what stands at its head is needed at every start.
+    if (start.index < this.start.index || start.index >= (this.synced?.baseIndex ?? 0))
+      throw new Malformed(`group ${this.groupId} starts after ${this.start.index}, and here after ${start.index}`);
+    this.start = start;
+    this.terms.trim(start.index);
   }
 
   #synced(op: Extract<WalOp, { kind: "synced" }>): void {
@@ -134,6 +158,8 @@ export class GroupImage {
     if (this.synced !== undefined) writeSynced(out, this.synced);
     writeTerms(out, this.terms.starts);
     out.bytes(this.config);
+    // What came later stands behind, each with its tag, and only where it says something.
+    if (this.startOffset !== this.start.offset) out.u8(ImageTag.startOffset).i53(this.startOffset);
     return out.done();
   }
 
@@ -151,7 +177,11 @@ export class GroupImage {
     const synced = from.u8() === 1 ? readSynced(from) : undefined;
     const terms = new TermTable(readTerms(from));
     const image = new GroupImage(groupId, replicaId, start, from.bytes(), terms);
-    from.end();
+    while (from.left > 0) {
+      const tag = from.u8();
+      if (tag !== ImageTag.startOffset) throw new Malformed(`field ${tag} of a group is not known to this version`);
+      image.startOffset = from.i53() as Offset;
+    }
     image.term = term;
     image.votedFor = voted === 0 ? undefined : (voted as ReplicaId);
     image.synced = synced;

@@ -13,6 +13,7 @@ export const RecordKind = {
   drop: 7,
   checkpoint: 8,
   dropped: 9,
+  trim: 10,
 } as const;
 
 /** u32 length of the body, u8 kind, 3 zero bytes; then the body. */
@@ -73,6 +74,14 @@ export type WalOp =
       readonly mark: SyncedMark;
     }
   | { readonly kind: "drop"; readonly groupId: GroupId; readonly replicaId: ReplicaId }
+  /** Offsets below `startOffset` are not readable; segments that end at or below `start` may be gone. Neither ever falls. */
+  | {
+      readonly kind: "trim";
+      readonly groupId: GroupId;
+      readonly replicaId: ReplicaId;
+      readonly startOffset: Offset;
+      readonly start: LogStart;
+    }
   /** One group of a checkpoint: the body of `GroupImage.encode`. */
   | { readonly kind: "checkpoint"; readonly image: Uint8Array }
   /** Part of a checkpoint: replica ids that were dropped and may never come back. */
@@ -110,6 +119,10 @@ export function writeOp(out: ByteWriter, op: WalOp): void {
       break;
     case "drop":
       out.i53(op.groupId).i53(op.replicaId);
+      break;
+    case "trim":
+      out.i53(op.groupId).i53(op.replicaId).i53(op.startOffset);
+      writeStart(out, op.start);
       break;
     case "checkpoint":
       out.raw(op.image);
@@ -180,6 +193,14 @@ function readBody(kind: number, from: ByteReader): WalOp {
       };
     case RecordKind.drop:
       return { kind: "drop", groupId: from.i53() as GroupId, replicaId: from.i53() as ReplicaId };
+    case RecordKind.trim:
+      return {
+        kind: "trim",
+        groupId: from.i53() as GroupId,
+        replicaId: from.i53() as ReplicaId,
+        startOffset: from.i53() as Offset,
+        start: readStart(from),
+      };
     case RecordKind.checkpoint:
       return { kind: "checkpoint", image: copyOf(from.raw(from.left)) };
     case RecordKind.dropped: {

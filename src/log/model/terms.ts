@@ -32,6 +32,13 @@ export class TermTable {
     while ((this.#starts.at(-1)?.firstIndex ?? -1) >= from) this.#starts.pop();
   }
 
+  /** Forgets `index` and everything below it; what is left begins with `index + 1`, which is present. */
+  trim(index: LogIndex): void {
+    const term = this.termAt((index + 1) as LogIndex);
+    const above = this.#starts.filter((start) => start.firstIndex > index + 1);
+    this.#starts = term === undefined ? above : [{ term, firstIndex: (index + 1) as LogIndex }, ...above];
+  }
+
   /** Term of an entry that is present; undefined below the first start. */
   termAt(index: LogIndex): Term | undefined {
     let low = 0;

@@ -24,7 +24,8 @@ export class WalImage {
       case "truncate":
         this.#group(op.groupId).apply(op);
         break;
-      case "synced": {
+      case "synced":
+      case "trim": {
         const group = this.#group(op.groupId);
         if (group.replicaId !== op.replicaId) throw new Malformed(`group ${op.groupId} is replica ${group.replicaId}, not ${op.replicaId}`);
         group.apply(op);
