@@ -170,17 +170,22 @@ export class PartitionSet {
         if (hosted === undefined || hosted.partition.replica.id !== replicaId) continue;
         this.#host.closeReplica(groupId);
         this.#partitions.delete(groupId);
-        hosted.partition.replicaClosed();
-        hosted.reader.moved();
-        for (const done of hosted.reads.values()) done(undefined);
-        hosted.reads.clear();
-        this.#ports.changed(groupId);
+        this.#ended(hosted);
         await this.#store.drop(groupId);
         this.#ports.telemetry.log("info", "partition.deleted", { partition: hosted.partition.name, groupId });
       }
       confirmed.push(tombstone.topicId);
     }
     if (confirmed.length > 0) this.#ports.confirmDeleted(confirmed);
+  }
+
+  /** The replica was closed: whoever waits for it asks elsewhere. */
+  #ended(hosted: HostedPartition): void {
+    hosted.partition.replicaClosed();
+    hosted.reader.moved();
+    for (const done of hosted.reads.values()) done(undefined);
+    hosted.reads.clear();
+    this.#ports.changed(hosted.partition.options.groupId);
   }
 
   #open(log: ReturnType<LogStore["open"]>, config: GroupConfig, recovered: RecoveredGroup | undefined): void {
@@ -204,7 +209,8 @@ export class PartitionSet {
           isrRetryMs: ISR_RETRY_MS,
         },
         replica,
-        unknownSettings,
+        // A replica that begins anew knows what it knew.
+        this.#partitions.get(log.groupId)?.partition.settings ?? unknownSettings,
         {
           clock: this.#ports.clock,
           askController: this.#ports.askController,
@@ -238,6 +244,7 @@ export class PartitionSet {
           if (done !== undefined) this.#ports.clock.soon(() => done(index));
         },
         transferEnded: (_to, done) => this.#ports.clock.soon(() => partition.transferEnded(done)),
+        closed: () => this.#ended(hosted),
       };
     });
   }

@@ -10,8 +10,11 @@ import {
   ForwardedTransfer,
   ForwardedTransferred,
   MetadataTail,
+  ResetAnswer,
 } from "../protocol/routing.ts";
-import { EXTEND_METHOD } from "./catch-up/catch-up.ts";
+import { EXTEND_METHOD, RESET_METHOD } from "./catch-up/catch-up.ts";
+import { decodeOffer } from "./catch-up/reset-offer.ts";
+import { takeReset } from "./catch-up/take-reset.ts";
 import { LEAVE_METHOD } from "./departure.ts";
 import type { FormationLoop } from "./membership/formation-loop.ts";
 import { WHO_METHOD } from "./membership/formation-loop.ts";
@@ -66,6 +69,7 @@ export class PeerService {
       [BARRIER_METHOD, (call, { group }) => group.serveBarrier((index) => call.reply(index === undefined ? [] : [eightBytes(index)]))],
       [TAIL_METHOD, (call, { group }) => this.#tail(call, group)],
       [EXTEND_METHOD, (call, { host }) => this.#extend(call, host)],
+      [RESET_METHOD, (call, { host }) => this.#reset(call, host)],
       [APPEND_METHOD, (call, parts) => this.#append(call, parts)],
       [FETCH_METHOD, (call, parts) => this.#read(call, parts)],
       [OFFSETS_METHOD, (call, parts) => this.#offsets(call, parts)],
@@ -122,6 +126,11 @@ export class PeerService {
     return host
       .takeExtension(groupId, view.getFloat64(8, true) as ReplicaId, frames)
       .then((taken) => call.reply(taken ? [new Uint8Array(1)] : []));
+  }
+
+  #reset(call: IncomingCall, host: ReplicaHost): Promise<void> {
+    const offer = decodeOffer(call.body);
+    return takeReset(host, call.from, offer).then((begun) => call.reply([ResetAnswer.encode({ begun })]));
   }
 
   #append(call: IncomingCall, { log, router }: MemberParts): void {

@@ -3,6 +3,7 @@ import { type BrokerId, type GroupId, type LogIndex, METADATA_GROUP, type Replic
 import { InvariantViolated, invariant } from "../base/invariant.ts";
 import type { Clock } from "../base/ports/clock.ts";
 import type { Random } from "../base/ports/random.ts";
+import type { InstallOutcome, InstallPoint } from "../log/model/install.ts";
 import type { GroupLog, RecoveredGroup } from "../log/types.ts";
 import { blockBytesMax } from "../log/wal.ts";
 import { createRaft } from "../raft/raft.ts";
@@ -24,7 +25,11 @@ export interface ReplicaOwner {
   progressed(): void;
   read(context: number, index: LogIndex | undefined): void;
   transferEnded(to: ReplicaId, done: boolean): void;
+  /** The replica was closed, to be opened anew with a log that begins elsewhere: another owner is asked for then. */
+  closed(): void;
 }
+
+export type MakeOwner = (replica: Replica) => ReplicaOwner;
 
 /** Size assumed of a recovered entry that is not in memory: large, so that few are sent at once. */
 const RECOVERED_ENTRY_BYTES = 1024 * 1024;
@@ -33,6 +38,8 @@ interface Hosted {
   readonly replica: Replica;
   readonly members: readonly Member[];
   readonly ticking: Ticking;
+  readonly makeOwner: MakeOwner;
+  owner: ReplicaOwner | undefined;
 }
 
 /** All open replicas of a broker: routes Raft messages to them, ticks them, and carries their messages to other brokers. */
@@ -44,6 +51,8 @@ export class ReplicaHost {
   readonly #ticker: Ticker;
   readonly #catchUp: CatchUp;
   readonly #hosted = new Map<GroupId, Hosted>();
+  /** Closed, to be opened when their log has begun elsewhere. */
+  readonly #anew = new Set<GroupId>();
 
   constructor(clock: Clock, random: Random, config: BrokerConfig, links: PeerLinks) {
     this.#clock = clock;
@@ -71,7 +80,8 @@ export class ReplicaHost {
     log: GroupLog,
     members: readonly Member[],
     recovered: RecoveredGroup | undefined,
-    makeOwner: (replica: Replica) => ReplicaOwner,
+    makeOwner: MakeOwner,
+    quarantined = false,
   ): Replica {
     invariant(!this.#hosted.has(log.groupId), () => `group ${log.groupId} is open already`);
     const { timings } = this.#config;
@@ -91,11 +101,10 @@ export class ReplicaHost {
         eagerCommit: log.groupId === METADATA_GROUP,
         draw: () => this.#random.below(2 ** 32) / 2 ** 32,
       },
-      raftState(log, recovered),
+      { ...raftState(log, recovered), quarantined },
       this.#clock.monotonic(),
     );
     const brokers = new Map<ReplicaId, BrokerId>(members.map((member) => [member.replicaId, member.brokerId]));
-    let owner: ReplicaOwner | undefined;
     const replica: Replica = new Replica(core, log, this.#clock, {
       send: (to, message, frames) => {
         const broker = brokers.get(to);
@@ -104,13 +113,14 @@ export class ReplicaHost {
         if (message.kind === "append") this.#links.sendAppend(broker, addressed, frames);
         else this.#links.sendRecord(broker, addressed);
       },
-      committed: (index) => owner?.committed(index),
-      truncated: (from) => owner?.truncated(from),
-      roleChanged: () => owner?.roleChanged(),
-      progressed: () => owner?.progressed(),
-      read: (context, index) => owner?.read(context, index),
-      transferEnded: (to, done) => owner?.transferEnded(to, done),
+      committed: (index) => hosted.owner?.committed(index),
+      truncated: (from) => hosted.owner?.truncated(from),
+      roleChanged: () => hosted.owner?.roleChanged(),
+      progressed: () => hosted.owner?.progressed(),
+      read: (context, index) => hosted.owner?.read(context, index),
+      transferEnded: (to, done) => hosted.owner?.transferEnded(to, done),
       extend: (to, from, upTo) => void this.#catchUp.extend(replica, to, brokers.get(to), from, upTo),
+      reset: (to) => void this.#catchUp.reset(replica, to, brokers.get(to)),
       wakeAt: (deadline) => this.#ticker.wakeAt(deadline),
     });
     const ticking: Ticking = {
@@ -119,19 +129,43 @@ export class ReplicaHost {
       },
       tick: () => replica.tick(),
     };
-    this.#hosted.set(log.groupId, { replica, members, ticking });
-    owner = makeOwner(replica);
+    const hosted: Hosted = { replica, members, ticking, makeOwner, owner: undefined };
+    this.#hosted.set(log.groupId, hosted);
+    hosted.owner = makeOwner(replica);
     this.#ticker.add(ticking);
     replica.start();
     return replica;
   }
 
   closeReplica(groupId: GroupId): void {
+    this.#anew.delete(groupId);
     const hosted = this.#hosted.get(groupId);
     if (hosted === undefined) return;
     hosted.replica.close();
     this.#ticker.remove(hosted.ticking);
     this.#hosted.delete(groupId);
+  }
+
+  /**
+   * A follower's log begins elsewhere (design §5, *reset*). The replica is closed for that time: nobody hears from it, and it promises
+   * nothing. It is opened as after a start, with the term and the vote that its disk has. Rejects when the group goes away meanwhile.
+   */
+  async beginAnew(replica: Replica, point: InstallPoint): Promise<InstallOutcome> {
+    const { groupId, core, log } = replica;
+    const hosted = this.#hosted.get(groupId);
+    invariant(hosted?.replica === replica && core.role !== "leader", () => `group ${groupId} cannot begin anew here`);
+    this.closeReplica(groupId);
+    this.#anew.add(groupId);
+    hosted.owner?.closed();
+    const outcome = await log.install(point);
+    // Closed meanwhile: its topic was deleted, or this broker stops.
+    if (this.#anew.delete(groupId)) this.open(log, hosted.members, log.asRecovered, hosted.makeOwner, core.quarantined);
+    return outcome;
+  }
+
+  /** Broker of a member of the group, as this replica knows it. */
+  brokerOf(groupId: GroupId, replicaId: ReplicaId): BrokerId | undefined {
+    return this.#hosted.get(groupId)?.members.find((member) => member.replicaId === replicaId)?.brokerId;
   }
 
   /** A Raft message off a connection. Messages for replicas that are not (or no longer) here are dropped: a dropped id never comes back (D5). */
@@ -159,6 +193,7 @@ export class ReplicaHost {
   close(): void {
     this.#ticker.close();
     for (const { replica } of this.#hosted.values()) replica.close();
+    this.#anew.clear();
     this.#hosted.clear();
   }
 }

@@ -48,6 +48,8 @@ export interface ReplicaOutputs {
   transferEnded(to: ReplicaId, done: boolean): void;
   /** Stream committed frames `from`…`upTo` to this follower in bulk, then call `extended`. */
   extend(to: ReplicaId, from: LogIndex, upTo: LogIndex): void;
+  /** This follower lacks what this log does not have any more: tell it to begin where this log begins, then call `resetDone`. */
+  reset(to: ReplicaId): void;
   /** When this replica next needs `tick`. */
   wakeAt(deadline: number): void;
 }
@@ -64,6 +66,9 @@ export class Replica {
   readonly #outputs: ReplicaOutputs;
   #startIndex: LogIndex;
   #performing = false;
+  #takingBulk = false;
+  /** Where followers were told to begin, while they have not answered. */
+  readonly #offered = new Map<ReplicaId, LogIndex>();
   #closed = false;
 
   constructor(core: RaftCore<ReplicaPayload>, log: GroupLog, clock: Clock, outputs: ReplicaOutputs) {
@@ -167,6 +172,27 @@ export class Replica {
   }
 
   /**
+   * Leader: a follower is told to begin where this log begins. Until the answer comes, or its time is over, nothing behind that start
+   * is trimmed away: a start that moved meanwhile would need another reset, and so on (scenario 52).
+   */
+  offering(replica: ReplicaId, start: LogIndex): void {
+    this.#offered.set(replica, start);
+  }
+
+  /** Leader: a follower's log begins at `start` now; undefined: it does not. */
+  resetDone(replica: ReplicaId, start: { readonly index: LogIndex; readonly term: Term } | undefined): void {
+    this.#offered.delete(replica);
+    if (this.#closed) return;
+    this.core.resetDone(replica, start, this.#clock.monotonic());
+    this.#perform();
+  }
+
+  /** Follower: a piece of bulk frames is being written. */
+  get takingBulk(): boolean {
+    return this.#takingBulk;
+  }
+
+  /**
    * Follower: committed frames from the leader, past the WAL. Resolves when they are durable and counted; false: not agreed to.
    * From the core's yes to its being told, nothing is appended to the log, whatever term and leader do meanwhile.
    */
@@ -175,7 +201,10 @@ export class Replica {
     // A late or repeated piece of an older attempt is refused: it was not agreed to, or does not follow the log's end.
     if (this.#closed || first === undefined || !this.core.extendLocally(first.index)) return false;
     invariant(first.index === this.log.lastIndex + 1, "core and log agree about the end of the log");
-    await this.log.extend(frames);
+    this.#takingBulk = true;
+    await this.log.extend(frames).finally(() => {
+      this.#takingBulk = false;
+    });
     if (this.#closed) return false;
     this.core.extendedLocally(
       frames.map((frame) => ({ index: frame.index, term: frame.term, type: frame.type, bytes: frame.bytes.byteLength })),
@@ -198,7 +227,7 @@ export class Replica {
   /** Leader: the lowest match of the members it has heard from within `FOLLOWER_SILENT_MS`; its own durable index when there is none. */
   heardMatch(now: number): LogIndex {
     const { core } = this;
-    let lowest = core.durable;
+    let lowest = Math.min(core.durable, ...this.#offered.values()) as LogIndex;
     const { voters, old = [], learners } = core.configuration;
     for (const member of new Set([...voters, ...old, ...learners])) {
       const progress = core.progress(member);
@@ -241,6 +270,7 @@ export class Replica {
     }
     for (const { context, index } of ready.reads) this.#outputs.read(context, index);
     for (const { to, from, upTo } of ready.extend) this.#outputs.extend(to, from, upTo);
+    for (const { to } of ready.reset) this.#outputs.reset(to);
     if (ready.role !== undefined) this.#outputs.roleChanged();
     if (ready.transferEnded !== undefined) this.#outputs.transferEnded(ready.transferEnded.to, ready.transferEnded.done);
   }

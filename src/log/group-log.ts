@@ -14,7 +14,7 @@ import { type TermStart, TermTable } from "./model/terms.ts";
 import type { Segment } from "./segment.ts";
 import { PIECE_BYTES_MIN, type SegmentSource, type SegmentWriter, type SegmentWriterOptions, WriterStopped } from "./segment-writer.ts";
 import { Trimmer } from "./trimmer.ts";
-import type { GroupLog, GroupWrite, ProducerTable, ReadResult, SegmentSpan } from "./types.ts";
+import type { GroupLog, GroupWrite, ProducerTable, ReadResult, RecoveredGroup, SegmentSpan } from "./types.ts";
 import type { Wal } from "./wal.ts";
 import type { WalReader } from "./wal-reader.ts";
 
@@ -35,6 +35,7 @@ export interface GroupHost {
   relieve(): void;
   /** So many more bytes are not committed, or fewer. */
   uncommitted(bytes: number): void;
+  recoveredOf(groupId: GroupId): RecoveredGroup;
   /** The producers as of a segment's first frame, and the rest of its start point. @throws {MillraceError} DATA_LOSS */
   readStart(segment: Segment): Promise<SegmentStart>;
   /** Writes the first segment of a log that begins anew. A failure is that of the disk, unless the group went away meanwhile. */
@@ -78,6 +79,7 @@ export class GroupLogImpl implements GroupLog, FrameListener, SegmentSource {
   #flushAt = Number.POSITIVE_INFINITY;
   /** The log is about to begin elsewhere: nothing may be appended to what it is. */
   #installing = false;
+  #extending = false;
   #lastAppendTime: number;
   #hotFrom: LogIndex;
   #committed: LogIndex;
@@ -133,6 +135,9 @@ export class GroupLogImpl implements GroupLog, FrameListener, SegmentSource {
   }
   get producers(): Producers & ProducerTable {
     return this.#producers;
+  }
+  get asRecovered(): RecoveredGroup {
+    return this.#host.recoveredOf(this.groupId);
   }
   get closed(): boolean {
     return this.#closed;
@@ -267,7 +272,7 @@ export class GroupLogImpl implements GroupLog, FrameListener, SegmentSource {
     invariant(first.baseOffset === this.endOffset, () => `group ${this.groupId} ends at offset ${this.endOffset}, not ${first.baseOffset}`);
     this.commit(this.lastIndex);
     await this.#host.guard(this.#writer.flush());
-    invariant(first.index === this.lastIndex + 1, "nothing is appended while a group is extended");
+    invariant(first.index === this.lastIndex + 1 && !this.#installing, "nothing is appended while a group is extended");
     for (const frame of frames) this.producers.append(frame);
     // Before the records that say these frames are synced: after a crash only what lies above is committed anew.
     for (const frame of frames) {
@@ -277,7 +282,10 @@ export class GroupLogImpl implements GroupLog, FrameListener, SegmentSource {
     this.#extendedTerms = frames
       .filter((frame, i) => frame.term !== frames[i - 1]?.term)
       .map((frame) => ({ term: frame.term, firstIndex: frame.index }));
-    await this.#host.guard(this.#writer.extend(frames));
+    this.#extending = true;
+    await this.#host.guard(this.#writer.extend(frames)).finally(() => {
+      this.#extending = false;
+    });
     this.#extendedTerms = [];
     this.#lastAppendTime = last.appendTime;
     this.#frames.reset(last.index, nextOffsetOf(last));
@@ -298,6 +306,7 @@ export class GroupLogImpl implements GroupLog, FrameListener, SegmentSource {
   }
 
   async install(point: InstallPoint): Promise<InstallOutcome> {
+    invariant(!this.#extending, () => `group ${this.groupId} is extended while it is to begin anew`);
     // What was said before must be durable before the record that passes over it, and known to the image that is asked for terms.
     await this.#host.guard(this.#host.wal.barrier());
     const outcome = judgeInstall({ committed: this.#committed, lastIndex: this.lastIndex, termAt: (at) => this.#termAt(at) }, point.start);

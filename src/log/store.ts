@@ -276,6 +276,12 @@ class LogStoreImpl implements LogStore, GroupHost, WalEvents {
     );
   }
 
+  recoveredOf(groupId: GroupId): RecoveredGroup {
+    const image = this.#image.groups.get(groupId);
+    invariant(image !== undefined, () => `group ${groupId} is not here`);
+    return recoveredOf(image);
+  }
+
   async readStart(segment: Segment): Promise<SegmentStart> {
     try {
       return await readStartPoint(this.#ports.disk, segment);

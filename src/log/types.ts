@@ -95,6 +95,8 @@ export interface GroupLog {
    * @throws {InvariantViolated} the point contradicts what is committed here
    */
   install(point: InstallPoint): Promise<InstallOutcome>;
+  /** What a start would find of this group, as of the last block that was issued. */
+  readonly asRecovered: RecoveredGroup;
   /** Where this log begins, as `install` of another replica takes it. @throws {MillraceError} DATA_LOSS */
   startState(): Promise<InstallPoint>;
 

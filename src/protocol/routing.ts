@@ -53,6 +53,18 @@ export const ForwardedOffsetsFound = message("millrace.internal.v1.ForwardedOffs
 export const ForwardedTransfer = message("millrace.internal.v1.ForwardedTransfer", { groupId: int64(1), toBrokerId: int32(2) });
 export const ForwardedTransferred = message("millrace.internal.v1.ForwardedTransferred", { leaderId: int32(1), term: int64(2) });
 
+export const ResetOffer = message("millrace.internal.v1.ResetOffer", {
+  groupId: int64(1),
+  fromReplicaId: int64(2),
+  toReplicaId: int64(3),
+  term: int64(4),
+  startPoint: bytes(5),
+  appendTimeMs: int64(6),
+});
+export type ResetOffer = MessageOf<typeof ResetOffer>;
+
+export const ResetAnswer = message("millrace.internal.v1.ResetAnswer", { begun: bool(1) });
+
 export const MetadataTail = message("millrace.internal.v1.MetadataTail", { fromIndex: int64(1), maxWaitMs: int32(2) });
 
 export const WhoSeed = message("millrace.internal.v1.WhoSeed", { brokerId: int32(1), address: string(2) });

@@ -1,12 +1,16 @@
-import type { BrokerId, GroupId, LogIndex, ReplicaId } from "../../base/ids.ts";
+import type { BrokerId, GroupId, LogIndex, ReplicaId, Term } from "../../base/ids.ts";
 import { InvariantViolated, invariant } from "../../base/invariant.ts";
 import type { Clock } from "../../base/ports/clock.ts";
+import { ResetAnswer } from "../../protocol/routing.ts";
 import type { Frame } from "../../records/frame-types.ts";
 import type { PeerLinks } from "../peers/peer-links.ts";
 import type { Replica } from "../replica.ts";
 import { Pace } from "./pace.ts";
+import { encodeOffer } from "./reset-offer.ts";
 import { Turns } from "./turns.ts";
 
+/** Names the method of the bulk connection by which a follower is told to begin where its leader's log begins (design §5 *reset*). */
+export const RESET_METHOD = "replica.reset";
 /** Names the method of the bulk connection that carries committed frames to a far-behind follower (design §5 *extend*). */
 export const EXTEND_METHOD = "replica.extend";
 
@@ -62,6 +66,34 @@ export class CatchUp {
       done();
       replica.extended(to, match);
     }
+  }
+
+  /** Tells a follower to begin where this log begins; then appends or `extend` bring it what is still there. */
+  async reset(replica: Replica, to: ReplicaId, broker: BrokerId | undefined): Promise<void> {
+    const done = await this.#turns.take();
+    let start: { readonly index: LogIndex; readonly term: Term } | undefined;
+    try {
+      if (broker !== undefined && replica.leads && replica.core.progress(to)?.mode === "reset") {
+        replica.offering(to, replica.log.start.index);
+        const point = await replica.log.startState();
+        const body = encodeOffer(replica, to, point);
+        await this.#pace.take(body.byteLength);
+        if (await this.#offer(broker, body)) start = point.start;
+      }
+    } catch (error) {
+      if (error instanceof InvariantViolated) throw error;
+    } finally {
+      done();
+      replica.resetDone(to, start);
+    }
+  }
+
+  #offer(broker: BrokerId, body: Uint8Array): Promise<boolean> {
+    return new Promise((resolve) => {
+      this.#links.call(broker, RESET_METHOD, [body], ANSWER_MS, (outcome) =>
+        resolve("body" in outcome && ResetAnswer.decode(outcome.body).begun),
+      );
+    });
   }
 
   #send(broker: BrokerId, groupId: GroupId, to: ReplicaId, frames: readonly Frame[]): Promise<boolean> {

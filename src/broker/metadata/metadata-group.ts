@@ -93,6 +93,9 @@ export class MetadataGroup {
       },
       read: (context, index) => this.#answerRead(context, index),
       transferEnded: () => {},
+      closed: () => {
+        for (const { done } of this.#reads.splice(0)) this.#clock.soon(() => done(undefined));
+      },
     };
   }
 

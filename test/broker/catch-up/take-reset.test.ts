@@ -1,0 +1,79 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import type { BrokerId, GroupId, LogIndex, Offset, ReplicaId, Term } from "../../../src/base/ids.ts";
+import { InvariantViolated } from "../../../src/base/invariant.ts";
+import type { Offer } from "../../../src/broker/catch-up/reset-offer.ts";
+import { type ResetHost, type Resettable, takeReset } from "../../../src/broker/catch-up/take-reset.ts";
+import { Producers } from "../../../src/log/model/producers.ts";
+
+const index = (n: number): LogIndex => n as LogIndex;
+const at = (n: number, term: number) => ({ index: index(n), term: term as Term, offset: n as Offset });
+
+/** A follower in term 5 of replica 11 on broker 1, with 20 entries of term 3, 15 of them committed. */
+function follower(more: Partial<{ commit: number; takingBulk: boolean }> = {}) {
+  const begun: LogIndex[] = [];
+  const core: Resettable["core"] = {
+    term: 5 as Term,
+    leader: 11 as ReplicaId,
+    commit: index(more.commit ?? 15),
+    lastIndex: index(20),
+    termAt: (i) => (i <= 20 ? (3 as Term) : undefined),
+  };
+  const replica: Resettable = { id: 12 as ReplicaId, core, takingBulk: more.takingBulk ?? false };
+  const host: ResetHost<Resettable> = {
+    get: (groupId) => (groupId === 7 ? replica : undefined),
+    brokerOf: (_groupId, id) => (id - 10) as BrokerId,
+    beginAnew: (_replica, point) => {
+      begun.push(point.start.index);
+      return Promise.resolve("installed");
+    },
+  };
+  return { host, begun };
+}
+
+function offer(start: Offer["point"]["start"], more: Partial<Offer> = {}): Offer {
+  const point = { start, terms: [], config: new Uint8Array(0), producers: new Producers(), appendTime: 0 };
+  return { groupId: 7 as GroupId, from: 11 as ReplicaId, to: 12 as ReplicaId, term: 5 as Term, point, ...more };
+}
+
+const leader = 1 as BrokerId;
+
+describe("an offer to begin elsewhere", () => {
+  it("is taken from the leader of the present term when the log ends before it", async () => {
+    const { host, begun } = follower();
+    assert.equal(await takeReset(host, leader, offer(at(30, 4))), true);
+    assert.deepEqual(begun, [30]);
+  });
+
+  it("is refused from anybody else: another term, another leader, another broker, for another replica (scenario 48)", async () => {
+    const { host, begun } = follower();
+    for (const wrong of [
+      { term: 4 as Term },
+      { term: 6 as Term },
+      { from: 13 as ReplicaId },
+      { to: 99 as ReplicaId },
+      { groupId: 8 as GroupId },
+    ])
+      assert.equal(await takeReset(host, leader, offer(at(30, 4), wrong)), false, JSON.stringify(wrong));
+    assert.equal(await takeReset(host, 3 as BrokerId, offer(at(30, 4))), false);
+    assert.deepEqual(begun, []);
+  });
+
+  it("is refused while bulk frames are being written", async () => {
+    const { host } = follower({ takingBulk: true });
+    assert.equal(await takeReset(host, leader, offer(at(30, 4))), false);
+  });
+
+  it("is refused when the log leads through it or has it committed (scenarios 45, 47), and taken when an entry there conflicts", async () => {
+    const { host, begun } = follower();
+    assert.equal(await takeReset(host, leader, offer(at(10, 3))), false);
+    assert.equal(await takeReset(host, leader, offer(at(18, 3))), false);
+    assert.deepEqual(begun, []);
+    assert.equal(await takeReset(host, leader, offer(at(18, 4))), true);
+  });
+
+  it("stops the broker when it contradicts what is committed (scenario 46)", async () => {
+    const { host } = follower();
+    await assert.rejects(takeReset(host, leader, offer(at(10, 4))), InvariantViolated);
+  });
+});
