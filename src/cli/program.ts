@@ -18,6 +18,7 @@ const commands = {
   partition: async (program, terminal) => program.command((await import("./commands/partition.ts")).partitionCommand(terminal)),
   check: async (program, terminal) => program.command((await import("./commands/check.ts")).checkCommand(terminal)),
   config: async (program, terminal) => program.command((await import("./commands/config.ts")).configCommand(terminal)),
+  debug: async (program, terminal) => program.command((await import("./commands/debug.ts")).debugCommand(terminal)),
   completion: async (program, terminal) =>
     program.command((await import("./commands/completion.ts")).completionCommand(terminal, helpText)),
   version: async (program, terminal) => program.command((await import("./commands/version.ts")).versionCommand(terminal)),

@@ -1,0 +1,13 @@
+import type { Argv, CommandModule } from "yargs";
+import type { Terminal } from "../terminal.ts";
+import { bundleCommand } from "./debug-bundle.ts";
+
+/** One file per verb: `debug-VERB.ts`. */
+export function debugCommand(terminal: Terminal): CommandModule {
+  return {
+    command: "debug",
+    describe: "Look inside: what to send to somebody who helps",
+    builder: (yargs: Argv) => yargs.command(bundleCommand(terminal)).demandCommand(1, "Say what to do: bundle"),
+    handler: () => undefined,
+  };
+}
