@@ -90,11 +90,42 @@ export const events = {
     means: "A handler threw what is no expected failure: a bug. The caller saw INTERNAL without details.",
     todo: "Report it, with the stack.",
   },
+  "log.footer_rebuilt": {
+    level: "warn",
+    fields: ["path"],
+    means: "The footer of a segment was missing or bad and was made again from the frames.",
+    todo: "Nothing, once. Again and again it says that the disk changes what was written: replace it.",
+  },
+  "log.hole_found": {
+    level: "error",
+    fields: ["group", "path", "position", "first", "last", "what"],
+    means:
+      "Frames first to last of a group are damaged here, from this byte of this file on. The replica is in no in-sync replicas until they are copied from another one.",
+    todo: "Look at the disk. Without log.hole_repaired soon, look whether other replicas run.",
+  },
+  "log.hole_repaired": {
+    level: "info",
+    fields: ["group", "path", "frames", "left"],
+    means: "A damaged segment was written anew with frames of another replica; left says how many holes nobody could fill.",
+    todo: NOTHING,
+  },
   "log.index_rebuilt": {
     level: "warn",
     fields: ["path"],
     means: "The index of a segment was missing or bad and was made again from the segment.",
     todo: "Nothing, once. Again and again it says that the disk changes what was written: replace it.",
+  },
+  "log.producers_lost": {
+    level: "warn",
+    fields: ["group", "path"],
+    means: "The oldest segment no longer says which producers wrote before it: an older retry that comes here may be taken for new.",
+    todo: "See whether a producer wrote a record twice around this time; producers that start anew are not concerned.",
+  },
+  "log.repair_unreadable": {
+    level: "error",
+    fields: ["path"],
+    means: "A segment that was just written anew reads back otherwise; it was not taken.",
+    todo: "Look at the disk: it does not keep what it is given.",
   },
   "log.ring_pinned": {
     level: "warn",
@@ -102,11 +133,11 @@ export const events = {
     means: "Much of the oldest file of the write-ahead log waits to be committed, so the file cannot be used again yet.",
     todo: "See which followers are slow or gone (`cluster health`); if they are well, raise `wal.files.max`.",
   },
-  "log.segment_damaged": {
-    level: "error",
+  "log.segment_examined": {
+    level: "warn",
     fields: ["path", "position", "what"],
-    means: "A segment does not hold what was promised: damage, not a torn tail.",
-    todo: "Look at the disk. What other replicas hold is not affected.",
+    means: "A reader came upon bytes that are not what was written; the whole segment is looked at.",
+    todo: "Look at the disk when it comes again.",
   },
   "log.unknown_folder": {
     level: "warn",
@@ -215,6 +246,12 @@ export const events = {
     fields: ["topic", "partition", "batches", "pauseMs"],
     means: "A batch is sent again under the same sequence.",
     todo: NOTHING,
+  },
+  "repair.failed": {
+    level: "error",
+    fields: ["group", "error"],
+    means: "A damaged segment could not be written anew; it is tried again.",
+    todo: "Look for room on the disk.",
   },
 } as const satisfies Readonly<Record<string, EventSpec>>;
 

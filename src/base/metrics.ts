@@ -13,7 +13,8 @@ const code = { name: "code", values: Object.keys(errors) } as const;
 /** Counters, by the name given to `Telemetry.count`; exported with `_total` at the end. */
 export const counters = {
   "grpc.handler_failed": { help: "Handlers that threw a bug." },
-  log_segment_damaged_total: { help: "Segments found damaged." },
+  log_frames_repaired_total: { help: "Frames of damaged segments that were copied from another replica." },
+  log_holes_found_total: { help: "Ranges of frames found damaged." },
   "produce.records": { help: "Records acknowledged to callers of this broker, by acks level.", label: acks },
   "produce.bytes": { help: "Bytes of record sets acknowledged to callers of this broker, by acks level.", label: acks },
   "produce.failed": { help: "Batches refused, or of unknown outcome, by error code.", label: code },

@@ -21,6 +21,7 @@ import { PartitionSet } from "./partition-set.ts";
 import { type MemberParts, REPORT_METHOD, TRANSFER_METHOD } from "./peer-service.ts";
 import type { PeerLinks } from "./peers/peer-links.ts";
 import type { BrokerPorts } from "./ports.ts";
+import { Repairer } from "./repair/repairer.ts";
 import { ReplicaHost } from "./replica-host.ts";
 import { RoutedLog } from "./routing/log-backend.ts";
 import { type LeaderView, Router } from "./routing/router.ts";
@@ -48,6 +49,7 @@ export class Member implements MemberParts, AdminBackend {
   readonly #registration: Registration;
   readonly #transfers: Transfers;
   readonly #departure: Departure;
+  readonly #repairer: Repairer;
   readonly #failed: (error: unknown) => void;
   readonly #startedAt: number;
   #follower: MetadataFollower | undefined;
@@ -78,6 +80,16 @@ export class Member implements MemberParts, AdminBackend {
       defaultReplicas: config.topicDefaults.replicas,
     };
     this.group = new MetadataGroup(clock, telemetry, links, config.brokerId, limits, this.#view, () => this.#controllerChanged(), failed);
+    this.#repairer = new Repairer({
+      clock,
+      telemetry,
+      links,
+      bytesPerSecond: config.limits.catchUpBytesPerSecond,
+      replica: (groupId) => this.host.get(groupId),
+      others: (groupId) => this.host.others(groupId),
+      failed,
+    });
+    store.repairer = this.#repairer;
     this.sessions = new Sessions(clock, this.group, config.timings.brokerSessionMs);
     this.router = new Router({
       clock,
@@ -131,6 +143,8 @@ export class Member implements MemberParts, AdminBackend {
   }
 
   async register(): Promise<void> {
+    // What the log found at its start: copied from whoever can be reached, also while this broker is not registered yet.
+    for (const { groupId, log } of this.host.replicas) if (log.holes.length > 0) this.#repairer.holesChanged(groupId, log.holes);
     await this.#registration.start();
     this.router.changedAll();
   }
@@ -235,6 +249,7 @@ export class Member implements MemberParts, AdminBackend {
     this.#follower?.stop();
     this.sessions.close();
     this.router.close();
+    this.#repairer.close();
     const settled = this.partitions.close();
     this.host.close();
     await settled;

@@ -23,6 +23,7 @@ import { serveTail, TAIL_METHOD } from "./metadata/metadata-tail.ts";
 import type { Appended } from "./partition/partition.ts";
 import type { IncomingCall } from "./peers/peer-calls.ts";
 import { BadPeerMessage, verifiedFrames } from "./peers/raft-codec.ts";
+import { RANGE_METHOD, serveRange } from "./repair/range-read.ts";
 import type { ReplicaHost } from "./replica-host.ts";
 import { decodeForwardedAppend, encodeForwardedAppended } from "./routing/forwarded.ts";
 import { APPEND_METHOD, FETCH_METHOD, OFFSETS_METHOD, type RoutedLog } from "./routing/log-backend.ts";
@@ -70,6 +71,7 @@ export class PeerService {
       [TAIL_METHOD, (call, { group }) => this.#tail(call, group)],
       [EXTEND_METHOD, (call, { host }) => this.#extend(call, host)],
       [RESET_METHOD, (call, { host }) => this.#reset(call, host)],
+      [RANGE_METHOD, (call, { host }) => serveRange(call, (groupId) => host.get(groupId))],
       [APPEND_METHOD, (call, parts) => this.#append(call, parts)],
       [FETCH_METHOD, (call, parts) => this.#read(call, parts)],
       [OFFSETS_METHOD, (call, parts) => this.#offsets(call, parts)],

@@ -72,6 +72,13 @@ export class ReplicaHost {
     return this.#hosted.get(groupId)?.replica;
   }
 
+  /** Brokers with another replica of the group. */
+  others(groupId: GroupId): readonly BrokerId[] {
+    const hosted = this.#hosted.get(groupId);
+    const others = hosted?.members.filter(({ replicaId }) => replicaId !== hosted.replica.id) ?? [];
+    return others.map(({ brokerId }) => brokerId);
+  }
+
   /**
    * Opens a replica over its log. `owner` is asked for with the replica made, before any output is performed.
    * @param recovered what the log found at start; undefined for a new replica
@@ -219,6 +226,7 @@ function raftState(log: GroupLog, recovered: RecoveredGroup | undefined): RaftRe
     lastIndex: recovered.lastIndex,
     commit: recovered.syncedIndex,
     quarantined: false,
+    lastResort: log.holes.length > 0,
     entryBytes: (index) => log.frame(index)?.bytes.byteLength ?? RECOVERED_ENTRY_BYTES,
   };
 }

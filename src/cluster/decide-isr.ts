@@ -31,7 +31,8 @@ function refuseProposal(image: MetadataImage, partition: PartitionImage, { term,
   const { claim } = partition;
   if (claim === undefined || claim.term !== term) return `term ${term} has not claimed this partition, term ${claim?.term ?? 0} has`;
   if (isrVersion !== partition.isrVersion) return `the ISR has version ${partition.isrVersion}, not ${isrVersion}`;
-  if (new Set(isr).size !== isr.length || !isr.includes(claim.replicaId)) return "members are distinct, and the leader is one of them";
+  // The leader itself is not among them while it has a hole.
+  if (new Set(isr).size !== isr.length || isr.length === 0) return "members are distinct, and there is at least one";
   for (const member of isr) {
     const replica = partition.replicas.find(({ replicaId }) => replicaId === member);
     if (replica === undefined) return `replica ${member} is no voter`;

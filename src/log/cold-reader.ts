@@ -1,19 +1,30 @@
-import { MillraceError } from "../base/errors.ts";
 import type { GroupId, LogIndex, Offset } from "../base/ids.ts";
 import { type Disk, DiskError } from "../base/ports/disk.ts";
-import type { Telemetry } from "../base/ports/telemetry.ts";
 import { type Frame, nextOffsetOf } from "../records/frame-types.ts";
 import type { DiskScheduler } from "./disk-scheduler.ts";
 import type { FileCache } from "./file-cache.ts";
+import { HoleMet, type SegmentHole } from "./holes.ts";
 import type { SparseIndex } from "./model/sparse-index.ts";
 import type { Segment } from "./segment.ts";
-import { loadIndex, rebuildIndex } from "./segment-loader.ts";
+import { loadIndex } from "./segment-loader.ts";
 import { BadSegment, SegmentCursor } from "./segment-scan.ts";
 
 /** Readers that went on where they stopped find their bytes here: this many, of about 1 MiB each. */
 const CURSORS_MAX = 16;
 /** Indexes of sealed segments in memory. */
 const INDEXES_MAX = 32;
+
+/** What lies in a segment is not what was written, or cannot be read; nobody has looked yet how much of it. */
+export class SegmentDamaged extends Error {
+  override readonly name = "SegmentDamaged";
+  readonly segment: Segment;
+  readonly position: number;
+  constructor(segment: Segment, position: number, what: string) {
+    super(what);
+    this.segment = segment;
+    this.position = position;
+  }
+}
 
 /** Where a read begins to look. */
 export type ReadFrom = { readonly index: LogIndex } | { readonly offset: Offset } | { readonly time: number };
@@ -41,31 +52,32 @@ export class ColdReader {
   readonly #disk: Disk;
   readonly #scheduler: DiskScheduler;
   readonly #files: FileCache;
-  readonly #telemetry: Telemetry;
   readonly #parked = new Map<string, Parked>();
   readonly #indexes = new Map<string, SparseIndex>();
 
-  constructor(disk: Disk, scheduler: DiskScheduler, files: FileCache, telemetry: Telemetry) {
+  constructor(disk: Disk, scheduler: DiskScheduler, files: FileCache) {
     this.#disk = disk;
     this.#scheduler = scheduler;
     this.#files = files;
-    this.#telemetry = telemetry;
   }
 
   /**
    * Frames of one segment, whole, from the first wanted one on.
    *
-   * @throws {MillraceError} DATA_LOSS when what lies there is not what was written: it is never served
+   * @throws {SegmentDamaged} what lies there is not what was written: it is never served
+   * @throws {HoleMet} the first frame is in a hole that is known
    * @throws {SegmentDropped}
    */
   async read(groupId: GroupId, segment: Segment, from: ReadFrom, read: ColdRead): Promise<Frame[]> {
+    const hole = holeAt(segment, from);
+    if (hole !== undefined) throw new HoleMet(hole);
     try {
       const cursor = await this.#cursor(groupId, segment, from);
-      return cursor === undefined ? [] : await this.#collect(groupId, segment, cursor, read);
+      return cursor === undefined ? [] : await this.#collect(groupId, segment, cursor, from, read);
     } catch (error) {
       if (segment.dropped) throw new SegmentDropped(segment.path);
-      if (error instanceof BadSegment) throw this.#loss(segment, error.position, error.message);
-      if (error instanceof DiskError) throw this.#loss(segment, 0, error.message);
+      if (error instanceof BadSegment) throw new SegmentDamaged(segment, error.position, error.message);
+      if (error instanceof DiskError) throw new SegmentDamaged(segment, 0, error.message);
       throw error;
     }
   }
@@ -76,12 +88,16 @@ export class ColdReader {
     return this.#files.forget(segment.path);
   }
 
-  async #collect(groupId: GroupId, segment: Segment, cursor: SegmentCursor, read: ColdRead): Promise<Frame[]> {
+  async #collect(groupId: GroupId, segment: Segment, cursor: SegmentCursor, from: ReadFrom, read: ColdRead): Promise<Frame[]> {
     const frames: Frame[] = [];
     let bytes = 0;
+    let first = true;
     // The segment may grow while it is read; what was not there at the beginning is not looked at.
     const end = segment.position;
     while (cursor.position < end && cursor.index <= read.upTo) {
+      const hole = segment.holes.find((one) => one.first === cursor.index);
+      if (hole !== undefined && frames.length === 0) throw new HoleMet(hole);
+      if (hole !== undefined) return frames;
       let length = cursor.length();
       if (length === undefined) {
         await this.#scheduler.run("read", () => this.#files.use(segment.path, (file) => cursor.load(file, end)));
@@ -89,6 +105,9 @@ export class ColdReader {
       }
       if (frames.length > 0 && bytes + (length ?? 0) > read.maxBytes) break;
       const frame = cursor.next((one) => frames.length > 0 || read.wanted(one));
+      if (frames.length === 0 && "offset" in from && first && frame.baseOffset > from.offset)
+        throw new BadSegment(cursor.position, `the index leads to offset ${frame.baseOffset}, not to ${from.offset}`);
+      first = false;
       if (frames.length === 0 && !read.wanted(frame)) continue;
       frames.push(frame);
       bytes += frame.bytes.length;
@@ -106,7 +125,7 @@ export class ColdReader {
         return parked.cursor;
       }
     }
-    const index = segment.index ?? (await this.#index(groupId, segment));
+    const index = segment.index ?? (await this.#index(segment));
     const entry = "index" in from ? index.atIndex(from.index) : "offset" in from ? index.atOffset(from.offset) : index.atTime(from.time);
     return entry === undefined ? undefined : new SegmentCursor(groupId, entry.index, entry.position);
   }
@@ -121,38 +140,39 @@ export class ColdReader {
     }
   }
 
-  /** The index of a sealed segment; built from the segment when its file is missing or bad. */
-  async #index(groupId: GroupId, segment: Segment): Promise<SparseIndex> {
+  /** The index of a sealed segment. @throws {BadSegment} its file is missing or bad */
+  async #index(segment: Segment): Promise<SparseIndex> {
     const known = this.#indexes.get(segment.indexPath);
     if (known !== undefined) {
       this.#indexes.delete(segment.indexPath);
       this.#indexes.set(segment.indexPath, known);
       return known;
     }
-    const loaded = await this.#scheduler.run("read", () => loadIndex(this.#disk, segment.indexPath));
-    const whole = loaded !== undefined && loaded.facts.lastIndex === segment.lastIndex && loaded.facts.baseIndex === segment.name.baseIndex;
-    const index = whole ? loaded.index : await this.#rebuild(groupId, segment);
+    const loaded = await this.#scheduler.run("read", () => loadIndex(this.#disk, segment));
+    if (loaded === undefined || loaded.facts.lastIndex !== segment.lastIndex) throw new BadSegment(0, "its index file is missing or bad");
+    this.remember(segment, loaded.index);
+    return loaded.index;
+  }
+
+  /** The index of a sealed segment, newly made. */
+  remember(segment: Segment, index: SparseIndex): void {
+    this.#indexes.delete(segment.indexPath);
     this.#indexes.set(segment.indexPath, index);
     for (const oldest of this.#indexes.keys()) {
       if (this.#indexes.size <= INDEXES_MAX) break;
       this.#indexes.delete(oldest);
     }
-    return index;
   }
+}
 
-  async #rebuild(groupId: GroupId, segment: Segment): Promise<SparseIndex> {
-    this.#telemetry.log("warn", "log.index_rebuilt", { path: segment.indexPath });
-    return rebuildIndex(groupId, segment, (work) => this.#scheduler.run("read", () => this.#files.use(segment.path, work)));
-  }
-
-  #loss(segment: Segment, position: number, what: string): MillraceError {
-    this.#telemetry.log("error", "log.segment_damaged", { path: segment.path, position, what });
-    this.#telemetry.count("log_segment_damaged_total");
-    return new MillraceError("DATA_LOSS", `Cannot read ${segment.path} at byte ${position}: ${what}`, {
-      path: segment.path,
-      position: String(position),
-    });
-  }
+/** The hole that a read would begin in, or miss. */
+function holeAt(segment: Segment, from: ReadFrom): SegmentHole | undefined {
+  return segment.holes.find((hole) => {
+    if ("index" in from) return hole.first <= from.index && from.index <= hole.last;
+    if ("offset" in from) return hole.firstOffset <= from.offset && from.offset < hole.endOffset;
+    // What is in a hole may have any time.
+    return true;
+  });
 }
 
 /** First frame that holds `offset` or comes after it. */

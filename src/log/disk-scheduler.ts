@@ -4,8 +4,15 @@ export type Lane = keyof typeof LANES;
 
 /** Lets few disk calls of each kind run at once, first come first served, so that the write-ahead log never waits for a thread. */
 export class DiskScheduler {
+  readonly #idle: (() => void)[] = [];
   readonly #running: Record<Lane, number> = { write: 0, sync: 0, read: 0 };
   readonly #waiting: Record<Lane, (() => void)[]> = { write: [], sync: [], read: [] };
+
+  /** A read that nobody waits for (scrub, repair): it begins only while no more than one other read is under way. */
+  async idle<T>(work: () => Promise<T>): Promise<T> {
+    while (this.#running.read > 1) await new Promise<void>((resolve) => this.#idle.push(resolve));
+    return this.run("read", work);
+  }
 
   async run<T>(lane: Lane, work: () => Promise<T>): Promise<T> {
     if (this.#running[lane] >= LANES[lane]) await new Promise<void>((resolve) => this.#waiting[lane].push(resolve));
@@ -17,6 +24,7 @@ export class DiskScheduler {
       const next = this.#waiting[lane].shift();
       if (next === undefined) this.#running[lane] -= 1;
       else next();
+      if (lane === "read" && this.#running.read <= 1) this.#idle.shift()?.();
     }
   }
 }

@@ -3,7 +3,9 @@ import { InvariantViolated, invariant } from "../base/invariant.ts";
 import { type Frame, type FrameDraft, type FramePlace, nextOffsetOf } from "../records/frame-types.ts";
 import { trimOf } from "../records/trim.ts";
 import { type ColdReader, holdsOffset, type ReadFrom, SegmentDropped } from "./cold-reader.ts";
+import type { PacedRead } from "./file-window.ts";
 import { markOf } from "./first-segment.ts";
+import type { Hole, PullFrames } from "./holes.ts";
 import type { FrameListener, FrameOwner, FrameQueue, HeldFrame } from "./model/held.ts";
 import { type InstallOutcome, type InstallPoint, judgeInstall } from "./model/install.ts";
 import { Producers } from "./model/producers.ts";
@@ -12,6 +14,7 @@ import type { Life } from "./model/ring.ts";
 import type { StartPoint as SegmentStart } from "./model/segment-files.ts";
 import { type TermStart, TermTable } from "./model/terms.ts";
 import type { Segment } from "./segment.ts";
+import { type DoctorHost, type ScrubResult, SegmentDoctor } from "./segment-doctor.ts";
 import { PIECE_BYTES_MIN, type SegmentSource, type SegmentWriter, type SegmentWriterOptions, WriterStopped } from "./segment-writer.ts";
 import { Trimmer } from "./trimmer.ts";
 import type { GroupLog, GroupWrite, ProducerTable, ReadResult, RecoveredGroup, SegmentSpan } from "./types.ts";
@@ -23,6 +26,7 @@ export interface GroupHost {
   readonly wal: Wal;
   readonly walReader: WalReader;
   readonly cold: ColdReader;
+  readonly doctor: DoctorHost;
   /** Frames out of the write-ahead log for a reader. @throws {MillraceError} DATA_LOSS */
   readWal(frames: readonly HeldFrame[]): Promise<readonly Frame[]>;
   /** Terms that are in the write-ahead log as issued, for start points. */
@@ -57,7 +61,8 @@ export interface GroupState {
   /** Frames that are not known to be in a segment. */
   readonly frames: FrameQueue;
   readonly segments: readonly Segment[];
-  readonly producers: Producers;
+  /** Undefined: damaged segments keep it from being known, until they are repaired. */
+  readonly producers: Producers | undefined;
   readonly syncedIndex: LogIndex;
 }
 
@@ -80,6 +85,7 @@ export class GroupLogImpl implements GroupLog, FrameListener, SegmentSource {
   /** The log is about to begin elsewhere: nothing may be appended to what it is. */
   #installing = false;
   #extending = false;
+  #doctor: SegmentDoctor;
   #lastAppendTime: number;
   #hotFrom: LogIndex;
   #committed: LogIndex;
@@ -102,7 +108,7 @@ export class GroupLogImpl implements GroupLog, FrameListener, SegmentSource {
   constructor(state: GroupState, host: GroupHost) {
     this.groupId = state.groupId;
     this.replicaId = state.replicaId;
-    this.#producers = state.producers;
+    this.#producers = state.producers ?? new Producers();
     this.#config = state.config;
     this.#host = host;
     this.#owner = state.owner;
@@ -124,6 +130,7 @@ export class GroupLogImpl implements GroupLog, FrameListener, SegmentSource {
     const newest = state.segments.at(-1);
     this.#writer = host.makeWriter(this, newest?.sealed === false ? newest : undefined);
     this.#trimmer = this.#makeTrimmer(state.start, state.startOffset);
+    this.#doctor = new SegmentDoctor(this, this.#segments, this.#writer, host.doctor, state.producers === undefined);
     this.#owner.listener = this;
   }
 
@@ -165,6 +172,9 @@ export class GroupLogImpl implements GroupLog, FrameListener, SegmentSource {
   }
   get unwrittenSince(): number | undefined {
     return this.#frames.get(this.#written + 1)?.appendTime;
+  }
+  get holes(): readonly Hole[] {
+    return this.#doctor.holes;
   }
   get owner(): FrameOwner {
     return this.#owner;
@@ -221,11 +231,11 @@ export class GroupLogImpl implements GroupLog, FrameListener, SegmentSource {
     return segment.endOffset;
   }
 
-  read(index: LogIndex, maxBytes: number, upTo: LogIndex): ReadResult | Promise<ReadResult> {
+  read(index: LogIndex, maxBytes: number, upTo: LogIndex, heals = true): ReadResult | Promise<ReadResult> {
     if (index <= this.start.index) return { kind: "below-start", start: this.start };
     const last = Math.min(upTo, this.lastIndex) as LogIndex;
     if (index > last) return { kind: "frames", frames: [] };
-    return this.#hot(index, maxBytes, last) ?? this.#cold({ index }, (frame) => frame.index >= index, maxBytes, last);
+    return this.#hot(index, maxBytes, last) ?? this.#cold({ index }, (frame) => frame.index >= index, maxBytes, last, heals);
   }
 
   readFrom(offset: Offset, maxBytes: number, upTo: LogIndex): ReadResult | Promise<ReadResult> {
@@ -250,7 +260,9 @@ export class GroupLogImpl implements GroupLog, FrameListener, SegmentSource {
       for (const segment of this.#segments.filter((one) => one.lastIndex > done && one.maxTimestamp >= timestampMs)) {
         const upToWritten = Math.min(last, written) as LogIndex;
         const read = { wanted, maxBytes: 1, upTo: upToWritten };
-        const frames = await this.#host.cold.read(this.groupId, segment, { time: timestampMs }, read).catch(noneIfDropped);
+        const look = (): Promise<readonly Frame[]> =>
+          this.#host.cold.read(this.groupId, segment, { time: timestampMs }, read).catch(noneIfDropped);
+        const frames = await this.#doctor.read(look, true);
         if (frames[0] !== undefined) return frames[0];
       }
       done = written;
@@ -260,6 +272,14 @@ export class GroupLogImpl implements GroupLog, FrameListener, SegmentSource {
       if (held !== undefined && wanted(held)) return held.frame ?? (await this.#host.readWal([held]))[0];
     }
     return undefined;
+  }
+
+  repair(pull: PullFrames): Promise<boolean> {
+    return this.#doctor.repair(pull);
+  }
+
+  scrub(paced: PacedRead): Promise<ScrubResult> {
+    return this.#doctor.scrub(paced);
   }
 
   async extend(frames: readonly Frame[]): Promise<void> {
@@ -347,6 +367,8 @@ export class GroupLogImpl implements GroupLog, FrameListener, SegmentSource {
     this.#hotFrom = (start.index + 1) as LogIndex;
     this.#committed = this.#durable = this.#written = this.#synced = this.#writable = start.index;
     this.#writer = this.#host.makeWriter(this, segment);
+    this.#doctor.stop();
+    this.#doctor = new SegmentDoctor(this, this.#segments, this.#writer, this.#host.doctor, false);
     const op = { kind: "install", groupId, replicaId, start, config, mark: markOf(segment, point) } as const;
     await new Promise<void>((durable) => this.#host.wal.system({ kind: "op", op, owner: this.#owner, durable }));
     await this.#host.removeSegments(this, before);
@@ -444,6 +466,7 @@ export class GroupLogImpl implements GroupLog, FrameListener, SegmentSource {
 
   async close(): Promise<void> {
     this.#closed = true;
+    this.#doctor.stop();
     await this.#writer.stop();
     await this.#trimmer.close();
     for (const segment of this.#segments) await this.#host.cold.forget(segment);
@@ -612,7 +635,11 @@ export class GroupLogImpl implements GroupLog, FrameListener, SegmentSource {
     return frames.length === 0 ? undefined : { kind: "frames", frames };
   }
 
-  async #cold(from: ReadFrom, wanted: (frame: Frame) => boolean, maxBytes: number, last: LogIndex): Promise<ReadResult> {
+  #cold(from: ReadFrom, wanted: (frame: Frame) => boolean, maxBytes: number, last: LogIndex, heals = true): Promise<ReadResult> {
+    return this.#doctor.read(() => this.#coldOnce(from, wanted, maxBytes, last), heals);
+  }
+
+  async #coldOnce(from: ReadFrom, wanted: (frame: Frame) => boolean, maxBytes: number, last: LogIndex): Promise<ReadResult> {
     const segment = this.#segments.findLast((one) =>
       "index" in from ? one.name.baseIndex <= from.index : "offset" in from ? one.name.baseOffset <= from.offset : false,
     );

@@ -1,230 +1,284 @@
-import type { GroupId } from "../base/ids.ts";
+import type { LogIndex, Offset } from "../base/ids.ts";
 import { type Disk, DiskError, type DiskFile } from "../base/ports/disk.ts";
+import { FileWindow, type PacedRead, unpaced } from "./file-window.ts";
 import { Malformed } from "./model/bytes.ts";
 import type { GroupImage } from "./model/image.ts";
 import { Producers } from "./model/producers.ts";
 import type { SyncedMark } from "./model/records.ts";
-import {
-  decodeFooter,
-  decodeStartPoint,
-  FOOTER_BYTES,
-  START_HEADER_BYTES,
-  type StartPoint,
-  startPointBytes,
-} from "./model/segment-files.ts";
-import { groupFolder, parseSegment, type SegmentName, segmentStem } from "./model/segment-name.ts";
-import { SparseIndex } from "./model/sparse-index.ts";
+import { decodeFooter, encodeFooter, FOOTER_BYTES, type SegmentFacts, type StartPoint } from "./model/segment-files.ts";
+import { GROUPS_FOLDER, groupFolder, parseSegment, type SegmentName, segmentStem } from "./model/segment-name.ts";
+import { type IndexFile, SparseIndex } from "./model/sparse-index.ts";
 import { Segment } from "./segment.ts";
 import { BadSegment, SegmentCursor } from "./segment-scan.ts";
+import { readStartPoint, type SegmentBounds, type Survey, surveySegment } from "./segment-survey.ts";
 import { DamagedLog } from "./types.ts";
 
+/** Ending of the file that a damaged segment is written anew under. */
+export const REPAIR_SUFFIX = ".repair";
+
+/** A start point alone is short, most often. */
+const START_READ_BYTES = 4096;
+
 export interface LoadedSegments {
-  /** Ascending, without gaps; the last one may still grow. */
-  readonly segments: readonly Segment[];
-  /** As of the end of the last one. */
-  readonly producers: Producers;
+  /** Ascending, without gaps: where a file is missing, one without a file stands. */
+  readonly segments: Segment[];
+  /** As of the end of the last one; undefined: damaged files keep it from being known. */
+  readonly producers: Producers | undefined;
+  /** The last one may be written on. */
+  readonly grows: boolean;
 }
 
 /**
  * What one group has in segments after a start. They end where the last `synced` record says: what is behind it was never promised,
- * and comes from the write-ahead log again. They begin where the log does: what a trim dropped and a crash left is removed here.
- *
- * @throws {DamagedLog} something that was synced is missing or different
+ * and comes from the write-ahead log again. Something that was synced and is missing or different is a hole: the rest is used.
+ * They begin where the log does: what a trim dropped and a crash left is removed here.
  */
 export async function loadSegments(disk: Disk, image: GroupImage): Promise<LoadedSegments> {
-  const folder = groupFolder(image.groupId, image.replicaId);
-  const found = await listSegments(disk, folder);
   const mark = image.synced;
-  // Above the mark nothing was promised; below the start everything was given up (`install`), and a crash kept it from being removed.
-  const belongs = (name: SegmentName): boolean =>
-    mark !== undefined && name.baseIndex > image.start.index && name.baseIndex <= mark.baseIndex;
-  await removeSegments(
-    disk,
-    folder,
-    found.filter((name) => !belongs(name)),
-  );
-  const names = found.filter(belongs);
-  if (mark === undefined) return { segments: [], producers: new Producers() };
-
+  const names = await listSegments(disk, image, mark);
+  if (mark === undefined) return { segments: [], producers: new Producers(), grows: false };
   const segments: Segment[] = [];
-  let next: SegmentName = { baseIndex: (image.start.index + 1) as SegmentName["baseIndex"], baseOffset: image.start.offset };
-  let term = image.start.term;
-  for (const name of names) {
-    if (name.baseIndex >= mark.baseIndex) break;
-    const segment = new Segment(image.groupId, image.replicaId, name, term, 0);
-    await loadSealed(disk, segment, await sizeOf(disk, segment.path));
-    requireNext(segment, next);
+  let next: SegmentName = { baseIndex: (image.start.index + 1) as LogIndex, baseOffset: image.start.offset };
+  const missingBefore = (name: SegmentName): void => {
+    if (name.baseIndex <= next.baseIndex) return;
+    segments.push(missing(image, next, (name.baseIndex - 1) as LogIndex, name.baseOffset, "a segment is missing"));
+    next = name;
+  };
+  const older = names.filter((name) => name.baseIndex < mark.baseIndex);
+  for (const [i, name] of older.entries()) {
+    // A name that does not follow is none of ours: what should be there is missing.
+    if (name.baseIndex < next.baseIndex || name.baseOffset < next.baseOffset) continue;
+    if (name.baseIndex === next.baseIndex && name.baseOffset !== next.baseOffset) continue;
+    missingBefore(name);
+    const segment = await loadSealed(disk, image, name, older[i + 1] ?? mark);
     segments.push(segment);
-    next = { baseIndex: (segment.lastIndex + 1) as SegmentName["baseIndex"], baseOffset: segment.endOffset };
-    term = segment.lastTerm;
+    next = { baseIndex: (segment.lastIndex + 1) as LogIndex, baseOffset: segment.endOffset };
   }
-  const last = new Segment(image.groupId, image.replicaId, mark, term, 0);
-  requireNext(last, next);
-  const producers = await loadLast(disk, image, last, mark);
-  return { segments: [...segments, last], producers };
+  missingBefore(mark);
+  const last = await loadLast(disk, image, mark);
+  return { segments: [...segments, last.segment], producers: last.producers, grows: !mark.sealed && !last.segment.damaged };
 }
 
-function requireNext(segment: Segment, next: SegmentName): void {
-  if (segment.name.baseIndex !== next.baseIndex || segment.name.baseOffset !== next.baseOffset)
-    throw new DamagedLog(
-      segment.path,
-      0,
-      `a segment that begins with frame ${next.baseIndex} at offset ${next.baseOffset} is missing before it`,
-    );
+/** What the log says a segment holds. */
+export function boundsOf(image: GroupImage, name: SegmentName, lastIndex: LogIndex, endOffset: Offset): SegmentBounds {
+  const { groupId, replicaId } = image;
+  return { groupId, replicaId, name, lastIndex, endOffset, termAt: (index) => image.termAt(index) };
 }
 
-/** A sealed segment says at its end what it holds. */
-async function loadSealed(disk: Disk, segment: Segment, size: number): Promise<void> {
-  const footer = new Uint8Array(FOOTER_BYTES);
-  const at = Math.max(0, size - FOOTER_BYTES);
-  const read = await withFile(disk, segment.path, "read", (file) => file.read(at, footer));
+/** Reads the whole file. A file that is not there is one hole. */
+export async function surveyFile(
+  disk: Disk,
+  path: string,
+  bounds: SegmentBounds,
+  trusted: SparseIndex | undefined,
+  paced?: PacedRead,
+): Promise<Survey> {
   try {
-    const facts = decodeFooter(footer.subarray(0, read));
-    if (facts.position !== at || facts.baseIndex !== segment.name.baseIndex || facts.baseOffset !== segment.name.baseOffset)
-      throw new Malformed("the footer is that of another segment");
-    segment.restore(facts);
-    segment.sealed = true;
+    return await withFile(disk, path, "read", async (file) =>
+      surveySegment(new FileWindow(file, await file.size(), paced), bounds, trusted),
+    );
   } catch (error) {
-    if (error instanceof Malformed) throw new DamagedLog(segment.path, at, error.message);
+    if (!(error instanceof DiskError && (error.code === "ENOENT" || error.code === "EIO"))) throw error;
+    return surveySegment(undefined, bounds, undefined);
+  }
+}
+
+function missing(image: GroupImage, name: SegmentName, lastIndex: LogIndex, endOffset: Offset, what: string): Segment {
+  const { groupId, replicaId } = image;
+  const segment = new Segment(groupId, replicaId, name, image.termAt((name.baseIndex - 1) as LogIndex) ?? image.start.term, 0);
+  segment.missing = true;
+  segment.restore(factsOfGap(image, name, lastIndex, endOffset));
+  segment.index = new SparseIndex();
+  const hole = { first: name.baseIndex, last: lastIndex, firstOffset: name.baseOffset, endOffset, position: 0, end: undefined, what };
+  segment.holes = [hole];
+  segment.sealed = true;
+  return segment;
+}
+
+function factsOfGap(image: GroupImage, name: SegmentName, lastIndex: LogIndex, endOffset: Offset): SegmentFacts {
+  return {
+    ...name,
+    lastIndex,
+    lastTerm: image.termAt(lastIndex) ?? image.start.term,
+    endOffset,
+    frames: lastIndex - name.baseIndex + 1,
+    position: 0,
+    maxTimestamp: Number.MAX_SAFE_INTEGER,
+    firstAppendTime: 0,
+    lastAppendTime: 0,
+  };
+}
+
+/** A sealed segment says at its end what it holds; where it does not, it is walked up to where the next one begins. */
+async function loadSealed(disk: Disk, image: GroupImage, name: SegmentName, following: SegmentName): Promise<Segment> {
+  const segment = new Segment(image.groupId, image.replicaId, name, image.start.term, 0);
+  segment.sealed = true;
+  const facts = await readFooter(disk, segment);
+  if (facts !== undefined && facts.lastIndex < following.baseIndex && facts.endOffset <= following.baseOffset) {
+    segment.restore(facts);
+    return segment;
+  }
+  const bounds = boundsOf(image, name, (following.baseIndex - 1) as LogIndex, following.baseOffset);
+  const known = await loadIndex(disk, segment);
+  const survey = await surveyFile(disk, segment.path, bounds, known?.index);
+  segment.restore(survey.facts);
+  segment.surveyed(survey);
+  if (!segment.damaged) await writeFooter(disk, segment);
+  return segment;
+}
+
+/** @returns undefined when the file does not end with a footer of its own */
+async function readFooter(disk: Disk, segment: Segment): Promise<SegmentFacts | undefined> {
+  const bytes = new Uint8Array(FOOTER_BYTES);
+  try {
+    return await withFile(disk, segment.path, "read", async (file) => {
+      const at = Math.max(0, (await file.size()) - FOOTER_BYTES);
+      const facts = decodeFooter(bytes.subarray(0, await file.read(at, bytes)));
+      const own = facts.position === at && facts.baseIndex === segment.name.baseIndex && facts.baseOffset === segment.name.baseOffset;
+      return own ? facts : undefined;
+    });
+  } catch (error) {
+    if (error instanceof Malformed || error instanceof DiskError) return undefined;
     throw error;
   }
+}
+
+/** Whether the file of a sealed segment ends with what its frames say. */
+export async function footerStands(disk: Disk, segment: Segment): Promise<boolean> {
+  const facts = await readFooter(disk, segment);
+  return facts !== undefined && facts.lastIndex === segment.lastIndex && facts.endOffset === segment.endOffset;
+}
+
+/** What is derived is written again when the frames are whole. */
+export async function writeFooter(disk: Disk, segment: Segment): Promise<void> {
+  await withFile(disk, segment.path, "write", async (file) => {
+    await file.write(segment.position, [encodeFooter(segment.facts())]);
+    await file.truncate(segment.position + FOOTER_BYTES);
+    await file.sync();
+  });
 }
 
 /** The newest segment: cut to what was synced, and walked as far as its index file does not cover it. */
-async function loadLast(disk: Disk, image: GroupImage, segment: Segment, mark: SyncedMark): Promise<Producers> {
-  const size = await sizeOf(disk, segment.path);
-  if (size < mark.position) throw new DamagedLog(segment.path, size, `the file ends here, ${mark.position} bytes were synced`);
-  if (size > mark.position) await withFile(disk, segment.path, "write", (file) => file.truncate(mark.position));
-  if (mark.sealed) await loadSealed(disk, segment, mark.position);
-  const end = mark.sealed ? segment.position : mark.position;
-
-  const known = await readIndex(disk, segment, end);
-  const point = await readStartPoint(disk, segment);
-  if (point.groupId !== image.groupId || point.replicaId !== image.replicaId || point.start.index !== mark.baseIndex - 1)
-    throw new DamagedLog(
-      segment.path,
-      0,
-      `the start point is that of group ${point.groupId}, replica ${point.replicaId}, index ${point.start.index}`,
-    );
-  const producers = known?.producers ?? point.producers;
-  const walked = new Segment(image.groupId, image.replicaId, segment.name, point.start.term, point.bytes);
-  walked.index = known?.index ?? new SparseIndex();
-  if (known !== undefined) walked.restore(known.facts);
-  await walk(disk, image, walked, producers, end);
-  if (walked.lastIndex !== mark.index || walked.lastTerm !== mark.term || walked.endOffset !== mark.offset)
-    throw new DamagedLog(segment.path, walked.position, `the segment ends with frame ${walked.lastIndex}, ${mark.index} was synced`);
-  segment.restore(walked.facts());
-  segment.index = walked.index;
-  return producers;
-}
-
-async function walk(disk: Disk, image: GroupImage, segment: Segment, producers: Producers, end: number): Promise<void> {
-  if (segment.position >= end) return;
-  const cursor = new SegmentCursor(image.groupId, segment.lastIndex + 1, segment.position);
-  await withFile(disk, segment.path, "read", async (file) => {
-    while (cursor.position < end) {
-      if (cursor.length() === undefined) await cursor.load(file, end);
-      const frame = cursor.next(() => true);
-      segment.add({ ...frame, length: frame.bytes.length });
-      producers.append(frame);
-      producers.advance(frame.index);
-    }
-  }).catch((error: unknown) => {
-    throw error instanceof BadSegment ? new DamagedLog(segment.path, error.position, error.message) : error;
-  });
-}
-
-/**
- * Walks a sealed segment for the index that its file does not give.
- *
- * @throws {BadSegment}
- */
-export async function rebuildIndex(
-  groupId: GroupId,
-  segment: Segment,
-  withSegment: (work: (file: DiskFile) => Promise<void>) => Promise<void>,
-): Promise<SparseIndex> {
-  const index = new SparseIndex();
-  const head = new Uint8Array(START_HEADER_BYTES);
-  let begin = 0;
-  await withSegment(async (file) => {
-    begin = await startPointLength(file, head);
-  });
-  const cursor = new SegmentCursor(groupId, segment.name.baseIndex, begin);
-  while (cursor.index <= segment.lastIndex) {
-    if (cursor.length() === undefined) await withSegment((file) => cursor.load(file, segment.position));
-    const { position } = cursor;
-    index.add(
-      cursor.next(() => false),
-      position,
-    );
+async function loadLast(
+  disk: Disk,
+  image: GroupImage,
+  mark: SyncedMark,
+): Promise<{ readonly segment: Segment; readonly producers: Producers | undefined }> {
+  const segment = new Segment(image.groupId, image.replicaId, mark, image.start.term, 0);
+  const known = await loadIndex(disk, segment);
+  const producers = await walkLast(disk, image, segment, mark, known);
+  if (producers !== undefined) {
+    await cutTo(disk, segment, mark.position);
+    segment.sealed = mark.sealed;
+    return { segment, producers };
   }
-  return index;
+  // Not what it was, or written anew by a repair just before a crash: by its frames, not by its length.
+  const survey = await surveyFile(disk, segment.path, boundsOf(image, mark, mark.index, mark.offset), known?.index);
+  segment.restore(survey.facts);
+  segment.surveyed(survey);
+  segment.sealed = segment.damaged || mark.sealed;
+  if (!segment.damaged) {
+    segment.index = survey.index;
+    await cutTo(disk, segment, segment.position);
+    if (mark.sealed) await writeFooter(disk, segment);
+  }
+  const same = known?.facts.lastIndex === mark.index ? known.producers : undefined;
+  return { segment, producers: survey.producers ?? same };
 }
 
-async function startPointLength(file: DiskFile, head: Uint8Array): Promise<number> {
+/** @returns undefined when the file is not, byte for byte, what the mark says */
+async function walkLast(
+  disk: Disk,
+  image: GroupImage,
+  segment: Segment,
+  mark: SyncedMark,
+  known: IndexFile | undefined,
+): Promise<Producers | undefined> {
   try {
-    return startPointBytes(head.subarray(0, await file.read(0, head)));
+    return await withFile(disk, segment.path, "read", async (file) => {
+      const size = await file.size();
+      if (size < mark.position) return undefined;
+      const end = mark.sealed ? mark.position - FOOTER_BYTES : mark.position;
+      if (mark.sealed) {
+        const footer = new Uint8Array(FOOTER_BYTES);
+        const facts = decodeFooter(footer.subarray(0, await file.read(end, footer)));
+        if (facts.position !== end || facts.baseIndex !== mark.baseIndex || facts.baseOffset !== mark.baseOffset) return undefined;
+      }
+      const head = await readStartPoint(
+        new FileWindow(file, size, unpaced, START_READ_BYTES),
+        boundsOf(image, mark, mark.index, mark.offset),
+      );
+      if ("wrong" in head) return undefined;
+      const { point } = head;
+      const covered = known !== undefined && known.facts.position <= end ? known : undefined;
+      const producers = covered?.producers ?? point.producers;
+      const walked = new Segment(image.groupId, image.replicaId, mark, point.start.term, head.bytes);
+      walked.index = covered?.index ?? new SparseIndex();
+      if (covered !== undefined) walked.restore(covered.facts);
+      const cursor = new SegmentCursor(image.groupId, walked.lastIndex + 1, walked.position);
+      while (cursor.position < end) {
+        if (cursor.length() === undefined) await cursor.load(file, end);
+        const frame = cursor.next(() => true);
+        walked.add({ ...frame, length: frame.bytes.length });
+        producers.append(frame);
+        producers.advance(frame.index);
+      }
+      if (walked.lastIndex !== mark.index || walked.lastTerm !== mark.term || walked.endOffset !== mark.offset) return undefined;
+      segment.restore(walked.facts());
+      segment.index = walked.index;
+      return producers;
+    });
   } catch (error) {
-    if (error instanceof Malformed) throw new BadSegment(0, error.message);
+    if (error instanceof BadSegment || error instanceof Malformed || error instanceof DiskError) return undefined;
     throw error;
   }
 }
 
-/** The derived index, when it is there, whole, and covers no more than what was synced. */
-async function readIndex(disk: Disk, segment: Segment, end: number): Promise<ReturnType<typeof SparseIndex.decode> | undefined> {
-  const found = await loadIndex(disk, segment.indexPath);
-  if (found === undefined || found.facts.position > end) return undefined;
-  return found.facts.baseIndex === segment.name.baseIndex && found.facts.baseOffset === segment.name.baseOffset ? found : undefined;
+async function cutTo(disk: Disk, segment: Segment, bytes: number): Promise<void> {
+  await withFile(disk, segment.path, "write", async (file) => {
+    if ((await file.size()) > bytes) await file.truncate(bytes);
+  });
 }
 
-/** @returns undefined when the file is missing or bad: it is derived, the segment says it all */
-export async function loadIndex(disk: Disk, path: string): Promise<ReturnType<typeof SparseIndex.decode> | undefined> {
+/** @returns undefined when the file is missing, bad or another segment's: it is derived, the segment says it all */
+export async function loadIndex(disk: Disk, segment: Segment): Promise<IndexFile | undefined> {
   try {
-    return await withFile(disk, path, "read", async (file) => {
+    const found = await withFile(disk, segment.indexPath, "read", async (file) => {
       const bytes = new Uint8Array(await file.size());
       const read = await file.read(0, bytes);
       return SparseIndex.decode(bytes.subarray(0, read));
     });
+    const { owner, facts } = found;
+    if (owner.groupId !== segment.groupId || owner.replicaId !== segment.replicaId) return undefined;
+    return facts.baseIndex === segment.name.baseIndex && facts.baseOffset === segment.name.baseOffset ? found : undefined;
   } catch (error) {
-    if (error instanceof Malformed || (error instanceof DiskError && error.code === "ENOENT")) return undefined;
+    if (error instanceof Malformed || error instanceof DiskError) return undefined;
     throw error;
   }
 }
 
-export async function readStartPoint(disk: Disk, segment: Segment): Promise<StartPoint & { readonly bytes: number }> {
-  return withFile(disk, segment.path, "read", async (file) => {
-    try {
-      const head = new Uint8Array(START_HEADER_BYTES);
-      const length = startPointBytes(head.subarray(0, await file.read(0, head)));
-      const bytes = new Uint8Array(length);
-      return { ...decodeStartPoint(bytes.subarray(0, await file.read(0, bytes))), bytes: length };
-    } catch (error) {
-      if (error instanceof Malformed) throw new DamagedLog(segment.path, 0, error.message);
-      throw error;
-    }
+/** Names of the segments up to the mark, ascending; files behind it, and those of a repair that was cut off, go away. */
+async function listSegments(disk: Disk, image: GroupImage, mark: SyncedMark | undefined): Promise<SegmentName[]> {
+  const folder = groupFolder(image.groupId, image.replicaId);
+  const entries = await disk.list(folder).catch(async (error: unknown) => {
+    if (!(error instanceof DiskError && error.code === "ENOENT")) throw error;
+    await disk.makeDirectory(folder);
+    await disk.syncDirectory(GROUPS_FOLDER);
+    return [];
   });
-}
-
-async function listSegments(disk: Disk, folder: string): Promise<SegmentName[]> {
-  try {
-    // An index may have outlived its segment, when a crash came between the two.
-    const stems = new Set((await disk.list(folder)).map((entry) => entry.name.replace(/\.index$/, ".log")));
-    const names = [...stems].map((stem) => parseSegment(stem)).filter((name) => name !== undefined);
-    return names.sort((a, b) => a.baseIndex - b.baseIndex);
-  } catch (error) {
-    if (error instanceof DiskError && error.code === "ENOENT") throw new DamagedLog(folder, 0, "the folder of a group is missing");
-    throw error;
+  for (const { name } of entries) if (name.endsWith(REPAIR_SUFFIX)) await removeFile(disk, `${folder}/${name}`);
+  const names: SegmentName[] = [];
+  const left: SegmentName[] = [];
+  // An index may have outlived its segment, when a crash came between the two.
+  for (const stem of new Set(entries.map((entry) => entry.name.replace(/\.index$/, ".log")))) {
+    const name = parseSegment(stem);
+    if (name === undefined) continue;
+    // Above the mark nothing was promised; below the start everything was given up (`install`), and a crash kept it from being removed.
+    if (mark === undefined || name.baseIndex <= image.start.index || name.baseIndex > mark.baseIndex) left.push(name);
+    else if (name.baseIndex !== mark.baseIndex || name.baseOffset === mark.baseOffset) names.push(name);
   }
-}
-
-async function sizeOf(disk: Disk, path: string): Promise<number> {
-  try {
-    return await withFile(disk, path, "read", (file) => file.size());
-  } catch (error) {
-    if (error instanceof DiskError && error.code === "ENOENT") throw new DamagedLog(path, 0, "the segment is missing");
-    throw error;
-  }
+  await removeSegments(disk, folder, left);
+  return names.sort((a, b) => a.baseIndex - b.baseIndex);
 }
 
 /** The derived index first: without its segment it would be believed to be that of a later one with the same name. */
@@ -235,6 +289,15 @@ export async function removeSegments(disk: Disk, folder: string, names: readonly
   }
 }
 
+/** The start point of a segment. @throws {DamagedLog} @throws {DiskError} */
+export async function readStart(disk: Disk, segment: Segment): Promise<StartPoint> {
+  const head = await withFile(disk, segment.path, "read", async (file) =>
+    readStartPoint(new FileWindow(file, await file.size(), unpaced, START_READ_BYTES), segment),
+  );
+  if ("wrong" in head) throw new DamagedLog(segment.path, 0, head.wrong);
+  return head.point;
+}
+
 export async function removeFile(disk: Disk, path: string): Promise<void> {
   try {
     await disk.unlink(path);
@@ -243,7 +306,7 @@ export async function removeFile(disk: Disk, path: string): Promise<void> {
   }
 }
 
-async function withFile<T>(disk: Disk, path: string, mode: "read" | "write", work: (file: DiskFile) => Promise<T>): Promise<T> {
+export async function withFile<T>(disk: Disk, path: string, mode: "read" | "write", work: (file: DiskFile) => Promise<T>): Promise<T> {
   const file = await disk.open(path, { mode });
   try {
     return await work(file);

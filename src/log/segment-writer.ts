@@ -116,6 +116,23 @@ export class SegmentWriter {
     await synced.marked;
   }
 
+  /** The growing segment, if it is this one, is written no more: what lies in it is not what was written. */
+  async sealOff(segment: Segment): Promise<void> {
+    await this.#run(async () => {
+      if (this.#segment === segment) await this.#seal(segment);
+    });
+  }
+
+  /** Does something while nothing is written. Its failure is the caller's, not the disk's. */
+  alone<T>(work: () => Promise<T>): Promise<T> {
+    const run = this.#chain.then(() => {
+      if (this.#stopped) throw new WriterStopped();
+      return work();
+    });
+    this.#chain = run.catch(() => {});
+    return run;
+  }
+
   /** Nothing is written any more; resolves when what is under way has ended. */
   async stop(): Promise<void> {
     this.#stopped = true;
@@ -247,7 +264,7 @@ export class SegmentWriter {
 
   /** Derived and not synced: after a power cut it may be bad, then it is built again. */
   async #writeIndex(segment: Segment): Promise<void> {
-    const bytes = segment.index?.encode(segment.facts(), this.#source.producers);
+    const bytes = segment.index?.encode(this.#source, segment.facts(), this.#source.producers);
     if (bytes === undefined) return;
     await this.#scheduler.run("write", async () => {
       const file = await this.#openOrCreate(segment.indexPath);

@@ -1,15 +1,19 @@
 import type { GroupId, LogIndex, Offset, ReplicaId, Term } from "../base/ids.ts";
 import { invariant } from "../base/invariant.ts";
+import type { Hole, SegmentHole } from "./holes.ts";
 import type { HeldFrame } from "./model/held.ts";
 import type { SegmentFacts } from "./model/segment-files.ts";
 import { groupFolder, type SegmentName, segmentStem } from "./model/segment-name.ts";
 import { SparseIndex } from "./model/sparse-index.ts";
+import type { Survey } from "./segment-survey.ts";
 
 /** What the segments need to know of a frame that goes into them. */
 type Indexed = Pick<HeldFrame, "index" | "term" | "baseOffset" | "recordCount" | "maxTimestamp" | "appendTime" | "length">;
 
 /** One segment of a group: what it holds, as far as it is written. */
 export class Segment {
+  readonly groupId: GroupId;
+  readonly replicaId: ReplicaId;
   readonly name: SegmentName;
   readonly path: string;
   readonly indexPath: string;
@@ -18,6 +22,12 @@ export class Segment {
   sealed = false;
   /** Trimmed away: its files are gone, or going. */
   dropped = false;
+  /** What of it is not what was written; its index is in memory then, and knows the whole frames alone. */
+  holes: readonly SegmentHole[] = [];
+  /** What is wrong with its start point. */
+  pointWrong: string | undefined;
+  /** It has no file: its name is that of the gap. */
+  missing = false;
   lastIndex: LogIndex;
   lastTerm: Term;
   endOffset: Offset;
@@ -30,6 +40,8 @@ export class Segment {
 
   /** @param position where the first frame goes: after the start point */
   constructor(groupId: GroupId, replicaId: ReplicaId, name: SegmentName, previousTerm: Term, position: number) {
+    this.groupId = groupId;
+    this.replicaId = replicaId;
     // Its two fields alone: whoever spreads it must get no more.
     this.name = { baseIndex: name.baseIndex, baseOffset: name.baseOffset };
     const stem = `${groupFolder(groupId, replicaId)}/${segmentStem(name)}`;
@@ -39,6 +51,25 @@ export class Segment {
     this.lastTerm = previousTerm;
     this.endOffset = name.baseOffset;
     this.position = position;
+  }
+
+  get damaged(): boolean {
+    return this.holes.length > 0 || this.pointWrong !== undefined;
+  }
+
+  /** What is wrong with it, for those who repair. */
+  get wrongs(): readonly Hole[] {
+    const { groupId, path, pointWrong } = this;
+    const holes = this.holes.map(({ first, last, position, what }) => ({ groupId, path, first, last, position, what }));
+    if (holes.length > 0 || pointWrong === undefined) return holes;
+    return [{ groupId, path, first: this.name.baseIndex, last: (this.name.baseIndex - 1) as LogIndex, position: 0, what: pointWrong }];
+  }
+
+  /** A survey says what of it is whole. */
+  surveyed(survey: Pick<Survey, "holes" | "pointWrong" | "index">): void {
+    this.holes = survey.holes;
+    this.pointWrong = survey.pointWrong;
+    if (this.damaged) this.index = survey.index;
   }
 
   /** The next frame was written at `position`. */

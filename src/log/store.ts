@@ -12,6 +12,7 @@ import { DiskScheduler } from "./disk-scheduler.ts";
 import { FileCache } from "./file-cache.ts";
 import { writeFirstSegment } from "./first-segment.ts";
 import { type GroupHost, GroupLogImpl, type GroupState } from "./group-log.ts";
+import type { Hole } from "./holes.ts";
 import { BadDataDirectory, type Meta, readMeta, writeMeta } from "./meta.ts";
 import { incarnationBytes } from "./model/block.ts";
 import { FrameOwner, FrameQueue, type HeldFrame } from "./model/held.ts";
@@ -25,10 +26,19 @@ import { GROUPS_FOLDER, groupFolder, parseGroupFolder } from "./model/segment-na
 import type { TermStart } from "./model/terms.ts";
 import type { WalImage } from "./model/wal-image.ts";
 import type { Segment } from "./segment.ts";
-import { loadSegments, readStartPoint, removeSegments } from "./segment-loader.ts";
+import { type DoctorHost, tellHoles } from "./segment-doctor.ts";
+import { loadSegments, readStart, removeSegments } from "./segment-loader.ts";
 import { type SegmentSource, SegmentWriter, WriterStopped } from "./segment-writer.ts";
 import { Slabs } from "./slabs.ts";
-import { DamagedLog, type GroupLog, type LogStore, type LogStoreOptions, type RecoveredGroup, type StartPoint } from "./types.ts";
+import {
+  DamagedLog,
+  type GroupLog,
+  type LogRepairer,
+  type LogStore,
+  type LogStoreOptions,
+  type RecoveredGroup,
+  type StartPoint,
+} from "./types.ts";
 import { Wal, type WalEvents } from "./wal.ts";
 import type { WalFiles } from "./wal-files.ts";
 import { WalReader } from "./wal-reader.ts";
@@ -69,6 +79,8 @@ class LogStoreImpl implements LogStore, GroupHost, WalEvents {
   readonly wal: Wal;
   readonly walReader: WalReader;
   readonly cold: ColdReader;
+  readonly doctor: DoctorHost;
+  repairer: LogRepairer | undefined;
   readonly #ports: LogPorts;
   readonly #options: LogStoreOptions;
   readonly #meta: Meta;
@@ -124,7 +136,18 @@ class LogStoreImpl implements LogStore, GroupHost, WalEvents {
       this,
     );
     this.walReader = new WalReader(recovered.files, recovered.ring, this.#scheduler);
-    this.cold = new ColdReader(ports.disk, this.#scheduler, this.#readFiles, ports.telemetry);
+    this.cold = new ColdReader(ports.disk, this.#scheduler, this.#readFiles);
+    this.doctor = {
+      disk: ports.disk,
+      scheduler: this.#scheduler,
+      cold: this.cold,
+      telemetry: ports.telemetry,
+      segmentBytes: options.segmentBytes,
+      syncedMark: (groupId) => this.#image.groups.get(groupId)?.synced,
+      terms: (groupId) => this.terms(groupId),
+      holesChanged: (groupId, holes: readonly Hole[]) => this.repairer?.holesChanged(groupId, holes),
+      heal: (groupId) => this.repairer?.heal(groupId) ?? Promise.resolve(false),
+    };
     this.#failed = new Promise<never>((_resolve, reject) => {
       this.#fail = reject;
     });
@@ -284,7 +307,7 @@ class LogStoreImpl implements LogStore, GroupHost, WalEvents {
 
   async readStart(segment: Segment): Promise<SegmentStart> {
     try {
-      return await readStartPoint(this.#ports.disk, segment);
+      return await readStart(this.#ports.disk, segment);
     } catch (error) {
       if (!(error instanceof DamagedLog || error instanceof DiskError)) throw error;
       throw new MillraceError("DATA_LOSS", `Cannot read the start of ${segment.path}: ${error.message}`, { path: segment.path });
@@ -446,6 +469,8 @@ class LogStoreImpl implements LogStore, GroupHost, WalEvents {
     const replayed = this.#replayed.get(image.groupId);
     invariant(replayed !== undefined, () => `group ${image.groupId} was not replayed`);
     const { segments, producers } = await loadSegments(this.#ports.disk, image);
+    const holes = segments.flatMap((segment) => segment.wrongs);
+    if (holes.length > 0) tellHoles(this.#ports.telemetry, holes);
     const { groupId, replicaId, start, startOffset, config, lastAppendTime, syncedIndex } = image;
     const state: GroupState = {
       groupId,

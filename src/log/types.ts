@@ -1,6 +1,9 @@
 import type { GroupId, Incarnation, LogIndex, Offset, ReplicaId, Term } from "../base/ids.ts";
 import type { Frame, FrameDraft, FramePlace } from "../records/frame-types.ts";
+import type { PacedRead } from "./file-window.ts";
+import type { Hole, PullFrames } from "./holes.ts";
 import type { InstallOutcome, InstallPoint } from "./model/install.ts";
+import type { ScrubResult } from "./segment-doctor.ts";
 
 /**
  * The face of the log shell (design §4): one write-ahead log per broker, segments of committed frames per group.
@@ -74,8 +77,13 @@ export interface GroupLog {
   /** Offset after the frame at `index` (start.offset for start.index). For HW = commit index mapped to an offset. Index must be ≥ start.index, and in memory or the last committed. */
   offsetAfter(index: LogIndex): Offset;
 
-  /** Frames from `index` on up to `maxBytes` (at least one), none above `upTo`. Synchronous when hot. */
-  read(index: LogIndex, maxBytes: number, upTo: LogIndex): ReadResult | Promise<ReadResult>;
+  /**
+   * Frames from `index` on up to `maxBytes` (at least one), none above `upTo`. Synchronous when hot. Frames in a hole are repaired first,
+   * unless `heals` is false.
+   *
+   * @throws {MillraceError} DATA_LOSS: they could not be repaired now
+   */
+  read(index: LogIndex, maxBytes: number, upTo: LogIndex, heals?: boolean): ReadResult | Promise<ReadResult>;
   /** The same, starting with the frame that holds `offset`. */
   readFrom(offset: Offset, maxBytes: number, upTo: LogIndex): ReadResult | Promise<ReadResult>;
   /** First frame at or below `upTo` whose max timestamp is ≥ `timestampMs` and that has records at or above `from` (default: the log start offset). */
@@ -99,6 +107,13 @@ export interface GroupLog {
   readonly asRecovered: RecoveredGroup;
   /** Where this log begins, as `install` of another replica takes it. @throws {MillraceError} DATA_LOSS */
   startState(): Promise<InstallPoint>;
+
+  /** Bytes at or below the synced index that are bad or missing, as far as it is known. While there are any, this replica is not in sync. */
+  readonly holes: readonly Hole[];
+  /** Closes what holes it can with frames from elsewhere. Resolves with whether none is left. @throws {DiskError} */
+  repair(pull: PullFrames): Promise<boolean>;
+  /** Reads every byte of every segment, no faster than `paced` lets it; what is found is told as a hole. */
+  scrub(paced: PacedRead): Promise<ScrubResult>;
 
   /** Bytes of frames not yet committed, or not yet in a segment. */
   readonly pendingBytes: number;
@@ -152,7 +167,17 @@ export interface ProducerTable {
   readonly size: number;
 }
 
+/** Who repairs holes: the broker, which knows where the other replicas are. */
+export interface LogRepairer {
+  /** Holes were found, or closed. */
+  holesChanged(groupId: GroupId, holes: readonly Hole[]): void;
+  /** Somebody waits for frames in a hole. @returns whether to look again */
+  heal(groupId: GroupId): Promise<boolean>;
+}
+
 export interface LogStore {
+  /** Set once, when there are peers to repair from. */
+  repairer: LogRepairer | undefined;
   readonly incarnation: Incarnation;
   /** Block sequence up to which this disk is durable (carried by handshakes, design §4). */
   readonly durableBlockSequence: number;

@@ -67,6 +67,8 @@ export const ResetAnswer = message("millrace.internal.v1.ResetAnswer", { begun: 
 
 export const MetadataTail = message("millrace.internal.v1.MetadataTail", { fromIndex: int64(1), maxWaitMs: int32(2) });
 
+export const RangeRead = message("millrace.internal.v1.RangeRead", { groupId: int64(1), from: int64(2), to: int64(3) });
+
 export const WhoSeed = message("millrace.internal.v1.WhoSeed", { brokerId: int32(1), address: string(2) });
 
 export const WhoQuestion = message("millrace.internal.v1.WhoQuestion", { brokerId: int32(1), incarnation: string(2) });

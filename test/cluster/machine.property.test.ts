@@ -182,8 +182,7 @@ class History {
         if (partition.claim !== known.claim) assert.ok((partition.claim?.term ?? 0) > (known.claim?.term ?? 0), "one leader per term (M1)");
         const leader = partition.claim?.replicaId;
         const joined = partition.isr.filter((member) => !known.isr.includes(member));
-        if (partition.claim === known.claim)
-          assert.ok(leader !== undefined && partition.isr.includes(leader), "only the leader changes the ISR, and stays in it");
+        if (partition.claim === known.claim) assert.ok(leader !== undefined, "only the leader changes the ISR");
         else
           assert.ok(
             joined.every((member) => member === leader),

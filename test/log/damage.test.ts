@@ -3,23 +3,16 @@ import { describe, it } from "node:test";
 import type { ClusterId } from "../../src/base/ids.ts";
 import { BadDataDirectory, formMeta, readMeta } from "../../src/log/meta.ts";
 import { incarnationBytes, padded, readBlockHeader } from "../../src/log/model/block.ts";
-import { DamagedLog, type GroupLog, type LogStore } from "../../src/log/types.ts";
+import { DamagedLog, type LogStore } from "../../src/log/types.ts";
 import type { Frame } from "../../src/records/frame-types.ts";
 import type { FileNode } from "../../src/testing/sim/disk/file-node.ts";
 import { append, draft, EMPTY, group, index, replica, term, text } from "./frames.ts";
 import { KiB, Machine } from "./machine.ts";
 
-const FOLDER = "groups/7-3";
-
 function file(machine: Machine, path: string): FileNode {
   const found = machine.device.files().find((one) => one.path === path || one.path === `/${path}`);
   assert.ok(found !== undefined, `${path} is there: ${machine.device.files().map((one) => one.path)}`);
   return found.file;
-}
-
-function segmentPaths(machine: Machine, kind = ".log"): string[] {
-  const paths = machine.device.files().map((one) => one.path.replace(/^\//, ""));
-  return paths.filter((path) => path.startsWith(FOLDER) && path.endsWith(kind)).sort();
 }
 
 /** Places of the blocks at the head of a ring file, one after the other. */
@@ -51,22 +44,6 @@ async function tenBlocks(): Promise<{ machine: Machine; blocks: { sequence: numb
   return { machine, blocks, frames };
 }
 
-/** A group whose 120 frames of 4 KiB lie in several segments, closed in peace. */
-async function manySegments(): Promise<{ machine: Machine; frames: Frame[] }> {
-  const machine = new Machine();
-  const store = await machine.open();
-  const log = await machine.run(store.create(group(7), replica(3), EMPTY, text("")));
-  const frames: Frame[] = [];
-  for (let i = 0; i < 120; i += 1) {
-    frames.push(...append(log, term(1), [draft(i, 4000)]));
-    log.commit(log.lastIndex);
-    await machine.settle();
-  }
-  await machine.run(store.close());
-  machine.crash();
-  return { machine, frames };
-}
-
 async function refusal(machine: Machine): Promise<DamagedLog> {
   try {
     await machine.open();
@@ -75,17 +52,6 @@ async function refusal(machine: Machine): Promise<DamagedLog> {
     return error;
   }
   throw new Error("the log opened");
-}
-
-async function readAll(machine: Machine, log: GroupLog): Promise<number[]> {
-  const found: number[] = [];
-  for (let next = 1; next <= log.lastIndex; ) {
-    const result = await machine.run(Promise.resolve(log.read(index(next), 64 * KiB, log.lastIndex)));
-    assert.ok(result.kind === "frames" && result.frames.length > 0);
-    if (result.kind === "frames") found.push(...result.frames.map((frame) => frame.index));
-    next = (found.at(-1) ?? 0) + 1;
-  }
-  return found;
 }
 
 describe("damage to the write-ahead log", () => {
@@ -188,74 +154,6 @@ describe("damage to the write-ahead log", () => {
     assert.equal(log.hotFrom, 11);
     file(machine, "wal/00").flipBit(3 * 4096 + 300, 1);
     await assert.rejects(machine.run(Promise.resolve(log.read(index(1), 1024 * KiB, index(10)))), /damaged/);
-  });
-});
-
-describe("damage to segments", () => {
-  it("is never served: the read fails with DATA_LOSS, the rest is served", async () => {
-    const { machine } = await manySegments();
-    const store = await machine.open();
-    const log = store.open(group(7));
-    const [path] = segmentPaths(machine);
-    file(machine, path as string).flipBit(20_000, 2);
-    await assert.rejects(machine.run(Promise.resolve(log.read(index(1), 256 * KiB, log.lastIndex))), { code: "DATA_LOSS" });
-    const late = await machine.run(Promise.resolve(log.read(index(60), 1, log.lastIndex)));
-    assert.equal(late.kind === "frames" && late.frames[0]?.index, 60);
-  });
-
-  it("refuses to start when a footer, a start point or a whole segment is not what it was", async () => {
-    const { machine } = await manySegments();
-    const paths = segmentPaths(machine);
-    const [first, second] = paths as [string, string];
-    const newest = paths.at(-1) as string;
-    for (const [path, at] of [
-      [first, file(machine, first).size - 40],
-      [newest, 20],
-    ] as const) {
-      const node = file(machine, path);
-      node.flipBit(at, 0);
-      assert.equal((await refusal(machine)).path, path);
-      node.flipBit(at, 0);
-    }
-    for (const path of [second, newest]) {
-      const bytes = new Uint8Array(file(machine, path).size);
-      file(machine, path).read(0, bytes);
-      await machine.run(machine.disk.unlink(path));
-      await refusal(machine);
-      const made = await machine.run(machine.disk.open(path, { mode: "create" }));
-      await machine.run(made.write(0, [bytes.subarray(0, bytes.length - 1)]));
-      await refusal(machine);
-      await machine.run(made.write(0, [bytes]));
-    }
-    await machine.open();
-  });
-
-  it("refuses to start when the unsealed segment holds other bytes below what was synced", async () => {
-    const { machine } = await manySegments();
-    const newest = segmentPaths(machine).at(-1) as string;
-    for (const path of segmentPaths(machine, ".index")) await machine.run(machine.disk.unlink(path));
-    const node = file(machine, newest);
-    const at = node.size - 50;
-    node.flipBit(at, 0);
-    assert.equal((await refusal(machine)).path, newest);
-    node.flipBit(at, 0);
-    await machine.open();
-  });
-
-  it("costs nothing in an index: it is built again when missing or bad", async () => {
-    const { machine, frames } = await manySegments();
-    const indexes = segmentPaths(machine, ".index");
-    assert.ok(indexes.length >= 4);
-    for (const [i, path] of indexes.entries()) {
-      if (i % 2 === 0) await machine.run(machine.disk.unlink(path));
-      else file(machine, path).flipBit(30 + 8 * i, 1);
-    }
-    const store = await machine.open();
-    const log = store.open(group(7));
-    assert.deepEqual(
-      await readAll(machine, log),
-      frames.map((frame) => frame.index),
-    );
   });
 });
 

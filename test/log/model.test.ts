@@ -335,7 +335,7 @@ describe("a sparse index", () => {
           firstAppendTime: 1,
           lastAppendTime: 2,
         };
-        const read = SparseIndex.decode(made.encode(facts, new Producers()));
+        const read = SparseIndex.decode(made.encode({ groupId: group(7), replicaId: replica(3) }, facts, new Producers()));
         assert.deepEqual(read.facts, facts);
         for (const one of placed) {
           const byIndex = read.index.atIndex(one.index);
@@ -351,6 +351,7 @@ describe("a sparse index", () => {
 
   it("is refused when a bit of its file is another", () => {
     const bytes = new SparseIndex().encode(
+      { groupId: group(7), replicaId: replica(3) },
       {
         baseIndex: index(1),
         baseOffset: offset(0),

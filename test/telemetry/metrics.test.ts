@@ -72,12 +72,12 @@ describe("Metrics", () => {
     assert.match(await metrics.text(), /^millrace_grpc_handler_failed_total 0$/m);
     metrics.count("grpc.handler_failed");
     metrics.count("grpc.handler_failed", 4);
-    metrics.count("log_segment_damaged_total");
+    metrics.count("log_holes_found_total");
     metrics.count("produce.records", 3, "quorum");
     metrics.observe("produce.seconds", 0.003, "all");
     const text = await metrics.text();
     assert.match(text, /^millrace_grpc_handler_failed_total 5$/m);
-    assert.match(text, /^millrace_log_segment_damaged_total 1$/m);
+    assert.match(text, /^millrace_log_holes_found_total 1$/m);
     assert.match(text, /^millrace_produce_records_total\{acks="quorum"\} 3$/m);
     assert.match(text, /^millrace_produce_records_total\{acks="all"\} 0$/m);
     assert.match(text, /^millrace_produce_seconds_bucket\{le="0.005",acks="all"\} 1$/m);

@@ -252,16 +252,22 @@ export class IsrTracker {
     const { group, self, term, noopIndex, voters } = this.#options;
     // Its own log up to its no-op holds everything ever acknowledged; only once that is durable may it stand in the ISR.
     if (view.durable < noopIndex) return undefined;
-    const isr = voters.filter((voter) => voter === self || !this.#lagging(voter, view, now));
+    // With a hole it does not add itself: who is in sync can give any record to any other (design §4).
+    const own = view.follower(self)?.barred !== true;
+    const isr = voters.filter((voter) => (voter === self ? own : !this.#lagging(voter, view, now)));
     return { kind: "leaderClaim", group, replicaId: self, term, isr };
   }
 
   #alterIsr(view: LeaderView, now: number): IsrCommand | undefined {
     const { group, term, voters, self } = this.#options;
     const { isr, isrVersion } = this.#record;
-    const wanted = voters.filter(
-      (voter) => voter === self || (isr.includes(voter) ? !this.#lagging(voter, view, now) : this.#joins(voter, view, now)),
-    );
+    const own = view.follower(self)?.barred !== true;
+    const inSync = voters.filter((voter) => {
+      if (voter === self) return own;
+      return isr.includes(voter) ? !this.#lagging(voter, view, now) : this.#joins(voter, view, now);
+    });
+    // Never an empty ISR: it would name nobody who holds the acknowledged records.
+    const wanted = inSync.length > 0 ? inSync : [self];
     const same = wanted.length === isr.length && wanted.every((replica) => isr.includes(replica));
     // With a proposal open the present set is recorded again: only a higher version proves that the open one is dead.
     if (same && this.#open.size === 0) return undefined;

@@ -101,6 +101,19 @@ export class Producers {
     }
   }
 
+  /** A copy of the base alone. */
+  copy(): Producers {
+    const copy = new Producers();
+    for (const [id, state] of this.#base) copy.#base.set(id, state);
+    return copy;
+  }
+
+  /** Takes another base, as of the same index: the former could not be read. */
+  adopt(base: Producers): void {
+    this.#base.clear();
+    for (const [id, state] of base.#base) this.#base.set(id, state);
+  }
+
   /** The base alone. */
   write(out: ByteWriter): void {
     out.u32(this.#base.size);

@@ -1,12 +1,13 @@
 import { crc32c } from "../../base/crc32c.ts";
-import type { LogIndex, Offset } from "../../base/ids.ts";
+import type { GroupId, LogIndex, Offset, ReplicaId } from "../../base/ids.ts";
 import { ByteReader, ByteWriter, Malformed } from "./bytes.ts";
 import { Producers } from "./producers.ts";
 import { readFacts, type SegmentFacts, writeFacts } from "./segment-files.ts";
 
 /** One entry per this many bytes of frames. */
 export const INDEX_INTERVAL_BYTES = 8 * 1024;
-const MAGIC = 0x3149_524d; // "MRI1"
+/** "MRI2". One of version 1 does not say whose it is: it is built again. */
+const MAGIC = 0x3249_524d;
 const FIELDS = 4;
 
 /** A stretch of a segment: its first frame, where that begins, and the highest record time in it. */
@@ -17,11 +18,26 @@ export interface IndexEntry {
   readonly maxTimestamp: number;
 }
 
+/** Whose segment an index describes: a file that was copied over it from another partition must not pass for it. */
+export interface IndexOwner {
+  readonly groupId: GroupId;
+  readonly replicaId: ReplicaId;
+}
+
 /** What is indexed of a frame. */
 interface IndexedFrame {
   readonly index: LogIndex;
   readonly baseOffset: Offset;
   readonly maxTimestamp: number;
+}
+
+/** An index file. */
+export interface IndexFile {
+  readonly owner: IndexOwner;
+  readonly facts: SegmentFacts;
+  readonly index: SparseIndex;
+  /** As of `facts.position`. */
+  readonly producers: Producers;
 }
 
 /** Where frames lie in one segment, roughly: derived from it, and built again when missing or bad (design §4). */
@@ -40,6 +56,11 @@ export class SparseIndex {
       if (frame.maxTimestamp > (this.#entries[last + 3] as number)) this.#entries[last + 3] = frame.maxTimestamp;
       return;
     }
+    this.#push(frame.index, frame.baseOffset, position, frame.maxTimestamp);
+  }
+
+  /** The same, with an entry of its own: what stands before it is not what was written. */
+  begin(frame: IndexedFrame, position: number): void {
     this.#push(frame.index, frame.baseOffset, position, frame.maxTimestamp);
   }
 
@@ -89,9 +110,9 @@ export class SparseIndex {
   }
 
   /** The index file: what the segment holds up to `facts.position`, the entries, and the producers as of there. */
-  encode(facts: SegmentFacts, producers: Producers): Uint8Array {
+  encode(owner: IndexOwner, facts: SegmentFacts, producers: Producers): Uint8Array {
     const out = new ByteWriter(256 + this.#count * 32);
-    out.u32(MAGIC).u32(0);
+    out.u32(MAGIC).u32(0).i53(owner.groupId).i53(owner.replicaId);
     writeFacts(out, facts);
     out.u32(this.#count);
     for (let i = 0; i < this.#count * FIELDS; i += 1) out.i53(this.#entries[i] as number);
@@ -101,14 +122,17 @@ export class SparseIndex {
   }
 
   /** @throws {Malformed}: then the caller builds the index again from the segment */
-  static decode(bytes: Uint8Array): { readonly facts: SegmentFacts; readonly index: SparseIndex; readonly producers: Producers } {
+  static decode(bytes: Uint8Array): IndexFile {
     const from = new ByteReader(bytes);
     if (from.u32() !== MAGIC || from.u32() !== crc32c(bytes.subarray(8))) throw new Malformed("the index does not match its CRC");
+    const owner = { groupId: from.i53() as GroupId, replicaId: from.i53() as ReplicaId };
     const facts = readFacts(from);
     const index = new SparseIndex();
-    for (let left = from.u32(); left > 0; left -= 1) index.#push(from.i53(), from.i53(), from.i53(), from.i53());
+    const count = from.u32();
+    if (count * FIELDS * 8 > from.left) throw new Malformed(`an index of ${count} entries does not fit`);
+    for (let left = count; left > 0; left -= 1) index.#push(from.i53(), from.i53(), from.i53(), from.i53());
     const producers = Producers.read(from);
     from.end();
-    return { facts, index, producers };
+    return { owner, facts, index, producers };
   }
 }

@@ -168,6 +168,22 @@ describe("IsrTracker after the claim", () => {
     assert.equal(world.run(tracker, 1_000), undefined);
   });
 
+  it("leaves itself out while it has a hole, and never everyone", () => {
+    const world = new World();
+    world.match[1] = 10;
+    world.barred.add(1);
+    const claimed = world.run(new IsrTracker({ ...options }, record([r1, r2, r3], 1, 3), 0), 1000);
+    assert.deepEqual(claimed?.isr, [r2, r3]);
+    const tracker = new IsrTracker(options, record([r1, r2], 3), 0);
+    assert.deepEqual(world.run(tracker, 1000)?.isr, [r2, r3]);
+    const alone = new World();
+    alone.match[1] = 10;
+    for (const replica of [1, 2, 3]) alone.barred.add(replica);
+    assert.deepEqual(alone.run(new IsrTracker(options, record([r1, r2, r3], 3), 0), 1000)?.isr, [r1]);
+    alone.barred.delete(1);
+    assert.deepEqual(alone.run(new IsrTracker(options, record([r1, r2, r3], 3), 0), 1000)?.isr, [r1]);
+  });
+
   it("keeps a refused proposal open and records the present set again to close it", () => {
     const world = new World();
     const tracker = claimed(world, [r1, r2]);

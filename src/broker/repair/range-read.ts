@@ -1,0 +1,53 @@
+import { MillraceError } from "../../base/errors.ts";
+import type { BrokerId, GroupId, LogIndex } from "../../base/ids.ts";
+import { RangeRead } from "../../protocol/routing.ts";
+import type { Frame } from "../../records/frame-types.ts";
+import type { IncomingCall } from "../peers/peer-calls.ts";
+import type { PeerLinks } from "../peers/peer-links.ts";
+import { BadPeerMessage, verifiedFrames } from "../peers/raft-codec.ts";
+import type { Replica } from "../replica.ts";
+
+/** Names the method of the bulk connection that gives committed frames to a replica with a hole (design §4, *Damage*). */
+export const RANGE_METHOD = "replica.range";
+
+/** Frames of one answer. */
+const CHUNK_BYTES = 1024 * 1024;
+const ANSWER_MS = 5_000;
+
+/**
+ * Answers from any replica that has the range committed, a follower too. A hole of its own is not repaired for this: two replicas with
+ * the same hole would wait for each other.
+ */
+export async function serveRange(call: IncomingCall, get: (groupId: GroupId) => Replica | undefined): Promise<void> {
+  const { groupId, from, to } = RangeRead.decode(call.body);
+  const replica = get(groupId as GroupId);
+  const upTo = Math.min(to, replica?.core.commit ?? 0) as LogIndex;
+  if (replica === undefined || from > upTo)
+    return call.fail(new MillraceError("NOT_READY", `Frame ${from} of group ${groupId} is not known to be committed here`));
+  const read = await replica.log.read(from as LogIndex, CHUNK_BYTES, upTo, false);
+  if (read.kind === "below-start")
+    return call.fail(new MillraceError("OFFSET_OUT_OF_RANGE", `Group ${groupId} begins here after frame ${read.start.index}`));
+  call.reply(read.frames.map((frame) => frame.bytes));
+}
+
+/** Asks one broker. @returns undefined when it does not have them, or did not answer */
+export function askRange(
+  links: Pick<PeerLinks, "call">,
+  broker: BrokerId,
+  groupId: GroupId,
+  from: LogIndex,
+  to: LogIndex,
+): Promise<readonly Frame[] | undefined> {
+  return new Promise((resolve) => {
+    links.call(broker, RANGE_METHOD, [RangeRead.encode({ groupId, from, to })], ANSWER_MS, (outcome) => {
+      if ("error" in outcome) return resolve(undefined);
+      try {
+        // Where each belongs is checked by whoever puts it there; that it is what was sent, here.
+        resolve(verifiedFrames(outcome.body));
+      } catch (error) {
+        if (!(error instanceof BadPeerMessage)) throw error;
+        resolve(undefined);
+      }
+    });
+  });
+}

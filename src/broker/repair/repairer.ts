@@ -1,0 +1,131 @@
+import type { BrokerId, GroupId, LogIndex } from "../../base/ids.ts";
+import { InvariantViolated } from "../../base/invariant.ts";
+import type { Clock, Timer } from "../../base/ports/clock.ts";
+import type { Telemetry } from "../../base/ports/telemetry.ts";
+import type { Hole } from "../../log/holes.ts";
+import type { LogRepairer } from "../../log/types.ts";
+import type { Frame } from "../../records/frame-types.ts";
+import { Pace } from "../catch-up/pace.ts";
+import { Turns } from "../catch-up/turns.ts";
+import type { PeerLinks } from "../peers/peer-links.ts";
+import type { Replica } from "../replica.ts";
+import { askRange } from "./range-read.ts";
+
+/** Groups that are repaired at the same time. */
+const REPAIRS_MAX = 2;
+/** A read waits so long for the repair of the hole it met. */
+const HEAL_MS = 5_000;
+/** A range that nobody had is asked for again after so long, then twice as long, … */
+const RETRY_MS = 500;
+const RETRY_MAX_MS = 30_000;
+
+export interface RepairPorts {
+  readonly clock: Clock;
+  readonly telemetry: Telemetry;
+  readonly links: Pick<PeerLinks, "call">;
+  /** Of the frames that come in; 0: no limit. */
+  readonly bytesPerSecond: number;
+  replica(groupId: GroupId): Replica | undefined;
+  /** Brokers with another replica of the group. */
+  others(groupId: GroupId): readonly BrokerId[];
+  /** The log cannot go on. */
+  failed(error: unknown): void;
+}
+
+interface Patient {
+  repairing: Promise<void> | undefined;
+  retry: Timer | undefined;
+  retryMs: number;
+}
+
+/**
+ * Makes the logs of this broker whole again (design §4, *Damage*), without a command: a replica with a hole says so to its leader, asks
+ * for votes last, and copies the range from any replica that committed it, at a bounded rate. What no replica has is asked for again
+ * and again; meanwhile it is DATA_LOSS to who reads it.
+ */
+export class Repairer implements LogRepairer {
+  readonly #ports: RepairPorts;
+  readonly #turns = new Turns(REPAIRS_MAX);
+  readonly #pace: Pace;
+  readonly #patients = new Map<GroupId, Patient>();
+  #closed = false;
+
+  constructor(ports: RepairPorts) {
+    this.#ports = ports;
+    this.#pace = new Pace(ports.clock, ports.bytesPerSecond);
+  }
+
+  holesChanged(groupId: GroupId, holes: readonly Hole[]): void {
+    const replica = this.#ports.replica(groupId);
+    if (replica === undefined || this.#closed) return;
+    replica.core.lastResort = holes.length > 0;
+    if (holes.length > 0) void this.#repair(groupId);
+    else this.#patients.get(groupId)?.retry?.cancel();
+  }
+
+  async heal(groupId: GroupId): Promise<boolean> {
+    const replica = this.#ports.replica(groupId);
+    if (replica === undefined || this.#closed) return false;
+    const before = fingerprint(replica.log.holes);
+    let timer: Timer | undefined;
+    const late = new Promise<void>((resolve) => {
+      timer = this.#ports.clock.after(HEAL_MS, resolve);
+    });
+    await Promise.race([this.#repair(groupId), late]);
+    timer?.cancel();
+    return fingerprint(replica.log.holes) !== before;
+  }
+
+  close(): void {
+    this.#closed = true;
+    for (const { retry } of this.#patients.values()) retry?.cancel();
+  }
+
+  /** One repair of a group at a time; who comes meanwhile waits for the same. */
+  #repair(groupId: GroupId): Promise<void> {
+    const patient = this.#patients.get(groupId) ?? { repairing: undefined, retry: undefined, retryMs: RETRY_MS };
+    this.#patients.set(groupId, patient);
+    patient.retry?.cancel();
+    patient.repairing ??= this.#run(groupId, patient).finally(() => {
+      patient.repairing = undefined;
+    });
+    return patient.repairing;
+  }
+
+  async #run(groupId: GroupId, patient: Patient): Promise<void> {
+    const done = await this.#turns.take();
+    const replica = this.#ports.replica(groupId);
+    let whole = replica === undefined || this.#closed;
+    try {
+      if (replica !== undefined && !this.#closed) whole = await replica.log.repair((first, last) => this.#pull(groupId, first, last));
+      if (whole) patient.retryMs = RETRY_MS;
+    } catch (error) {
+      if (error instanceof InvariantViolated) this.#ports.failed(error);
+      // No room, or a disk that does not write: said, and tried again later. The hole is what it was.
+      this.#ports.telemetry.log("error", "repair.failed", {
+        group: groupId,
+        error: error instanceof Error ? error.message : String(error),
+      });
+    } finally {
+      done();
+    }
+    if (whole || this.#closed || this.#ports.replica(groupId) !== replica) return;
+    patient.retry = this.#ports.clock.after(patient.retryMs, () => void this.#repair(groupId));
+    patient.retryMs = Math.min(RETRY_MAX_MS, patient.retryMs * 2);
+  }
+
+  async #pull(groupId: GroupId, first: LogIndex, last: LogIndex): Promise<readonly Frame[] | undefined> {
+    for (const broker of this.#ports.others(groupId)) {
+      if (this.#closed) return undefined;
+      const frames = await askRange(this.#ports.links, broker, groupId, first, last);
+      if (frames === undefined || frames.length === 0) continue;
+      await this.#pace.take(frames.reduce((sum, frame) => sum + frame.bytes.byteLength, 0));
+      return frames;
+    }
+    return undefined;
+  }
+}
+
+function fingerprint(holes: readonly Hole[]): string {
+  return holes.map(({ path, first, last }) => `${path}:${first}-${last}`).join(" ");
+}
