@@ -50,6 +50,8 @@ export interface BrokerTimings {
   readonly shutdownGraceMs: number;
   /** Longest time a long poll waits, whatever the caller asks. */
   readonly fetchWaitMaxMs: number;
+  /** How often each partition is looked at for records that need not be kept any more. */
+  readonly retentionCheckMs: number;
 }
 
 /** Every size, count and queue that a caller could fill (design §8). */
@@ -106,6 +108,7 @@ export const defaultTimings: BrokerTimings = {
   forwardWaitMs: 2_000,
   shutdownGraceMs: 10_000,
   fetchWaitMaxMs: 30_000,
+  retentionCheckMs: 5 * 60_000,
 };
 
 export const defaultLimits: BrokerLimits = {

@@ -253,6 +253,18 @@ export const events = {
     means: "A damaged segment could not be written anew; it is tried again.",
     todo: "Look for room on the disk.",
   },
+  "retention.suspended": {
+    level: "warn",
+    fields: ["jumpMs"],
+    means: "The wall clock jumped: nothing is let go of because of its age until it is right again, or has kept its new time for an hour.",
+    todo: "See that the clock of this machine is right; if its new time is the right one, nothing.",
+  },
+  "retention.trimmed": {
+    level: "info",
+    fields: ["partition", "start"],
+    means: "Records that retention.ms or retention.bytes need not keep are let go of; the log begins at `start`.",
+    todo: NOTHING,
+  },
 } as const satisfies Readonly<Record<string, EventSpec>>;
 
 export type EventId = keyof typeof events;

@@ -1,4 +1,4 @@
-import type { BrokerConfig } from "../base/broker-config.ts";
+import type { BrokerConfig, BrokerLogOptions } from "../base/broker-config.ts";
 import type { BrokerId, GroupId, Incarnation, LogIndex, ReplicaId, TopicId } from "../base/ids.ts";
 import type { Clock, Timer } from "../base/ports/clock.ts";
 import type { Inflate } from "../base/ports/inflate.ts";
@@ -9,14 +9,17 @@ import type { LogStore, RecoveredGroup, StartPoint } from "../log/types.ts";
 import { GroupConfig } from "../protocol/routing.ts";
 import type { IsrAnswer, IsrCommand } from "./partition/isr-tracker.ts";
 import { type Member, Partition, type PartitionSettings } from "./partition/partition.ts";
+import { PartitionRetention } from "./partition/partition-retention.ts";
 import { PartitionReader } from "./partition/reader.ts";
 import type { PeerLinks } from "./peers/peer-links.ts";
 import type { ReplicaHost } from "./replica-host.ts";
+import { RetentionLoop } from "./retention-loop.ts";
 
 export interface HostedPartition {
   readonly partition: Partition;
   readonly reader: PartitionReader;
   readonly reads: Map<number, (index: LogIndex | undefined) => void>;
+  readonly retention: PartitionRetention;
 }
 
 export interface PartitionSetPorts {
@@ -37,11 +40,6 @@ export interface PartitionSetPorts {
 }
 
 const emptyStart: StartPoint = { index: 0 as LogIndex, term: 0 as StartPoint["term"], offset: 0 as StartPoint["offset"] };
-const unknownSettings: PartitionSettings = {
-  isr: { isr: [], isrVersion: 0, claim: undefined },
-  minInsyncReplicas: undefined,
-  acksMin: "NONE",
-};
 /** Milliseconds between tries to record an ISR that was refused. */
 const ISR_RETRY_MS = 200;
 /** The preferred replica of a new group asks for votes so long after it was made, and again, before ordinary timeouts take over. */
@@ -62,6 +60,7 @@ export class PartitionSet {
   #again = false;
   #closed = false;
   #timer: Timer | undefined;
+  readonly #retention: RetentionLoop;
   #nextRead = 1;
   /** Brokers that said they stop, until they are connected anew. */
   readonly #leaving = new Set<BrokerId>();
@@ -73,6 +72,9 @@ export class PartitionSet {
     this.#config = config;
     this.#ports = ports;
     this.#arm();
+    this.#retention = new RetentionLoop(ports.clock, ports.telemetry, config.timings.retentionCheckMs, () =>
+      this.all.map(({ retention }) => retention),
+    );
   }
 
   get(groupId: GroupId): HostedPartition | undefined {
@@ -92,7 +94,7 @@ export class PartitionSet {
   reconcile(image: MetadataImage): void {
     for (const hosted of this.#partitions.values()) {
       const known = image.partitionOfGroup(hosted.partition.options.groupId);
-      if (known !== undefined) hosted.partition.changed(settingsOf(known, image));
+      if (known !== undefined) hosted.partition.changed(settingsOf(known, image, this.#config.log));
     }
     if (this.#closed) return;
     if (this.#reconciling !== undefined) {
@@ -137,6 +139,7 @@ export class PartitionSet {
   async close(): Promise<void> {
     this.#closed = true;
     this.#timer?.cancel();
+    this.#retention.close();
     await this.#reconciling;
   }
 
@@ -160,7 +163,7 @@ export class PartitionSet {
       if (this.#closed) return;
       this.#open(log, config, undefined);
       if (partition.replicas[0]?.replicaId === replica.replicaId) this.#campaignSoon(partition.groupId, 0);
-      this.#partitions.get(partition.groupId)?.partition.changed(settingsOf(partition, image));
+      this.#partitions.get(partition.groupId)?.partition.changed(settingsOf(partition, image, this.#config.log));
     }
     const confirmed: TopicId[] = [];
     for (const tombstone of image.tombstonesFor(self)) {
@@ -210,7 +213,7 @@ export class PartitionSet {
         },
         replica,
         // A replica that begins anew knows what it knew.
-        this.#partitions.get(log.groupId)?.partition.settings ?? unknownSettings,
+        this.#partitions.get(log.groupId)?.partition.settings ?? unknownSettings(this.#config.log),
         {
           clock: this.#ports.clock,
           askController: this.#ports.askController,
@@ -224,7 +227,7 @@ export class PartitionSet {
         },
       );
       const reader = new PartitionReader(partition, this.#ports.clock, this.#ports.inflate, (done) => this.readIndex(hosted, done));
-      const hosted: HostedPartition = { partition, reader, reads };
+      const hosted: HostedPartition = { partition, reader, reads, retention: new PartitionRetention(partition, this.#ports.clock) };
       this.#partitions.set(log.groupId, hosted);
       return {
         committed: () => {},
@@ -269,12 +272,27 @@ export class PartitionSet {
   }
 }
 
-function settingsOf(partition: PartitionImage, image: MetadataImage): PartitionSettings {
-  const topic = image.topics.get(partition.topicId);
-  const config = topic === undefined ? undefined : image.configOf(topic);
+/** Before any metadata was read. Nothing is let go of by then: only a leader does, and it serves only once it has read them. */
+function unknownSettings({ segmentBytes, segmentMs }: BrokerLogOptions): PartitionSettings {
   return {
-    isr: { isr: partition.isr, isrVersion: partition.isrVersion, claim: partition.claim },
-    minInsyncReplicas: config?.minInsyncReplicas,
-    acksMin: config?.acksMin ?? "NONE",
+    isr: { isr: [], isrVersion: 0, claim: undefined },
+    minInsyncReplicas: undefined,
+    acksMin: "NONE",
+    retention: { retentionMs: undefined, retentionBytes: undefined },
+    segments: { segmentBytes, segmentMs },
+  };
+}
+
+function settingsOf(partition: PartitionImage, image: MetadataImage, log: BrokerLogOptions): PartitionSettings {
+  const isr = { isr: partition.isr, isrVersion: partition.isrVersion, claim: partition.claim };
+  const topic = image.topics.get(partition.topicId);
+  if (topic === undefined) return { ...unknownSettings(log), isr };
+  const { minInsyncReplicas, acksMin, retentionMs, retentionBytes, segmentBytes, segmentMs } = image.configOf(topic);
+  return {
+    isr,
+    minInsyncReplicas,
+    acksMin,
+    retention: { retentionMs, retentionBytes },
+    segments: { segmentBytes: segmentBytes ?? log.segmentBytes, segmentMs: segmentMs ?? log.segmentMs },
   };
 }

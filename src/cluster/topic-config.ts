@@ -18,8 +18,12 @@ interface ChoiceKey {
   readonly type: "choice";
   readonly default: string;
   readonly choices: readonly string[];
+  /** Values that exist elsewhere, with why they are refused here. */
+  readonly refused?: Readonly<Record<string, string>>;
   readonly doc: string;
 }
+
+const CODEC = "the producer's codec is kept, batches are never compressed again";
 
 /** The configuration keys of a topic (design §12). A topic's own value wins over the cluster's, the cluster's over the default. */
 export const topicConfigKeys = {
@@ -56,6 +60,20 @@ export const topicConfigKeys = {
   },
   "segment.bytes": { type: "number", default: 128 * MiB, min: 1 * MiB, max: 1024 * MiB, doc: "A segment is closed at this size." },
   "segment.ms": { type: "number", default: 7 * DAY_MS, min: 1000, max: Number.MAX_SAFE_INTEGER, doc: "A segment is closed at this age." },
+  "cleanup.policy": {
+    type: "choice",
+    default: "delete",
+    choices: ["delete"],
+    refused: { compact: "not yet: this version has no compaction", "compact,delete": "not yet: this version has no compaction" },
+    doc: "What becomes of old records: delete = they go by retention.",
+  },
+  "compression.type": {
+    type: "choice",
+    default: "producer",
+    choices: ["producer"],
+    refused: { none: CODEC, uncompressed: CODEC, gzip: CODEC, zstd: CODEC, lz4: CODEC, snappy: CODEC },
+    doc: "How batches are stored: producer = as they were sent.",
+  },
 } as const satisfies Readonly<Record<string, NumberKey | ChoiceKey>>;
 
 export type TopicConfigKey = keyof typeof topicConfigKeys;
@@ -68,7 +86,9 @@ export function refuseTopicConfig(key: string, value: string): MillraceError | u
   const row = table.get(key);
   if (row === undefined) return refuseKey(key);
   if (row.type === "choice") {
-    return row.choices.includes(value) ? undefined : invalid(key, value, `one of ${row.choices.join(", ")}`);
+    if (row.choices.includes(value)) return undefined;
+    const reason = row.refused !== undefined && Object.hasOwn(row.refused, value) ? row.refused[value] : undefined;
+    return invalid(key, value, row.choices.length === 1 ? `${row.choices[0]}` : `one of ${row.choices.join(", ")}`, reason);
   }
   const number = /^-?\d{1,16}$/.test(value) ? Number(value) : Number.NaN;
   if (number === row.none || (Number.isSafeInteger(number) && number >= row.min && number <= row.max)) return undefined;
@@ -89,9 +109,13 @@ function refuseKey(key: string): MillraceError {
   });
 }
 
-function invalid(key: string, value: string, expected: string): MillraceError {
-  return new MillraceError("INVALID_CONFIG", `Cannot set ${key} to ${JSON.stringify(value.slice(0, 100))}: it must be ${expected}`, {
+function invalid(key: string, value: string, range: string, reason?: string): MillraceError {
+  const shown = value.slice(0, 100);
+  const why = reason === undefined ? "" : ` (${reason})`;
+  return new MillraceError("INVALID_CONFIG", `Cannot set ${key} to ${JSON.stringify(shown)}: it must be ${range}${why}`, {
     key,
+    value: shown,
+    range,
   });
 }
 
@@ -105,8 +129,9 @@ export interface TopicConfig {
   readonly retentionMs: number | undefined;
   /** Per partition; undefined: no limit. */
   readonly retentionBytes: number | undefined;
-  readonly segmentBytes: number;
-  readonly segmentMs: number;
+  /** undefined: as the broker is configured. */
+  readonly segmentBytes: number | undefined;
+  readonly segmentMs: number | undefined;
 }
 
 /** Where a value comes from. */
@@ -139,13 +164,14 @@ export function topicConfig(topic: ConfigMap, cluster: ConfigMap): TopicConfig {
   const text = (key: TopicConfigKey) => topicConfigValue(key, topic, cluster).value;
   const number = (key: TopicConfigKey) => Number(text(key));
   const orNone = (key: TopicConfigKey, none: number) => (number(key) === none ? undefined : number(key));
+  const orBroker = (key: TopicConfigKey) => (topicConfigValue(key, topic, cluster).source === "default" ? undefined : number(key));
   return {
     minInsyncReplicas: orNone("min.insync.replicas", 0),
     acksMin: text("acks.min") as TopicConfig["acksMin"],
     maxMessageBytes: number("max.message.bytes"),
     retentionMs: orNone("retention.ms", -1),
     retentionBytes: orNone("retention.bytes", -1),
-    segmentBytes: number("segment.bytes"),
-    segmentMs: number("segment.ms"),
+    segmentBytes: orBroker("segment.bytes"),
+    segmentMs: orBroker("segment.ms"),
   };
 }

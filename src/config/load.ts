@@ -91,6 +91,7 @@ function brokerConfig(values: SettingValues): BrokerConfig {
       forwardWaitMs: values.get("forward.wait.ms"),
       shutdownGraceMs: values.get("shutdown.grace.ms"),
       fetchWaitMaxMs: values.get("fetch.wait.max.ms"),
+      retentionCheckMs: values.get("log.retention.check.interval.ms"),
     },
     limits: {
       maxMessageBytes: values.get("max.message.bytes"),

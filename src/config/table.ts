@@ -93,6 +93,12 @@ export const settings = {
     max: 10 * MINUTE,
     doc: "Longest a long poll waits, whatever the caller asks.",
   }),
+  "log.retention.check.interval.ms": ms({
+    default: defaultTimings.retentionCheckMs,
+    min: 100,
+    max: DAY,
+    doc: "How often each partition is looked at for records that retention.ms and retention.bytes need not keep.",
+  }),
 
   // Limits
   "max.message.bytes": bytes({ default: defaultLimits.maxMessageBytes, min: KiB, max: 3 * MiB, doc: "Largest record set of one batch." }),

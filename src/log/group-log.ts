@@ -77,6 +77,8 @@ export class GroupLogImpl implements GroupLog, FrameListener, SegmentSource {
   readonly #frames: FrameQueue;
   #segments: Segment[];
   #writer: SegmentWriter;
+  /** What `configure` said; a writer made later begins with it. */
+  #writerOptions: SegmentWriterOptions | undefined;
   #trimmer: Trimmer;
   /** First index that somebody still needs, whatever is trimmed. */
   #needed: () => LogIndex = () => Number.MAX_SAFE_INTEGER as LogIndex;
@@ -181,6 +183,7 @@ export class GroupLogImpl implements GroupLog, FrameListener, SegmentSource {
   }
 
   configure(options: SegmentWriterOptions): void {
+    this.#writerOptions = options;
     this.#writer.configure(options);
   }
 
@@ -367,6 +370,7 @@ export class GroupLogImpl implements GroupLog, FrameListener, SegmentSource {
     this.#hotFrom = (start.index + 1) as LogIndex;
     this.#committed = this.#durable = this.#written = this.#synced = this.#writable = start.index;
     this.#writer = this.#host.makeWriter(this, segment);
+    if (this.#writerOptions !== undefined) this.#writer.configure(this.#writerOptions);
     this.#doctor.stop();
     this.#doctor = new SegmentDoctor(this, this.#segments, this.#writer, this.#host.doctor, false);
     const op = { kind: "install", groupId, replicaId, start, config, mark: markOf(segment, point) } as const;

@@ -171,17 +171,17 @@ describe("alterTopic", () => {
   it("falls back to the cluster's value, then to the default", () => {
     const cluster = Cluster.ofThree();
     cluster.create("t");
-    cluster.done({ kind: "alterClusterConfigs", set: new Map([["segment.bytes", "2000000"]]), delete: [], validateOnly: false });
+    cluster.done({ kind: "alterClusterConfigs", set: new Map([["max.message.bytes", "2000000"]]), delete: [], validateOnly: false });
     const bytes = () =>
       cluster
         .partitionsOf("t")
         .map(({ topicId }) => cluster.image.topics.get(topicId))
-        .flatMap((topic) => (topic ? [cluster.image.configOf(topic).segmentBytes] : []));
+        .flatMap((topic) => (topic ? [cluster.image.configOf(topic).maxMessageBytes] : []));
     assert.deepEqual(bytes(), [2_000_000]);
-    cluster.done({ kind: "alterClusterConfigs", set: new Map(), delete: ["segment.bytes"], validateOnly: false });
-    assert.deepEqual(bytes(), [128 * 1024 * 1024]);
+    cluster.done({ kind: "alterClusterConfigs", set: new Map(), delete: ["max.message.bytes"], validateOnly: false });
+    assert.deepEqual(bytes(), [1024 * 1024]);
     cluster.refused({ kind: "alterClusterConfigs", set: new Map([["nope", "1"]]), delete: [], validateOnly: false }, "INVALID_CONFIG");
-    const both = { set: new Map([["segment.bytes", "2000000"]]), delete: ["segment.bytes"] };
+    const both = { set: new Map([["max.message.bytes", "2000000"]]), delete: ["max.message.bytes"] };
     cluster.refused({ kind: "alterClusterConfigs", ...both, validateOnly: false }, "INVALID_CONFIG");
   });
 });

@@ -64,6 +64,9 @@ export interface PartitionSettings {
   /** undefined: the default for the number of replicas. */
   readonly minInsyncReplicas: number | undefined;
   readonly acksMin: AcksLevel;
+  /** How long and how much is kept; undefined: for ever, everything. */
+  readonly retention: { readonly retentionMs: number | undefined; readonly retentionBytes: number | undefined };
+  readonly segments: { readonly segmentBytes: number; readonly segmentMs: number };
 }
 
 export interface PartitionOptions {
@@ -147,7 +150,7 @@ export class Partition {
     return this.#highWatermark;
   }
   get logStartOffset(): Offset {
-    return this.replica.log.start.offset;
+    return this.replica.log.startOffset;
   }
   get pendingBytes(): number {
     return this.#waits.pendingBytes;
@@ -235,6 +238,7 @@ export class Partition {
   /** The image shows the partition anew. */
   changed(settings: PartitionSettings): void {
     this.#settings = settings;
+    this.replica.log.configure(settings.segments);
     this.#isr?.recorded(settings.isr);
     this.examine();
   }

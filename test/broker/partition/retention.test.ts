@@ -52,6 +52,11 @@ describe("retention", () => {
   it("never takes anything by age while the clock is not trusted, and goes on by size", () => {
     assert.equal(newStartOffset({ ...KEEP, retentionMs: 1 }, state({ now: undefined })), undefined);
     assert.equal(newStartOffset({ ...KEEP, retentionMs: 1, retentionBytes: 200 }, state({ now: undefined })), 20);
+    assert.equal(
+      newStartOffset({ ...KEEP, retentionBytes: 0 }, state({ now: undefined })),
+      30,
+      "nor is it known that the active one is old",
+    );
   });
 
   it("leaves what a follower does not have yet", () => {
