@@ -85,6 +85,8 @@ export interface BrokerLogOptions {
   readonly segmentBytes: number;
   readonly segmentMs: number;
   readonly hotTailBytes: number;
+  /** Below so many free bytes no records are taken. */
+  readonly diskReserveBytes: number;
 }
 
 /** What a topic gets when its creator does not say. Its other settings have defaults of their own (cluster/topic-config.ts). */
@@ -131,6 +133,7 @@ export const defaultLogOptions: BrokerLogOptions = {
   segmentBytes: 128 * MiB,
   segmentMs: 7 * DAY_MS,
   hotTailBytes: 64 * MiB,
+  diskReserveBytes: 512 * MiB,
 };
 
 export const defaultTopicDefaults: TopicDefaults = {

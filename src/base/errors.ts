@@ -97,7 +97,10 @@ export const errors = {
     "Too many bytes wait for acknowledgement (`limit`). Nothing was written; send again after the delay.",
   ),
   TOO_MANY_REQUESTS: retry("RESOURCE_EXHAUSTED", "A named limit (`limit`) is reached. Nothing was written."),
-  DISK_FULL: retry("RESOURCE_EXHAUSTED", "The leader's disk is below its reserve. Nothing was written."),
+  DISK_FULL: retry(
+    "RESOURCE_EXHAUSTED",
+    "The leader's disk, or the disks of so many replicas that no majority is left, have less free than `disk.reserve.bytes`. Nothing was written; records are taken again as soon as there is space.",
+  ),
   INSUFFICIENT_BROKERS: retry("FAILED_PRECONDITION", "Fewer live brokers than replicas asked for."),
   // Cluster
   DUPLICATE_BROKER: refused("ALREADY_EXISTS", "A live broker with this id runs on another disk."),

@@ -60,6 +60,18 @@ export const events = {
     means: "This broker leads the metadata group: it is the controller.",
     todo: NOTHING,
   },
+  "disk.full": {
+    level: "warn",
+    fields: ["freeBytes", "reserveBytes", "path"],
+    means: "The disk has less free than `disk.reserve.bytes`, or a write (`path`) found no room: no more records are taken here.",
+    todo: "Free space, enlarge the disk, or hand the broker's leaderships to others; it goes on by itself.",
+  },
+  "disk.room": {
+    level: "info",
+    fields: ["freeBytes", "reserveBytes"],
+    means: "The disk has room again: records are taken.",
+    todo: NOTHING,
+  },
   "formation.formed": {
     level: "info",
     fields: ["clusterId"],

@@ -72,6 +72,10 @@ export interface BrokerNumbers {
   /** Bytes of frames that are not known to be committed, and where leaders stop to append. */
   readonly uncommittedBytes: number;
   readonly uncommittedBytesMax: number;
+  /** Free below the data directory, undefined when the file system does not say; below the reserve no records are taken. */
+  readonly diskFreeBytes: number | undefined;
+  readonly diskReserveBytes: number;
+  readonly diskFull: boolean;
   readonly partitionCount: number;
   /** One at a time, so that the reader may pause between two. */
   partitions(): Iterable<PartitionNumbers>;

@@ -4,6 +4,7 @@ import type { MetadataImage } from "../cluster/image.ts";
 import type { MetadataGroup } from "./metadata/metadata-group.ts";
 import type { PartitionSet } from "./partition-set.ts";
 import type { PeerLinks } from "./peers/peer-links.ts";
+import type { Replica } from "./replica.ts";
 import type { Transfers } from "./transfers.ts";
 
 export const LEAVE_METHOD = "broker.leaving";
@@ -11,6 +12,8 @@ export const LEAVE_METHOD = "broker.leaving";
 /** Time for one step: another controller to be known, the others to hear of the leave, the ISRs to be recorded without this broker. */
 const STEP_MS = 1_000;
 const LOOK_EVERY_MS = 5;
+/** Hand-overs to a broker that stops too are handed on so often. */
+const ROUNDS_MAX = 3;
 
 export interface DepartureParts {
   readonly clock: Clock;
@@ -41,10 +44,31 @@ export class Departure {
     await this.#handControllerOver(deadline);
     await this.#announce(deadline);
     await this.#parts.transfers.leaveAll(deadline);
-    // A broker that stops at the same time may have handed something over before it heard of this one.
-    await this.#handControllerOver(deadline);
-    await this.#parts.transfers.leaveAll(deadline);
-    await this.#until(deadline, () => !this.#needed());
+    // A broker that stops at the same time may have handed something over before it heard of this one, and it may take a moment to come.
+    for (let round = 0; round < ROUNDS_MAX; round++) {
+      await this.#until(deadline, () => !this.#becoming());
+      await this.#handControllerOver(deadline);
+      await this.#parts.transfers.leaveAll(deadline);
+      await this.#until(deadline, () => !this.#needed());
+      if (!this.#leads() && !this.#becoming()) return;
+    }
+  }
+
+  /** Something that a broker which stays could lead. */
+  #leads(): boolean {
+    return this.#replicas().some(({ leads }) => leads);
+  }
+
+  /** It asks for votes, as one does that was handed a leadership. */
+  #becoming(): boolean {
+    return this.#replicas().some(({ core }) => core.role === "candidate");
+  }
+
+  #replicas(): readonly Replica[] {
+    const { group, partitions } = this.#parts;
+    return [...(group.replica === undefined ? [] : [group.replica]), ...partitions.all.map(({ partition }) => partition.replica)].filter(
+      ({ core }) => core.configuration.voters.length > 1,
+    );
   }
 
   async #handControllerOver(deadline: number): Promise<void> {

@@ -10,6 +10,7 @@ import type { Meta } from "../log/meta.ts";
 import type { GroupLog, LogStore, RecoveredGroup } from "../log/types.ts";
 import { BrokerReport, ForwardedTransfer, ForwardedTransferred, type LedGroup } from "../protocol/routing.ts";
 import { Departure } from "./departure.ts";
+import { DiskNotices } from "./disk-notices.ts";
 import { IsrRecorder } from "./isr-recorder.ts";
 import { Registration } from "./membership/registration.ts";
 import { Sessions } from "./membership/sessions.ts";
@@ -50,6 +51,8 @@ export class Member implements MemberParts, AdminBackend {
   readonly #transfers: Transfers;
   readonly #departure: Departure;
   readonly #repairer: Repairer;
+  readonly #store: LogStore;
+  readonly #disks: DiskNotices;
   readonly #failed: (error: unknown) => void;
   readonly #startedAt: number;
   #follower: MetadataFollower | undefined;
@@ -72,7 +75,6 @@ export class Member implements MemberParts, AdminBackend {
     this.#form = form;
     this.#failed = failed;
     this.#startedAt = clock.monotonic();
-    this.host = new ReplicaHost(clock, random, config, links);
     const limits: DecideLimits = {
       partitionsPerTopicMax: config.limits.partitionsPerTopicMax,
       partitionsMax: config.limits.partitionsMax,
@@ -90,6 +92,15 @@ export class Member implements MemberParts, AdminBackend {
       failed,
     });
     store.repairer = this.#repairer;
+    this.#store = store;
+    this.#disks = new DiskNotices({
+      clock,
+      space: store.space,
+      links,
+      others: () => [...this.image.brokers.keys()].filter((broker) => broker !== config.brokerId),
+      changed: () => this.partitions.disksChanged(),
+    });
+    this.host = new ReplicaHost(clock, random, config, links, store);
     this.sessions = new Sessions(clock, this.group, config.timings.brokerSessionMs);
     this.router = new Router({
       clock,
@@ -105,6 +116,8 @@ export class Member implements MemberParts, AdminBackend {
       inflate: ports.inflate,
       askController: (command, answered) => recorder.record(command, answered),
       changed: (groupId) => this.router.changed(groupId),
+      reconcileAgain: () => this.partitions.reconcile(this.image),
+      diskFull: (broker) => this.#disks.full(broker),
       confirmDeleted: (topicIds) => void this.#confirmDeleted(topicIds),
       settled: () => this.#registration.epoch !== undefined,
       failed,
@@ -152,10 +165,14 @@ export class Member implements MemberParts, AdminBackend {
   peerBack(broker: BrokerId): void {
     this.#metadataPeer(broker, "back");
     this.partitions.peerBack(broker);
+    this.#disks.peerBack(broker);
     this.router.changedAll();
   }
   peerLeaves(broker: BrokerId): void {
     this.partitions.peerLeaves(broker);
+  }
+  peerDisk(broker: BrokerId, full: boolean): void {
+    this.#disks.heard(broker, full);
   }
   peerGone(broker: BrokerId): void {
     this.#metadataPeer(broker, "gone");
@@ -163,8 +180,7 @@ export class Member implements MemberParts, AdminBackend {
   }
 
   async report(): Promise<BrokerReport> {
-    // Asked for a report, not for a write: a file system that does not tell is no reason to stop. 0 says "unknown".
-    const diskFreeBytes = await this.#ports.disk.freeBytes().catch(() => 0);
+    const { space } = this.#store;
     const led: LedGroup[] = [];
     for (const { partition } of this.partitions.all) {
       if (!partition.replica.leads) continue;
@@ -180,7 +196,10 @@ export class Member implements MemberParts, AdminBackend {
     return {
       led,
       metadataVersion: this.#view.applied,
-      diskFreeBytes,
+      // 0 says "unknown".
+      diskFreeBytes: space.freeBytes ?? 0,
+      diskReserveBytes: space.reserveBytes,
+      diskFull: space.full,
       uptimeMs: Math.round(this.#ports.clock.monotonic() - this.#startedAt),
       replicas: this.partitions.all.length,
     };

@@ -22,6 +22,9 @@ export function brokerNumbers(member: Member, links: PeerLinks, store: LogStore,
     walFilesMax: config.log.walFilesMax,
     uncommittedBytes: store.uncommittedBytes,
     uncommittedBytesMax: store.uncommittedBytesMax,
+    diskFreeBytes: store.space.freeBytes,
+    diskReserveBytes: store.space.reserveBytes,
+    diskFull: store.space.full,
     partitionCount: partitions.all.length,
     *partitions() {
       for (const { partition } of partitions.all) yield partitionNumbers(partition);

@@ -5,7 +5,8 @@ import type { Inflate } from "../base/ports/inflate.ts";
 import type { Telemetry } from "../base/ports/telemetry.ts";
 import type { MetadataImage } from "../cluster/image.ts";
 import type { PartitionImage } from "../cluster/image-state.ts";
-import type { LogStore, RecoveredGroup, StartPoint } from "../log/types.ts";
+import { isNoSpace } from "../log/disk-space.ts";
+import type { GroupLog, LogStore, RecoveredGroup, StartPoint } from "../log/types.ts";
 import { GroupConfig } from "../protocol/routing.ts";
 import type { IsrAnswer, IsrCommand } from "./partition/isr-tracker.ts";
 import { type Member, Partition, type PartitionSettings } from "./partition/partition.ts";
@@ -31,8 +32,12 @@ export interface PartitionSetPorts {
   readonly askController: (command: IsrCommand, answered: (answer: IsrAnswer) => void) => void;
   /** A group's leader, or whether it serves here, may have changed. */
   readonly changed: (groupId: GroupId) => void;
+  /** Calls `reconcile` with the image of then. */
+  readonly reconcileAgain: () => void;
   /** These deleted topics have no replica here any more. */
   readonly confirmDeleted: (topicIds: readonly TopicId[]) => void;
+  /** That broker said that its disk has no room. */
+  readonly diskFull: (broker: BrokerId) => boolean;
   /** This broker's image holds at least what was recorded when it started: settings may be trusted. */
   readonly settled: () => boolean;
   /** The log cannot do what it must: the broker stops. */
@@ -42,6 +47,8 @@ export interface PartitionSetPorts {
 const emptyStart: StartPoint = { index: 0 as LogIndex, term: 0 as StartPoint["term"], offset: 0 as StartPoint["offset"] };
 /** Milliseconds between tries to record an ISR that was refused. */
 const ISR_RETRY_MS = 200;
+/** Milliseconds until a replica is made again that had no room. */
+const NO_ROOM_RETRY_MS = 1_000;
 /** The preferred replica of a new group asks for votes so long after it was made, and again, before ordinary timeouts take over. */
 const CAMPAIGN_AFTER_MS = [10, 40, 100];
 
@@ -135,6 +142,11 @@ export class PartitionSet {
     for (const { partition } of this.all) partition.peerBack(broker);
   }
 
+  /** What is known of the disks of others changed. */
+  disksChanged(): void {
+    for (const { partition } of this.all) partition.tickIsr();
+  }
+
   /** Nothing is made or deleted any more; resolves when what was under way has ended, so that the store may be closed. */
   async close(): Promise<void> {
     this.#closed = true;
@@ -159,7 +171,8 @@ export class PartitionSet {
         topic,
         partition: partition.partition,
       };
-      const log = await this.#store.create(partition.groupId, replica.replicaId, emptyStart, GroupConfig.encode(config));
+      const log = await this.#made(this.#store.create(partition.groupId, replica.replicaId, emptyStart, GroupConfig.encode(config)));
+      if (log === undefined) continue;
       if (this.#closed) return;
       this.#open(log, config, undefined);
       if (partition.replicas[0]?.replicaId === replica.replicaId) this.#campaignSoon(partition.groupId, 0);
@@ -191,6 +204,17 @@ export class PartitionSet {
     this.#ports.changed(hosted.partition.options.groupId);
   }
 
+  /** A replica that finds no room for its folder is made later: deleting others, which comes next, may give it some. */
+  async #made(log: Promise<GroupLog>): Promise<GroupLog | undefined> {
+    try {
+      return await log;
+    } catch (error) {
+      if (!isNoSpace(error)) throw error;
+      this.#ports.clock.after(NO_ROOM_RETRY_MS, () => this.#ports.reconcileAgain());
+      return undefined;
+    }
+  }
+
   #open(log: ReturnType<LogStore["open"]>, config: GroupConfig, recovered: RecoveredGroup | undefined): void {
     const members: Member[] = config.members.map(({ replicaId, brokerId }) => ({
       replicaId: replicaId as ReplicaId,
@@ -218,6 +242,7 @@ export class PartitionSet {
           clock: this.#ports.clock,
           askController: this.#ports.askController,
           ring: this.#store,
+          diskFull: this.#ports.diskFull,
           stays: (broker) => this.stays(broker),
           settled: this.#ports.settled,
           moved: () => {

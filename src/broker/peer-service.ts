@@ -16,6 +16,7 @@ import { EXTEND_METHOD, RESET_METHOD } from "./catch-up/catch-up.ts";
 import { decodeOffer } from "./catch-up/reset-offer.ts";
 import { takeReset } from "./catch-up/take-reset.ts";
 import { LEAVE_METHOD } from "./departure.ts";
+import { DISK_METHOD } from "./disk-notices.ts";
 import type { FormationLoop } from "./membership/formation-loop.ts";
 import { WHO_METHOD } from "./membership/formation-loop.ts";
 import { BARRIER_METHOD, COMMAND_METHOD, type MetadataGroup } from "./metadata/metadata-group.ts";
@@ -42,6 +43,8 @@ export interface MemberParts {
   report(): Promise<BrokerReport>;
   /** That broker stops soon. */
   peerLeaves(broker: BrokerId): void;
+  /** That broker's disk has no room, or has again. */
+  peerDisk(broker: BrokerId, full: boolean): void;
   transferHere(groupId: GroupId, to: number, deadline: number): Promise<{ readonly leaderId: number; readonly term: number }>;
 }
 
@@ -77,6 +80,7 @@ export class PeerService {
       [OFFSETS_METHOD, (call, parts) => this.#offsets(call, parts)],
       [REPORT_METHOD, async (call, parts) => call.reply([BrokerReport.encode(await parts.report())])],
       [LEAVE_METHOD, (call, parts) => this.#leave(call, parts)],
+      [DISK_METHOD, (call, parts) => this.#disk(call, parts)],
       [TRANSFER_METHOD, (call, parts) => this.#transfer(call, parts)],
     ]);
   }
@@ -178,6 +182,11 @@ export class PeerService {
 
   #leave(call: IncomingCall, parts: MemberParts): void {
     parts.peerLeaves(call.from);
+    call.reply([]);
+  }
+
+  #disk(call: IncomingCall, parts: MemberParts): void {
+    parts.peerDisk(call.from, call.body[0] === 1);
     call.reply([]);
   }
 

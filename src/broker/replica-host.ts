@@ -4,11 +4,12 @@ import { InvariantViolated, invariant } from "../base/invariant.ts";
 import type { Clock } from "../base/ports/clock.ts";
 import type { Random } from "../base/ports/random.ts";
 import type { InstallOutcome, InstallPoint } from "../log/model/install.ts";
-import type { GroupLog, RecoveredGroup } from "../log/types.ts";
+import type { GroupLog, LogStore, RecoveredGroup } from "../log/types.ts";
 import { blockBytesMax } from "../log/wal.ts";
 import { createRaft } from "../raft/raft.ts";
 import type { RaftRecovered } from "../raft/types.ts";
 import type { Frame } from "../records/frame-types.ts";
+import { admitted } from "./append-admission.ts";
 import { CatchUp } from "./catch-up/catch-up.ts";
 import type { Member } from "./partition/partition.ts";
 import type { PeerLinks } from "./peers/peer-links.ts";
@@ -48,17 +49,19 @@ export class ReplicaHost {
   readonly #random: Random;
   readonly #config: BrokerConfig;
   readonly #links: PeerLinks;
+  readonly #store: Pick<LogStore, "takes" | "space">;
   readonly #ticker: Ticker;
   readonly #catchUp: CatchUp;
   readonly #hosted = new Map<GroupId, Hosted>();
   /** Closed, to be opened when their log has begun elsewhere. */
   readonly #anew = new Set<GroupId>();
 
-  constructor(clock: Clock, random: Random, config: BrokerConfig, links: PeerLinks) {
+  constructor(clock: Clock, random: Random, config: BrokerConfig, links: PeerLinks, store: Pick<LogStore, "takes" | "space">) {
     this.#clock = clock;
     this.#random = random;
     this.#config = config;
     this.#links = links;
+    this.#store = store;
     this.#ticker = new Ticker(clock);
     const { catchUpBytesPerSecond, catchUpsMax } = config.limits;
     this.#catchUp = new CatchUp(clock, links, { bytesPerSecond: catchUpBytesPerSecond, atOnceMax: catchUpsMax });
@@ -181,13 +184,14 @@ export class ReplicaHost {
     if (hosted === undefined || hosted.replica.id !== addressed.to) return;
     const sender = hosted.members.find((member) => member.replicaId === addressed.from);
     if (sender?.brokerId !== from) return;
-    hosted.replica.receive(addressed.from, addressed.message);
+    hosted.replica.receive(addressed.from, admitted(addressed.message, this.#store));
   }
 
   /** Serves `replica.extend` on the follower. Resolves when the frames are durable and counted; false: not agreed to. */
   async takeExtension(groupId: GroupId, to: ReplicaId, frames: readonly Frame[]): Promise<boolean> {
     const replica = this.get(groupId);
-    if (replica === undefined || replica.id !== to) return false;
+    // It goes past the ring, straight to where there is no room.
+    if (replica === undefined || replica.id !== to || this.#store.space.full) return false;
     try {
       return await replica.extendLocally(frames);
     } catch (error) {

@@ -164,6 +164,13 @@ export class Replica {
     this.#perform();
   }
 
+  /** Leader: nothing is sent to this follower until it is released, because its disk has no room. */
+  hold(replica: ReplicaId, held: boolean): void {
+    if (this.#closed || this.core.progress(replica)?.held === held) return;
+    this.core.hold(replica, held);
+    this.#perform();
+  }
+
   /** Leader: bulk catch-up of a follower ended. */
   extended(replica: ReplicaId, match: LogIndex | undefined): void {
     if (this.#closed) return;

@@ -1,4 +1,5 @@
 import { setCrc32c } from "../base/crc32c.ts";
+import type { Disk } from "../base/ports/disk.ts";
 import { createBroker } from "../broker/broker.ts";
 import { crc32cNative } from "../checksum/native.ts";
 import { GzipInflate } from "../compression/gzip.ts";
@@ -19,12 +20,21 @@ import { probesOf } from "../telemetry/probes.ts";
 import { createTelemetry } from "../telemetry/telemetry.ts";
 import { createTcpTransport } from "../transport/tcp-transport.ts";
 import { describeError } from "./describe-error.ts";
-import { CommandFailed, ExitCode } from "./exit-code.ts";
+import { CommandFailed, ExitCode, UsageError } from "./exit-code.ts";
 import type { Terminal } from "./terminal.ts";
 import { packageVersion } from "./version.ts";
 
 /** A broker that could not start is gone so soon after it said why, milliseconds. */
 const FAILED_EXIT_MS = 250;
+
+/** @throws {UsageError} a directory that no broker may use was named (case 52) */
+function dataDirectory(directory: string): Disk {
+  try {
+    return openDisk(directory);
+  } catch (error) {
+    throw new UsageError(`--data ${directory}: ${describeError(error).line}`);
+  }
+}
 
 /**
  * Runs one broker on the real ports until SIGTERM or SIGINT, then hands leadership over and stops.
@@ -50,12 +60,13 @@ export async function runBroker(config: ProcessConfig, terminal: Terminal): Prom
   process.on("uncaughtException", (error) => die("a bug", error));
   process.on("unhandledRejection", (error) => die("a bug", error));
 
+  const disk = dataDirectory(config.data);
   const rpcServer = createRpcServer({ clock, telemetry, limits: config.rpc, reflection: config.rpc.reflection });
   const broker = createBroker(
     {
       clock,
       random: nodeRandom,
-      disk: meteredDisk(openDisk(config.data), clock, telemetry.metrics),
+      disk: meteredDisk(disk, clock, telemetry.metrics),
       transport: createTcpTransport(),
       rpcServer: meteredRpcServer(rpcServer, clock, telemetry.metrics),
       inflate: new GzipInflate(),

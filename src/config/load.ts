@@ -112,6 +112,7 @@ function brokerConfig(values: SettingValues): BrokerConfig {
       segmentBytes: values.get("segment.bytes"),
       segmentMs: values.get("segment.ms"),
       hotTailBytes: values.get("hot.tail.bytes"),
+      diskReserveBytes: values.get("disk.reserve.bytes"),
     },
     topicDefaults: { partitions: values.get("default.partitions"), replicas: values.get("default.replicas") },
   };

@@ -178,6 +178,12 @@ export const settings = {
     max: 64 * GiB,
     doc: "Memory for the newest records of all partitions.",
   }),
+  "disk.reserve.bytes": bytes({
+    default: defaultLogOptions.diskReserveBytes,
+    min: 0,
+    max: 1024 * GiB,
+    doc: "With less free space than this no records are taken; elections, reads, retention and deletions go on in it.",
+  }),
 
   // Topics whose creator does not say
   "default.partitions": count({

@@ -1,4 +1,5 @@
 import { lstatSync, mkdirSync } from "node:fs";
+import { dirname, resolve } from "node:path";
 import { DiskError } from "../base/ports/disk.ts";
 import { errnoOf, toDiskError } from "./disk-error.ts";
 
@@ -13,11 +14,7 @@ const WRITABLE_BY_OTHERS = 0o002;
 export function claimDataDirectory(directory: string): void {
   const found = statOf(directory);
   if (found === undefined) {
-    try {
-      mkdirSync(directory, { recursive: true, mode: 0o700 });
-    } catch (error) {
-      throw toDiskError(error, directory, "make the data directory");
-    }
+    makeWithParents(resolve(directory));
     return;
   }
   if (found.isSymbolicLink()) throw new DiskError("ELOOP", directory, "use a symbolic link as data directory; name its target instead of");
@@ -27,6 +24,18 @@ export function claimDataDirectory(directory: string): void {
     throw new DiskError("EPERM", directory, `use a data directory owned by user ${found.uid} while running as ${self}:`);
   }
   if ((found.mode & WRITABLE_BY_OTHERS) !== 0) throw new DiskError("EACCES", directory, "use a world-writable data directory (chmod o-w):");
+}
+
+/** Step by step: where nothing can be made (below `/proc`) the recursive mkdir of Node 20 tries for ever. */
+function makeWithParents(directory: string): void {
+  const parent = dirname(directory);
+  if (parent !== directory && statOf(parent) === undefined) makeWithParents(parent);
+  try {
+    mkdirSync(directory, { mode: 0o700 });
+  } catch (error) {
+    // Another broker may have made a folder that both are in.
+    if (errnoOf(error) !== "EEXIST") throw toDiskError(error, directory, "make the data directory");
+  }
 }
 
 function statOf(directory: string) {

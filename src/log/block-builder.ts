@@ -1,6 +1,6 @@
 import { crc32c } from "../base/crc32c.ts";
 import { encodeHeader, HEADER_BYTES } from "../records/frame.ts";
-import type { Frame, FrameDraft, FramePlace } from "../records/frame-types.ts";
+import { type Frame, type FrameDraft, type FramePlace, FrameType, PayloadFormat } from "../records/frame-types.ts";
 import { BLOCK_ALIGN, BLOCK_HEADER_BYTES, padded, writeBlockHeader } from "./model/block.ts";
 import { type BlockRef, type FrameOwner, HeldFrame } from "./model/held.ts";
 import { encodeOp, RECORD_HEADER_BYTES, RecordKind, type WalOp } from "./model/records.ts";
@@ -30,6 +30,8 @@ export class BlockBuilder {
   readonly callbacks: (() => void)[] = [];
   /** `BlockFlag`s. */
   flags: number;
+  /** It holds records of clients: it may not take the files that are kept free (`FILES_KEPT`). */
+  data = false;
   readonly #memory: Memory;
   readonly #chunks: Uint8Array[] = [];
   #slab: Slab | undefined;
@@ -59,6 +61,7 @@ export class BlockBuilder {
   frame(owner: FrameOwner, source: FrameSource): HeldFrame {
     const { frame, at } = this.#lay(source);
     const held = new HeldFrame(owner, frame, this.ref, at);
+    if (isData(frame)) this.data = true;
     const slab = this.#slab as Slab;
     slab.held.push(held);
     slab.newest = this.ref;
@@ -152,6 +155,11 @@ export class BlockBuilder {
     this.#bytes += header + bytes;
     return at;
   }
+}
+
+/** Records of clients. What is left is small, and what the cluster itself needs: no-ops, configurations, trims, facts. */
+export function isData(frame: Pick<Frame, "type" | "format">): boolean {
+  return frame.type === FrameType.data && frame.format === PayloadFormat.records;
 }
 
 function placed(draft: FrameDraft, place: FramePlace, payload: Uint8Array, bytes: Uint8Array): Frame {

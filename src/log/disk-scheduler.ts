@@ -6,6 +6,7 @@ export type Lane = keyof typeof LANES;
 export class DiskScheduler {
   readonly #idle: (() => void)[] = [];
   readonly #running: Record<Lane, number> = { write: 0, sync: 0, read: 0 };
+  #done = 0;
   readonly #waiting: Record<Lane, (() => void)[]> = { write: [], sync: [], read: [] };
 
   /** A read that nobody waits for (scrub, repair): it begins only while no more than one other read is under way. */
@@ -14,12 +15,22 @@ export class DiskScheduler {
     return this.run("read", work);
   }
 
+  /** Calls that have ended. */
+  get done(): number {
+    return this.#done;
+  }
+  /** No call is under way. */
+  get quiet(): boolean {
+    return this.#running.write + this.#running.sync + this.#running.read === 0;
+  }
+
   async run<T>(lane: Lane, work: () => Promise<T>): Promise<T> {
     if (this.#running[lane] >= LANES[lane]) await new Promise<void>((resolve) => this.#waiting[lane].push(resolve));
     else this.#running[lane] += 1;
     try {
       return await work();
     } finally {
+      this.#done += 1;
       // The place goes straight to the next in line, so a newcomer cannot slip in between.
       const next = this.#waiting[lane].shift();
       if (next === undefined) this.#running[lane] -= 1;

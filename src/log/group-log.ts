@@ -452,7 +452,8 @@ export class GroupLogImpl implements GroupLog, FrameListener, SegmentSource {
   bytesIn(life: Life): number {
     const range = this.#owner.pins.range(life);
     if (range === undefined) return 0;
-    return this.heldBetween(range.first, range.last).reduce((sum, held) => sum + (held.block.life === life ? held.length : 0), 0);
+    const held = this.heldBetween(range.first, range.last).filter((one) => one.block.life === life);
+    return [...held, ...this.#owner.cutIn(life)].reduce((sum, one) => sum + one.length, 0);
   }
 
   /** The group is about to go away. */
@@ -557,7 +558,9 @@ export class GroupLogImpl implements GroupLog, FrameListener, SegmentSource {
   #truncate(from: LogIndex): void {
     invariant(from > this.#committed, () => `group ${this.groupId} has committed ${this.#committed}, truncates ${from}`);
     if (from > this.lastIndex) return;
-    for (const held of this.#frames.truncate(from)) {
+    const cut = this.#frames.truncate(from);
+    this.#owner.cuts.push(new Set(cut));
+    for (const held of cut) {
       held.gone = true;
       this.#pendingBytes -= held.length;
       this.#uncommitted(-held.length);

@@ -2,6 +2,7 @@ import { type Disk, DiskError, type DiskFile } from "../base/ports/disk.ts";
 import type { Frame } from "../records/frame-types.ts";
 import { trimOf } from "../records/trim.ts";
 import type { DiskScheduler } from "./disk-scheduler.ts";
+import { type DiskSpace, isNoSpace } from "./disk-space.ts";
 import type { HeldFrame } from "./model/held.ts";
 import type { Producers } from "./model/producers.ts";
 import type { SyncedMark } from "./model/records.ts";
@@ -49,6 +50,7 @@ export class WriterStopped extends Error {
 export class SegmentWriter {
   readonly #disk: Disk;
   readonly #scheduler: DiskScheduler;
+  readonly #space: Pick<DiskSpace, "attempt" | "spent">;
   readonly #source: SegmentSource;
   #options: SegmentWriterOptions;
   readonly #failed: (error: unknown) => void;
@@ -68,6 +70,7 @@ export class SegmentWriter {
   constructor(
     disk: Disk,
     scheduler: DiskScheduler,
+    space: Pick<DiskSpace, "attempt" | "spent">,
     source: SegmentSource,
     options: SegmentWriterOptions,
     segment: Segment | undefined,
@@ -75,6 +78,7 @@ export class SegmentWriter {
   ) {
     this.#disk = disk;
     this.#scheduler = scheduler;
+    this.#space = space;
     this.#source = source;
     this.#options = options;
     this.#segment = segment;
@@ -153,7 +157,8 @@ export class SegmentWriter {
       return work();
     });
     this.#chain = run.catch((error: unknown) => {
-      if (!this.#stopped) this.#failed(error);
+      // Given up because the log closes, or because of something that must stop the broker.
+      if (!this.#stopped && !(error instanceof WriterStopped)) this.#failed(error);
       this.#stopped = true;
     });
     return run;
@@ -182,7 +187,7 @@ export class SegmentWriter {
       this.#file ??= await this.#disk.open(segment.path, { mode: "write" });
       const file = this.#file;
       const chunks = piece.map((frame) => frame.bytes);
-      await this.#scheduler.run("write", () => file.write(segment.position, chunks));
+      await this.#append(file, segment, chunks);
       this.#dirty = true;
       for (const frame of piece) segment.add({ ...frame, length: frame.bytes.length });
       this.#source.producers.advance(segment.lastIndex);
@@ -211,9 +216,12 @@ export class SegmentWriter {
     const point = { ...this.#source.startPoint(name), producers: this.#source.producers };
     const bytes = encodeStartPoint(point);
     const segment = new Segment(this.#source.groupId, this.#source.replicaId, name, point.start.term, bytes.length);
-    const file = await this.#disk.open(segment.path, { mode: "create" });
-    await this.#scheduler.run("write", () => file.write(0, [bytes]));
-    this.#file = file;
+    this.#file = await this.#roomFor(
+      segment.path,
+      bytes.length,
+      () => this.#create(segment.path, bytes),
+      () => this.#remove(segment.path),
+    );
     this.#segment = segment;
     this.#newFile = true;
     this.#source.began(segment);
@@ -224,7 +232,7 @@ export class SegmentWriter {
     this.#file ??= await this.#disk.open(segment.path, { mode: "write" });
     const file = this.#file;
     const footer = encodeFooter(segment.facts());
-    await this.#scheduler.run("write", () => file.write(segment.position, [footer]));
+    await this.#append(file, segment, [footer]);
     this.#dirty = true;
     // The record that says so may become durable later; a start in between cuts the segment back and seals it again.
     await this.#sync(true);
@@ -266,15 +274,69 @@ export class SegmentWriter {
   async #writeIndex(segment: Segment): Promise<void> {
     const bytes = segment.index?.encode(this.#source, segment.facts(), this.#source.producers);
     if (bytes === undefined) return;
-    await this.#scheduler.run("write", async () => {
-      const file = await this.#openOrCreate(segment.indexPath);
-      try {
-        await file.write(0, [bytes]);
-        await file.truncate(bytes.length);
-      } finally {
-        await file.close();
-      }
-    });
+    try {
+      await this.#scheduler.run("write", async () => {
+        const file = await this.#openOrCreate(segment.indexPath);
+        try {
+          await file.write(0, [bytes]);
+          await file.truncate(bytes.length);
+        } finally {
+          await file.close();
+        }
+      });
+    } catch (error) {
+      if (!isNoSpace(error)) throw error;
+      // Half an index would be built again all the same, and its bytes are wanted.
+      await this.#remove(segment.indexPath);
+    }
+  }
+
+  /** Behind what the segment holds. A piece of which only a part found room is cut off and written again. */
+  async #append(file: DiskFile, segment: Segment, chunks: readonly Uint8Array[]): Promise<void> {
+    const bytes = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
+    await this.#roomFor(
+      segment.path,
+      bytes,
+      () => this.#scheduler.run("write", () => file.write(segment.position, chunks)),
+      () => file.truncate(segment.position),
+    );
+  }
+
+  /** Tries again while the disk is full. @throws {WriterStopped} */
+  async #roomFor<T>(path: string, bytes: number, work: () => Promise<T>, undo: () => Promise<void>): Promise<T> {
+    let done = false;
+    const result = await this.#space.attempt(
+      path,
+      async () => {
+        const value = await work();
+        done = true;
+        return value;
+      },
+      undo,
+      () => this.#stopped,
+    );
+    if (!done) throw new WriterStopped();
+    this.#space.spent(bytes);
+    return result as T;
+  }
+
+  async #create(path: string, bytes: Uint8Array): Promise<DiskFile> {
+    const file = await this.#disk.open(path, { mode: "create" });
+    try {
+      await this.#scheduler.run("write", () => file.write(0, [bytes]));
+      return file;
+    } catch (error) {
+      await file.close();
+      throw error;
+    }
+  }
+
+  async #remove(path: string): Promise<void> {
+    try {
+      await this.#disk.unlink(path);
+    } catch (error) {
+      if (!(error instanceof DiskError && error.code === "ENOENT")) throw error;
+    }
   }
 
   async #openOrCreate(path: string): Promise<DiskFile> {

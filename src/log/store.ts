@@ -1,5 +1,5 @@
 import { MillraceError } from "../base/errors.ts";
-import type { GroupId, Incarnation, ReplicaId } from "../base/ids.ts";
+import type { GroupId, Incarnation, LogIndex, ReplicaId } from "../base/ids.ts";
 import { invariant } from "../base/invariant.ts";
 import type { Background } from "../base/ports/background.ts";
 import type { Clock } from "../base/ports/clock.ts";
@@ -9,6 +9,7 @@ import type { Telemetry } from "../base/ports/telemetry.ts";
 import type { Frame } from "../records/frame-types.ts";
 import { ColdReader } from "./cold-reader.ts";
 import { DiskScheduler } from "./disk-scheduler.ts";
+import { DiskSpace, isNoSpace } from "./disk-space.ts";
 import { FileCache } from "./file-cache.ts";
 import { writeFirstSegment } from "./first-segment.ts";
 import { type GroupHost, GroupLogImpl, type GroupState } from "./group-log.ts";
@@ -20,14 +21,14 @@ import type { GroupImage } from "./model/image.ts";
 import type { InstallPoint } from "./model/install.ts";
 import { Producers } from "./model/producers.ts";
 import type { ReplayedGroup } from "./model/replay.ts";
-import type { Life, Ring } from "./model/ring.ts";
+import { FILES_KEPT, type Life, type Ring } from "./model/ring.ts";
 import type { StartPoint as SegmentStart } from "./model/segment-files.ts";
-import { GROUPS_FOLDER, groupFolder, parseGroupFolder } from "./model/segment-name.ts";
+import { GROUPS_FOLDER, groupFolder, parseGroupFolder, segmentStem } from "./model/segment-name.ts";
 import type { TermStart } from "./model/terms.ts";
 import type { WalImage } from "./model/wal-image.ts";
 import type { Segment } from "./segment.ts";
 import { type DoctorHost, tellHoles } from "./segment-doctor.ts";
-import { loadSegments, readStart, removeSegments } from "./segment-loader.ts";
+import { loadSegments, readStart, removeFile, removeSegments } from "./segment-loader.ts";
 import { type SegmentSource, SegmentWriter, WriterStopped } from "./segment-writer.ts";
 import { Slabs } from "./slabs.ts";
 import {
@@ -56,8 +57,10 @@ export interface LogPorts {
 const READ_FILES_MAX = 256;
 /** Recovered frames brought back to memory, in hot tails: those that are not committed yet must be there for followers. */
 const WARM_TAILS = 4;
-/** Files of the ring below which a group that cannot write to segments has its frames appended again. */
-const WAL_FILES_MIN = 4;
+/** Two for frames, so that one can be written while the other is emptied, and those that are kept free. */
+const WAL_FILES_MIN = 2 + FILES_KEPT.data;
+/** A log that is being closed and has moved nothing for so long waits for what cannot come any more. */
+const CLOSE_STILL_MS = 500;
 
 /**
  * Opens the log of one data directory (design §4): recovers what is there, or begins. `meta.json` must exist (`drawMeta`).
@@ -89,6 +92,7 @@ class LogStoreImpl implements LogStore, GroupHost, WalEvents {
   readonly #image: WalImage;
   readonly #slabs: Slabs;
   readonly #scheduler = new DiskScheduler();
+  readonly space: DiskSpace;
   readonly #readFiles: FileCache;
   /** Replayed and not yet opened. */
   readonly #replayed: Map<GroupId, ReplayedGroup>;
@@ -104,6 +108,9 @@ class LogStoreImpl implements LogStore, GroupHost, WalEvents {
   /** Half of the ring is needed: what is committed goes to segments at once. */
   #pressed = false;
   #uncommittedBytes = 0;
+  #making: Promise<void> = Promise.resolve();
+  /** The life of which it was said that it is pinned. */
+  #pinned: Life | undefined;
   /** Nothing new is accepted; what was accepted is being settled. */
   #closing = false;
   #closed = false;
@@ -121,6 +128,7 @@ class LogStoreImpl implements LogStore, GroupHost, WalEvents {
     this.#image = recovered.image;
     this.#replayed = new Map(recovered.groups);
     this.#slabs = new Slabs(options.hotTailBytes);
+    this.space = new DiskSpace(ports.disk, ports.clock, ports.telemetry, options.diskReserveBytes ?? 0);
     this.#readFiles = new FileCache(ports.disk, READ_FILES_MAX);
     this.wal = new Wal(
       ports.clock,
@@ -164,6 +172,15 @@ class LogStoreImpl implements LogStore, GroupHost, WalEvents {
     this.#uncommittedBytes += bytes;
     invariant(this.#uncommittedBytes >= 0, "what was appended is committed or truncated once");
   }
+  takes(bytes: number): boolean {
+    if (bytes <= this.wal.roomBytes) return true;
+    // What is committed makes room by itself, through the segments: then waiting in line is better than being sent again.
+    if (!this.space.full && this.#uncommittedBytes + bytes <= this.uncommittedBytesMax) return true;
+    // Nothing may be in line that would say so when it stalls.
+    this.#makeAhead();
+    this.relieve();
+    return false;
+  }
   get durableBlockSequence(): number {
     return this.wal.durableSequence;
   }
@@ -181,7 +198,9 @@ class LogStoreImpl implements LogStore, GroupHost, WalEvents {
     const { disk } = this.#ports;
     await disk.makeDirectory(GROUPS_FOLDER);
     await disk.syncDirectory("");
-    if (this.#ring.current === undefined) await this.#make();
+    if (this.#ring.current === undefined) await this.#makeFirst();
+    await this.space.start();
+    this.space.onChange(() => this.#makeAhead());
     await this.guard(this.wal.firstCheckpoint());
     if (!this.#meta.logMade) await writeMeta(disk, { ...this.#meta, logMade: true });
     await this.#removeLeftFolders();
@@ -260,10 +279,14 @@ class LogStoreImpl implements LogStore, GroupHost, WalEvents {
     this.#closing = true;
     const logs = [...this.#open.values(), ...this.#waiting.values()];
     if (this.#failure === undefined) {
+      // What waits for room on the disk gives up: nobody makes any for a log that closes.
+      this.space.close();
       // A failure in the middle ends the attempt; what is durable is durable.
-      await this.guard(this.#settle(logs)).catch(() => {});
+      await Promise.race([this.guard(this.#settle(logs)).catch(() => {}), this.#untilStill()]);
     }
     this.#closed = true;
+    this.space.close();
+    await this.#making;
     await this.wal.stop();
     for (const log of logs) await log.close();
     await this.#readFiles.close();
@@ -271,9 +294,22 @@ class LogStoreImpl implements LogStore, GroupHost, WalEvents {
   }
 
   async #settle(logs: readonly GroupLogImpl[]): Promise<void> {
-    await this.wal.barrier();
+    // Both at once: what stands in line may wait for a file that only the segments can free.
+    await Promise.all([this.wal.barrier(), ...logs.map((log) => log.flush().catch(ignoreStopped))]);
     await Promise.all(logs.map((log) => log.flush().catch(ignoreStopped)));
     await this.wal.checkpoint();
+  }
+
+  /** Resolves when no block and no call to the disk is under way, and none ended for a while. */
+  async #untilStill(): Promise<void> {
+    const { clock } = this.#ports;
+    let before = -1;
+    for (;;) {
+      await new Promise<void>((resolve) => void clock.after(CLOSE_STILL_MS, resolve));
+      const now = this.wal.durableSequence + this.#scheduler.done;
+      if (this.#closed || (now === before && !this.wal.busy && this.#scheduler.quiet)) return;
+      before = now;
+    }
   }
 
   // GroupHost
@@ -294,7 +330,7 @@ class LogStoreImpl implements LogStore, GroupHost, WalEvents {
 
   makeWriter(source: SegmentSource, segment: Segment | undefined): SegmentWriter {
     const { segmentBytes, segmentMs } = this.#options;
-    return new SegmentWriter(this.#ports.disk, this.#scheduler, source, { segmentBytes, segmentMs }, segment, (error) =>
+    return new SegmentWriter(this.#ports.disk, this.#scheduler, this.space, source, { segmentBytes, segmentMs }, segment, (error) =>
       this.#broken(error),
     );
   }
@@ -315,7 +351,20 @@ class LogStoreImpl implements LogStore, GroupHost, WalEvents {
   }
 
   firstSegment(log: GroupLogImpl, point: InstallPoint): Promise<Segment> {
-    return this.#ofGroup(log, () => writeFirstSegment(this.#ports.disk, this.#scheduler, log.groupId, log.replicaId, point));
+    const { disk } = this.#ports;
+    const { groupId, replicaId } = log;
+    const name = { baseIndex: (point.start.index + 1) as LogIndex, baseOffset: point.start.offset };
+    const path = `${groupFolder(groupId, replicaId)}/${segmentStem(name)}.log`;
+    return this.#ofGroup(log, async () => {
+      const segment = await this.space.attempt(
+        path,
+        () => writeFirstSegment(disk, this.#scheduler, groupId, replicaId, point),
+        () => removeFile(disk, path),
+        () => this.#closing,
+      );
+      if (segment === undefined) throw new WriterStopped();
+      return segment;
+    });
   }
 
   async removeSegments(log: GroupLogImpl, segments: readonly Segment[]): Promise<void> {
@@ -394,21 +443,44 @@ class LogStoreImpl implements LogStore, GroupHost, WalEvents {
   /** Makes one file of the ring ahead of need. */
   #makeAhead(): void {
     if (this.#closed || this.#failure !== undefined) return;
-    this.#make().then(
+    const file = this.#ring.toMake();
+    if (file === undefined) return;
+    this.#making = this.#make(file).then(
       (made) => {
-        if (made) this.wal.kick();
+        if (!made) return;
+        this.wal.kick();
+        this.#makeAhead();
       },
       (error: unknown) => this.#broken(error),
     );
   }
 
-  /** @returns whether a file was made: one is ready, or being made, otherwise */
-  async #make(): Promise<boolean> {
-    const file = this.#ring.toMake();
-    if (file === undefined) return false;
-    await this.#files.make(file);
+  /** @throws {DiskError} also when there is no room: a broker that cannot even begin does not start */
+  async #makeFirst(): Promise<void> {
+    await this.#files.make(this.#ring.toMake() as number);
     this.#ring.makeDone();
-    return true;
+  }
+
+  /** @returns false: there is no room for it now */
+  async #make(file: number): Promise<boolean> {
+    try {
+      if (await this.#roomForFile()) {
+        await this.#files.make(file);
+        this.#ring.makeDone();
+        return true;
+      }
+    } catch (error) {
+      if (!isNoSpace(error)) throw error;
+    }
+    this.#ring.makeFailed();
+    return false;
+  }
+
+  /** The ring does not grow into the reserve, but for the files that are kept free: the reserve is there for what they are there for. */
+  async #roomForFile(): Promise<boolean> {
+    const free = await this.#ports.disk.freeBytes().catch(() => Number.MAX_SAFE_INTEGER);
+    const reserve = this.#ring.ready < FILES_KEPT.data ? 0 : this.space.reserveBytes;
+    return free >= this.#files.fileBytes + reserve;
   }
 
   /** Half of the ring is needed: moves the groups that keep its older half into segments, so that files become free. */
@@ -437,12 +509,13 @@ class LogStoreImpl implements LogStore, GroupHost, WalEvents {
     );
     await Promise.all(logs.map((log) => this.guard(log.flush().catch(ignoreStopped))));
     // What is not committed cannot go to a segment: it is appended again when files run out.
-    if (this.#ring.spare * 4 > this.#ring.filesMax) return;
+    if (this.#ring.spare > Math.max(FILES_KEPT.data, this.#ring.filesMax / 4)) return;
     const oldest = this.#ring.lives[0];
     if (oldest === undefined || oldest === this.#ring.current) return;
     const bytes = logs.reduce((sum, log) => sum + log.bytesIn(oldest), 0);
     if (bytes * 2 > this.#files.fileBytes) {
-      this.#ports.telemetry.log("warn", "log.ring_pinned", { bytes, files: this.#ring.dirty });
+      if (this.#pinned !== oldest) this.#ports.telemetry.log("warn", "log.ring_pinned", { bytes, files: this.#ring.dirty });
+      this.#pinned = oldest;
       return;
     }
     for (const log of logs) {
@@ -453,14 +526,18 @@ class LogStoreImpl implements LogStore, GroupHost, WalEvents {
 
   /** Writes frames once more, so that the file they lie in is not needed any more. Resolves when that is durable. */
   async #appendAgain(log: GroupLogImpl, range: { readonly first: number; readonly last: number }, from: Life): Promise<void> {
-    const held = log.heldBetween(range.first, range.last).filter((one) => one.block.life === from);
+    const inLife = (): HeldFrame[] => [
+      ...log.owner.cutIn(from),
+      ...log.heldBetween(range.first, range.last).filter((one) => one.block.life === from),
+    ];
+    const held = inLife();
     const read = await this.walReader.readMany(held);
     const moves = held.map(
       (one, i) => new Promise<void>((durable) => this.wal.system({ kind: "again", held: one, frame: read[i] as Frame, durable })),
     );
     await this.guard(Promise.all(moves));
-    if (log.unsynced || log.heldBetween(range.first, range.last).some((one) => one.block.life === from)) return;
-    // Truncated ones were passed over. Nothing of this group is left there: the next block may say so.
+    if (log.unsynced || inLife().length > 0) return;
+    // Nothing of this group is left there: the next block may say so.
     log.owner.pins.moved(from);
     await this.guard(new Promise<void>((durable) => this.wal.system({ kind: "mark", durable })));
   }

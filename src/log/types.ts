@@ -1,5 +1,6 @@
 import type { GroupId, Incarnation, LogIndex, Offset, ReplicaId, Term } from "../base/ids.ts";
 import type { Frame, FrameDraft, FramePlace } from "../records/frame-types.ts";
+import type { SpaceView } from "./disk-space.ts";
 import type { PacedRead } from "./file-window.ts";
 import type { Hole, PullFrames } from "./holes.ts";
 import type { InstallOutcome, InstallPoint } from "./model/install.ts";
@@ -190,6 +191,13 @@ export interface LogStore {
   readonly uncommittedBytesMax: number;
   /** Files of the ring that may not be used again yet. */
   readonly walFilesUsed: number;
+  /**
+   * Whether frames of records of so many bytes find room in the ring as it is. Who appends (a leader, or a follower that is sent them)
+   * asks before, because what was handed over stands in line, and votes stand behind it.
+   */
+  takes(bytes: number): boolean;
+  /** The free space of this disk. */
+  readonly space: SpaceView;
   /** Groups found by recovery, not yet opened. */
   readonly recovered: readonly RecoveredGroup[];
   /** Opens a recovered group. Its segments are scanned lazily, in the background. */
@@ -203,7 +211,7 @@ export interface LogStore {
   wasDropped(replicaId: ReplicaId): boolean;
   /** WAL record `drop`, then removes the files. Resolves when the record is durable. */
   drop(groupId: GroupId): Promise<void>;
-  /** Syncs what is open and stops. Nothing may be written after it was called. */
+  /** Syncs what is open and stops, also when the ring or the disk is full: then within what is durable. Nothing may be written after it was called. */
   close(): Promise<void>;
 }
 
@@ -215,6 +223,8 @@ export interface LogStoreOptions {
   readonly segmentMs: number;
   /** Memory for hot tails over all groups. */
   readonly hotTailBytes: number;
+  /** Below so many free bytes records are refused (`LogStore.space`); 0 when left out. */
+  readonly diskReserveBytes?: number;
   /** A write or sync failed: the broker must exit ≠ 0 (design §4, D3). Called at most once. */
   readonly failed: (error: Error) => void;
 }

@@ -1,4 +1,5 @@
 import { type Disk, DiskError, type DiskFile } from "../base/ports/disk.ts";
+import { isNoSpace } from "./disk-space.ts";
 import { WAL_FOLDER, walPath } from "./model/segment-name.ts";
 
 const ZEROS = new Uint8Array(1024 * 1024);
@@ -29,27 +30,36 @@ export class WalFiles {
 
   /**
    * Zeroes and syncs a new file once, so that later writes change no metadata and wait for no journal (performance: 2.5 to 6 times
-   * an append). What an interrupted making left behind is made again.
+   * an append). What an interrupted making left behind is made again; one that finds no room leaves nothing.
    *
    * @throws {DiskError}
    */
   async make(file: number): Promise<void> {
     const path = walPath(file);
+    await this.#remove(path);
+    try {
+      const made = await this.#disk.open(path, { mode: "create" });
+      try {
+        for (let at = 0; at < this.fileBytes; at += ZEROS.length)
+          await made.write(at, [ZEROS.subarray(0, Math.min(ZEROS.length, this.fileBytes - at))]);
+        await made.sync();
+      } finally {
+        await made.close();
+      }
+    } catch (error) {
+      if (isNoSpace(error)) await this.#remove(path);
+      throw error;
+    }
+    await this.#disk.syncDirectory(WAL_FOLDER);
+    await this.open(file);
+  }
+
+  async #remove(path: string): Promise<void> {
     try {
       await this.#disk.unlink(path);
     } catch (error) {
       if (!(error instanceof DiskError && error.code === "ENOENT")) throw error;
     }
-    const made = await this.#disk.open(path, { mode: "create" });
-    try {
-      for (let at = 0; at < this.fileBytes; at += ZEROS.length)
-        await made.write(at, [ZEROS.subarray(0, Math.min(ZEROS.length, this.fileBytes - at))]);
-      await made.sync();
-    } finally {
-      await made.close();
-    }
-    await this.#disk.syncDirectory(WAL_FOLDER);
-    await this.open(file);
   }
 
   async close(): Promise<void> {

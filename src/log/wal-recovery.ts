@@ -90,7 +90,8 @@ export class WalRecovery {
     for (const file of chain)
       if (file.size !== size) throw new DamagedLog(walPath(file.file), file.size, `the file is not ${size} bytes long`);
     for (const file of found) await file.open.close();
-    const ring = await this.#ring(files, good, filesMax, lives);
+    const torn = found.find((file) => file.head?.sequence === tail.header.sequence + 1)?.file;
+    const ring = await this.#ring(files, good, filesMax, lives, torn);
     const image = replay.image as WalImage;
     return { files, ring, image, groups: replay.finish(), sequence: tail.header.sequence, position: tail.end };
   }
@@ -215,15 +216,28 @@ export class WalRecovery {
     await tail.file.open.write(tail.at, [bytes.subarray(tail.at, tail.end)]);
   }
 
-  /** Opens the files, and makes again those below the highest that were never finished. */
-  async #ring(files: WalFiles, good: ReadonlySet<number>, filesMax: number, lives: readonly Life[]): Promise<Ring> {
+  /**
+   * Opens the files, and makes again those below the highest that were never finished.
+   *
+   * @param torn begins with a torn block, whose header may be whole. It is the next file to be begun: left as it is, it would look like
+   * the beginning of a life that is missing in the middle of the log
+   */
+  async #ring(
+    files: WalFiles,
+    good: ReadonlySet<number>,
+    filesMax: number,
+    lives: readonly Life[],
+    torn: number | undefined,
+  ): Promise<Ring> {
     const made = Math.max(...good) + 1;
     const inUse = new Set(lives.map((life) => life.file));
     const ready: number[] = [];
     for (let file = 0; file < made; file += 1) {
       if (good.has(file)) await files.open(file);
       else await files.make(file);
-      if (!inUse.has(file)) ready.push(file);
+      if (inUse.has(file)) continue;
+      if (file === torn) ready.unshift(file);
+      else ready.push(file);
     }
     return new Ring(filesMax, made, ready, lives);
   }

@@ -5,7 +5,7 @@ import { BlockBuilder, type BlockEvent, type FrameSource } from "./block-builder
 import { BLOCK_ALIGN, BLOCK_BYTES_MAX, BLOCK_HEADER_BYTES, BlockFlag, padded } from "./model/block.ts";
 import { type FrameOwner, HeldFrame } from "./model/held.ts";
 import type { WalOp } from "./model/records.ts";
-import type { Life, Ring } from "./model/ring.ts";
+import { FILES_KEPT, type Life, type Ring, type RingNeed } from "./model/ring.ts";
 import type { WalImage } from "./model/wal-image.ts";
 import { Scratch, type Slabs } from "./slabs.ts";
 import type { WalFiles } from "./wal-files.ts";
@@ -67,6 +67,8 @@ export class Wal {
   #open: BlockBuilder;
   readonly #system: SystemRecord[] = [];
   #checkpoint: BlockBuilder[] = [];
+  /** Bytes of the last checkpoint: about what the next one takes. */
+  #checkpointBytes = BLOCK_ALIGN;
   #sequence: number;
   #durable: number;
   #position: number;
@@ -93,6 +95,27 @@ export class Wal {
 
   get durableSequence(): number {
     return this.#durable;
+  }
+
+  /** A block is on its way to disk. */
+  get busy(): boolean {
+    return this.#busy;
+  }
+
+  /**
+   * Bytes of data frames that find room whether or not anything older is ever freed, in files that exist. Who hands over no more than
+   * this keeps the way open for votes: they stand in line with the frames, so the line must always move.
+   */
+  get roomBytes(): number {
+    const { fileBytes } = this.#files;
+    const files = this.#ring.ready - FILES_KEPT.data;
+    if (files < 0) return 0;
+    // At the end of each file up to a block is left unused, because blocks do not cross files.
+    const rest = Math.max(0, fileBytes - this.#position - BLOCK_ALIGN - this.#blockMax);
+    const each = Math.max(0, fileBytes - this.#checkpointBytes - this.#blockMax);
+    const queued = this.#full.reduce((sum, block) => sum + padded(block.bytes), this.#open.empty ? 0 : padded(this.#open.bytes));
+    // Frames that are appended again, to free the file they lie in, overtake what stands in line: half a file at most until it is free.
+    return Math.max(0, rest + files * each - queued - fileBytes / 2);
   }
 
   /** Copies a frame into the open block. */
@@ -143,7 +166,8 @@ export class Wal {
   /** Begins the next file now, so that its checkpoint is the last thing replay has to read. Resolves when durable. */
   async checkpoint(): Promise<void> {
     await this.barrier();
-    if (this.#ring.ready === 0 || this.#stopped || this.#checkpoint.length > 0) return;
+    // Not into a file that is kept free: a log that is stuck may be closed many times.
+    if (!this.#ring.mayBegin("data") || this.#stopped || this.#checkpoint.length > 0) return;
     this.#checkpoint = [this.#begin(), ...this.#checkpoint];
     await this.barrier();
   }
@@ -191,15 +215,15 @@ export class Wal {
     }
     const ordinary = this.#full[0] ?? (this.#open.empty ? undefined : this.#open);
     if (ordinary !== undefined) {
-      // The last free file is kept for records that free others.
+      const need: RingNeed = ordinary.data ? "data" : "vote";
       const fits = this.#fits(ordinary.bytes);
-      if (fits && this.#ring.spare >= 1) return this.#take(ordinary);
-      if (!fits && this.#ring.spare >= 2 && this.#ring.ready >= 1) return this.#begin();
+      if (fits && this.#ring.mayWrite(need)) return this.#take(ordinary);
+      if (!fits && this.#ring.mayBegin(need)) return this.#begin();
     }
     if (this.#system.length > 0) {
       const block = this.#fillSystem(new BlockBuilder(this.#scratch));
       if (block !== undefined) return block;
-      if (this.#ring.ready >= 1) return this.#begin();
+      if (this.#ring.mayBegin("freeing")) return this.#begin();
     }
     // A file is free as soon as a block says so; the last 4 KiB of each file are kept for that.
     if (this.#ring.markFrees && this.#position + BLOCK_ALIGN <= this.#files.fileBytes) return new BlockBuilder(this.#scratch);
@@ -226,7 +250,10 @@ export class Wal {
   /** Adds system records as far as they fit. @returns undefined when none did */
   #fillSystem(block: BlockBuilder): BlockBuilder | undefined {
     let added = 0;
+    const first = block.empty;
     for (const record of this.#system) {
+      // The truncation that cuts it may be in this very block, and would come before it.
+      if (!first && record.kind === "again" && record.held.gone) break;
       const bytes = systemBytes(record);
       if (block.bytes + bytes > this.#blockMax || !this.#fits(block.bytes + bytes)) break;
       added += 1;
@@ -235,7 +262,7 @@ export class Wal {
       if (record.kind === "op" && !record.owner.dropped) {
         block.op(record.op, record.owner);
         if (record.op.kind === "drop") record.owner.dropped = true;
-      } else if (record.kind === "again" && !record.held.gone && !record.held.owner.dropped) block.again(record.held, record.frame);
+      } else if (record.kind === "again" && isNeeded(record.held)) block.again(record.held, record.frame);
     }
     this.#system.splice(0, added);
     return added > 0 ? block : undefined;
@@ -279,6 +306,7 @@ export class Wal {
       bytes + BLOCK_ALIGN <= this.#files.fileBytes,
       () => `a checkpoint of ${bytes} bytes does not fit a file of ${this.#files.fileBytes}`,
     );
+    this.#checkpointBytes = bytes;
     const first = parts[0] as BlockBuilder;
     first.flags |= BlockFlag.checkpointFirst;
     part.flags |= BlockFlag.checkpointLast;
@@ -325,7 +353,7 @@ export class Wal {
     }
     if (event.kind === "moved") {
       const { held } = event;
-      if (held.gone) return;
+      if (!isNeeded(held)) return;
       held.block = block.ref;
       held.at = event.at;
       held.owner.pins.add(life, held.index);
@@ -335,10 +363,17 @@ export class Wal {
     this.#image.apply(op);
     if (owner === undefined) return;
     if (op.kind === "synced") owner.pins.synced(op.mark.index);
-    else if (op.kind === "truncate") owner.pins.truncate(op.from);
-    else if (op.kind === "install") owner.pins.begin(op.start.index);
+    else if (op.kind === "truncate") {
+      owner.pins.truncate(op.from);
+      owner.cuts.shift();
+    } else if (op.kind === "install") owner.pins.begin(op.start.index);
     else if (op.kind === "drop") owner.pins.drop();
   }
+}
+
+/** A start needs it in some block. */
+function isNeeded(held: HeldFrame): boolean {
+  return !held.owner.dropped && (!held.gone || held.owner.isCut(held));
 }
 
 /** At most so many bytes of a block. */

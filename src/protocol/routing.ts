@@ -97,5 +97,7 @@ export const BrokerReport = message("millrace.internal.v1.BrokerReport", {
   diskFreeBytes: int64(3),
   uptimeMs: int64(4),
   replicas: int32(5),
+  diskReserveBytes: int64(6),
+  diskFull: bool(7),
 });
 export type BrokerReport = MessageOf<typeof BrokerReport>;

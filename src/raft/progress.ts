@@ -68,6 +68,8 @@ export class PeerProgress implements Progress {
   heardAt: number;
   /** Its broker is known to be gone: it counts as silent whatever `heardAt` says. */
   gone: boolean;
+  /** No entries are sent to it: its disk has no room. */
+  held = false;
   /** Newest read round it echoed. */
   round = 0;
   readonly window: InflightWindow;

@@ -223,6 +223,10 @@ class Raft<P> implements RaftCore<P> {
       state.electionAt = Math.min(state.electionAt, now + state.timeouts.retry());
   }
 
+  hold(replica: ReplicaId, held: boolean): void {
+    if (!this.#failed) this.#roles.leader?.replication.hold(replica, held);
+  }
+
   extended(replica: ReplicaId, match: LogIndex | undefined, now: number): void {
     this.#state.now = now;
     const { leader } = this.#roles;

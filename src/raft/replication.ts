@@ -122,6 +122,11 @@ export class Replication<P> {
     peer.toProbe(next < log.inMemoryFrom ? log.lastIndex + 1 : next);
   }
 
+  hold(replica: ReplicaId, held: boolean): void {
+    const peer = this.peers.get(replica);
+    if (peer !== undefined) peer.held = held;
+  }
+
   // Bulk catch-up
 
   extended(replica: ReplicaId, match: LogIndex | undefined): void {
@@ -206,7 +211,7 @@ export class Replication<P> {
       if (!peer.asked) this.#probe(replica, peer);
       return;
     }
-    if (peer.mode !== "replicate") return;
+    if (peer.mode !== "replicate" || peer.held) return;
     if (peer.next < log.inMemoryFrom) {
       this.#startExtend(replica, peer);
       return;
@@ -223,7 +228,7 @@ export class Replication<P> {
   #probe(replica: ReplicaId, peer: PeerProgress): void {
     const { log, options } = this.#state;
     peer.asked = true;
-    if (peer.again || peer.next > log.lastIndex || peer.next < log.inMemoryFrom) this.#ask(replica, peer);
+    if (peer.again || peer.held || peer.next > log.lastIndex || peer.next < log.inMemoryFrom) this.#ask(replica, peer);
     else this.#append(replica, peer, peer.next, log.fit(peer.next, log.lastIndex, options.appendBytesMax));
   }
 

@@ -247,6 +247,8 @@ export interface Progress {
   readonly impaired: Impairment | undefined;
   /** It is impaired, so it is in no ISR. */
   readonly barred: boolean;
+  /** No entries are sent to it (`hold`). */
+  readonly held: boolean;
 }
 
 export interface RaftCore<P> {
@@ -274,6 +276,8 @@ export interface RaftCore<P> {
   /** The control connection to this replica's broker closed and was not back in time: evidence of death (design §5). */
   peerGone(replica: ReplicaId, now: number): void;
   peerBack(replica: ReplicaId, now: number): void;
+  /** Leader: no entries are sent to this replica while held (its disk has no room); heartbeats and questions go on. */
+  hold(replica: ReplicaId, held: boolean): void;
   /** Bulk catch-up of a follower ended: match moved to `match` (synced, and its `synced` record durable) or it failed (undefined). */
   extended(replica: ReplicaId, match: LogIndex | undefined, now: number): void;
   /**

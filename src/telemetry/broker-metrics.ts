@@ -20,6 +20,9 @@ export const brokerGauges = {
   millrace_wal_files_max: "Files the write-ahead log may have.",
   millrace_uncommitted_bytes: "Bytes of frames not known to be committed.",
   millrace_uncommitted_max_bytes: "Leaders append nothing more above so many uncommitted bytes.",
+  millrace_disk_free_bytes: "Free bytes of the file system of the data directory.",
+  millrace_disk_reserve_bytes: "With less free than this no records are taken (disk.reserve.bytes).",
+  millrace_disk_full: "1 while this broker takes no records for want of space.",
   millrace_client_connections: "Connections of clients.",
   millrace_client_calls_open: "Calls of clients whose stream is open, subscriptions and produce streams too.",
   millrace_partitions: "Partitions this broker holds a replica of.",
@@ -97,6 +100,9 @@ function tellBroker(now: BrokerNumbers, values: Map<keyof typeof brokerGauges, n
   values.set("millrace_wal_files_max", now.walFilesMax);
   values.set("millrace_uncommitted_bytes", now.uncommittedBytes);
   values.set("millrace_uncommitted_max_bytes", now.uncommittedBytesMax);
+  if (now.diskFreeBytes !== undefined) values.set("millrace_disk_free_bytes", now.diskFreeBytes);
+  values.set("millrace_disk_reserve_bytes", now.diskReserveBytes);
+  values.set("millrace_disk_full", Number(now.diskFull));
 }
 
 /** What the partitions add up to. */

@@ -62,7 +62,14 @@ export function brokerConfig(n: number, brokers: number): BrokerConfig {
     timings: defaultTimings,
     limits: defaultLimits,
     // A block of 4 MiB must fit a file; few files, so that a start writes little.
-    log: { walFileBytes: 5 * MiB, walFilesMax: 6, segmentBytes: 8 * MiB, segmentMs: 60_000, hotTailBytes: 2 * MiB },
+    log: {
+      walFileBytes: 5 * MiB,
+      walFilesMax: 6,
+      segmentBytes: 8 * MiB,
+      segmentMs: 60_000,
+      hotTailBytes: 2 * MiB,
+      diskReserveBytes: 4 * MiB,
+    },
     topicDefaults: defaultTopicDefaults,
   };
 }

@@ -68,7 +68,14 @@ describe("Three brokers on real ports", () => {
         peerAdvertise: at(3 + i),
         timings: defaultTimings,
         limits: defaultLimits,
-        log: { walFileBytes: 4 * MiB, walFilesMax: 4, segmentBytes: 8 * MiB, segmentMs: 60_000, hotTailBytes: 4 * MiB },
+        log: {
+          walFileBytes: 4 * MiB,
+          walFilesMax: 4,
+          segmentBytes: 8 * MiB,
+          segmentMs: 60_000,
+          hotTailBytes: 4 * MiB,
+          diskReserveBytes: 0,
+        },
         topicDefaults: defaultTopicDefaults,
       };
       const broker = createBroker(

@@ -99,6 +99,7 @@ describe("A follower whose log ends before its leader's begins (scenario 38)", (
     const run = await Trimmed.run(2);
     const { cluster } = run;
     for (const n of cluster.numbers) cluster.boot(n);
+    for (const n of cluster.numbers) await cluster.settle(cluster.started(n));
     await run.caughtUp();
     for (let restart = 0; restart < 2; restart += 1) {
       cluster.powerCut(3);

@@ -131,7 +131,7 @@ describe("Dev layout", () => {
     assert.deepEqual([1, 2, 3, 4, 5, 6].map(seedCount), [1, 1, 3, 3, 5, 5]);
     const layout = { folder: "/x", brokers: 4, port: 100 };
     assert.ok(!brokerArguments(layout, devBroker(layout, 3)).includes("--join"));
-    assert.deepEqual(brokerArguments(layout, devBroker(layout, 4)).slice(-6, -4), ["--join", "127.0.0.1:101"]);
+    assert.deepEqual(brokerArguments(layout, devBroker(layout, 4)).slice(-8, -6), ["--join", "127.0.0.1:101"]);
   });
 });
 

@@ -12,21 +12,51 @@ function ring(): { ring: Ring; first: Life } {
 }
 
 describe("the ring of write-ahead log files", () => {
-  it("makes one file ahead of need, until it has all", () => {
-    const fresh = new Ring(3, 0, [], []);
-    assert.equal(fresh.toMake(), 0);
-    assert.equal(fresh.toMake(), undefined);
-    fresh.makeDone();
+  it("makes one file ahead of those that are kept free, one at a time, until it has all", () => {
+    const fresh = new Ring(4, 0, [], []);
+    for (let file = 0; file < 3; file += 1) {
+      assert.equal(fresh.toMake(), file);
+      assert.equal(fresh.toMake(), undefined);
+      fresh.makeDone();
+    }
     assert.equal(fresh.toMake(), undefined);
     fresh.begin(1);
-    assert.equal(fresh.toMake(), 1);
+    assert.equal(fresh.toMake(), 3);
     fresh.makeDone();
-    fresh.begin(5);
-    assert.equal(fresh.toMake(), 2);
-    fresh.makeDone();
-    fresh.begin(9);
+    for (const head of [5, 9, 13]) fresh.begin(head);
     assert.equal(fresh.toMake(), undefined);
-    assert.throws(() => fresh.begin(13), /only when it is free/);
+    assert.throws(() => fresh.begin(17), /only when it is free/);
+  });
+
+  it("keeps its last two files from records, the last one from votes", () => {
+    const { ring: made } = ring();
+    const may = (): string[] =>
+      (["data", "vote", "freeing"] as const).flatMap((need) => [
+        ...(made.mayWrite(need) ? [`${need} goes on`] : []),
+        ...(made.mayBegin(need) ? [`${need} begins`] : []),
+      ]);
+    assert.deepEqual(may(), ["data goes on", "data begins", "vote goes on", "vote begins", "freeing goes on", "freeing begins"]);
+    made.begin(10);
+    assert.deepEqual(may(), ["data goes on", "vote goes on", "vote begins", "freeing goes on", "freeing begins"]);
+    made.begin(20);
+    assert.deepEqual(may(), ["vote goes on", "freeing goes on", "freeing begins"]);
+    made.begin(30);
+    assert.deepEqual(may(), ["freeing goes on"]);
+  });
+
+  it("does not count on a file for which there was no room, and asks for it again", () => {
+    const small = new Ring(8, 3, [0, 1, 2], []);
+    small.begin(1);
+    assert.ok(small.mayWrite("data"));
+    assert.equal(small.toMake(), 3);
+    small.makeFailed();
+    assert.ok(small.mayWrite("data"));
+    small.begin(10);
+    assert.ok(!small.mayWrite("data"), "of five more files that could be made one was tried in vain");
+    assert.ok(small.mayWrite("vote"));
+    assert.equal(small.toMake(), 3);
+    small.makeDone();
+    assert.ok(small.mayWrite("data"));
   });
 
   it("keeps a file that holds a frame in no synced segment", () => {

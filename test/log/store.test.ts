@@ -89,7 +89,7 @@ describe("a log store", () => {
 
   it("cuts a segment to what was synced, whatever the page cache kept behind it", async () => {
     const machine = new Machine();
-    const options = { walFileBytes: 1024 * KiB, segmentBytes: 4096 * KiB };
+    const options = { walFileBytes: 2048 * KiB, walFilesMax: 8, segmentBytes: 4096 * KiB };
     let store = await machine.open(options);
     let log = await machine.run(store.create(group(7), replica(3), EMPTY, text("")));
     const written = append(log, term(1), [draft(1, 4000)]);

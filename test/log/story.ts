@@ -11,6 +11,8 @@ import { append, draft, EMPTY, framesAfter, fromProducer, group, index, noop, of
 import { KiB, Machine } from "./machine.ts";
 
 const PENDING_BYTES_MAX = 40 * KiB;
+/** Four of the largest, with what is around them. */
+const APPEND_BYTES_MAX = 4 * (9_000 + 200);
 
 /** One group as it is after some write. */
 interface Version {
@@ -178,7 +180,7 @@ export class Story {
     const one = all[this.#random.below(all.length + 1)];
     if (kind < 4 || one === undefined) await this.#create(store);
     else if (kind < 5 && this.#groups.size > 2) await this.#drop(store, one);
-    else if (kind < 51) this.#append(one);
+    else if (kind < 51) this.#append(store, one);
     else if (kind < 55) this.#trim(one);
     else if (kind < 65) this.#truncate(one);
     else if (kind < 72) this.#vote(one);
@@ -231,9 +233,10 @@ export class Story {
     };
   }
 
-  #append(one: Expected): void {
+  #append(store: LogStore, one: Expected): void {
     const { log } = one;
-    if (log === undefined) return;
+    // As a broker does: what there is no room for is not handed over.
+    if (log === undefined || !store.takes(APPEND_BYTES_MAX)) return;
     const before = one.versions.at(-1) as Version;
     const at = term(Math.max(1, before.term, before.frames.at(-1)?.term ?? 0, log.start.term));
     const count = 1 + this.#random.below(4);

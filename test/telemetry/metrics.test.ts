@@ -23,6 +23,9 @@ function numbersOf(partitions: Iterable<PartitionNumbers>, partitionCount: numbe
     walFilesMax: 16,
     uncommittedBytes: 10,
     uncommittedBytesMax: 100,
+    diskFreeBytes: 1_000,
+    diskReserveBytes: 10,
+    diskFull: false,
     partitionCount,
     partitions: () => partitions,
   };

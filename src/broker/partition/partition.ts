@@ -12,6 +12,7 @@ import {
 import { invariant } from "../../base/invariant.ts";
 import type { Clock } from "../../base/ports/clock.ts";
 import type { LogStore } from "../../log/types.ts";
+import { frameBytesOf } from "../../records/frame.ts";
 import type { FrameDraft } from "../../records/frame-types.ts";
 import type { Replica } from "../replica.ts";
 import { type AckFailure, type AckWait, AckWaits } from "./ack-waits.ts";
@@ -22,11 +23,13 @@ import { checkProducer } from "./producer-check.ts";
 import {
   alreadyWritten,
   belowMinimum,
+  diskFull,
   leadershipLost,
   notLeader,
   pendingFull,
   refusedSequence,
   refuseFuture,
+  ringFull,
   tooLarge,
   uncommittedFull,
 } from "./refusals.ts";
@@ -88,7 +91,9 @@ export interface PartitionPorts {
   /** Readers may find something new, or this replica began or ceased to serve. */
   moved(partition: Partition): void;
   /** How much of the write-ahead log, over all partitions, is not committed. */
-  readonly ring: Pick<LogStore, "uncommittedBytes" | "uncommittedBytesMax">;
+  readonly ring: Pick<LogStore, "uncommittedBytes" | "uncommittedBytesMax" | "takes" | "space">;
+  /** That broker said that its disk has no room. */
+  diskFull(broker: BrokerId): boolean;
   /** It is there, and did not say that it leaves. */
   stays(broker: BrokerId): boolean;
   /** Topic settings are as new as this broker's start: before that, weaker rules than the topic's might be applied. */
@@ -247,8 +252,19 @@ export class Partition {
   tickIsr(): void {
     if (this.#isr === undefined) return;
     const { core } = this.replica;
+    const full = this.#fullReplicas();
+    this.#holdFull(full);
     const command = this.#isr.tick(
-      { lastIndex: core.lastIndex, commit: core.commit, durable: core.durable, follower: (replica) => core.progress(replica) },
+      {
+        lastIndex: core.lastIndex,
+        commit: core.commit,
+        durable: core.durable,
+        follower: (replica) => {
+          const progress = core.progress(replica);
+          if (progress === undefined || !full.includes(replica)) return progress;
+          return { match: progress.match, heardAt: progress.heardAt, barred: true };
+        },
+      },
       this.#ports.clock.monotonic(),
     );
     // A proposal widens the required set from now on.
@@ -388,9 +404,52 @@ export class Partition {
     const future = refuseFuture(this.name, draft, this.#ports.clock.wall());
     if (future !== undefined) return future;
     if (!this.#waits.admits(draft.payload.byteLength)) return this.#pendingFull();
-    const { uncommittedBytes, uncommittedBytesMax } = this.#ports.ring;
+    const { ring } = this.#ports;
+    const { uncommittedBytes, uncommittedBytesMax } = ring;
+    const full = this.#refuseFull();
+    if (full !== undefined) return full;
     if (uncommittedBytes > uncommittedBytesMax) return uncommittedFull(this.name, uncommittedBytes, uncommittedBytesMax);
+    if (!ring.takes(frameBytesOf(draft))) return ringFull(this.name);
     return refuseReplicas(acks, this.#isr.isrSize, this.minIsr);
+  }
+
+  /** Voters other than this one whose disks have no room. */
+  #fullReplicas(): readonly ReplicaId[] {
+    const { core } = this.replica;
+    return core.configuration.voters.filter((voter) => {
+      const broker = voter === core.self ? undefined : this.brokerOf(voter);
+      return broker !== undefined && this.#ports.diskFull(broker);
+    });
+  }
+
+  /**
+   * Records appended here would fill what is left of this disk, or could not be committed without disks that are full. What was appended
+   * before goes on to every replica that is needed for its commit: that is what reserves are for (ADR 0010).
+   */
+  #refuseFull(): MillraceError | undefined {
+    const { space } = this.#ports.ring;
+    const { voters } = this.replica.core.configuration;
+    const self = this.brokerOf(this.replica.id) as BrokerId;
+    if (space.full) return diskFull(this.name, [self], voters.length, space);
+    const full = this.#fullReplicas();
+    if (2 * (voters.length - full.length) > voters.length) return undefined;
+    return diskFull(
+      this.name,
+      full.map((replica) => this.brokerOf(replica) as BrokerId),
+      voters.length,
+      undefined,
+    );
+  }
+
+  /** A replica whose disk is full is sent nothing while the others are a quorum without it. */
+  #holdFull(full: readonly ReplicaId[]): void {
+    const { core } = this.replica;
+    const { voters } = core.configuration;
+    const there = voters.filter(
+      (voter) => voter === core.self || (!full.includes(voter) && this.#ports.stays(this.brokerOf(voter) as BrokerId)),
+    );
+    const enough = 2 * there.length > voters.length;
+    for (const voter of voters) if (voter !== core.self) this.replica.hold(voter, enough && full.includes(voter));
   }
 
   #wait(acks: AcksLevel, index: LogIndex, bytes: number, done: AppendDone, outcome: () => Appended | MillraceError): () => void {

@@ -1,5 +1,6 @@
 import { MillraceError } from "../../base/errors.ts";
 import type { BrokerId, Term } from "../../base/ids.ts";
+import type { SpaceView } from "../../log/disk-space.ts";
 import type { FrameDraft } from "../../records/frame-types.ts";
 
 /** The errors of one partition, in words: the action, the values, what to do (style 8). `partition` is "topic-number". */
@@ -23,6 +24,35 @@ export function uncommittedFull(partition: string, bytes: number, limitBytes: nu
   const text = `Cannot append to ${partition}: ${bytes} bytes in this broker's write-ahead log are not committed, a quarter of it; followers do not keep up`;
   return new MillraceError("PENDING_FULL", text, { limit: "wal.files.max", limit_bytes: String(limitBytes) }, 50);
 }
+
+/** The ring has no room for records now: what is in it is not in segments yet, or not committed. */
+export function ringFull(partition: string): MillraceError {
+  const text = `Cannot append to ${partition}: this broker's write-ahead log has no room for records now`;
+  return new MillraceError("PENDING_FULL", text, { limit: "wal.files.max" }, 50);
+}
+
+/** @param full brokers of this partition whose disks have no room, the leader's own included */
+export function diskFull(partition: string, full: readonly BrokerId[], replicas: number, own: SpaceView | undefined): MillraceError {
+  const who =
+    own === undefined
+      ? `the disks of ${full.length} of its ${replicas} replicas are full (brokers ${full.join(", ")})`
+      : own.freeBytes !== undefined && own.freeBytes < own.reserveBytes
+        ? `the leader's disk has ${own.freeBytes} bytes free, its reserve is ${own.reserveBytes}`
+        : "the leader's disk has no room left";
+  return new MillraceError(
+    "DISK_FULL",
+    `Cannot append to ${partition}: ${who}`,
+    {
+      limit: "disk.reserve.bytes",
+      broker_ids: full.join(","),
+      ...(own === undefined ? {} : { limit_bytes: String(own.reserveBytes), free_bytes: String(own.freeBytes ?? 0) }),
+    },
+    DISK_FULL_RETRY_MS,
+  );
+}
+
+/** Space is looked at once a second. */
+const DISK_FULL_RETRY_MS = 1_000;
 
 /** @param wall the leader's clock @returns undefined when the batch's timestamps are fine */
 export function refuseFuture(partition: string, draft: FrameDraft, wall: number): MillraceError | undefined {

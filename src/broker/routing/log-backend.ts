@@ -207,13 +207,11 @@ export class RoutedLog implements LogBackend {
           if (!over) answer(found);
         },
         (error: unknown) => {
-          if (!over)
-            done(
-              new MillraceError(
-                "DATA_LOSS",
-                `Cannot search ${partition.name} by time: ${error instanceof Error ? error.message : String(error)}`,
-              ),
-            );
+          if (over) return;
+          // What the log could not read it says itself, by name.
+          if (error instanceof MillraceError) return done(error);
+          const what = error instanceof Error ? error.message : String(error);
+          done(new MillraceError("DATA_LOSS", `Cannot search ${partition.name} by time: ${what}`));
         },
       );
     });
@@ -269,16 +267,18 @@ export class RoutedLog implements LogBackend {
       },
       runThere: (broker, refused, ended) => {
         if (over) return ended();
-        const stop = run.there(broker, (outcome) => {
+        let stop = (): void => {};
+        // Before the call: it may be refused at once, and the next attempt, which begins then, has a cancel of its own.
+        cancel = () => {
+          ended();
+          stop();
+        };
+        stop = run.there(broker, (outcome) => {
           ended();
           if (outcome instanceof MillraceError && (outcome.code === "NOT_LEADER" || outcome.code === "LEADER_UNKNOWN")) {
             if (!over) refused(outcome);
           } else finish(outcome);
         });
-        cancel = () => {
-          ended();
-          stop();
-        };
       },
       fail: finish,
     });

@@ -30,6 +30,9 @@ export function healthOf(image: MetadataImage, config: BrokerConfig, reports: Cl
     if (lost.length > 0)
       reasons.push({ code: "REPLICAS_LOST", text: `broker ${broker} has an emptied disk; missing on it: ${shortList(lost)}` });
   }
+  for (const [broker, report] of [...reports].sort(([a], [b]) => a - b)) {
+    if (report.diskFull) reasons.push({ code: "DISK_FULL", text: diskText(broker, report) });
+  }
   const leaders = new Map<number, LedGroup>();
   for (const report of reports.values()) {
     for (const led of report.led) if (led.serving && led.term >= (leaders.get(led.groupId)?.term ?? -1)) leaders.set(led.groupId, led);
@@ -73,6 +76,15 @@ export function healthOf(image: MetadataImage, config: BrokerConfig, reports: Cl
 
 /** Partitions listed by name in one answer; the counts are whole. */
 const LISTED_MAX = 100;
+
+function diskText(broker: BrokerId, { diskFreeBytes, diskReserveBytes }: BrokerReport): string {
+  const free = `${mebibytes(diskFreeBytes)} MiB free, its reserve is ${mebibytes(diskReserveBytes)} MiB`;
+  return `the disk of broker ${broker} is full (${free}): it takes no records`;
+}
+
+function mebibytes(bytes: number): string {
+  return (bytes / (1024 * 1024)).toFixed(1);
+}
 
 /** Replicas that were on the broker's former disk, by name: a seed's vote on the metadata first. */
 function lostNames(image: MetadataImage, broker: BrokerId): readonly string[] {

@@ -53,7 +53,7 @@ export function brokerArguments(layout: DevLayout, broker: DevBroker): string[] 
     ...["--seeds", seeds.map((seed) => `${seed.id}@${seed.peerAddress}`).join(",")],
     ...(isSeed ? [] : ["--join", devBroker(layout, 1).peerAddress]),
     // A laptop's disk should not lose three gigabytes to an idle log (design §4).
-    ...["--set", "wal.file.bytes=16MiB", "--set", "wal.files.max=8"],
+    ...["--set", "wal.file.bytes=16MiB", "--set", "wal.files.max=8", "--set", "disk.reserve.bytes=128MiB"],
   ];
 }
 

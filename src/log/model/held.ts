@@ -33,11 +33,25 @@ export class FrameOwner {
   readonly groupId: GroupId;
   readonly pins: Pins = new Pins();
   listener: FrameListener | undefined;
+  /**
+   * What each truncation cut that was handed over and whose block is not issued, oldest first. A crash before it brings these frames
+   * back: gone from memory, they are still needed on disk.
+   */
+  readonly cuts: ReadonlySet<HeldFrame>[] = [];
   /** Its `drop` record was laid out: nothing may follow it. */
   dropped = false;
 
   constructor(groupId: GroupId) {
     this.groupId = groupId;
+  }
+
+  /** Cut, and not on disk yet that it is. */
+  isCut(frame: HeldFrame): boolean {
+    return this.cuts.some((cut) => cut.has(frame));
+  }
+  /** Such frames that lie in this life of a ring file. */
+  cutIn(life: Life): HeldFrame[] {
+    return this.cuts.flatMap((cut) => [...cut].filter((frame) => frame.block.life === life));
   }
 }
 

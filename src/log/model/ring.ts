@@ -21,6 +21,16 @@ export class Life {
   }
 }
 
+/** What a block is for: records; what elections and the log itself need (votes, terms, no-ops, truncations, trims, facts); what frees files. */
+export type RingNeed = "data" | "vote" | "freeing";
+
+/**
+ * Files that stay free when a block is written, by what it is for (design §4). Frames that cannot be committed keep their files for as
+ * long as they like: they never get the last two. The next to last is for what ends such a state (a vote, the no-op of a new leader, a
+ * truncation), the last for what says that an older file is not needed any more. All of them exist: a full disk takes none away.
+ */
+export const FILES_KEPT: Readonly<Record<RingNeed, number>> = { data: 2, vote: 1, freeing: 0 };
+
 /**
  * Which ring file may be written next (design §4). Pure.
  *
@@ -35,6 +45,8 @@ export class Ring {
   readonly #ready: number[] = [];
   #made: number;
   #making = false;
+  /** The last file that was asked for could not be made. */
+  #unmakeable = false;
   #durableLowMark = 0;
 
   /** @param made files that exist, 0…made−1, `ready` those of them that hold nothing needed */
@@ -57,16 +69,26 @@ export class Ring {
   }
   /** Files that may be written, now or once they are made. */
   get spare(): number {
-    return this.#ready.length + (this.filesMax - this.#made);
+    return this.#ready.length + (this.#unmakeable ? 0 : this.filesMax - this.#made);
+  }
+
+  /** Whether the file that is being written may take a block for this. */
+  mayWrite(need: RingNeed): boolean {
+    return this.spare >= FILES_KEPT[need];
+  }
+
+  /** Whether the next file may be begun for this. */
+  mayBegin(need: RingNeed): boolean {
+    return this.#ready.length > FILES_KEPT[need];
   }
   /** Files between the oldest needed block and the newest. */
   get dirty(): number {
     return this.#lives.length;
   }
 
-  /** Number of the file to make now: one is made ahead of need, one at a time. */
+  /** Number of the file to make now: one is made ahead of what is kept free, one at a time. */
   toMake(): number | undefined {
-    if (this.#making || this.#ready.length > 0 || this.#made === this.filesMax) return undefined;
+    if (this.#making || this.mayBegin("data") || this.#made === this.filesMax) return undefined;
     this.#making = true;
     return this.#made;
   }
@@ -75,8 +97,16 @@ export class Ring {
   makeDone(): void {
     invariant(this.#making, "a file is made after it was asked for");
     this.#making = false;
+    this.#unmakeable = false;
     this.#ready.push(this.#made);
     this.#made += 1;
+  }
+
+  /** There was no room for the file that `toMake` named; it may be asked for again. */
+  makeFailed(): void {
+    invariant(this.#making, "a file is made after it was asked for");
+    this.#making = false;
+    this.#unmakeable = true;
   }
 
   /** Begins the life of the next free file; `head` is the sequence of its first block. */

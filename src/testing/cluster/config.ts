@@ -7,6 +7,9 @@ const KiB = 1024;
 /** What producers put into one batch: several fit a block of the smallest log file. */
 export const BATCH_BYTES_MAX = 16 * KiB;
 
+/** As much as it takes to refuse a few batches before the disk is really full. */
+export const DISK_RESERVE_BYTES = 256 * KiB;
+
 /** Broker `n` is machine "b<n>". */
 export const brokerHost = (n: number): string => `b${n}`;
 export const clientAddress = (n: number): string => `${brokerHost(n)}:7400`;
@@ -21,6 +24,7 @@ export function brokerConfigs(brokers: number, random: SimRandom): readonly Brok
     segmentBytes: random.pick([16, 32, 128]) * KiB,
     segmentMs: random.pick([1_000, 60_000]),
     hotTailBytes: random.pick([64, 256]) * KiB,
+    diskReserveBytes: DISK_RESERVE_BYTES,
   };
   return numbers.map((n) => ({
     brokerId: toBrokerId(n),

@@ -20,6 +20,8 @@ function judged(cluster = Cluster.ofThree()) {
     metadataVersion: 0,
     diskFreeBytes: 0,
     uptimeMs: 0,
+    diskReserveBytes: 0,
+    diskFull: false,
     replicas: 0,
   });
   const health = (controller: number | undefined = 1) =>

@@ -145,6 +145,16 @@ export class DiskDevice {
     return sum;
   }
 
+  /** 0 also when more is used than there is: somebody else filled the rest. */
+  get freeBytes(): number {
+    return this.capacityBytes === Number.MAX_SAFE_INTEGER ? this.capacityBytes : Math.max(0, this.capacityBytes - this.usedBytes);
+  }
+
+  /** So much is free from now on; what is written takes of it, what is removed gives back. */
+  leaveFree(bytes: number): void {
+    this.capacityBytes = this.usedBytes + bytes;
+  }
+
   /** Puts an operation under way: it completes after a drawn time, unless its process or the power dies first. */
   start(operation: Operation): void {
     this.#operations++;

@@ -52,7 +52,7 @@ export class SimDisk implements Disk {
   }
 
   freeBytes(): Promise<number> {
-    return this.#process.promise((resolve) => resolve(Math.max(0, this.#device.capacityBytes - this.#device.usedBytes)));
+    return this.#process.promise((resolve) => resolve(this.#device.freeBytes));
   }
 
   lock(): Promise<{ release(): Promise<void> }> {

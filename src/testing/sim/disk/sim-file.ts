@@ -39,6 +39,11 @@ export class SimFile implements DiskFile {
     return this.#call(
       "write",
       () => {
+        if (failure === "ENOSPC") {
+          // What found room was written, as far as the kernel got.
+          put(Math.min(this.#device.random.below(length + 1), Math.max(0, this.#device.freeBytes - (position - this.#node.size))));
+          throw this.#error(failure, "write to");
+        }
         if (failure !== undefined) {
           // Part of it reached the page cache, and the kernel calls those pages clean.
           put(this.#device.random.below(length + 1));
@@ -65,9 +70,9 @@ export class SimFile implements DiskFile {
     const planned = this.#device.failureFor("write", this.path);
     if (planned !== undefined) return planned;
     if (this.#options.mode === "read") return "EBADF";
-    const device = this.#device;
-    if (device.capacityBytes === Number.MAX_SAFE_INTEGER || end <= this.#node.size) return undefined;
-    return device.usedBytes + end - this.#node.size > device.capacityBytes ? "ENOSPC" : undefined;
+    const { capacityBytes, freeBytes } = this.#device;
+    if (capacityBytes === Number.MAX_SAFE_INTEGER || end <= this.#node.size) return undefined;
+    return end - this.#node.size > freeBytes ? "ENOSPC" : undefined;
   }
 
   read(position: number, into: Uint8Array): Promise<number> {
