@@ -1,13 +1,15 @@
 import type { Argv, CommandModule } from "yargs";
 import type { Terminal } from "../terminal.ts";
 import { bundleCommand } from "./debug-bundle.ts";
+import { logDumpCommand } from "./debug-log-dump.ts";
 
 /** One file per verb: `debug-VERB.ts`. */
 export function debugCommand(terminal: Terminal): CommandModule {
   return {
     command: "debug",
     describe: "Look inside: what to send to somebody who helps",
-    builder: (yargs: Argv) => yargs.command(bundleCommand(terminal)).demandCommand(1, "Say what to do: bundle"),
+    builder: (yargs: Argv) =>
+      yargs.command(bundleCommand(terminal)).command(logDumpCommand(terminal)).demandCommand(1, "Say what to do: bundle, log-dump"),
     handler: () => undefined,
   };
 }

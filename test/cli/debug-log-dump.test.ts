@@ -1,0 +1,87 @@
+import assert from "node:assert/strict";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { after, before, describe, it } from "node:test";
+import { runProgram } from "../../src/cli/program.ts";
+import type { Terminal } from "../../src/cli/terminal.ts";
+import { GroupConfig } from "../../src/protocol/routing.ts";
+import { append, draft, EMPTY, group, replica, term } from "../log/frames.ts";
+import { Machine } from "../log/machine.ts";
+
+/** One command line, with what it printed. */
+async function run(...args: string[]): Promise<{ code: number; out: string; said: string }> {
+  let out = "";
+  let said = "";
+  const terminal: Terminal = {
+    data: (piece) => {
+      out += piece.toString();
+      return undefined;
+    },
+    flush: async () => undefined,
+    say: (line) => {
+      said += `${line}\n`;
+    },
+  };
+  const code = await runProgram(["debug", "log-dump", ...args], terminal);
+  return { code, out, said };
+}
+
+describe("debug log-dump", () => {
+  let folder = "";
+  let segment = "";
+
+  before(async () => {
+    folder = mkdtempSync(join(tmpdir(), "millrace-dump-"));
+    const machine = new Machine();
+    const store = await machine.open();
+    const config = GroupConfig.encode({ members: [{ replicaId: 3, brokerId: 1 }], topicId: "", topic: "orders", partition: 2 });
+    const log = await machine.run(store.create(group(7), replica(3), EMPTY, config));
+    append(log, term(1), [draft(1), draft(2), draft(3)]);
+    log.commit(log.lastIndex);
+    await machine.settle();
+    await machine.run(store.close());
+    for (const { path, file } of machine.device.files()) {
+      const bytes = new Uint8Array(file.size);
+      file.read(0, bytes);
+      const place = join(folder, path);
+      mkdirSync(dirname(place), { recursive: true });
+      writeFileSync(place, bytes);
+      if (place.endsWith(".log")) segment = place;
+    }
+  });
+  after(() => rmSync(folder, { recursive: true, force: true }));
+
+  it("finds a partition by its name, and hashes what is equal on every replica", async () => {
+    const { code, out } = await run("orders/2", "--data", folder, "--hash");
+    assert.equal(code, 0);
+    assert.match(out, /^index 1 term 1 offset 0 type data sha256 [0-9a-f]{64}\n/);
+    assert.equal(out.trim().split("\n").length, 3);
+    const json = await run("7", "--data", folder, "--format", "json");
+    assert.deepEqual(
+      json.out
+        .trim()
+        .split("\n")
+        .map((line) => JSON.parse(line).index),
+      [1, 2, 3],
+    );
+  });
+
+  it("says what there is instead of a partition that is not, and of a file that is not", async () => {
+    assert.deepEqual((({ code, said }) => ({ code, said }))(await run("orders/9", "--data", folder)), {
+      code: 3,
+      said: `millrace: ${folder} holds no orders/9; it holds orders/2\n`,
+    });
+    assert.equal((await run(join(folder, "wal/77"))).code, 2);
+  });
+
+  it("names damage by file and byte, and exits 1", async () => {
+    const bytes = readFileSync(segment);
+    bytes[bytes.length - 50] = (bytes[bytes.length - 50] ?? 0) ^ 1;
+    writeFileSync(segment, bytes);
+    const { code, out, said } = await run(segment);
+    assert.equal(code, 1);
+    assert.match(said, /\.log at byte \d+: the payload of frame \d does not match its CRC\n/);
+    assert.match(out, /index 1 term 1/);
+  });
+});
