@@ -300,7 +300,7 @@ export function run(
 }
 
 /** A port from which all ports of a cluster of this size are free. */
-async function freePort(brokers: number): Promise<number> {
+export async function freePort(brokers: number): Promise<number> {
   // Not from the seed: two runs of one seed may go on at a time.
   const draws = new Draws(Date.now() ^ (process.pid << 12));
   for (let attempt = 0; attempt < 100; attempt++) {

@@ -33,6 +33,8 @@ export interface ClusterOptions {
   readonly brokers?: number;
   readonly seed?: number;
   readonly configure?: (config: BrokerConfig) => BrokerConfig;
+  /** Puts something on a broker's disk before its first start. */
+  readonly prepare?: (n: number, disk: DiskDevice) => void;
   /** A broker says that it cannot go on. Without this, that fails the test. Its process must be ended by the test. */
   readonly fatal?: (n: number, error: Error) => void;
 }
@@ -97,6 +99,7 @@ export class Cluster {
   static async start(options: ClusterOptions = {}): Promise<Cluster> {
     const cluster = new Cluster(options);
     const numbers = cluster.numbers;
+    for (const n of numbers) options.prepare?.(n, cluster.world.machine(`b${n}`).device);
     for (const n of numbers) cluster.boot(n);
     await Promise.all(numbers.map((n) => cluster.settle(cluster.started(n))).slice(0, 1));
     for (const n of numbers) await cluster.settle(cluster.started(n));

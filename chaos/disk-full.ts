@@ -1,0 +1,195 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { closeSync, openSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { connect } from "../src/client-entry.ts";
+import { AckedWriter } from "./acked-writer.ts";
+import { freePort } from "./cluster.ts";
+import { drawSeed, Flags } from "./flags.ts";
+import { header, Report, sleep } from "./report.ts";
+import { mebibytes, smallVolumes, type Volume } from "./volume.ts";
+
+/**
+ * `npm run disk-full`: three brokers, each on an ext4 image of its own of 200 MiB. Somebody else fills the disk of a leader, a follower,
+ * all, to the reserve and to the last byte; then the log itself does. Space returns, and with it the service: without a restart, without
+ * a command, and with everything that was acknowledged.
+ *
+ *   --quick: each state once and short   --seed N (for the header; nothing is drawn)
+ */
+const MiB = 1024 * 1024;
+const BROKERS = 3;
+const PARTITIONS = 3;
+const VOLUME_BYTES = 200 * MiB;
+const RESERVE_BYTES = 24 * MiB;
+const RECORD_BYTES = 4_000;
+const PATIENCE_MS = 60_000;
+const SETTINGS = ["wal.file.bytes=16MiB", "wal.files.max=5", `disk.reserve.bytes=${RESERVE_BYTES}`, "segment.bytes=8MiB"];
+
+const flags = new Flags(["seed"], ["quick"]);
+const quick = flags.has("quick");
+const report = new Report();
+
+console.log(header("disk-full", flags.number("seed", drawSeed())));
+const made = smallVolumes(BROKERS, VOLUME_BYTES);
+if (typeof made === "string") {
+  // Not passed, not failed: nothing was shown.
+  console.log(`could not run: disk-full (${made})`);
+  process.exit(0);
+}
+const { folder, volumes } = made;
+const main = fileURLToPath(new URL("../src/main.js", import.meta.url));
+const port = await freePort(BROKERS);
+const addresses = Array.from({ length: BROKERS }, (_, i) => `127.0.0.1:${port + 10 * i}`);
+const brokers: ChildProcess[] = [];
+const ended = new Map<number, string>();
+process.on("exit", () => {
+  for (const broker of brokers) broker.kill("SIGKILL");
+});
+for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(name, () => process.exit(130));
+
+try {
+  for (let n = 1; n <= BROKERS; n++) brokers.push(start(n));
+  await run();
+} catch (error) {
+  report.check("disk-full", false, () => `${(error as Error).stack}`);
+} finally {
+  report.check("no broker ended, or was started again", ended.size === 0, () => [...ended].map(([n, why]) => `${n}: ${why}`).join("; "));
+  const complaints = brokers.flatMap((_, i) => logOf(i + 1).filter((line) => /"level":"(error|fatal)"/.test(line)));
+  report.check("no broker logs an error", complaints.length === 0, () => complaints.slice(0, 5).join("; "));
+  if (report.failed > 0) for (let n = 1; n <= BROKERS; n++) console.log(logOf(n).slice(-15).join("\n"));
+  for (const broker of brokers) broker.kill("SIGKILL");
+  await sleep(200);
+}
+process.exit(report.close());
+
+function start(n: number): ChildProcess {
+  const at = (which: number): string => `127.0.0.1:${port + 10 * (n - 1) + which}`;
+  const seeds = addresses.map((_, i) => `${i + 1}@127.0.0.1:${port + 10 * i + 1}`).join(",");
+  const log = openSync(join(folder, `broker-${n}.log`), "a");
+  const child = spawn(
+    process.execPath,
+    [
+      ...[main, "broker", "--id", `${n}`, "--data", join(volume(n).path, "data"), "--listen", at(0), "--peer-listen", at(1)],
+      ...["--admin-listen", at(2), "--seeds", seeds, ...SETTINGS.flatMap((setting) => ["--set", setting])],
+    ],
+    { stdio: ["ignore", log, log] },
+  );
+  closeSync(log);
+  child.once("exit", (code, signal) => ended.set(n, `exit ${code ?? signal}`));
+  return child;
+}
+
+function logOf(n: number): readonly string[] {
+  return readFileSync(join(folder, `broker-${n}.log`), "utf8")
+    .trimEnd()
+    .split("\n");
+}
+
+function volume(n: number): Volume {
+  return volumes[n - 1] as Volume;
+}
+
+async function run(): Promise<void> {
+  const client = connect({ brokers: addresses });
+  const admin = client.admin({ timeoutMs: 5_000 });
+  await until("the cluster is healthy", async () => (await admin.clusterHealth()).healthy);
+  await admin.createTopic({ name: "t", partitions: PARTITIONS });
+  await until("partitions are in sync", async () => (await admin.clusterHealth()).healthy);
+  const writer = new AckedWriter(client, "t", PARTITIONS, RECORD_BYTES, 5);
+  await goesOn("before anything", [0, 1, 2], writer);
+
+  const full = async (): Promise<readonly number[]> =>
+    (await admin.clusterHealth()).reasons
+      .filter(({ code }) => code === "DISK_FULL")
+      .map(({ text }) => Number(/broker (\d+)/.exec(text)?.[1]));
+  const leaders = async (): Promise<readonly number[]> => {
+    const [topic] = await admin.describeTopics(["t"]);
+    return (topic?.partitions ?? []).map(({ leaderId }) => leaderId);
+  };
+
+  for (const leaveBytes of quick ? [4 * MiB] : [20 * MiB, 4 * MiB, 0]) {
+    const left = `${mebibytes(leaveBytes)} left`;
+    for (const target of ["leader", "follower", "all"] as const) {
+      const name = `${target} with ${left}`;
+      // Each leads a partition, so that a full leader has partitions that others lead beside it.
+      for (let partition = 0; partition < PARTITIONS; partition++) {
+        const to = target === "follower" ? 1 + (partition % 2) : 1 + partition;
+        await until(`partition ${partition} is led by ${to}`, async () => {
+          if ((await leaders())[partition] === to) return true;
+          await admin.transferLeader("t", partition, to).catch(() => undefined);
+          return false;
+        });
+      }
+      const victims = target === "all" ? [1, 2, 3] : target === "leader" ? [1] : [3];
+      const fine = (await leaders()).flatMap((leader, partition) => (victims.includes(leader) ? [] : [partition]));
+      for (const n of victims) volume(n).fill(leaveBytes);
+      await until(`${name}: health names ${victims.join(", ")}`, async () => equal(await full(), victims));
+      if (target !== "all") await goesOn(`${name}: what others lead goes on`, fine, writer);
+      const stuck = [0, 1, 2].filter((partition) => !fine.includes(partition));
+      if (stuck.length > 0) await standsStill(`${name}: what it leads is refused`, stuck, writer);
+      await sleep(quick ? 1_000 : 4_000);
+      report.check(`${name}: what was acknowledged is read`, (await writer.check(client)) === "");
+      for (const n of victims) volume(n).drain();
+      await until(`${name}: over by itself`, async () => (await admin.clusterHealth()).healthy);
+      await goesOn(`${name}: everything goes on`, [0, 1, 2], writer);
+    }
+  }
+
+  // The log itself: nothing is ever removed from a topic without retention, until the topic is.
+  await admin.createTopic({ name: "junk", partitions: 3 });
+  const junk = new AckedWriter(client, "junk", 3, 200_000, 0);
+  await until("the log itself fills all disks", async () => (await full()).length === BROKERS, 4 * PATIENCE_MS);
+  await standsStill("the log fills the disks: records are refused", [0, 1, 2], writer);
+  console.log(`filled by the log: ${volumes.map(({ freeBytes }) => mebibytes(freeBytes)).join(", ")} free of ${mebibytes(VOLUME_BYTES)}`);
+  report.check(
+    "filled by the log: the reserve is not eaten",
+    volumes.every(({ freeBytes }) => freeBytes > RESERVE_BYTES / 4),
+  );
+  await junk.abandon();
+  await admin.deleteTopic("junk");
+  await until("a deleted topic gives room", async () => (await admin.clusterHealth()).healthy);
+  await goesOn("after the deletion: everything goes on", [0, 1, 2], writer);
+
+  await writer.end();
+  const wrong = await writer.check(client);
+  report.check("every acknowledged record is read back, once, where it was acknowledged", wrong === "", () => wrong);
+  report.check("no send failed", writer.errors.length === 0, () => writer.errors.slice(0, 3).join("; "));
+  console.log(`${writer.acknowledged} records acknowledged, ${writer.errors.length} failed`);
+  await client.close();
+}
+
+function equal(a: readonly number[], b: readonly number[]): boolean {
+  return a.length === b.length && [...a].sort().every((n, i) => n === b[i]);
+}
+
+async function until(what: string, holds: () => Promise<boolean>, patienceMs: number = PATIENCE_MS): Promise<void> {
+  const began = performance.now();
+  let last = "";
+  while (performance.now() - began < patienceMs) {
+    try {
+      if (await holds()) {
+        report.check(what, true);
+        console.log(`${what}: ${((performance.now() - began) / 1000).toFixed(1)} s`);
+        return;
+      }
+    } catch (error) {
+      last = (error as Error).message;
+    }
+    await sleep(100);
+  }
+  report.check(what, false, () => `not within ${patienceMs} ms ${last}`);
+  throw new Error(`${what}: not within ${patienceMs} ms ${last}`);
+}
+
+async function goesOn(what: string, partitions: readonly number[], writer: AckedWriter): Promise<void> {
+  const before = writer.sizes;
+  await until(what, async () => partitions.every((partition) => (writer.sizes[partition] ?? 0) >= (before[partition] ?? 0) + 20));
+}
+
+async function standsStill(what: string, partitions: readonly number[], writer: AckedWriter): Promise<void> {
+  await until(what, async () => {
+    const before = writer.sizes;
+    await sleep(500);
+    return partitions.every((partition) => writer.sizes[partition] === before[partition]);
+  });
+}
