@@ -1,6 +1,6 @@
 import type { BrokerConfig } from "../base/broker-config.ts";
 import { MillraceError } from "../base/errors.ts";
-import type { BrokerId, GroupId, Term, TopicId } from "../base/ids.ts";
+import type { BrokerId, GroupId, Offset, Term, TopicId } from "../base/ids.ts";
 import { invariant } from "../base/invariant.ts";
 import type { DecideLimits } from "../cluster/decision.ts";
 import type { Form } from "../cluster/formation-rules.ts";
@@ -18,6 +18,7 @@ import { MetadataGroup } from "./metadata/metadata-group.ts";
 import { MetadataFollower } from "./metadata/metadata-tail.ts";
 import { MetadataView } from "./metadata/metadata-view.ts";
 import type { Member as Replicas } from "./partition/partition.ts";
+import type { Trimmed } from "./partition/trim-partition.ts";
 import { PartitionSet } from "./partition-set.ts";
 import { type MemberParts, REPORT_METHOD, TRANSFER_METHOD } from "./peer-service.ts";
 import type { PeerLinks } from "./peers/peer-links.ts";
@@ -251,6 +252,10 @@ export class Member implements MemberParts, AdminBackend {
         fail: reject,
       });
     });
+  }
+
+  trim(groupId: GroupId, before: Offset | undefined, deadline: number): Promise<Trimmed> {
+    return this.log.trim(groupId, before, deadline);
   }
 
   transferHere(groupId: GroupId, to: number, deadline: number): Promise<{ readonly leaderId: number; readonly term: number }> {

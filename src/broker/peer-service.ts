@@ -1,5 +1,5 @@
 import { MillraceError } from "../base/errors.ts";
-import type { BrokerId, GroupId, LogIndex, ReplicaId } from "../base/ids.ts";
+import type { BrokerId, GroupId, LogIndex, Offset, ReplicaId } from "../base/ids.ts";
 import type { Clock } from "../base/ports/clock.ts";
 import { FetchResponse } from "../protocol/public.ts";
 import {
@@ -9,6 +9,8 @@ import {
   ForwardedOffsetsFound,
   ForwardedTransfer,
   ForwardedTransferred,
+  ForwardedTrim,
+  ForwardedTrimmed,
   MetadataTail,
   ResetAnswer,
 } from "../protocol/routing.ts";
@@ -22,12 +24,13 @@ import { WHO_METHOD } from "./membership/formation-loop.ts";
 import { BARRIER_METHOD, COMMAND_METHOD, type MetadataGroup } from "./metadata/metadata-group.ts";
 import { serveTail, TAIL_METHOD } from "./metadata/metadata-tail.ts";
 import type { Appended } from "./partition/partition.ts";
+import type { Trimmed } from "./partition/trim-partition.ts";
 import type { IncomingCall } from "./peers/peer-calls.ts";
 import { BadPeerMessage, verifiedFrames } from "./peers/raft-codec.ts";
 import { RANGE_METHOD, serveRange } from "./repair/range-read.ts";
 import type { ReplicaHost } from "./replica-host.ts";
 import { decodeForwardedAppend, encodeForwardedAppended } from "./routing/forwarded.ts";
-import { APPEND_METHOD, FETCH_METHOD, OFFSETS_METHOD, type RoutedLog } from "./routing/log-backend.ts";
+import { APPEND_METHOD, FETCH_METHOD, OFFSETS_METHOD, type RoutedLog, TRIM_METHOD } from "./routing/log-backend.ts";
 import type { Router } from "./routing/router.ts";
 import type { OffsetsOf } from "./services/log-service.ts";
 
@@ -78,6 +81,7 @@ export class PeerService {
       [APPEND_METHOD, (call, parts) => this.#append(call, parts)],
       [FETCH_METHOD, (call, parts) => this.#read(call, parts)],
       [OFFSETS_METHOD, (call, parts) => this.#offsets(call, parts)],
+      [TRIM_METHOD, (call, parts) => this.#trim(call, parts)],
       [REPORT_METHOD, async (call, parts) => call.reply([BrokerReport.encode(await parts.report())])],
       [LEAVE_METHOD, (call, parts) => this.#leave(call, parts)],
       [DISK_METHOD, (call, parts) => this.#disk(call, parts)],
@@ -169,14 +173,27 @@ export class PeerService {
       router,
       groupId,
       (finish) => log.offsetsHere(groupId as GroupId, timeMs, finish),
-      ({ logStartOffset, highWatermark, term, found }) => [
+      ({ logStartOffset, highWatermark, term, sizeBytes, found }) => [
         ForwardedOffsetsFound.encode({
           logStartOffset,
           highWatermark,
           term,
+          sizeBytes,
           ...(found === undefined ? {} : { offset: found.offset, timestampMs: found.timestamp }),
         }),
       ],
+    );
+  }
+
+  #trim(call: IncomingCall, { log, router }: MemberParts): void {
+    const { groupId, beforeOffset } = ForwardedTrim.decode(call.body);
+    const before = beforeOffset < 0 ? undefined : (beforeOffset as Offset);
+    this.#handedOn<Trimmed>(
+      call,
+      router,
+      groupId,
+      (finish) => log.trimHere(groupId as GroupId, before, finish),
+      (trimmed) => [ForwardedTrimmed.encode(trimmed)],
     );
   }
 

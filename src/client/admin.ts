@@ -27,7 +27,10 @@ import {
   type TopicListing,
   TransferLeaderRequest,
   TransferLeaderResponse,
+  TrimTopicRequest,
+  TrimTopicResponse,
 } from "../protocol/public.ts";
+import { errorOf } from "../protocol/rpc-status.ts";
 import { listOffsets } from "./consumer/locate.ts";
 import type { ClientCore } from "./core.ts";
 
@@ -50,6 +53,24 @@ export interface NewTopic {
   readonly configs?: Readonly<Record<string, string>> | undefined;
   /** Checks everything, records nothing. */
   readonly validateOnly?: boolean | undefined;
+}
+
+/** What of a partition is to go. */
+export interface TrimOf {
+  readonly partition: number;
+  /** Records below it; undefined: all that are committed. */
+  readonly before: number | undefined;
+}
+
+export interface TrimmedPartition {
+  readonly partition: number;
+  /** What is readable begins here. */
+  readonly logStartOffset: number;
+  readonly highWatermark: number;
+  /** False: the log began there before, or later. */
+  readonly moved: boolean;
+  /** Why this partition could not be trimmed; the numbers mean nothing then. */
+  readonly error: MillraceError | undefined;
 }
 
 /** All or none. */
@@ -114,6 +135,21 @@ export class Admin {
     const reply = await this.#change(AdminService.AddPartitions.path, request, options);
     this.#core.metadata.refresh(name);
     return AddPartitionsResponse.decode(reply).topic;
+  }
+
+  /**
+   * Deletes the records below an offset, of each partition for itself: one that failed has its `error`. Answered when no replica serves
+   * them any more. Below the log start offset nothing changes, and `moved` is false.
+   *
+   * @param trims `before` undefined: all that are committed now
+   */
+  async trimTopic(name: string, trims: readonly TrimOf[], options: AdminOptions = {}): Promise<readonly TrimmedPartition[]> {
+    const partitions = trims.map(({ partition, before }) => ({ partition, beforeOffset: before ?? -1 }));
+    const reply = await this.#change(AdminService.TrimTopic.path, TrimTopicRequest.encode({ name, partitions }), options);
+    return TrimTopicResponse.decode(reply).partitions.map(({ error, ...trimmed }) => ({
+      ...trimmed,
+      error: error === undefined ? undefined : (errorOf(error) ?? new MillraceError("CONNECTION_LOST", error.message)),
+    }));
   }
 
   /** @param topicId when given, must be the topic's @throws {MillraceError} UNKNOWN_TOPIC */

@@ -3,7 +3,7 @@ export { type ErrorCode, type ErrorMetadata, MillraceError } from "../base/error
 export type { ConfigEntry, PartitionDescription, PartitionOffsets, TopicDescription, TopicListing } from "../protocol/public.ts";
 export { BrokerState } from "../protocol/public.ts";
 export type { RecordHeader } from "../records/log-record.ts";
-export { Admin, type AdminOptions, type ConfigChange, type NewTopic } from "./admin.ts";
+export { Admin, type AdminOptions, type ConfigChange, type NewTopic, type TrimmedPartition, type TrimOf } from "./admin.ts";
 export { Client, type ClientOptions } from "./client.ts";
 export type { ConsumedBatch } from "./consumer/consumed-batch.ts";
 export type { ConsumedRecord } from "./consumer/consumed-record.ts";

@@ -39,7 +39,7 @@ export const AdminService = service("AdminService", {
   AlterTopic: unary,
   DeleteTopic: unary,
   AddPartitions: unary,
-  TrimTopic: later,
+  TrimTopic: unary,
   DescribeCluster: unary,
   GetClusterHealth: unary,
   ListClusterConfigs: unary,

@@ -48,6 +48,14 @@ export const ForwardedOffsetsFound = message("millrace.internal.v1.ForwardedOffs
   term: int64(3),
   offset: optional(int64(4)),
   timestampMs: optional(int64(5)),
+  sizeBytes: int64(6),
+});
+
+export const ForwardedTrim = message("millrace.internal.v1.ForwardedTrim", { groupId: int64(1), beforeOffset: int64(2) });
+export const ForwardedTrimmed = message("millrace.internal.v1.ForwardedTrimmed", {
+  logStartOffset: int64(1),
+  highWatermark: int64(2),
+  moved: bool(3),
 });
 
 export const ForwardedTransfer = message("millrace.internal.v1.ForwardedTransfer", { groupId: int64(1), toBrokerId: int32(2) });

@@ -300,6 +300,19 @@ const rows: Readonly<Record<string, (place: Placement) => Promise<void>>> = {
     }
   },
 
+  async TrimTopic({ cluster, via }) {
+    const name = fresh("trimmed");
+    await cluster.call(via, rpc.CreateTopic, { name, partitions: 1 });
+    for (let n = 0; n < 3; n += 1) await cluster.call(via, rpc.Produce, { topic: name, records: recordSet([`value ${n}`]) });
+    const trim = { name, partitions: [{ partition: 0, beforeOffset: 2 }] };
+    const [first] = (await cluster.call(via, rpc.TrimTopic, trim)).partitions;
+    assert.deepEqual([first?.logStartOffset, first?.highWatermark, first?.moved], [2, 3, true]);
+    const [again] = (await cluster.call((via % 3) + 1, rpc.TrimTopic, trim)).partitions;
+    assert.deepEqual([again?.logStartOffset, again?.moved], [2, false]);
+    await cluster.refused(via, rpc.Fetch, { topic: name, offset: 1 }, "OFFSET_OUT_OF_RANGE");
+    assert.equal((await cluster.call(via, rpc.Fetch, { topic: name, offset: 2 })).batches[0]?.baseOffset, 2);
+  },
+
   async AddPartitions({ cluster, via }) {
     const name = fresh("grown");
     const made = await cluster.call(via, rpc.CreateTopic, { name, partitions: 2 });

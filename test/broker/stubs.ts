@@ -31,6 +31,8 @@ import {
   ProduceResponse,
   TransferLeaderRequest,
   TransferLeaderResponse,
+  TrimTopicRequest,
+  TrimTopicResponse,
 } from "../../src/protocol/public.ts";
 
 /** A unary method as a plain stub knows it: a path and two messages. */
@@ -57,6 +59,7 @@ export const DescribeTopics = rpc(AdminService.DescribeTopics, DescribeTopicsReq
 export const ListTopics = rpc(AdminService.ListTopics, ListTopicsRequest, ListTopicsResponse);
 export const AlterTopic = rpc(AdminService.AlterTopic, AlterTopicRequest, AlterTopicResponse);
 export const DeleteTopic = rpc(AdminService.DeleteTopic, DeleteTopicRequest, DeleteTopicResponse);
+export const TrimTopic = rpc(AdminService.TrimTopic, TrimTopicRequest, TrimTopicResponse);
 export const AddPartitions = rpc(AdminService.AddPartitions, AddPartitionsRequest, AddPartitionsResponse);
 export const ListClusterConfigs = rpc(AdminService.ListClusterConfigs, ListClusterConfigsRequest, ListClusterConfigsResponse);
 export const AlterClusterConfigs = rpc(AdminService.AlterClusterConfigs, AlterClusterConfigsRequest, AlterClusterConfigsResponse);

@@ -16,7 +16,10 @@ import {
   FetchRequest,
   FetchResponse,
   ListClusterConfigsResponse,
+  TrimTopicRequest,
+  TrimTopicResponse,
 } from "../../src/protocol/public.ts";
+import { statusOf } from "../../src/protocol/rpc-status.ts";
 import { records } from "../../src/records/log-record.ts";
 import { RecordSetBuilder } from "../../src/records/record-set-builder.ts";
 import { FakeCluster } from "../client/fake/cluster.ts";
@@ -50,6 +53,8 @@ export class CliCluster extends FakeCluster {
         changeConfigs(this.#clusterConfigs, change);
         return AlterClusterConfigsResponse.encode({ configs: entries(new Map(), this.#clusterConfigs) });
       }
+      case AdminService.TrimTopic.path:
+        return this.#trim(TrimTopicRequest.decode(request));
       case LogService.Fetch.path:
         return this.#fetch(address, FetchRequest.decode(request));
       default:
@@ -84,6 +89,21 @@ export class CliCluster extends FakeCluster {
     const described = super.answer(AdminService.DescribeTopics.path, DescribeTopicsRequest.encode({ names: [name] }));
     const [topic] = DescribeTopicsResponse.decode(described).topics;
     return AddPartitionsResponse.encode(topic === undefined ? {} : { topic });
+  }
+
+  #trim({ name, partitions }: TrimTopicRequest): Uint8Array {
+    const logs = this.logs(name);
+    return TrimTopicResponse.encode({
+      partitions: partitions.map(({ partition, beforeOffset }) => {
+        const log = logs[partition];
+        const before = beforeOffset === -1 ? (log?.end ?? 0) : beforeOffset;
+        if (log === undefined || before > log.end)
+          return { partition, error: statusOf(new MillraceError("OFFSET_OUT_OF_RANGE", `Cannot trim to ${before}`)) };
+        const moved = before > log.logStart;
+        log.logStart = Math.max(log.logStart, before);
+        return { partition, logStartOffset: log.logStart, highWatermark: log.end, moved };
+      }),
+    });
   }
 
   #fetch(address: string, { topic, partition, offset }: FetchRequest): Uint8Array {

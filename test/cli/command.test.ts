@@ -12,7 +12,7 @@ describe("millrace", { concurrency: 2 }, () => {
     [[], /Say what to do/],
     [["nope"], /Unknown command: nope$/m],
     [["prodcue", "t"], /Unknown command: prodcue; did you mean produce\?/],
-    [["topic"], /create, list, describe, alter, add-partitions or delete/],
+    [["topic"], /create, list, describe, alter, add-partitions, trim or delete/],
     [["produce"], /Not enough arguments: got 0, need at least 1/],
     [["produce", "t", "--bogus"], /Unknown argument: bogus/],
     [["produce", "t", "--rate", "7x"], /--rate must be a whole number/],

@@ -24,7 +24,7 @@ describe("completion bash", () => {
   it("offers every verb, and those that begin like the word", () => {
     assert.deepEqual(offered(""), [...verbs]);
     assert.deepEqual(offered("pro"), ["produce"]);
-    assert.deepEqual(offered("topic", ""), ["create", "list", "describe", "alter", "add-partitions", "delete"]);
+    assert.deepEqual(offered("topic", ""), ["create", "list", "describe", "alter", "add-partitions", "trim", "delete"]);
     assert.deepEqual(offered("topic", "de"), ["describe", "delete"]);
   });
 

@@ -157,6 +157,10 @@ export class Partition {
   get logStartOffset(): Offset {
     return this.replica.log.startOffset;
   }
+  /** On this disk. */
+  get sizeBytes(): number {
+    return this.replica.log.segmentBytes + this.replica.log.pendingBytes;
+  }
   get pendingBytes(): number {
     return this.#waits.pendingBytes;
   }
@@ -238,6 +242,12 @@ export class Partition {
     return this.#wait(acks, index, draft.payload.byteLength, done, () =>
       this.#appended(index, baseOffset, draft.recordCount, term, appendTime, false),
     );
+  }
+
+  /** Calls back once the frame at `index`, appended here, is committed; or when that cannot be known any more. */
+  whenCommitted(index: LogIndex, done: (failure: MillraceError | undefined) => void): () => void {
+    const wait = this.#waits.add("QUORUM", index, 0, (failure) => done(failure === undefined ? undefined : this.#failed(failure)));
+    return () => void this.#waits.cancel(wait);
   }
 
   /** The image shows the partition anew. */

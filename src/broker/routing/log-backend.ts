@@ -1,12 +1,13 @@
 import type { BrokerConfig } from "../../base/broker-config.ts";
 import { MillraceError } from "../../base/errors.ts";
-import type { BrokerId, GroupId } from "../../base/ids.ts";
+import type { BrokerId, GroupId, Offset } from "../../base/ids.ts";
 import type { Clock } from "../../base/ports/clock.ts";
 import type { MetadataImage } from "../../cluster/image.ts";
 import { type FetchRequest, FetchResponse } from "../../protocol/public.ts";
-import { ForwardedFetch, ForwardedOffsets, ForwardedOffsetsFound } from "../../protocol/routing.ts";
+import { ForwardedFetch, ForwardedOffsets, ForwardedOffsetsFound, ForwardedTrim, ForwardedTrimmed } from "../../protocol/routing.ts";
 import type { MetadataGroup } from "../metadata/metadata-group.ts";
 import type { AppendBatch, Appended } from "../partition/partition.ts";
+import { type Trimmed, trimPartition } from "../partition/trim-partition.ts";
 import type { HostedPartition, PartitionSet } from "../partition-set.ts";
 import type { PeerLinks } from "../peers/peer-links.ts";
 import { fetchResponse, readRequestOf } from "../services/fetch-codec.ts";
@@ -17,6 +18,7 @@ import type { Router } from "./router.ts";
 export const APPEND_METHOD = "log.append";
 export const FETCH_METHOD = "log.fetch";
 export const OFFSETS_METHOD = "log.offsets";
+export const TRIM_METHOD = "log.trim";
 
 type Outcome<T> = T | MillraceError;
 
@@ -141,9 +143,40 @@ export class RoutedLog implements LogBackend {
                 logStartOffset: found.logStartOffset,
                 highWatermark: found.highWatermark,
                 term: found.term,
+                sizeBytes: found.sizeBytes,
                 leaderId: broker,
                 found: found.offset === undefined ? undefined : { offset: found.offset, timestamp: found.timestampMs ?? 0 },
               };
+            },
+            finish,
+          ),
+      });
+    });
+  }
+
+  /** @param before undefined: all that are committed */
+  trim(groupId: GroupId, before: Offset | undefined, deadline: number): Promise<Trimmed> {
+    return new Promise((resolve, reject) => {
+      const timer = this.#clock.after(Math.max(0, deadline - this.#clock.monotonic()), () => {
+        cancel();
+        reject(new MillraceError("REQUEST_TIMED_OUT", "The deadline passed before the trim was committed; it may be yet"));
+      });
+      const settle = (outcome: Outcome<Trimmed>): void => {
+        timer.cancel();
+        if (outcome instanceof MillraceError) reject(outcome);
+        else resolve(outcome);
+      };
+      const cancel = this.#route<Trimmed>(groupId, 0, { deadline, direct: false }, settle, {
+        here: (finish) => this.trimHere(groupId, before, finish),
+        there: (broker, finish) =>
+          this.#call(
+            broker,
+            TRIM_METHOD,
+            [ForwardedTrim.encode({ groupId, beforeOffset: before ?? -1 })],
+            deadline,
+            (body) => {
+              const { logStartOffset, highWatermark, moved } = ForwardedTrimmed.decode(body);
+              return { logStartOffset: logStartOffset as Offset, highWatermark: highWatermark as Offset, moved };
             },
             finish,
           ),
@@ -200,6 +233,7 @@ export class RoutedLog implements LogBackend {
           found,
           leaderId: this.#config.brokerId,
           term: partition.replica.core.term,
+          sizeBytes: partition.sizeBytes,
         });
       if (timeMs === undefined) return answer(undefined);
       reader.findTime(timeMs).then(
@@ -218,6 +252,15 @@ export class RoutedLog implements LogBackend {
     return () => {
       over = true;
     };
+  }
+
+  trimHere(groupId: GroupId, before: Offset | undefined, done: (outcome: Outcome<Trimmed>) => void): () => void {
+    const hosted = this.#hosted(groupId);
+    if (hosted instanceof MillraceError) {
+      done(hosted);
+      return () => {};
+    }
+    return trimPartition(hosted.partition, before, (confirmed) => this.#partitions.readIndex(hosted, confirmed), done);
   }
 
   #hosted(groupId: GroupId): HostedPartition | MillraceError {

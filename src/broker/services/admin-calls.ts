@@ -1,5 +1,5 @@
 import { MillraceError } from "../../base/errors.ts";
-import type { BrokerId, GroupId, LogIndex } from "../../base/ids.ts";
+import type { BrokerId, GroupId, LogIndex, Offset } from "../../base/ids.ts";
 import type { Clock } from "../../base/ports/clock.ts";
 import type { RpcServer } from "../../base/ports/rpc-server.ts";
 import type { Command } from "../../cluster/commands.ts";
@@ -8,6 +8,7 @@ import type { PartitionImage, TopicImage } from "../../cluster/image-state.ts";
 import type { Reply } from "../../cluster/replies.ts";
 import type { PublicMethod } from "../../protocol/methods.ts";
 import type { MetadataGroup } from "../metadata/metadata-group.ts";
+import type { Trimmed } from "../partition/trim-partition.ts";
 import type { ClusterReports } from "./health.ts";
 
 /** What the admin service asks of the broker. */
@@ -20,6 +21,8 @@ export interface AdminBackend {
   reports(): Promise<ClusterReports>;
   /** Hands the leadership of a group over. @param to 0: whoever is furthest. @returns who leads then */
   transfer(groupId: GroupId, to: number, deadline: number): Promise<{ readonly leaderId: number; readonly term: number }>;
+  /** Lets go of records below an offset, wherever the leader is. @param before undefined: all that are committed */
+  trim(groupId: GroupId, before: Offset | undefined, deadline: number): Promise<Trimmed>;
 }
 
 const DEFAULT_DEADLINE_MS = 30_000;

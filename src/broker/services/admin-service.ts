@@ -8,6 +8,7 @@ import { TransferLeaderRequest, TransferLeaderResponse } from "../../protocol/pu
 import { type AdminBackend, AdminCalls } from "./admin-calls.ts";
 import { registerClusterCalls } from "./admin-cluster.ts";
 import { registerTopicCalls } from "./admin-topics.ts";
+import { registerTrimCall } from "./admin-trim.ts";
 
 /**
  * Registers what this version knows of `millrace.v1.AdminService`; the RPC server answers the rest NOT_IMPLEMENTED by name.
@@ -22,6 +23,7 @@ export function registerAdminService(
 ): void {
   const calls = new AdminCalls(server, parts, clock);
   registerTopicCalls(calls, random);
+  registerTrimCall(calls, config.limits.partitionsPerTopicMax);
   registerClusterCalls(calls, config);
 
   calls.unary(AdminService.TransferLeader, async (bytes, deadline) => {

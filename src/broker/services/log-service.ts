@@ -46,6 +46,8 @@ export interface OffsetsOf {
   readonly found: { readonly offset: number; readonly timestamp: number } | undefined;
   readonly leaderId: BrokerId;
   readonly term: number;
+  /** Of the partition on the leader's disk. */
+  readonly sizeBytes: number;
 }
 
 /** What the services need of the broker: names resolved, calls routed to leaders wherever they are. */
@@ -274,6 +276,7 @@ export function registerLogService(
               highWatermark: offsets.highWatermark,
               leaderId: offsets.leaderId,
               term: offsets.term,
+              sizeBytes: offsets.sizeBytes,
               ...(offsets.found === undefined ? {} : { offset: offsets.found.offset, timestampMs: offsets.found.timestamp }),
             };
           } catch (error) {

@@ -1,6 +1,6 @@
 import type { TopicImage } from "../../cluster/image-state.ts";
 import type { ConfigMap } from "../../cluster/topic-config.ts";
-import { describeTopicConfig } from "../../cluster/topic-config.ts";
+import { describeTopicConfig, topicConfigKeys } from "../../cluster/topic-config.ts";
 import type { MessageInput } from "../../protocol/codec/index.ts";
 import { type ConfigEntry, ConfigSource, type TopicDescription } from "../../protocol/public.ts";
 import { effectiveMinIsr } from "../partition/acks.ts";
@@ -13,13 +13,20 @@ export function topicConfigs(topic: TopicImage, { image }: AdminBackend): readon
   // What applies is shown: "0 = a majority" would leave the reader to work it out.
   const minIsr = effectiveMinIsr(image.configOf(topic).minInsyncReplicas, topic.replicas);
   return configEntries(topic.configs, image.clusterConfigs).map((entry) =>
-    entry.key === "min.insync.replicas" ? { ...entry, value: String(minIsr) } : entry,
+    entry.key === "min.insync.replicas"
+      ? { ...entry, value: String(minIsr), defaultValue: String(effectiveMinIsr(undefined, topic.replicas)) }
+      : entry,
   );
 }
 
 /** Every key of the table, as the topic, else the cluster, else the default says. */
 export function configEntries(topic: ConfigMap, cluster: ConfigMap): readonly ConfigEntry[] {
-  return describeTopicConfig(topic, cluster).map(({ key, value, source }) => ({ key, value, source: sources[source] }));
+  return describeTopicConfig(topic, cluster).map(({ key, value, source }) => ({
+    key,
+    value,
+    source: sources[source],
+    defaultValue: String(topicConfigKeys[key].default),
+  }));
 }
 
 export function describeTopic(topic: TopicImage, parts: AdminBackend): MessageInput<typeof TopicDescription> {

@@ -6,8 +6,9 @@ import { UsageError } from "../exit-code.ts";
 import { formatOption, pairsFlag, wholeFlag } from "../flags.ts";
 import { table } from "../table.ts";
 import type { Terminal } from "../terminal.ts";
-import { alteredText, topicSettings } from "./altered.ts";
+import { alteredText, sourceName, topicSettings } from "./altered.ts";
 import { addPartitionsCommand } from "./topic-add-partitions.ts";
+import { trimCommand } from "./topic-trim.ts";
 
 interface Common {
   readonly brokers?: string | undefined;
@@ -19,7 +20,7 @@ const NO_TOPICS = "there are no topics; `millrace topic create NAME` makes one";
 export function topicCommand(terminal: Terminal): CommandModule {
   return {
     command: "topic",
-    describe: "Create, list, describe, alter, grow and delete topics",
+    describe: "Create, list, describe, alter, grow, trim and delete topics",
     builder: (yargs: Argv) =>
       yargs
         .command(createCommand(terminal))
@@ -27,8 +28,9 @@ export function topicCommand(terminal: Terminal): CommandModule {
         .command(describeCommand(terminal))
         .command(alterCommand(terminal))
         .command(addPartitionsCommand(terminal))
+        .command(trimCommand(terminal))
         .command(deleteCommand(terminal))
-        .demandCommand(1, "Say what to do: create, list, describe, alter, add-partitions or delete"),
+        .demandCommand(1, "Say what to do: create, list, describe, alter, add-partitions, trim or delete"),
     handler: () => undefined,
   };
 }
@@ -196,6 +198,7 @@ function deleteCommand(terminal: Terminal): CommandModule<object, { brokers?: st
 interface Ends {
   readonly logStartOffset: number;
   readonly highWatermark: number;
+  readonly sizeBytes: number;
 }
 
 function topicJson(topic: TopicDescription, ends: ReadonlyMap<number, Ends> = new Map()) {
@@ -203,7 +206,9 @@ function topicJson(topic: TopicDescription, ends: ReadonlyMap<number, Ends> = ne
     name: topic.name,
     topicId: topic.topicId,
     replicas: topic.replicas,
-    configs: Object.fromEntries(topic.configs.map(({ key, value }) => [key, value])),
+    configs: Object.fromEntries(
+      topic.configs.map(({ key, value, defaultValue, source }) => [key, { value, default: defaultValue, source: sourceName(source) }]),
+    ),
     partitions: topic.partitions.map((partition) => ({
       partition: partition.partition,
       leader: partition.leaderId === 0 ? null : partition.leaderId,
@@ -213,13 +218,14 @@ function topicJson(topic: TopicDescription, ends: ReadonlyMap<number, Ends> = ne
       isr: partition.isrBrokerIds,
       logStartOffset: ends.get(partition.partition)?.logStartOffset ?? partition.logStartOffset ?? null,
       highWatermark: ends.get(partition.partition)?.highWatermark ?? partition.highWatermark ?? null,
+      sizeBytes: ends.get(partition.partition)?.sizeBytes ?? null,
     })),
   };
 }
 
 function topicText(topic: ReturnType<typeof topicJson>): string {
   const head = `${topic.name}  ${counted(topic.partitions.length, "partition")}, ${counted(topic.replicas, "replica")}  ${topic.topicId}\n`;
-  const settings = Object.entries(topic.configs).map(([key, value]) => `  ${key} = ${value}\n`);
+  const settings = Object.entries(topic.configs).map(([key, { value, default: other, source }]) => [`  ${key}`, value, other, source]);
   const rows = topic.partitions.map((partition) => [
     partition.partition,
     partition.leader ?? "none",
@@ -228,6 +234,8 @@ function topicText(topic: ReturnType<typeof topicJson>): string {
     partition.term,
     partition.logStartOffset ?? "?",
     partition.highWatermark ?? "?",
+    partition.sizeBytes ?? "?",
   ]);
-  return `${head}${settings.join("")}${table(["PARTITION", "LEADER", "REPLICAS", "ISR", "TERM", "START", "END"], rows)}\n`;
+  const partitions = table(["PARTITION", "LEADER", "REPLICAS", "ISR", "TERM", "START", "END", "BYTES"], rows);
+  return `${head}${table(["  SETTING", "VALUE", "DEFAULT", "SOURCE"], settings)}${partitions}\n`;
 }

@@ -1,5 +1,6 @@
 /** `millrace.v1` admin_service.proto: topics, partitions, brokers, the cluster. Meaning of each field: the .proto. */
 import { bool, enumeration, int32, int64, type MessageOf, map, message, optional, repeated, string, submessage } from "../codec/index.ts";
+import { Status } from "../rpc-status.ts";
 
 export const ConfigSource = { unspecified: 0, default: 1, cluster: 2, topic: 3, broker: 4 } as const;
 export type ConfigSource = (typeof ConfigSource)[keyof typeof ConfigSource];
@@ -21,6 +22,7 @@ export const ConfigEntry = message("millrace.v1.ConfigEntry", {
   key: string(1),
   value: string(2),
   source: enumeration(3, ConfigSource),
+  defaultValue: string(4),
 });
 export type ConfigEntry = MessageOf<typeof ConfigEntry>;
 
@@ -146,6 +148,9 @@ export type TrimTopicRequest = MessageOf<typeof TrimTopicRequest>;
 export const PartitionTrimmed = message("millrace.v1.PartitionTrimmed", {
   partition: int32(1),
   logStartOffset: int64(2),
+  highWatermark: int64(3),
+  moved: bool(4),
+  error: submessage(5, Status),
 });
 export type PartitionTrimmed = MessageOf<typeof PartitionTrimmed>;
 

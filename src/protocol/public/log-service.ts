@@ -158,6 +158,7 @@ export const PartitionOffsets = message("millrace.v1.PartitionOffsets", {
   error: submessage(6, Status),
   leaderId: int32(7),
   term: int64(8),
+  sizeBytes: int64(9),
 });
 export type PartitionOffsets = MessageOf<typeof PartitionOffsets>;
 

@@ -1,0 +1,52 @@
+import { MillraceError } from "../../base/errors.ts";
+import { toOffset } from "../../base/ids.ts";
+import type { TopicImage } from "../../cluster/image-state.ts";
+import type { MessageInput } from "../../protocol/codec/index.ts";
+import { AdminService } from "../../protocol/methods.ts";
+import { type PartitionTrim, type PartitionTrimmed, TrimTopicRequest, TrimTopicResponse } from "../../protocol/public.ts";
+import { statusOf } from "../../protocol/rpc-status.ts";
+import type { AdminCalls } from "./admin-calls.ts";
+import { requireDistinct } from "./named-partitions.ts";
+
+/** "All that are committed now", in place of an offset. */
+const ALL_COMMITTED = -1;
+
+/** Deletes records below an offset: each partition by its leader, wherever that is, and each with an answer of its own. */
+export function registerTrimCall(calls: AdminCalls, partitionsPerTopicMax: number): void {
+  calls.unary(AdminService.TrimTopic, async (bytes, deadline) => {
+    const { name, partitions } = TrimTopicRequest.decode(bytes);
+    if (partitions.length === 0)
+      throw new MillraceError("INVALID_REQUEST", "Cannot trim nothing: name a partition", { field: "partitions" });
+    requireDistinct(
+      partitions.map(({ partition }) => partition),
+      partitionsPerTopicMax,
+    );
+    for (const { beforeOffset } of partitions) {
+      if (beforeOffset >= ALL_COMMITTED) continue;
+      const text = `Cannot trim to offset ${beforeOffset}: it must be 0 or more, or ${ALL_COMMITTED} for all that are committed`;
+      throw new MillraceError("INVALID_REQUEST", text, { field: "before_offset" });
+    }
+    const topic = await calls.topicNamed(name, deadline);
+    return TrimTopicResponse.encode({ partitions: await Promise.all(partitions.map((trim) => trimmed(calls, topic, trim, deadline))) });
+  });
+}
+
+async function trimmed(
+  calls: AdminCalls,
+  topic: TopicImage,
+  { partition, beforeOffset }: PartitionTrim,
+  deadline: number,
+): Promise<MessageInput<typeof PartitionTrimmed>> {
+  try {
+    const groupId = topic.groups[partition];
+    if (groupId === undefined) {
+      const text = `Topic ${topic.name} has ${topic.groups.length} partitions: there is no ${partition}`;
+      throw new MillraceError("UNKNOWN_PARTITION", text, { partitions: String(topic.groups.length) });
+    }
+    const before = beforeOffset === ALL_COMMITTED ? undefined : toOffset(beforeOffset);
+    return { partition, ...(await calls.parts.trim(groupId, before, deadline)) };
+  } catch (error) {
+    if (!(error instanceof MillraceError)) throw error;
+    return { partition, error: statusOf(error) };
+  }
+}

@@ -1,0 +1,65 @@
+import assert from "node:assert/strict";
+import { after, before, beforeEach, describe, it } from "node:test";
+import { type FakeBrokers, startFakeBrokers } from "./fake-broker.ts";
+import { run } from "./run-here.ts";
+
+describe("topic trim", () => {
+  let fake: FakeBrokers;
+  let topics = 0;
+  let topic: string;
+
+  before(async () => {
+    fake = await startFakeBrokers(1);
+  });
+  after(async () => {
+    for (const server of fake.servers) await server.close(0);
+  });
+  /** Two partitions: offsets 10 to 30, and none. */
+  beforeEach(() => {
+    topic = `t${topics++}`;
+    fake.cluster.addTopic(topic, 2);
+    const [first] = fake.cluster.logs(topic);
+    Object.assign(first ?? assert.fail(), { logStart: 10, end: 30 });
+  });
+
+  const trim = (...args: string[]) => run(["topic", "trim", topic, "--brokers", fake.addresses.join(","), ...args]);
+  const starts = (): number[] => fake.cluster.logs(topic).map((log) => log.logStart);
+
+  it("shows what would go and changes nothing, unless told to", async () => {
+    const { code, out, talk } = await trim("--before", "25");
+    assert.deepEqual([code, out, starts()], [0, "", [10, 0]], talk);
+    assert.match(talk, /PARTITION +START +BEFORE +END +RECORDS/);
+    assert.match(talk, /^0 +10 +25 +30 +15$/m);
+    assert.match(talk, /^1 +0 +25 +0 +0$/m);
+    assert.match(talk, /15 records would go; nothing was changed\. Add --yes/);
+  });
+
+  it("with --yes does what it showed, and says where each partition begins", async () => {
+    const { code, out, talk } = await trim("--before", "25", "--yes");
+    assert.deepEqual([code, out, starts()], [0, `${topic}/0 begins at offset 25 now\n`, [25, 0]], talk);
+    assert.match(talk, /^0 +10 +25 +30 +15$/m, "the plan comes first");
+    const json = await trim("--before", "end", "--partition", "0", "--yes", "--format", "json");
+    assert.deepEqual(JSON.parse(json.out), { topic, partition: 0, logStartOffset: 30 });
+    assert.deepEqual(starts(), [30, 0]);
+  });
+
+  it("says so when nothing lies before that", async () => {
+    const { code, out, talk } = await trim("--before", "10", "--yes");
+    assert.deepEqual([code, out, starts()], [0, "", [10, 0]]);
+    assert.match(talk, /holds no records before that; nothing was changed/);
+  });
+
+  it("fails with the reason of the partition that refused, after what went well", async () => {
+    const { code, out, talk } = await trim("--before", "31", "--partition", "0", "--yes");
+    assert.equal(code, 1);
+    assert.match(out, /\/0 was not trimmed: Cannot trim/);
+    assert.match(talk, /OFFSET_OUT_OF_RANGE/);
+    assert.deepEqual(starts(), [10, 0]);
+  });
+
+  it("exits 2 without --before, or with one that names no place to trim to", async () => {
+    for (const args of [[], ["--before", "start"], ["--before", "+5"], ["--before=-5"], ["--before", "yesterday"]])
+      assert.equal((await trim(...args)).code, 2, args.join(" "));
+    assert.equal((await run(["topic", "trim", "absent", "--before", "1", "--brokers", fake.addresses.join(",")])).code, 3);
+  });
+});
