@@ -178,7 +178,30 @@ async function until(what: string, holds: () => Promise<boolean>, patienceMs: nu
     await sleep(100);
   }
   report.check(what, false, () => `not within ${patienceMs} ms ${last}`);
+  console.log(await state().catch((error: unknown) => String(error)));
   throw new Error(`${what}: not within ${patienceMs} ms ${last}`);
+}
+
+/** What a person would look at. */
+async function state(): Promise<string> {
+  const client = connect({ brokers: addresses });
+  const admin = client.admin({ timeoutMs: 5_000 });
+  const { reasons } = await admin.clusterHealth();
+  const [topic] = await admin.describeTopics(["t"]);
+  const partitions = (topic?.partitions ?? []).map(
+    ({ partition, leaderId, isrBrokerIds, highWatermark }) =>
+      `t-${partition}: leader ${leaderId}, ISR ${isrBrokerIds.join()}, HW ${highWatermark}`,
+  );
+  const gauges = await Promise.all(
+    addresses.map(async (_, i) => {
+      const text = await (await fetch(`http://127.0.0.1:${port + 10 * i + 2}/metrics`)).text();
+      return [
+        ...text.matchAll(/^millrace_(?:wal_files_used|uncommitted_bytes|disk_free_bytes|disk_full|produce_pending_bytes) .*$/gm),
+      ].join(" ");
+    }),
+  );
+  await client.close();
+  return [...reasons.map(({ text }) => text), ...partitions, ...gauges].join("\n");
 }
 
 async function goesOn(what: string, partitions: readonly number[], writer: AckedWriter): Promise<void> {

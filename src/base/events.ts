@@ -235,6 +235,13 @@ export const events = {
     means: "A listener can be reached from other machines without encryption or authentication.",
     todo: "See that only those who may write and read everything can reach it.",
   },
+  "process.few_threads": {
+    level: "info",
+    fields: ["threads", "wanted"],
+    means:
+      "The pool of threads that file system calls wait on is smaller than a broker wants; its size is settled before a process starts.",
+    todo: "Start brokers with `UV_THREADPOOL_SIZE=8` in their environment, as `millrace dev` does.",
+  },
   "process.node_old": {
     level: "warn",
     fields: ["warning"],

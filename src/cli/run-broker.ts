@@ -13,6 +13,7 @@ import { nodeBackground } from "../host/background.ts";
 import { nodeClock } from "../host/clock.ts";
 import { collectLessOften } from "../host/heap.ts";
 import { nodeRandom } from "../host/random.ts";
+import { THREADS, threadPoolSize } from "../host/thread-pool.ts";
 import { createAdminHttp } from "../telemetry/admin-http.ts";
 import { brokerMetrics } from "../telemetry/broker-metrics.ts";
 import { meteredDisk, meteredRpcServer } from "../telemetry/metered-ports.ts";
@@ -47,6 +48,8 @@ export async function runBroker(config: ProcessConfig, terminal: Terminal): Prom
   const clock = nodeClock();
   const telemetry = createTelemetry({ ...config.log, base: { broker: config.broker.brokerId } });
   for (const warning of config.warnings) telemetry.log("warn", "process.listening_openly", { warning });
+  const threads = threadPoolSize(process.env);
+  if (threads < THREADS) telemetry.log("info", "process.few_threads", { threads, wanted: THREADS });
   const old = nodeVersionWarning(process.versions.node, clock.wall());
   if (old !== undefined) telemetry.log("warn", "process.node_old", { warning: old });
 

@@ -485,7 +485,7 @@ class LogStoreImpl implements LogStore, GroupHost, WalEvents {
 
   /** Half of the ring is needed: moves the groups that keep its older half into segments, so that files become free. */
   relieve(): void {
-    this.#pressed = this.#ring.dirty * 2 >= this.#ring.filesMax;
+    this.#pressed = this.#ring.dirty * 2 >= this.#ring.files;
     if (!this.#pressed || this.#closed || this.#failure !== undefined) return;
     if (this.#relieving) {
       this.#relieveAgain = true;
@@ -509,7 +509,7 @@ class LogStoreImpl implements LogStore, GroupHost, WalEvents {
     );
     await Promise.all(logs.map((log) => this.guard(log.flush().catch(ignoreStopped))));
     // What is not committed cannot go to a segment: it is appended again when files run out.
-    if (this.#ring.spare > Math.max(FILES_KEPT.data, this.#ring.filesMax / 4)) return;
+    if (this.#ring.spare > Math.max(FILES_KEPT.data, this.#ring.files / 4)) return;
     const oldest = this.#ring.lives[0];
     if (oldest === undefined || oldest === this.#ring.current) return;
     const bytes = logs.reduce((sum, log) => sum + log.bytesIn(oldest), 0);

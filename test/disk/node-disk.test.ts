@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { chmodSync, mkdirSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { describe, it } from "node:test";
 import { DiskError } from "../../src/base/ports/disk.ts";
@@ -37,6 +38,18 @@ describe("openDisk", () => {
       const refused = refusalOf(`${directory}/open`);
       assert.equal(refused.code, "EACCES");
       assert.ok(refused.message.includes(`${directory}/open`));
+    }));
+
+  it("refuses a place where nothing can be made, at once and by name", () => {
+    assert.match(refusalOf("/proc/nope/data").message, /make the data directory \/proc\/nope/);
+  });
+
+  it("refuses a named pipe (case 52), and makes a directory with all that are missing above it", () =>
+    inDirectory(async (directory) => {
+      execFileSync("mkfifo", [`${directory}/pipe`]);
+      assert.equal(refusalOf(`${directory}/pipe`).code, "ENOTDIR");
+      openDisk(`${directory}/a/b/c`);
+      assert.equal(statSync(`${directory}/a/b/c`).mode & 0o777, 0o700);
     }));
 
   it("does not follow a link inside the data directory", () =>

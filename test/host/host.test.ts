@@ -3,6 +3,8 @@ import { describe, it } from "node:test";
 import { nodeBackground } from "../../src/host/background.ts";
 import { nodeClock } from "../../src/host/clock.ts";
 import { nodeRandom } from "../../src/host/random.ts";
+import { THREADS, threadPoolEnvironment, threadPoolSize } from "../../src/host/thread-pool.ts";
+import { LANES } from "../../src/log/disk-scheduler.ts";
 
 describe("Node's clock", () => {
   it("calls back once, not when cancelled, and soon comes after what is queued", async () => {
@@ -28,6 +30,15 @@ describe("Node's clock", () => {
     const before = clock.monotonic();
     assert.ok(clock.monotonic() >= before);
     assert.ok(Number.isSafeInteger(clock.wall()));
+  });
+});
+
+describe("The pool of threads", () => {
+  it("has room for every lane of the disk scheduler and the write-ahead log, unless somebody chose otherwise", () => {
+    assert.ok(THREADS >= 1 + LANES.write + LANES.sync + LANES.read);
+    const size = (env: Record<string, string>): number => threadPoolSize(threadPoolEnvironment(env));
+    assert.deepEqual([size({}), size({ UV_THREADPOOL_SIZE: "16" }), size({ UV_THREADPOOL_SIZE: "?" })], [THREADS, 16, 4]);
+    assert.equal(threadPoolSize({}), 4);
   });
 });
 

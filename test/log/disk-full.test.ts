@@ -136,6 +136,20 @@ describe("a full disk", () => {
     await machine.run(store.close());
   });
 
+  it("goes on in a ring that could not grow", async () => {
+    const { machine, store, log } = await opened(27);
+    let written = 0;
+    // Of eight files there are four: no half of eight is ever used, and the ones that are there must be freed all the same.
+    for (; written < 200 && !store.space.full; written += 1) {
+      assert.ok(store.takes(FRAME + 200), `no room after ${written}`);
+      // Enough for segments, not for a file of the ring.
+      machine.device.leaveFree(RESERVE + 200 * KiB);
+      await write(machine, log, 1);
+    }
+    assert.equal(written, 200);
+    await machine.run(store.close());
+  });
+
   it("lets a log be closed and a group be dropped at once", async () => {
     const { machine, store, log } = await opened(25);
     const other = await machine.run(store.create(group(2), replica(2), EMPTY, text("")));

@@ -3,6 +3,7 @@ import { closeSync, fstatSync, mkdirSync, openSync, readSync } from "node:fs";
 import { connect } from "node:net";
 import { fileURLToPath } from "node:url";
 import { parseAddress } from "../../base/address.ts";
+import { threadPoolEnvironment } from "../../host/thread-pool.ts";
 import type { DevFolder } from "./dev-folder.ts";
 import { brokerArguments, type DevBroker, type DevLayout } from "./layout.ts";
 
@@ -19,7 +20,11 @@ export function spawnBroker(folder: DevFolder, layout: DevLayout, broker: DevBro
   mkdirSync(folder.folder, { recursive: true, mode: 0o700 });
   const log = openSync(broker.logFile, "a", 0o600);
   try {
-    const child = spawn(process.execPath, [main, ...brokerArguments(layout, broker)], { detached: true, stdio: ["ignore", log, log] });
+    const child = spawn(process.execPath, [main, ...brokerArguments(layout, broker)], {
+      detached: true,
+      stdio: ["ignore", log, log],
+      env: threadPoolEnvironment(process.env),
+    });
     child.unref();
     if (child.pid === undefined) throw new Error(`Cannot start ${process.execPath}`);
     folder.writePid(broker, child.pid);

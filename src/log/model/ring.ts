@@ -72,6 +72,11 @@ export class Ring {
     return this.#ready.length + (this.#unmakeable ? 0 : this.filesMax - this.#made);
   }
 
+  /** Files there are, or will be as far as there is room for them. */
+  get files(): number {
+    return this.#unmakeable ? this.#made : this.filesMax;
+  }
+
   /** Whether the file that is being written may take a block for this. */
   mayWrite(need: RingNeed): boolean {
     return this.spare >= FILES_KEPT[need];

@@ -1,5 +1,6 @@
 import type { BrokerConfig } from "../../base/broker-config.ts";
 import { invariant } from "../../base/invariant.ts";
+import { DiskError } from "../../base/ports/disk.ts";
 import { RaftInvariants } from "../checkers/raft/raft-invariants.ts";
 import type { Machine } from "../sim/machine.ts";
 import type { World } from "../sim/world.ts";
@@ -32,6 +33,8 @@ export class SimCluster {
   readonly #configs: ReadonlyMap<Machine, BrokerConfig>;
   readonly #running = new Map<Machine, Running>();
   readonly #stopping = new Set<Machine>();
+  /** Have belonged to the cluster in some life. */
+  readonly #joined = new Set<Machine>();
   #watching = true;
 
   constructor(world: World, brokers: number, makeBroker: MakeBroker) {
@@ -106,7 +109,10 @@ export class SimCluster {
   /** The broker cannot go on: expected only after its disk failed. */
   #ended(machine: Machine, life: number, error: Error): void {
     if (machine.lives !== life || !machine.running) return;
-    const explained = machine.device.failed > (this.#running.get(machine)?.diskFailures ?? 0) && error.name !== "InvariantViolated";
+    const running = this.#running.get(machine);
+    const failed = machine.device.failed > (running?.diskFailures ?? 0) && error.name !== "InvariantViolated";
+    // One that has never been in its cluster cannot even begin on a full disk; all others go on.
+    const explained = failed || (error instanceof DiskError && error.code === "ENOSPC" && !this.#joined.has(machine));
     this.world.note(`${machine.name} ends: ${error.message}`);
     if (!explained && !this.#stopping.has(machine)) this.world.scheduler.fail(error);
     machine.crash();
@@ -123,6 +129,7 @@ export class SimCluster {
   #observe(): void {
     if (!this.#watching) return;
     for (const [machine, { broker, life, views }] of this.#running) {
+      if (broker.state === "running") this.#joined.add(machine);
       for (const replica of broker.replicas) {
         let view = views.get(replica);
         if (view === undefined) {

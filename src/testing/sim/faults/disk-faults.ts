@@ -20,6 +20,20 @@ export const diskFaults: readonly Fault[] = [
     },
   },
   {
+    kind: "disk-full",
+    begin(targets) {
+      const { world, machines } = targets;
+      const one = [world.random.pick(machines)];
+      const leader = targets.leader();
+      const hit = world.random.pick([one, leader === undefined ? one : [leader], machines]);
+      // From a little below the reserve down to nothing at all.
+      for (const { device } of hit) device.leaveFree(world.random.pick([200, 60, 0]) * 1024);
+      return () => {
+        for (const { device } of hit) device.capacityBytes = Number.MAX_SAFE_INTEGER;
+      };
+    },
+  },
+  {
     kind: "write-back",
     begin({ machines }) {
       for (const { device } of machines) device.writeBack();

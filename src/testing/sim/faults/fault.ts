@@ -40,6 +40,7 @@ export const faultKinds = [
   "clog",
   "slow-disk",
   "disk-failure",
+  "disk-full",
   "write-back",
   "stop",
   "clock-jump",
