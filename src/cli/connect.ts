@@ -1,4 +1,5 @@
 import { parseAddress } from "../base/address.ts";
+import type { Telemetry } from "../base/ports/telemetry.ts";
 import { type Client, connect } from "../client-entry.ts";
 import { UsageError } from "./exit-code.ts";
 
@@ -21,9 +22,13 @@ export function parseBrokers(given: string | undefined): string[] {
 /** A person waits: shorter than the client's own default, and shorter still when nobody is there. */
 export const ADMIN = { timeoutMs: 10_000, reachMs: 1_500 } as const;
 
-/** Runs `work` with a client and closes it after, whatever happens. */
-export async function withClient<T>(brokers: string | undefined, work: (client: Client) => Promise<T>): Promise<T> {
-  const client = connect({ brokers: parseBrokers(brokers) });
+/**
+ * Runs `work` with a client and closes it after, whatever happens.
+ *
+ * @param telemetry hears what the client logs
+ */
+export async function withClient<T>(brokers: string | undefined, work: (client: Client) => Promise<T>, telemetry?: Telemetry): Promise<T> {
+  const client = connect({ brokers: parseBrokers(brokers), ...(telemetry === undefined ? {} : { ports: { telemetry } }) });
   try {
     return await work(client);
   } finally {

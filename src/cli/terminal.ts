@@ -1,4 +1,5 @@
 import { CommandFailed, ExitCode } from "./exit-code.ts";
+import { ProgressLine } from "./progress-line.ts";
 
 /** Data leaves in pieces of about so many bytes. */
 const PIECE_BYTES = 64 * 1024;
@@ -10,6 +11,10 @@ export interface Terminal {
   flush(): Promise<void>;
   /** One line for people, to stderr. */
   say(line: string): void;
+  /** How far long work has come, in place of what was shown before; only on a terminal. @param line undefined: nothing any more */
+  progress?(line: string | undefined): void;
+  /** Data is shown on a terminal too: a progress line would stand in the middle of it. */
+  readonly showsData?: boolean;
 }
 
 /** Whoever read our data has gone (`| head`): nothing is wrong, and there is nothing more to do. */
@@ -49,7 +54,10 @@ export function processTerminal(): Terminal {
     if (piece.length > 0) await new Promise<void>((resolve) => process.stdout.write(piece, () => resolve()));
     refuseFailed();
   };
+  const progress = new ProgressLine(process.stderr);
   return {
+    showsData: process.stdout.isTTY === true,
+    progress: (line) => progress.show(line),
     data(data) {
       const piece = typeof data === "string" ? Buffer.from(data) : data;
       pieces.push(piece);
@@ -58,6 +66,7 @@ export function processTerminal(): Terminal {
     },
     flush,
     say(line) {
+      progress.clear();
       process.stderr.write(`${line}\n`);
     },
   };

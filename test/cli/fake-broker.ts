@@ -37,6 +37,13 @@ export async function startFakeBrokers(brokers: number): Promise<FakeBrokers> {
   return { addresses, cluster, servers };
 }
 
+/** A broker again where one was closed, with the same records. */
+export async function startAgain(cluster: CliCluster, address: string): Promise<GrpcRpcServer> {
+  const server = serve(cluster, () => address);
+  await server.listen(address);
+  return server;
+}
+
 /** One of them. */
 export async function startFakeBroker(): Promise<{ address: string; cluster: CliCluster; server: GrpcRpcServer }> {
   const { addresses, cluster, servers } = await startFakeBrokers(1);

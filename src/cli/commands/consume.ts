@@ -1,11 +1,13 @@
 import type { Argv, CommandModule } from "yargs";
-import { counted } from "../../base/plural.ts";
+import { silentTelemetry, type Telemetry } from "../../base/ports/telemetry.ts";
 import { type Assignment, type Client, type From, MillraceError, type Until } from "../../client/index.ts";
 import { ADMIN, withClient } from "../connect.ts";
+import { ConsumeRun } from "../consume-run.ts";
 import { UsageError } from "../exit-code.ts";
 import { oneOf, wholeFlag } from "../flags.ts";
 import { refuseUnknownPartition } from "../partitions.ts";
 import { type Position, parsePosition, resolvePosition, TIME_HELP } from "../positions.ts";
+import { ReachWatch } from "../reach-watch.ts";
 import { type RecordWriter, recordTemplate, TEMPLATE_HELP } from "../record-template.ts";
 import { recordJson } from "../record-text.ts";
 import type { Terminal } from "../terminal.ts";
@@ -65,14 +67,40 @@ export function consumeCommand(terminal: Terminal): CommandModule<object, Consum
         .epilogue(`${TIME_HELP}\n\n${TEMPLATE_HELP}`) as Argv<Consume>,
     handler: async (args) => {
       const plan = planOf(args);
-      await withClient(args.brokers, async (client) => {
-        const read = await consume(client, plan, terminal);
-        await terminal.flush();
-        if (read.interrupted || plan.follow)
-          terminal.say(`consumed ${counted(read.records, "record")}${read.interrupted ? " (interrupted)" : ""}`);
-      });
+      let broke = (): void => undefined;
+      const telemetry: Telemetry = {
+        ...silentTelemetry,
+        log: (_level, event) => (event === "consumer.stream_broke" ? broke() : undefined),
+      };
+      const work = async (client: Client): Promise<void> => {
+        const watch = new ReachWatch({ probe: () => isReachable(client), say: (line) => terminal.say(line), wait });
+        if (plan.follow) broke = () => watch.broke();
+        try {
+          const run = new ConsumeRun(client, { ...plan, assignments: () => assignmentsOf(client, plan) }, terminal);
+          await run.read();
+          await terminal.flush();
+          if (run.interrupted || plan.follow) terminal.say(run.summary());
+        } finally {
+          watch.close();
+        }
+      };
+      await withClient(args.brokers, work, telemetry);
     },
   };
+}
+
+async function isReachable(client: Client): Promise<boolean> {
+  try {
+    await client.admin(ADMIN).describeCluster();
+    return true;
+  } catch (error) {
+    // Any other answer is one.
+    return !(error instanceof MillraceError && error.code === "BROKERS_UNREACHABLE");
+  }
+}
+
+function wait(ms: number): Promise<void> {
+  return new Promise((resolve) => void setTimeout(resolve, ms).unref());
 }
 
 interface Plan {
@@ -143,34 +171,4 @@ function refuseOutOfRange(
     log_start_offset: String(lowest),
     high_watermark: String(highest),
   });
-}
-
-async function consume(client: Client, plan: Plan, terminal: Terminal): Promise<{ records: number; interrupted: boolean }> {
-  if (plan.count === 0) return { records: 0, interrupted: false };
-  const consumer = client.consumer();
-  let interrupted = false;
-  const interrupt = (): void => {
-    interrupted = true;
-    consumer.close();
-  };
-  process.once("SIGINT", interrupt);
-  let records = 0;
-  try {
-    consumer.assign(await assignmentsOf(client, plan));
-    for await (const batch of consumer.batches()) {
-      for (const record of batch) {
-        for (const piece of plan.write(record)) {
-          const full = terminal.data(piece);
-          if (full !== undefined) await full;
-        }
-        if (++records >= plan.count) return { records, interrupted };
-      }
-      // A reader of a live stream sees each batch at once.
-      if (plan.follow) await terminal.flush();
-    }
-    return { records, interrupted };
-  } finally {
-    process.off("SIGINT", interrupt);
-    consumer.close();
-  }
 }

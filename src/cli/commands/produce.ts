@@ -1,16 +1,11 @@
 import type { Argv, CommandModule } from "yargs";
-import { counted } from "../../base/plural.ts";
-import { type AcksName, type CompressionName, MillraceError, type Producer } from "../../client/index.ts";
+import type { AcksName, CompressionName } from "../../client/index.ts";
 import { ADMIN, withClient } from "../connect.ts";
-import { adviceOn } from "../describe-error.ts";
-import { CommandFailed, ExitCode } from "../exit-code.ts";
 import { oneOf, wholeFlag } from "../flags.ts";
 import { openInputFile, openStdin } from "../input-file.ts";
-import { type Line, LineSplitter } from "../line-splitter.ts";
-import { headersFlag, type LineFormat, lineFormat, type Outgoing } from "../outgoing.ts";
-import { Pace } from "../pace.ts";
+import { headersFlag, lineFormat } from "../outgoing.ts";
 import { refuseUnknownPartition } from "../partitions.ts";
-import { StallWatch } from "../stall-watch.ts";
+import { ProduceRun } from "../produce-run.ts";
 import type { Terminal } from "../terminal.ts";
 
 interface Produce {
@@ -27,8 +22,6 @@ interface Produce {
   readonly rate?: string | undefined;
 }
 
-/** Failures told one by one; the rest is only counted. */
-const FAILURES_SAID_MAX = 10;
 /** How often it is looked whether acknowledgements come in. */
 const LOOK_EVERY_MS = 500;
 
@@ -93,120 +86,9 @@ export function produceCommand(terminal: Terminal): CommandModule<object, Produc
           await run.finish(args.keyField);
         } finally {
           clearInterval(watch);
+          run.over();
         }
       });
     },
   };
-}
-
-/** One run of `produce`: what was sent, and what became of it. */
-class ProduceRun {
-  readonly #producer: Producer;
-  readonly #topic: string;
-  readonly #lines: LineFormat;
-  readonly #terminal: Terminal;
-  readonly #startedAt = performance.now();
-  readonly #stall = new StallWatch(performance.now());
-  #interrupted = false;
-  #sent = 0;
-  #acknowledged = 0;
-  #bytes = 0;
-  #failed = 0;
-  #keyless = 0;
-  /** What to do, said once each. */
-  readonly #advised = new Set<string>();
-
-  constructor(producer: Producer, topic: string, lines: LineFormat, terminal: Terminal) {
-    this.#producer = producer;
-    this.#topic = topic;
-    this.#lines = lines;
-    this.#terminal = terminal;
-  }
-
-  async send(input: AsyncIterable<Buffer | string> & { destroy(): unknown }, rate: number | undefined): Promise<void> {
-    const interrupt = (): void => {
-      this.#interrupted = true;
-      input.destroy();
-      const waiting = this.#sent - this.#acknowledged - this.#failed;
-      if (waiting > 0) this.#terminal.say(`interrupted: waiting for ${counted(waiting, "acknowledgement")}; Ctrl-C again gives them up`);
-    };
-    process.once("SIGINT", interrupt);
-    const splitter = new LineSplitter(this.#lines.lineBytesMax);
-    const pace = rate === undefined ? undefined : new Pace(rate);
-    try {
-      for await (const chunk of input) {
-        for (const line of splitter.push(typeof chunk === "string" ? Buffer.from(chunk) : chunk)) {
-          if (this.#interrupted) return;
-          await pace?.turn();
-          await this.#take(line);
-        }
-      }
-      const last = splitter.end();
-      if (last !== undefined && !this.#interrupted) await this.#take(last);
-    } catch (error) {
-      // A destroyed stdin ends its iteration with an error of its own.
-      if (!this.#interrupted) throw error;
-    } finally {
-      process.off("SIGINT", interrupt);
-    }
-  }
-
-  /** To be called now and then. */
-  look(): void {
-    const line = this.#stall.look(performance.now(), this.#sent, this.#acknowledged + this.#failed);
-    if (line !== undefined) this.#terminal.say(line);
-  }
-
-  #take(line: Line): Promise<void> | undefined {
-    this.#sent++;
-    const record = this.#recordOf(line);
-    if (record === undefined) return undefined;
-    if (record.key === undefined) this.#keyless++;
-    this.#producer.send({ ...record, topic: this.#topic }).then(
-      () => {
-        this.#acknowledged++;
-        this.#bytes += record.value?.length ?? 0;
-      },
-      (error: unknown) => this.#fail(line.number, error),
-    );
-    return this.#producer.isFull ? this.#producer.ready() : undefined;
-  }
-
-  /** @returns undefined when there is none in it, which is said and counted */
-  #recordOf(line: Line): Outgoing | undefined {
-    try {
-      if (line.cut) throw new MillraceError("RECORD_SET_TOO_LARGE", `the line is longer than ${this.#lines.lineBytesMax} bytes`);
-      return this.#lines.read(line.bytes);
-    } catch (error) {
-      this.#fail(line.number, error);
-      return undefined;
-    }
-  }
-
-  #fail(number: number, error: unknown): void {
-    if (!(error instanceof MillraceError)) throw error;
-    this.#failed++;
-    if (this.#failed <= FAILURES_SAID_MAX) {
-      const outcome = error.outcomeKnown ? "nothing was written" : "it may have been written";
-      this.#terminal.say(`line ${number}: ${error.code}: ${error.message} (${outcome})`);
-    }
-    const advice = adviceOn(error);
-    if (advice !== undefined && !this.#advised.has(advice)) this.#terminal.say(`  ${advice}`);
-    if (advice !== undefined) this.#advised.add(advice);
-    if (this.#failed === FAILURES_SAID_MAX) this.#terminal.say("further failures are only counted");
-  }
-
-  async finish(keyField: string | undefined): Promise<void> {
-    await this.#producer.flush();
-    const seconds = (performance.now() - this.#startedAt) / 1000;
-    const rate = seconds > 0 ? Math.round(this.#acknowledged / seconds) : 0;
-    const { retries } = this.#producer.stats;
-    const what = `${this.#interrupted ? "interrupted: " : ""}${counted(this.#acknowledged, "record")}, ${counted(this.#bytes, "byte")} in ${seconds.toFixed(2)} s (${rate}/s)`;
-    this.#terminal.say(`produced ${what}; ${this.#failed} failed, ${counted(retries, "batch", "batches")} sent again`);
-    if (keyField !== undefined && this.#keyless > 0)
-      this.#terminal.say(
-        `${counted(this.#keyless, "line")} without a field "${keyField}" ${this.#keyless === 1 ? "was" : "were"} sent without a key`,
-      );
-    if (this.#failed > 0) throw new CommandFailed(ExitCode.failure, `${this.#failed} of ${counted(this.#sent, "record")} failed`);
-  }
 }

@@ -1,0 +1,159 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, it } from "node:test";
+import { fileURLToPath } from "node:url";
+import { runProgram } from "../../src/cli/program.ts";
+import { ReaderGone } from "../../src/cli/terminal.ts";
+import { helpTexts } from "../../tools/docs/cli-page.ts";
+import { type FakeBrokers, startFakeBrokers } from "./fake-broker.ts";
+import { run } from "./run-here.ts";
+
+const main = fileURLToPath(new URL("../../src/main.js", import.meta.url));
+/** A port nobody may listen on. */
+const NOBODY = ["--brokers", "127.0.0.1:1"];
+
+/** A command line, without --brokers when `at` says that one is needed. */
+interface Row {
+  readonly command: string;
+  readonly code: 0 | 1 | 2 | 3;
+  readonly why: string;
+  readonly args?: readonly string[];
+  /** Which brokers it is told: those of the test, or none that lives. */
+  readonly at?: "brokers" | "nobody";
+}
+
+const folder = mkdtempSync(join(tmpdir(), "millrace-exit-"));
+const file = (name: string, text: string): string => {
+  const path = join(folder, name);
+  writeFileSync(path, text);
+  return path;
+};
+const lines = file("lines", "a\nb\n");
+const good = file("good.yaml", "rack: a\n");
+const bad = file("bad.yaml", "rakc: a\n");
+
+/** What every verb exits with: 0 ok, 1 failure, 2 usage, 3 not found or unhealthy (design §10). */
+const rows: readonly Row[] = [
+  { command: "broker", code: 2, why: "an unknown setting", args: ["--set", "no.such=1"] },
+  { command: "dev", code: 2, why: "no number", args: ["--brokers", "x"] },
+  { command: "dev", code: 1, why: "the folder is a file", args: ["--data", lines] },
+  { command: "dev start", code: 2, why: "no broker named" },
+  { command: "dev start", code: 3, why: "no cluster there", args: ["1", "--data", join(folder, "none")] },
+  { command: "dev stop", code: 2, why: "no broker named" },
+  { command: "dev stop", code: 3, why: "no cluster there", args: ["1", "--data", join(folder, "none")] },
+  { command: "topic create", code: 0, why: "made", args: ["fresh"], at: "brokers" },
+  { command: "topic create", code: 2, why: "no number", args: ["t", "--partitions", "x"] },
+  { command: "topic create", code: 1, why: "nobody there", args: ["t"], at: "nobody" },
+  { command: "topic list", code: 2, why: "no format", args: ["--format", "x"] },
+  { command: "topic list", code: 1, why: "nobody there", at: "nobody" },
+  { command: "topic describe", code: 0, why: "shown", args: ["here"], at: "brokers" },
+  { command: "topic describe", code: 2, why: "no such option", args: ["--x"] },
+  { command: "topic describe", code: 3, why: "no such topic", args: ["gone"], at: "brokers" },
+  { command: "topic describe", code: 1, why: "nobody there", args: ["here"], at: "nobody" },
+  { command: "topic alter", code: 0, why: "altered", args: ["here", "--config", "retention.ms=5000"], at: "brokers" },
+  { command: "topic alter", code: 1, why: "no such setting", args: ["here", "--config", "x=1"], at: "brokers" },
+  { command: "topic alter", code: 2, why: "nothing to change", args: ["here"] },
+  { command: "topic alter", code: 3, why: "no such topic", args: ["gone", "--reset", "acks.min"], at: "brokers" },
+  { command: "topic add-partitions", code: 2, why: "no number", args: ["t", "--partitions", "x"] },
+  { command: "topic add-partitions", code: 1, why: "nobody there", args: ["t", "--partitions", "2"], at: "nobody" },
+  { command: "topic delete", code: 2, why: "no topic named" },
+  { command: "topic delete", code: 1, why: "nobody there", args: ["t"], at: "nobody" },
+  { command: "produce", code: 0, why: "all acknowledged", args: ["here", "--file", lines], at: "brokers" },
+  { command: "produce", code: 1, why: "a line that is no record", args: ["here", "--format", "json", "--file", lines], at: "brokers" },
+  { command: "produce", code: 2, why: "no such file", args: ["here", "--file", join(folder, "none")] },
+  { command: "produce", code: 3, why: "no such topic", args: ["gone", "--file", lines], at: "brokers" },
+  { command: "consume", code: 0, why: "read to the end", args: ["here"], at: "brokers" },
+  { command: "consume", code: 1, why: "an offset that is not there", args: ["here", "--from", "99"], at: "brokers" },
+  { command: "consume", code: 2, why: "no place", args: ["here", "--from", "x"] },
+  { command: "consume", code: 3, why: "no such partition", args: ["here", "-p", "9"], at: "brokers" },
+  { command: "cluster info", code: 0, why: "shown", at: "brokers" },
+  { command: "cluster info", code: 2, why: "no format", args: ["--format", "x"] },
+  { command: "cluster info", code: 1, why: "nobody there", at: "nobody" },
+  { command: "cluster health", code: 2, why: "no time", args: ["--wait", "--timeout", "x"] },
+  { command: "cluster health", code: 3, why: "nobody there", at: "nobody" },
+  { command: "cluster config", code: 2, why: "no pair", args: ["--set", "x"] },
+  { command: "cluster config", code: 1, why: "nobody there", at: "nobody" },
+  { command: "partition transfer-leader", code: 2, why: "no partition", args: ["t", "x"] },
+  { command: "partition transfer-leader", code: 1, why: "nobody there", args: ["t", "0"], at: "nobody" },
+  { command: "check", code: 0, why: "all came back", args: ["-n", "2"], at: "brokers" },
+  { command: "check", code: 2, why: "no number", args: ["-n", "x"] },
+  { command: "check", code: 3, why: "nobody there", at: "nobody" },
+  { command: "config print", code: 0, why: "shown" },
+  { command: "config print", code: 2, why: "an unknown setting", args: ["--set", "no.such=1"] },
+  { command: "config lint", code: 0, why: "no mistake", args: [good] },
+  { command: "config lint", code: 2, why: "a mistake", args: [bad] },
+  {
+    command: "debug bundle",
+    code: 0,
+    why: "written, with what is missing",
+    args: ["--out", join(folder, "b.tgz"), "--admin", "1@127.0.0.1:1"],
+    at: "brokers",
+  },
+  { command: "debug bundle", code: 2, why: "no address", args: ["--admin", "x"] },
+  { command: "debug bundle", code: 3, why: "nobody there", args: ["--out", join(folder, "c.tgz"), "--timeout", "1s"], at: "nobody" },
+  { command: "completion", code: 0, why: "printed", args: ["bash"] },
+  { command: "completion", code: 2, why: "no such shell", args: ["csh"] },
+  { command: "version", code: 0, why: "printed" },
+  { command: "version", code: 2, why: "no such option", args: ["--x"] },
+];
+
+describe("Exit codes", { timeout: 60_000, concurrency: 10 }, () => {
+  let fake: FakeBrokers;
+  before(async () => {
+    fake = await startFakeBrokers(1);
+    fake.cluster.addTopic("here", 2);
+  });
+  after(async () => {
+    await Promise.all(fake.servers.map((server) => server.close(0)));
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  const argsOf = ({ command, args = [], at }: Row): string[] => [
+    ...command.split(" "),
+    ...args,
+    ...(at === undefined ? [] : at === "nobody" ? NOBODY : ["--brokers", fake.addresses.join(",")]),
+  ];
+
+  for (const row of rows) {
+    it(`${row.command} exits ${row.code}: ${row.why}`, async () => {
+      const { code, talk, out } = await run(argsOf(row));
+      assert.equal(code, row.code, talk + out);
+      if (row.code !== 0) assert.match(talk, /^millrace: /m);
+    });
+  }
+
+  it("are told of every command there is, a wrong command line always by 2", async () => {
+    const parents = /\nCommands:\n/;
+    const leaves = (await helpTexts()).filter(({ text }) => !parents.test(text)).map(({ command }) => command.replace(/^millrace ?/, ""));
+    for (const leaf of leaves)
+      assert.ok(
+        rows.some(({ command, code }) => command === leaf && code === 2),
+        `${leaf} has no row`,
+      );
+  });
+
+  // What a reader like `head` does to each verb that prints: the rest of its output has nowhere to go.
+  for (const row of rows.filter(({ code }) => code === 0)) {
+    if (["produce", "debug bundle", "topic create"].includes(row.command)) continue;
+    it(`${row.command} ends quietly, exit 0, when its reader has gone`, async () => {
+      const talk: string[] = [];
+      const gone = (): never => {
+        throw new ReaderGone();
+      };
+      const code = await runProgram(argsOf(row), { data: gone, flush: gone, say: (line) => void talk.push(line) });
+      assert.equal(code, 0);
+      assert.deepEqual(talk, []);
+    });
+  }
+
+  it("are 0, with nothing on stderr, for a real pipe into head", () => {
+    const script = 'set -o pipefail; "$0" "$1" completion bash | head -1';
+    const { status, stdout, stderr } = spawnSync("bash", ["-c", script, process.execPath, main], { encoding: "utf8" });
+    assert.equal(status, 0);
+    assert.equal(stderr, "");
+    assert.match(stdout, /^# Completion of millrace for bash/);
+  });
+});
