@@ -116,18 +116,31 @@ func (e *example) subscribe() error {
 	return nil
 }
 
-// retryAfterReset: the broker has written the record, the connection is reset before its answer arrives.
-func (e *example) retryAfterReset() error {
+// lossyProducer is a producer behind a link that can lose answers; hangUp closes both.
+func (e *example) lossyProducer() (link *lossyLink, p *producer, hangUp func(), err error) {
 	link, lossy, err := e.lossyConnection()
 	if err != nil {
-		return err
+		return nil, nil, nil, err
 	}
-	defer link.close()
-	defer lossy.Close()
-	p, err := newProducer(e.ctx, lossy, e.topic)
+	hangUp = func() {
+		lossy.Close()
+		link.close()
+	}
+	p, err = newProducer(e.ctx, lossy, e.topic)
+	if err != nil {
+		hangUp()
+		return nil, nil, nil, err
+	}
+	return link, p, hangUp, nil
+}
+
+// retryAfterReset: the broker has written the record, the connection is reset before its answer arrives.
+func (e *example) retryAfterReset() error {
+	link, p, hangUp, err := e.lossyProducer()
 	if err != nil {
 		return err
 	}
+	defer hangUp()
 	key := []byte("reset")
 	partition := partitionOf(key, partitions)
 	first, err := p.send(e.ctx, key, []byte("first"))
@@ -164,16 +177,11 @@ func (e *example) retryAfterReset() error {
 
 // retryAfterDeadline: a deadline that passes says nothing about the outcome.
 func (e *example) retryAfterDeadline() error {
-	link, lossy, err := e.lossyConnection()
+	link, p, hangUp, err := e.lossyProducer()
 	if err != nil {
 		return err
 	}
-	defer link.close()
-	defer lossy.Close()
-	p, err := newProducer(e.ctx, lossy, e.topic)
-	if err != nil {
-		return err
-	}
+	defer hangUp()
 	request := p.request([]byte("deadline"), []byte("once"))
 	before, err := e.endOf(request.GetPartition())
 	if err != nil {

@@ -29,7 +29,7 @@ describe("millrace", { concurrency: 2 }, () => {
     [["produce", "t", "--format", "json", "-k", "a"], /leave --key and --key-field out/],
     [["check", "-n", "many"], /--records must be a whole number/],
     [["config"], /print or lint/],
-    [["completion", "csh"], /shell must be bash or zsh/],
+    [["completion", "csh"], /shell must be bash, zsh or fish/],
     [["topic", "create", "t", "--partitions", "0"], /--partitions must be/],
     [["topic", "list", "--brokers", "localhost"], /--brokers must be HOST:PORT/],
     [["cluster", "health", "--wait", "--timeout", "soon"], /--timeout must be a time/],

@@ -70,6 +70,41 @@ fi
 `;
 }
 
+/** A file for ~/.config/fish/completions, named millrace.fish; or read at once. */
+export function fishScript(tree: readonly CommandNode[]): string {
+  const lines = tree.flatMap(({ path, commands, options }) => {
+    const at = `complete -c millrace -n ${fishQuoted(`__millrace_at ${fishQuoted(path)}`)}`;
+    return [
+      // Where a command must follow, no file can.
+      ...(commands.length > 0 ? [`${at} -f`] : []),
+      ...commands.map(({ name, doc }) => `${at} -a ${fishQuoted(name)} -d ${fishQuoted(doc)}`),
+      ...options.map(({ names, doc, choices, takesValue }) => {
+        const named = names.map((name) => (name.startsWith("--") ? `-l ${name.slice(2)}` : `-s ${name.slice(1)}`)).join(" ");
+        const value = choices !== undefined ? ` -x -a ${fishQuoted(choices.join(" "))}` : takesValue ? " -r" : "";
+        return `${at} ${named}${value} -d ${fishQuoted(doc)}`;
+      }),
+    ];
+  });
+  return `# Completion of millrace for fish. For this shell: millrace completion fish | source
+function __millrace_at
+  set -l verb ''
+  for word in (commandline -opc)[2..-1]
+    set -l next (string trim -- "$verb $word")
+    if contains -- "$next" ${paths(tree).map(fishQuoted).join(" ")}
+      set verb "$next"
+    end
+  end
+  test "$verb" = "$argv[1]"
+end
+${lines.join("\n")}
+`;
+}
+
+/** For fish, whose backslash escapes inside of single quotes. */
+function fishQuoted(text: string): string {
+  return `'${text.replaceAll("\\", "\\\\").replaceAll("'", "\\'")}'`;
+}
+
 function zshList(name: string, list: readonly Described[]): string {
   if (list.length === 0) return "";
   return `      ${name}=(\n${list.map((each) => `        ${quoted(`${each.name.replaceAll(":", "\\:")}:${each.doc}`)}\n`).join("")}      )\n`;

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { MillraceError } from "../../../src/base/errors.ts";
-import type { ServerStream } from "../../../src/base/ports/rpc-server.ts";
 import { type Prepared, ProduceStreamSession } from "../../../src/broker/services/produce-stream.ts";
 import { type ProduceResult, ProduceStreamRequest, ProduceStreamResponse } from "../../../src/protocol/public.ts";
 import { errorOf } from "../../../src/protocol/rpc-status.ts";
 import { World } from "../../../src/testing/sim/world.ts";
+import { fakeStream } from "./stream-fake.ts";
 
 type Done = (outcome: { readonly baseOffset: number } | MillraceError) => void;
 
@@ -15,39 +15,14 @@ function session(creditBytes = 1_000) {
   const { clock } = world.machine("a").boot();
   const results: ProduceResult[] = [];
   const appends: { readonly topic: string; readonly done: Done; cancelled: boolean }[] = [];
-  const seen = { paused: false, ended: false as false | true | MillraceError, gone: 0, credit: 0 };
-  let cancel = (): void => {};
+  const told = { credit: 0 };
   let answerAtOnce = false;
   let here = true;
-  let room = true;
-  const stream: ServerStream = {
-    call: {
-      deadline: undefined,
-      peer: "test",
-      principal: "anonymous",
-      cancelled: false,
-      onCancel: (run) => {
-        cancel = run;
-      },
-    },
-    handlers: { message() {}, ended() {}, drain() {} },
-    unsentBytesMax: 0,
-    write: (bytes) => {
-      const response = ProduceStreamResponse.decode(bytes);
-      seen.credit ||= response.creditBytes;
-      results.push(...response.results);
-      return room;
-    },
-    pause: () => {
-      seen.paused = true;
-    },
-    resume: () => {
-      seen.paused = false;
-    },
-    end: (error) => {
-      seen.ended = error ?? true;
-    },
-  };
+  const { stream, seen, cancel, room } = fakeStream((bytes) => {
+    const response = ProduceStreamResponse.decode(bytes);
+    told.credit ||= response.creditBytes;
+    results.push(...response.results);
+  });
   const prepare = (request: Prepared["request"]): Prepared => {
     if (request.topic === "bad") throw new MillraceError("MALFORMED_RECORD_SET", "no records");
     return { request, batch: { acks: "ALL", draft: {} as Prepared["batch"]["draft"] } };
@@ -76,6 +51,7 @@ function session(creditBytes = 1_000) {
   return {
     made,
     seen,
+    told,
     results,
     appends,
     send: (...batches: readonly (readonly [id: number, topic: string, bytes?: number])[]) =>
@@ -89,18 +65,16 @@ function session(creditBytes = 1_000) {
       ),
     resume: (topic: string) => stream.handlers.message(ProduceStreamRequest.encode({ resume: [{ topic, partition: 0 }] })),
     half: () => stream.handlers.ended(),
-    cancel: () => cancel(),
+    cancel,
     atOnce: () => {
       answerAtOnce = true;
     },
     elsewhere: () => {
       here = false;
     },
-    full: () => {
-      room = false;
-    },
+    full: () => room(false),
     drained: () => {
-      room = true;
+      room(true);
       stream.handlers.drain();
     },
     turn: () => world.scheduler.run(world.now + 1),
@@ -136,7 +110,7 @@ describe("ProduceStreamSession", () => {
     it.send([2, "a"]);
     await it.turn();
     assert.deepEqual(it.codes(), [[2, "SHUTTING_DOWN"]]);
-    assert.equal(it.seen.ended, false);
+    assert.equal(it.seen.ended, undefined);
     it.appends[0]?.done({ baseOffset: 7 });
     await it.turn();
     assert.deepEqual(it.codes(), [
@@ -160,7 +134,7 @@ describe("ProduceStreamSession", () => {
 
   it("says its credit first and answers each batch once, when it is appended", async () => {
     const it = session();
-    assert.equal(it.seen.credit, 1_000);
+    assert.equal(it.told.credit, 1_000);
     it.send([1, "a"], [2, "b"]);
     it.appends[1]?.done({ baseOffset: 5 });
     await it.turn();
@@ -237,7 +211,7 @@ describe("ProduceStreamSession", () => {
     it.send([1, "a"]);
     it.half();
     await it.turn();
-    assert.equal(it.seen.ended, false);
+    assert.equal(it.seen.ended, undefined);
     it.appends[0]?.done({ baseOffset: 0 });
     await it.turn();
     assert.deepEqual([it.seen.ended, it.seen.gone, it.results.length], [true, 1, 1]);
@@ -262,7 +236,7 @@ describe("ProduceStreamSession", () => {
     assert.ok(closed.seen.ended instanceof MillraceError && closed.seen.ended.code === "SHUTTING_DOWN");
     const nonsense = session();
     nonsense.resume("x".repeat(3));
-    assert.equal(nonsense.seen.ended, false, "a resume of what never failed is nothing");
+    assert.equal(nonsense.seen.ended, undefined, "a resume of what never failed is nothing");
     nonsense.send([1, "a"]);
     assert.equal(nonsense.appends.length, 1);
   });

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { MillraceError } from "../../../src/base/errors.ts";
-import type { ServerStream } from "../../../src/base/ports/rpc-server.ts";
 import { Subscription, type SubscriptionFetch } from "../../../src/broker/services/subscription.ts";
 import type { MessageInput } from "../../../src/protocol/codec/index.ts";
 import { FetchResponse, SubscribeRequest, SubscribeResponse } from "../../../src/protocol/public.ts";
 import { World } from "../../../src/testing/sim/world.ts";
 import { recordSet, valuesOf } from "../harness.ts";
+import { fakeStream } from "./stream-fake.ts";
 
 interface Open {
   readonly request: SubscriptionFetch;
@@ -20,32 +20,10 @@ function subscription(input: MessageInput<typeof SubscribeRequest>, options: { u
   const { clock } = world.machine("a").boot();
   const sent: SubscribeResponse[] = [];
   const reads: Open[] = [];
-  const seen = { ended: undefined as true | MillraceError | undefined, gone: 0 };
-  let room = true;
-  let cancel = (): void => {};
-  const stream: ServerStream = {
-    call: {
-      deadline: undefined,
-      peer: "test",
-      principal: "anonymous",
-      cancelled: false,
-      onCancel: (run) => {
-        cancel = run;
-      },
-    },
-    handlers: { message() {}, ended() {}, drain() {} },
-    unsentBytesMax: 0,
-    write: (bytes) => {
-      assert.equal(seen.ended, undefined, "nothing is said after the end");
-      sent.push(SubscribeResponse.decode(bytes));
-      return room;
-    },
-    pause() {},
-    resume() {},
-    end: (error) => {
-      seen.ended = error ?? true;
-    },
-  };
+  const { stream, seen, cancel, room } = fakeStream((bytes) => {
+    assert.equal(seen.ended, undefined, "nothing is said after the end");
+    sent.push(SubscribeResponse.decode(bytes));
+  });
   const backend = {
     positions: async () => {
       if (options.refused !== undefined) throw options.refused;
@@ -67,12 +45,10 @@ function subscription(input: MessageInput<typeof SubscribeRequest>, options: { u
     sent,
     reads,
     seen,
-    cancel: () => cancel(),
-    full: () => {
-      room = false;
-    },
+    cancel,
+    full: () => room(false),
     drained: () => {
-      room = true;
+      room(true);
       made.drained();
     },
     /** Answers the newest open fetch of a partition with these records, from where it asked. */
