@@ -42,6 +42,8 @@ export interface PartitionNumbers {
   readonly serves: boolean;
   /** A leader is known. */
   readonly led: boolean;
+  /** It lost what it promised, and takes no part until it has learned it again. */
+  readonly quarantined: boolean;
   readonly replicas: number;
   /** Of a leader; 0 elsewhere. */
   readonly inSyncReplicas: number;

@@ -40,6 +40,7 @@ function partitionNumbers(partition: Partition): PartitionNumbers {
     leads: replica.leads,
     serves: replica.serves,
     led: replica.core.leader !== undefined,
+    quarantined: replica.core.quarantined,
     replicas: options.members.length,
     inSyncReplicas: replica.leads ? (partition.isr?.isrSize ?? 0) : 0,
     minInSyncReplicas: partition.minIsr,

@@ -28,6 +28,7 @@ export const brokerGauges = {
   millrace_partitions: "Partitions this broker holds a replica of.",
   millrace_partitions_led: "Of them, those it leads.",
   millrace_partitions_leaderless: "Of them, those without a leader known here.",
+  millrace_partitions_quarantined: "Of them, those whose replica here takes no part until it has learned again what it promised.",
   millrace_partitions_under_replicated: "Of those it leads, those with replicas not in sync.",
   millrace_partitions_under_min_isr: "Of those it leads, those that refuse acks=all.",
   millrace_produce_pending_bytes: "Bytes of batches that wait for their acks level.",
@@ -110,6 +111,7 @@ class Totals {
   #partitions = 0;
   #led = 0;
   #leaderless = 0;
+  #quarantined = 0;
   #underReplicated = 0;
   #underMinIsr = 0;
   #pendingBytes = 0;
@@ -118,6 +120,7 @@ class Totals {
   add(partition: PartitionNumbers): void {
     this.#partitions++;
     if (!partition.led) this.#leaderless++;
+    if (partition.quarantined) this.#quarantined++;
     this.#pendingBytes += partition.pendingBytes;
     this.#pendingBatches += partition.pendingBatches;
     if (!partition.leads) return;
@@ -130,6 +133,7 @@ class Totals {
     values.set("millrace_partitions", this.#partitions);
     values.set("millrace_partitions_led", this.#led);
     values.set("millrace_partitions_leaderless", this.#leaderless);
+    values.set("millrace_partitions_quarantined", this.#quarantined);
     values.set("millrace_partitions_under_replicated", this.#underReplicated);
     values.set("millrace_partitions_under_min_isr", this.#underMinIsr);
     values.set("millrace_produce_pending_bytes", this.#pendingBytes);

@@ -38,6 +38,7 @@ function partition(number: number, change: Partial<PartitionNumbers> = {}): Part
     leads: true,
     serves: true,
     led: true,
+    quarantined: false,
     replicas: 3,
     inSyncReplicas: 3,
     minInSyncReplicas: 2,
@@ -101,7 +102,7 @@ describe("Metrics", () => {
       partition(1, { inSyncReplicas: 2 }),
       partition(2, { inSyncReplicas: 1 }),
       partition(3, { leads: false, inSyncReplicas: 0 }),
-      partition(4, { leads: false, led: false, inSyncReplicas: 0 }),
+      partition(4, { leads: false, led: false, quarantined: true, inSyncReplicas: 0 }),
     ]).text();
     for (const line of [
       "millrace_broker_ready 1",
@@ -110,6 +111,7 @@ describe("Metrics", () => {
       "millrace_partitions 5",
       "millrace_partitions_led 3",
       "millrace_partitions_leaderless 1",
+      "millrace_partitions_quarantined 1",
       "millrace_partitions_under_replicated 2",
       "millrace_partitions_under_min_isr 1",
       "millrace_produce_pending_bytes 25",
