@@ -59,6 +59,7 @@ const rows: readonly Row[] = [
   { command: "topic alter", code: 3, why: "no such topic", args: ["gone", "--reset", "acks.min"], at: "brokers" },
   { command: "topic add-partitions", code: 2, why: "no number", args: ["t", "--partitions", "x"] },
   { command: "topic add-partitions", code: 1, why: "nobody there", args: ["t", "--partitions", "2"], at: "nobody" },
+  { command: "topic trim", code: 2, why: "nothing named" },
   { command: "topic delete", code: 2, why: "no topic named" },
   { command: "topic delete", code: 1, why: "nobody there", args: ["t"], at: "nobody" },
   { command: "produce", code: 0, why: "all acknowledged", args: ["here", "--file", lines], at: "brokers" },
