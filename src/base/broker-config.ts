@@ -74,6 +74,8 @@ export interface BrokerLimits {
   readonly catchUpBytesPerSecond: number;
   /** Replicas that are far behind and are sent to at the same time. */
   readonly catchUpsMax: number;
+  /** A snapshot of the metadata is taken when so many bytes of its log were replayed since the last one. */
+  readonly metadataSnapshotBytes: number;
   readonly partitionsPerTopicMax: number;
   readonly partitionsMax: number;
 }
@@ -123,6 +125,7 @@ export const defaultLimits: BrokerLimits = {
   producersPerPartitionMax: 10_000,
   catchUpBytesPerSecond: 64 * MiB,
   catchUpsMax: 4,
+  metadataSnapshotBytes: 4 * MiB,
   partitionsPerTopicMax: 1_000,
   partitionsMax: 10_000,
 };

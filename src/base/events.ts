@@ -175,6 +175,24 @@ export const events = {
     means: "This broker's role in the metadata group changed.",
     todo: NOTHING,
   },
+  "metadata.snapshot": {
+    level: "info",
+    fields: ["index"],
+    means: "This broker wrote a snapshot of the metadata.",
+    todo: NOTHING,
+  },
+  "metadata.snapshot_damaged": {
+    level: "warn",
+    fields: ["what"],
+    means: "A snapshot of the metadata is not what was written; an older one, or one of another broker, takes its place.",
+    todo: "Look at the disk: it gives back other bytes than it was given.",
+  },
+  "metadata.snapshot_postponed": {
+    level: "warn",
+    fields: [],
+    means: "A snapshot of the metadata found no room on the disk; it is tried again after as much metadata.",
+    todo: "Make room on the disk.",
+  },
   "metadata.tail_failed": {
     level: "warn",
     fields: ["source", "reason"],

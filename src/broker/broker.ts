@@ -57,6 +57,9 @@ export function createBroker(ports: BrokerPorts, config: BrokerConfig, options: 
   return new BrokerProcess(ports, config, options);
 }
 
+/** Nothing is trimmed before it is known which snapshot is whole. */
+const keepAll = (): LogIndex => 0 as LogIndex;
+
 class BrokerProcess implements Broker {
   readonly #ports: BrokerPorts;
   readonly #config: BrokerConfig;
@@ -163,7 +166,7 @@ class BrokerProcess implements Broker {
     return this.#state === "leaving" || this.#state === "stopping" || this.#state === "stopped";
   }
 
-  /** Opens what this disk holds, the metadata first, and registers. */
+  /** Opens what this disk holds, and registers. */
   async #join(store: LogStore, meta: Meta): Promise<void> {
     const form = meta.form === undefined ? undefined : Form.decode(meta.form);
     const member = new Member(this.#ports, this.#config, this.#options.version, meta, form, store, this.#links, (error) =>
@@ -171,9 +174,10 @@ class BrokerProcess implements Broker {
     );
     this.#member = member;
     for (const seed of this.#config.seeds) this.#links.know(seed.id, seed.address);
+    // Before any metadata is there: what it names must not be made a second time.
+    for (const recovered of store.recovered) if (recovered.groupId !== METADATA_GROUP) member.partitions.openRecovered(recovered);
     if (form !== undefined) await this.#openMetadata(store, member, form, meta);
     else member.followMetadata();
-    for (const recovered of store.recovered) if (recovered.groupId !== METADATA_GROUP) member.partitions.openRecovered(recovered);
     await member.register();
   }
 
@@ -182,10 +186,10 @@ class BrokerProcess implements Broker {
     const recovered = store.recovered.find(({ groupId }) => groupId === METADATA_GROUP);
     const own = form.seeds.find(({ brokerId, incarnation }) => brokerId === meta.brokerId && incarnation === meta.incarnation);
     if (own === undefined) return member.followMetadata();
-    if (recovered !== undefined) return member.openMetadata(store.open(METADATA_GROUP), members, recovered);
+    if (recovered !== undefined) return member.openMetadata(store, store.open(METADATA_GROUP, keepAll), members, recovered);
     const config = GroupConfig.encode({ members, topicId: "", topic: "", partition: 0 });
     const start = { index: 0 as LogIndex, term: 0 as Term, offset: 0 as Offset };
-    member.openMetadata(await store.create(METADATA_GROUP, own.replicaId, start, config), members, undefined);
+    await member.openMetadata(store, await store.create(METADATA_GROUP, own.replicaId, start, config), members, undefined);
   }
 
   #registerServices(server: RpcServer): void {

@@ -1,6 +1,6 @@
 import type { BrokerConfig } from "../base/broker-config.ts";
 import { MillraceError } from "../base/errors.ts";
-import type { BrokerId, GroupId, Offset, Term, TopicId } from "../base/ids.ts";
+import { type BrokerId, type GroupId, type LogIndex, METADATA_GROUP, type Offset, type Term, type TopicId } from "../base/ids.ts";
 import { invariant } from "../base/invariant.ts";
 import type { DecideLimits } from "../cluster/decision.ts";
 import type { Form } from "../cluster/formation-rules.ts";
@@ -15,6 +15,7 @@ import { IsrRecorder } from "./isr-recorder.ts";
 import { Registration } from "./membership/registration.ts";
 import { Sessions } from "./membership/sessions.ts";
 import { MetadataGroup } from "./metadata/metadata-group.ts";
+import { MetadataSnapshots } from "./metadata/metadata-snapshots.ts";
 import { MetadataFollower } from "./metadata/metadata-tail.ts";
 import { MetadataView } from "./metadata/metadata-view.ts";
 import type { Member as Replicas } from "./partition/partition.ts";
@@ -34,6 +35,7 @@ import { Transfers } from "./transfers.ts";
 /** Time other brokers have to report for health. */
 const REPORT_MS = 1_000;
 const CONFIRM_MS = 5_000;
+const METADATA_SEGMENT_BYTES_MIN = 256;
 
 /** A broker as a member of a cluster: what exists from the moment its directory belongs to one. Wires the parts; decides nothing itself. */
 export class Member implements MemberParts, AdminBackend {
@@ -57,6 +59,8 @@ export class Member implements MemberParts, AdminBackend {
   readonly #failed: (error: unknown) => void;
   readonly #startedAt: number;
   #follower: MetadataFollower | undefined;
+  #snapshots: MetadataSnapshots | undefined;
+  readonly #recoveryEpoch: number;
   #confirming = false;
 
   constructor(
@@ -74,6 +78,7 @@ export class Member implements MemberParts, AdminBackend {
     this.#config = config;
     this.#links = links;
     this.#form = form;
+    this.#recoveryEpoch = meta.recoveryEpoch;
     this.#failed = failed;
     this.#startedAt = clock.monotonic();
     const limits: DecideLimits = {
@@ -143,8 +148,24 @@ export class Member implements MemberParts, AdminBackend {
     return this.#view.image;
   }
 
-  openMetadata(log: GroupLog, members: readonly Replicas[], recovered: RecoveredGroup | undefined): void {
-    this.host.open(log, members, recovered, (replica) => this.group.own(replica, members));
+  /** Partitions are opened before: the image may be there as soon as this is. */
+  async openMetadata(store: LogStore, log: GroupLog, members: readonly Replicas[], recovered: RecoveredGroup | undefined): Promise<void> {
+    const { brokerId, limits } = this.#config;
+    const others = members.map((member) => member.brokerId).filter((broker) => broker !== brokerId);
+    const options = { everyBytes: limits.metadataSnapshotBytes, recoveryEpoch: this.#recoveryEpoch };
+    const snapshots = new MetadataSnapshots(store.snapshots(METADATA_GROUP), this.#view, others, options, {
+      ...this.#ports,
+      links: this.#links,
+      failed: this.#failed,
+    });
+    this.#snapshots = snapshots;
+    const restored = await snapshots.restore(log);
+    // Only whole segments can be trimmed behind a snapshot.
+    const segmentBytes = Math.min(this.#config.log.segmentBytes, Math.max(limits.metadataSnapshotBytes / 2, METADATA_SEGMENT_BYTES_MIN));
+    log.configure({ segmentBytes, segmentMs: this.#config.log.segmentMs });
+    const known =
+      recovered === undefined ? undefined : { ...recovered, syncedIndex: Math.max(recovered.syncedIndex, restored) as LogIndex };
+    this.host.open(log, members, known, (replica) => this.group.own(replica, members, snapshots));
   }
 
   followMetadata(): void {
@@ -271,6 +292,7 @@ export class Member implements MemberParts, AdminBackend {
   async close(): Promise<void> {
     this.#registration.stop();
     this.#follower?.stop();
+    this.#snapshots?.stop();
     this.sessions.close();
     this.router.close();
     this.#repairer.close();

@@ -23,6 +23,7 @@ import type { FormationLoop } from "./membership/formation-loop.ts";
 import { WHO_METHOD } from "./membership/formation-loop.ts";
 import { BARRIER_METHOD, COMMAND_METHOD, type MetadataGroup } from "./metadata/metadata-group.ts";
 import { serveTail, TAIL_METHOD } from "./metadata/metadata-tail.ts";
+import { SNAPSHOT_METHOD } from "./metadata/snapshot-transfer.ts";
 import type { Appended } from "./partition/partition.ts";
 import type { Trimmed } from "./partition/trim-partition.ts";
 import type { IncomingCall } from "./peers/peer-calls.ts";
@@ -75,6 +76,7 @@ export class PeerService {
       [COMMAND_METHOD, (call, { group }) => group.serveCommand(call.body, (answer) => call.reply([answer]))],
       [BARRIER_METHOD, (call, { group }) => group.serveBarrier((index) => call.reply(index === undefined ? [] : [eightBytes(index)]))],
       [TAIL_METHOD, (call, { group }) => this.#tail(call, group)],
+      [SNAPSHOT_METHOD, (call, { group }) => this.#snapshot(call, group)],
       [EXTEND_METHOD, (call, { host }) => this.#extend(call, host)],
       [RESET_METHOD, (call, { host }) => this.#reset(call, host)],
       [RANGE_METHOD, (call, { host }) => serveRange(call, (groupId) => host.get(groupId))],
@@ -121,6 +123,10 @@ export class PeerService {
     call.reply(await serveTail(this.#clock, group, fromIndex as LogIndex, maxWaitMs));
   }
 
+  async #snapshot(call: IncomingCall, group: MetadataGroup): Promise<void> {
+    call.reply((await group.snapshots?.serve(call.body)) ?? []);
+  }
+
   /** Damaged pieces end the connection, before anything is awaited (design §4); what the log then cannot take is answered "not taken". */
   #extend(call: IncomingCall, host: ReplicaHost): Promise<void> {
     const { body } = call;
@@ -140,7 +146,9 @@ export class PeerService {
 
   #reset(call: IncomingCall, host: ReplicaHost): Promise<void> {
     const offer = decodeOffer(call.body);
-    return takeReset(host, call.from, offer).then((begun) => call.reply([ResetAnswer.encode({ begun })]));
+    return takeReset(host, call.from, offer).then((start) =>
+      call.reply([ResetAnswer.encode({ begun: start !== undefined, index: start?.index ?? 0, term: start?.term ?? 0 })]),
+    );
   }
 
   #append(call: IncomingCall, { log, router }: MemberParts): void {

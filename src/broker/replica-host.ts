@@ -26,6 +26,8 @@ export interface ReplicaOwner {
   progressed(): void;
   read(context: number, index: LogIndex | undefined): void;
   transferEnded(to: ReplicaId, done: boolean): void;
+  /** Follower: what must be here before the log may begin at `point`, and where it then begins; undefined: it may not. Without it, there. */
+  prepareReset?(source: BrokerId, point: InstallPoint): Promise<InstallPoint | undefined>;
   /** The replica was closed, to be opened anew with a log that begins elsewhere: another owner is asked for then. */
   closed(): void;
 }
@@ -171,6 +173,12 @@ export class ReplicaHost {
     // Closed meanwhile: its topic was deleted, or this broker stops.
     if (this.#anew.delete(groupId)) this.open(log, hosted.members, log.asRecovered, hosted.makeOwner, core.quarantined);
     return outcome;
+  }
+
+  /** Asks the owner of a replica whether and where its log may begin anew. */
+  async prepareReset(replica: Replica, source: BrokerId, point: InstallPoint): Promise<InstallPoint | undefined> {
+    const owner = this.#hosted.get(replica.groupId)?.owner;
+    return owner?.prepareReset === undefined ? point : owner.prepareReset(source, point);
   }
 
   /** Broker of a member of the group, as this replica knows it. */

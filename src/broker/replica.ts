@@ -65,6 +65,8 @@ export class Replica {
   readonly #clock: Clock;
   readonly #outputs: ReplicaOutputs;
   #startIndex: LogIndex;
+  /** First frame that this broker itself needs, whatever is trimmed: a machine's snapshot may be behind. */
+  keepAbove: () => LogIndex = () => Number.MAX_SAFE_INTEGER as LogIndex;
   #performing = false;
   #takingBulk = false;
   /** Where followers were told to begin, while they have not answered. */
@@ -227,8 +229,9 @@ export class Replica {
    */
   #neededFrom(): LogIndex {
     const { core } = this;
-    if (core.role !== "leader") return Number.MAX_SAFE_INTEGER as LogIndex;
-    return (this.heardMatch(this.#clock.monotonic()) + 1) as LogIndex;
+    const here = this.keepAbove();
+    if (core.role !== "leader") return here;
+    return Math.min(here, this.heardMatch(this.#clock.monotonic()) + 1) as LogIndex;
   }
 
   /** Leader: the lowest match of the members it has heard from within `FOLLOWER_SILENT_MS`; its own durable index when there is none. */

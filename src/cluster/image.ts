@@ -12,7 +12,7 @@ import {
   type TopicImage,
 } from "./image-state.ts";
 import { replayFact } from "./replay.ts";
-import { decodeState, encodeState, hashState } from "./snapshot.ts";
+import { decodeState, encodeState, encodeStateSlices, hashState } from "./snapshot.ts";
 import { type ConfigMap, type TopicConfig, topicConfig } from "./topic-config.ts";
 
 /** A replica on a broker's present disk. */
@@ -39,7 +39,7 @@ export interface LeaderHint {
  * committed one.
  */
 export class MetadataImage {
-  readonly #state: ImageState;
+  #state: ImageState;
 
   constructor(state: ImageState = emptyState()) {
     this.#state = state;
@@ -52,6 +52,16 @@ export class MetadataImage {
 
   clone(): MetadataImage {
     return new MetadataImage(cloneState(this.#state));
+  }
+
+  /** The snapshot in slices of about a millisecond; what is replayed meanwhile is not in it. */
+  slices(): Generator<Uint8Array> {
+    return encodeStateSlices(cloneState(this.#state));
+  }
+
+  /** Whoever holds this image sees another state from now on: that of a snapshot. @throws {MillraceError} INVALID_REQUEST */
+  become(snapshot: Uint8Array): void {
+    this.#state = decodeState(snapshot);
   }
 
   snapshot(): Uint8Array {

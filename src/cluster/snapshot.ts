@@ -101,6 +101,28 @@ export function encodeState(state: ImageState): Uint8Array {
   });
 }
 
+/** Entries of a slice: about a millisecond of work. */
+const SLICE_ENTRIES = 200;
+
+/** The same bytes in slices, so that nobody waits for all of them at once (design §3). The state must not change meanwhile. */
+export function* encodeStateSlices(state: ImageState): Generator<Uint8Array> {
+  const none = { ...emptyState(), nextGroupId: 0, nextReplicaId: 0, nextProducerId: 0 } as ImageState;
+  const { version, clusterId, recoveryEpoch, featureLevel, seeds } = state;
+  yield encodeState({ ...none, version, clusterId, recoveryEpoch, featureLevel, seeds });
+  for (const brokers of sliced(state.brokers)) yield encodeState({ ...none, brokers });
+  for (const topics of sliced(state.topics)) yield encodeState({ ...none, topics });
+  for (const partitions of sliced(state.partitions)) yield encodeState({ ...none, partitions });
+  for (const tombstones of sliced(state.tombstones)) yield encodeState({ ...none, tombstones });
+  const { clusterConfigs, nextGroupId, nextReplicaId, nextProducerId } = state;
+  yield encodeState({ ...none, clusterConfigs, nextGroupId, nextReplicaId, nextProducerId });
+}
+
+function* sliced<K extends string | number, V>(entries: ReadonlyMap<K, V>): Generator<Map<K, V>> {
+  const keys = [...entries.keys()].sort((a, b) => (a < b ? -1 : 1));
+  for (let at = 0; at < keys.length; at += SLICE_ENTRIES)
+    yield new Map(keys.slice(at, at + SLICE_ENTRIES).map((key) => [key, entries.get(key) as V]));
+}
+
 /** @throws {MillraceError} INVALID_REQUEST when the bytes are no image */
 export function decodeState(bytes: Uint8Array): ImageState {
   const image = Image.decode(bytes);

@@ -103,6 +103,7 @@ function brokerConfig(values: SettingValues): BrokerConfig {
       producersPerPartitionMax: values.get("producers.per.partition.max"),
       catchUpBytesPerSecond: values.get("replica.catchup.rate.bytes"),
       catchUpsMax: values.get("replica.catchups.max"),
+      metadataSnapshotBytes: values.get("metadata.snapshot.bytes"),
       partitionsPerTopicMax: values.get("partitions.per.topic.max"),
       partitionsMax: values.get("partitions.max"),
     },

@@ -145,6 +145,12 @@ export const settings = {
     max: 1000,
     doc: "Replicas that are far behind and are sent to at the same time; the others wait for their turn.",
   }),
+  "metadata.snapshot.bytes": bytes({
+    default: defaultLimits.metadataSnapshotBytes,
+    min: 4 * KiB,
+    max: GiB,
+    doc: "A snapshot of the metadata is taken after so many bytes of its log; what lies behind the older of the last two is trimmed.",
+  }),
   "partitions.per.topic.max": count({
     default: defaultLimits.partitionsPerTopicMax,
     min: 1,

@@ -31,6 +31,7 @@ import { type DoctorHost, tellHoles } from "./segment-doctor.ts";
 import { loadSegments, readStart, removeFile, removeSegments } from "./segment-loader.ts";
 import { type SegmentSource, SegmentWriter, WriterStopped } from "./segment-writer.ts";
 import { Slabs } from "./slabs.ts";
+import { Snapshots } from "./snapshots.ts";
 import {
   DamagedLog,
   type GroupLog,
@@ -211,11 +212,12 @@ class LogStoreImpl implements LogStore, GroupHost, WalEvents {
     this.#makeAhead();
   }
 
-  open(groupId: GroupId): GroupLog {
+  open(groupId: GroupId, needed?: () => LogIndex): GroupLog {
     const log = this.#waiting.get(groupId);
     invariant(log !== undefined, () => `group ${groupId} was not recovered, or is open`);
     this.#waiting.delete(groupId);
     this.#open.set(groupId, log);
+    if (needed !== undefined) log.keepFor(needed);
     log.dropTrimmed();
     return log;
   }
@@ -257,6 +259,10 @@ class LogStoreImpl implements LogStore, GroupHost, WalEvents {
     } finally {
       this.#creating.delete(replicaId);
     }
+  }
+
+  snapshots(groupId: GroupId): Snapshots {
+    return new Snapshots(this.#ports.disk, this.#scheduler, groupId, this.recoveredOf(groupId).replicaId);
   }
 
   async drop(groupId: GroupId): Promise<void> {

@@ -5,6 +5,7 @@ import type { PacedRead } from "./file-window.ts";
 import type { Hole, PullFrames } from "./holes.ts";
 import type { InstallOutcome, InstallPoint } from "./model/install.ts";
 import type { ScrubResult } from "./segment-doctor.ts";
+import type { Snapshots } from "./snapshots.ts";
 
 /**
  * The face of the log shell (design §4): one write-ahead log per broker, segments of committed frames per group.
@@ -200,8 +201,8 @@ export interface LogStore {
   readonly space: SpaceView;
   /** Groups found by recovery, not yet opened. */
   readonly recovered: readonly RecoveredGroup[];
-  /** Opens a recovered group. Its segments are scanned lazily, in the background. */
-  open(groupId: GroupId): GroupLog;
+  /** Opens a recovered group. What was trimmed goes at once, but for what is `needed` (as `GroupLog.keepFor`). */
+  open(groupId: GroupId, needed?: () => LogIndex): GroupLog;
   /**
    * Makes a new replica: WAL record `open{group, replica id, folder}` and its folder. Resolves when durable.
    * @throws when the group is open, or the replica id was dropped once (it may never come back)
@@ -209,6 +210,8 @@ export interface LogStore {
   create(groupId: GroupId, replicaId: ReplicaId, start: StartPoint, config: Uint8Array): Promise<GroupLog>;
   /** Whether this disk dropped the replica: whoever still names it knows something old. */
   wasDropped(replicaId: ReplicaId): boolean;
+  /** Snapshots of a machine group of which this disk has a replica. */
+  snapshots(groupId: GroupId): Snapshots;
   /** WAL record `drop`, then removes the files. Resolves when the record is durable. */
   drop(groupId: GroupId): Promise<void>;
   /** Syncs what is open and stops, also when the ring or the disk is full: then within what is durable. Nothing may be written after it was called. */

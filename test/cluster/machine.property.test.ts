@@ -242,6 +242,8 @@ describe("the metadata machine under random commands", () => {
           assert.equal(follower.hash(), cluster.image.hash());
         }
         const restored = MetadataImage.restore(cluster.image.snapshot());
+        const slices = [...cluster.image.slices()];
+        assert.deepEqual(Buffer.concat(slices).equals(cluster.image.snapshot()), true, "the slices of a snapshot are the snapshot");
         assert.equal(restored.hash(), cluster.image.hash());
         assert.deepEqual(restored, restored.clone());
         for (const id of [1, 2, 3, 4, 5, 6].map(toBrokerId)) {

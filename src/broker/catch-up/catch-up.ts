@@ -1,4 +1,4 @@
-import type { BrokerId, GroupId, LogIndex, ReplicaId, Term } from "../../base/ids.ts";
+import { type BrokerId, type GroupId, type LogIndex, type ReplicaId, type Term, toLogIndex, toTerm } from "../../base/ids.ts";
 import { InvariantViolated, invariant } from "../../base/invariant.ts";
 import type { Clock } from "../../base/ports/clock.ts";
 import { ResetAnswer } from "../../protocol/routing.ts";
@@ -78,7 +78,7 @@ export class CatchUp {
         const point = await replica.log.startState();
         const body = encodeOffer(replica, to, point);
         await this.#pace.take(body.byteLength);
-        if (await this.#offer(broker, body)) start = point.start;
+        start = await this.#offer(broker, body);
       }
     } catch (error) {
       if (error instanceof InvariantViolated) throw error;
@@ -88,11 +88,12 @@ export class CatchUp {
     }
   }
 
-  #offer(broker: BrokerId, body: Uint8Array): Promise<boolean> {
+  #offer(broker: BrokerId, body: Uint8Array): Promise<{ readonly index: LogIndex; readonly term: Term } | undefined> {
     return new Promise((resolve) => {
-      this.#links.call(broker, RESET_METHOD, [body], ANSWER_MS, (outcome) =>
-        resolve("body" in outcome && ResetAnswer.decode(outcome.body).begun),
-      );
+      this.#links.call(broker, RESET_METHOD, [body], ANSWER_MS, (outcome) => {
+        const answer = "body" in outcome ? ResetAnswer.decode(outcome.body) : undefined;
+        resolve(answer?.begun === true ? { index: toLogIndex(answer.index), term: toTerm(answer.term) } : undefined);
+      });
     });
   }
 

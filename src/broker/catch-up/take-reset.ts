@@ -1,6 +1,7 @@
 import type { BrokerId, GroupId, LogIndex, ReplicaId } from "../../base/ids.ts";
 import { InvariantViolated } from "../../base/invariant.ts";
 import { type InstallOutcome, type InstallPoint, judgeInstall } from "../../log/model/install.ts";
+import type { LogStart } from "../../log/model/records.ts";
 import type { Replica } from "../replica.ts";
 import type { Offer } from "./reset-offer.ts";
 
@@ -8,6 +9,7 @@ import type { Offer } from "./reset-offer.ts";
 export interface ResetHost<R extends Resettable = Replica> {
   get(groupId: GroupId): R | undefined;
   brokerOf(groupId: GroupId, replicaId: ReplicaId): BrokerId | undefined;
+  prepareReset(replica: R, source: BrokerId, point: InstallPoint): Promise<InstallPoint | undefined>;
   beginAnew(replica: R, point: InstallPoint): Promise<InstallOutcome>;
 }
 
@@ -22,21 +24,28 @@ export interface Resettable {
  * replica in turns, and an offer that was long on its way is nobody's (scenario 48). A replica that needs no reset keeps its log: it may have
  * acknowledged what follows (scenario 47).
  *
- * @returns whether the log begins there now, durably; false may mean that nothing was needed
+ * @returns where the log begins now, durably: there, or behind it at a snapshot; undefined may mean that nothing was needed
  * @throws {InvariantViolated} the offer contradicts what is committed here (scenario 46)
  */
-export async function takeReset<R extends Resettable>(host: ResetHost<R>, sender: BrokerId, offer: Offer): Promise<boolean> {
+export async function takeReset<R extends Resettable>(host: ResetHost<R>, sender: BrokerId, offer: Offer): Promise<LogStart | undefined> {
   const replica = host.get(offer.groupId);
-  if (replica === undefined || replica.id !== offer.to || host.brokerOf(offer.groupId, offer.from) !== sender) return false;
-  const { core } = replica;
-  if (core.term !== offer.term || core.leader !== offer.from || replica.takingBulk) return false;
-  const known = { committed: core.commit, lastIndex: core.lastIndex, termAt: (index: LogIndex) => core.termAt(index) };
-  if (judgeInstall(known, offer.point.start) !== "installed") return false;
+  if (replica === undefined || !takes(host, replica, sender, offer, offer.point)) return undefined;
   try {
-    return (await host.beginAnew(replica, offer.point)) === "installed";
+    const point = await host.prepareReset(replica, sender, offer.point);
+    // While a snapshot came, another may have become leader, or this replica another object.
+    if (point === undefined || host.get(offer.groupId) !== replica || !takes(host, replica, sender, offer, point)) return undefined;
+    return (await host.beginAnew(replica, point)) === "installed" ? point.start : undefined;
   } catch (error) {
     // The group is being deleted, or its disk fails (which the log has said).
     if (error instanceof InvariantViolated) throw error;
-    return false;
+    return undefined;
   }
+}
+
+function takes<R extends Resettable>(host: ResetHost<R>, replica: R, sender: BrokerId, offer: Offer, { start }: InstallPoint): boolean {
+  const { core } = replica;
+  if (replica.id !== offer.to || host.brokerOf(offer.groupId, offer.from) !== sender) return false;
+  if (core.term !== offer.term || core.leader !== offer.from || replica.takingBulk) return false;
+  const known = { committed: core.commit, lastIndex: core.lastIndex, termAt: (index: LogIndex) => core.termAt(index) };
+  return judgeInstall(known, start) === "installed";
 }

@@ -1,4 +1,5 @@
 import type { LogIndex } from "../../base/ids.ts";
+import type { Snapshot } from "../../log/model/snapshot-file.ts";
 import type { GroupLog } from "../../log/types.ts";
 import type { MetadataView } from "./metadata-view.ts";
 
@@ -13,11 +14,23 @@ export class MetadataApplier {
   readonly #view: MetadataView;
   readonly #failed: (error: unknown) => void;
   readonly #advanced: () => void;
+  readonly #missing: (start: LogIndex) => Promise<Snapshot>;
   #target = 0 as LogIndex;
   #reading = false;
 
-  /** @param advanced called after the view moved; @param failed the log cannot be read: the broker cannot go on */
-  constructor(log: GroupLog, view: MetadataView, advanced: () => void, failed: (error: unknown) => void) {
+  /**
+   * @param advanced called after the view moved
+   * @param failed the log cannot be read: the broker cannot go on
+   * @param missing the log begins behind the view, and no snapshot of this disk is whole: gets one from another broker (scenario 49)
+   */
+  constructor(
+    log: GroupLog,
+    view: MetadataView,
+    advanced: () => void,
+    failed: (error: unknown) => void,
+    missing: (start: LogIndex) => Promise<Snapshot>,
+  ) {
+    this.#missing = missing;
     this.#log = log;
     this.#view = view;
     this.#advanced = advanced;
@@ -45,10 +58,9 @@ export class MetadataApplier {
   #readCold(): void {
     this.#reading = true;
     Promise.resolve(this.#log.read((this.#view.applied + 1) as LogIndex, READ_BYTES, this.#target))
-      .then((result) => {
-        if (result.kind === "below-start")
-          throw new Error(`the metadata log starts at ${result.start.index}, behind it nothing can be replayed`);
-        for (const frame of result.frames) if (frame.index === this.#view.applied + 1) this.#view.apply(frame);
+      .then(async (result) => {
+        if (result.kind === "below-start") this.#view.become(await this.#missing(result.start.index));
+        else for (const frame of result.frames) if (frame.index === this.#view.applied + 1) this.#view.apply(frame);
         this.#reading = false;
         this.#advanced();
         this.#pump();

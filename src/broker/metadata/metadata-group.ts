@@ -11,6 +11,7 @@ import type { Replica } from "../replica.ts";
 import type { ReplicaOwner } from "../replica-host.ts";
 import { MetadataApplier } from "./applier.ts";
 import { Controller } from "./controller.ts";
+import type { MetadataSnapshots } from "./metadata-snapshots.ts";
 import type { MetadataView } from "./metadata-view.ts";
 
 export const COMMAND_METHOD = "metadata.command";
@@ -39,7 +40,13 @@ export class MetadataGroup {
   readonly #changed: () => void;
   readonly #failed: (error: unknown) => void;
   #local:
-    | { readonly replica: Replica; readonly members: readonly Member[]; readonly controller: Controller; readonly applier: MetadataApplier }
+    | {
+        readonly replica: Replica;
+        readonly members: readonly Member[];
+        readonly controller: Controller;
+        readonly applier: MetadataApplier;
+        readonly snapshots: MetadataSnapshots;
+      }
     | undefined;
   /** On a broker without a replica: who answered last. */
   #remoteHint: BrokerId | undefined;
@@ -71,14 +78,18 @@ export class MetadataGroup {
   }
 
   /** Gives the group its local replica. */
-  own(replica: Replica, members: readonly Member[]): ReplicaOwner {
-    const advanced = (): void => this.#advanced();
+  own(replica: Replica, members: readonly Member[], snapshots: MetadataSnapshots): ReplicaOwner {
+    const keeper = snapshots.opened(replica);
+    const advanced = (): void => {
+      this.#advanced();
+      keeper.advanced();
+    };
     const controller = new Controller(this.#clock, replica, this.view, this.#limits, () => {
       this.#telemetry.log("info", "controller.active", { term: replica.core.term });
       this.#changed();
     });
-    const applier = new MetadataApplier(replica.log, this.view, advanced, this.#failed);
-    this.#local = { replica, members, controller, applier };
+    const applier = new MetadataApplier(replica.log, this.view, advanced, this.#failed, (start) => snapshots.missing(start));
+    this.#local = { replica, members, controller, applier, snapshots };
     return {
       // What is committed is replayed after the turn's outputs are performed: answers and listeners may append.
       committed: () => {},
@@ -89,16 +100,20 @@ export class MetadataGroup {
       },
       progressed: () => {
         applier.committed(replica.core.commit);
-        this.#advanced();
+        advanced();
       },
       read: (context, index) => this.#answerRead(context, index),
       transferEnded: () => {},
+      prepareReset: (source, point) => snapshots.prepareReset(source, point.start.index),
       closed: () => {
         for (const { done } of this.#reads.splice(0)) this.#clock.soon(() => done(undefined));
       },
     };
   }
 
+  get snapshots(): MetadataSnapshots | undefined {
+    return this.#local?.snapshots;
+  }
   get replica(): Replica | undefined {
     return this.#local?.replica;
   }

@@ -1,3 +1,4 @@
+import { MillraceError } from "../../base/errors.ts";
 import type { BrokerId, LogIndex } from "../../base/ids.ts";
 import type { Clock } from "../../base/ports/clock.ts";
 import type { Telemetry } from "../../base/ports/telemetry.ts";
@@ -6,9 +7,12 @@ import type { PeerLinks } from "../peers/peer-links.ts";
 import { verifiedFrames } from "../peers/raft-codec.ts";
 import type { MetadataGroup } from "./metadata-group.ts";
 import type { MetadataView } from "./metadata-view.ts";
+import { fetchSnapshot } from "./snapshot-transfer.ts";
 
 export const TAIL_METHOD = "metadata.tail";
 
+/** The answer to who asks for frames that were trimmed: a snapshot is there instead. */
+const BELOW_START = new Uint8Array(1);
 const CHUNK_BYTES = 1024 * 1024;
 const WAIT_MS = 2_000;
 const PAUSE_MS = 100;
@@ -20,12 +24,13 @@ export async function serveTail(clock: Clock, group: MetadataGroup, from: LogInd
   if (view.applied < from) await group.applied(from, clock.monotonic() + Math.min(maxWaitMs, WAIT_MS)).catch(() => {});
   if (view.applied < from) return [];
   const read = await replica.log.read(from, CHUNK_BYTES, view.applied);
-  return read.kind === "frames" ? read.frames.map((frame) => frame.bytes) : [];
+  return read.kind === "frames" ? read.frames.map((frame) => frame.bytes) : [BELOW_START];
 }
 
 /**
  * The image of a broker that has no replica of the metadata group (it is no seed, or its disk was emptied): a copy of the committed log,
- * pulled from any broker that has one. Nothing is stored; at the next start it is read again (the log is kept whole until snapshots).
+ * pulled from any broker that has one, a snapshot first when the log begins behind what is here. Nothing is stored; at the next start
+ * it is read again.
  */
 export class MetadataFollower {
   readonly #clock: Clock;
@@ -56,11 +61,25 @@ export class MetadataFollower {
     }
   }
 
+  async #pullSnapshot(source: BrokerId): Promise<boolean> {
+    try {
+      const snapshot = await fetchSnapshot(this.#links, source, (this.#view.applied + 1) as LogIndex);
+      if (snapshot === undefined || this.#stopped) return false;
+      this.#view.become(snapshot);
+      return true;
+    } catch (error) {
+      if (!(error instanceof MillraceError)) throw error;
+      this.#telemetry.log("warn", "metadata.tail_failed", { source, reason: error.message });
+      return false;
+    }
+  }
+
   #pull(source: BrokerId): Promise<boolean> {
     const fromIndex = this.#view.applied + 1;
     return new Promise((resolve) => {
       this.#links.call(source, TAIL_METHOD, [MetadataTail.encode({ fromIndex, maxWaitMs: WAIT_MS })], 2 * WAIT_MS, (outcome) => {
         if ("error" in outcome || this.#stopped) return resolve(false);
+        if (outcome.body.byteLength === BELOW_START.byteLength) return resolve(this.#pullSnapshot(source));
         try {
           for (const frame of verifiedFrames(outcome.body)) if (frame.index === this.#view.applied + 1) this.#view.apply(frame);
         } catch (error) {

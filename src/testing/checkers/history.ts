@@ -75,6 +75,18 @@ export interface ReplicaDump {
   readonly commit: number;
   /** Ascending, dense. `hash` covers the whole frame but what each broker may write differently. */
   readonly entries: readonly { readonly index: number; readonly term: number; readonly baseOffset: number; readonly hash: string }[];
+  /** Only of the metadata group. */
+  readonly machine?: MachineDump;
+}
+
+/** What the files of one replica of a machine group make of its state. */
+export interface MachineDump {
+  /** The log begins behind this index. */
+  readonly start: number;
+  /** Index of the newest whole snapshot. */
+  readonly snapshot: number | undefined;
+  /** Of the newest indexes that are committed, ascending. */
+  readonly states: readonly { readonly index: number; readonly hash: string }[];
 }
 
 /** All that a run leaves behind for the checkers. */

@@ -3,6 +3,7 @@ import { dense } from "./dense.ts";
 import { endOffsets } from "./end-offsets.ts";
 import type { Evidence } from "./history.ts";
 import { lostWriteBound } from "./lost-write-bound.ts";
+import { machineAgreement, snapshotJoins } from "./machine-agreement.ts";
 import { noAborted } from "./no-aborted.ts";
 import { noDirtyReads } from "./no-dirty-reads.ts";
 import { noDuplicates } from "./no-duplicates.ts";
@@ -27,6 +28,8 @@ export const checkers: readonly Checker[] = [
   endOffsets,
   dense,
   replicaAgreement,
+  machineAgreement,
+  snapshotJoins,
 ];
 
 /** One verdict per checker, in the order of `checkers`. The caller decides over which runs a checker must have judged something. */

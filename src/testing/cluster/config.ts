@@ -26,6 +26,8 @@ export function brokerConfigs(brokers: number, random: SimRandom): readonly Brok
     hotTailBytes: random.pick([64, 256]) * KiB,
     diskReserveBytes: DISK_RESERVE_BYTES,
   };
+  // Frequent: a run of a few seconds takes some, trims behind them, and starts from them.
+  const metadataSnapshotBytes = random.pick([256, 512, 2048]);
   return numbers.map((n) => ({
     brokerId: toBrokerId(n),
     seeds: numbers.map((id) => ({ id: toBrokerId(id), address: peerAddress(id) })),
@@ -36,7 +38,7 @@ export function brokerConfigs(brokers: number, random: SimRandom): readonly Brok
     peerListen: peerAddress(n),
     peerAdvertise: peerAddress(n),
     timings: { ...defaultTimings, replicaLagMaxMs: 2_000, brokerSessionMs: 3_000, shutdownGraceMs: 2_000 },
-    limits: { ...defaultLimits, maxMessageBytes: BATCH_BYTES_MAX + KiB },
+    limits: { ...defaultLimits, maxMessageBytes: BATCH_BYTES_MAX + KiB, metadataSnapshotBytes },
     log,
     topicDefaults: defaultTopicDefaults,
   }));

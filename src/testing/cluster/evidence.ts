@@ -1,5 +1,5 @@
 import { MillraceError } from "../../base/errors.ts";
-import type { LogIndex } from "../../base/ids.ts";
+import { type LogIndex, METADATA_GROUP } from "../../base/ids.ts";
 import { openLogStore } from "../../log/store.ts";
 import type { FinalRead, ReadRecord, ReplicaDump } from "../checkers/history.ts";
 import { readPayload } from "../checkers/payload.ts";
@@ -7,6 +7,7 @@ import type { Machine, MachinePorts } from "../sim/machine.ts";
 import type { World } from "../sim/world.ts";
 import { frameHash } from "./broker-views.ts";
 import { brokerConfigs } from "./config.ts";
+import { dumpMachine } from "./machine-dump.ts";
 import type { SimCluster } from "./sim-cluster.ts";
 import { SimTelemetry } from "./telemetry.ts";
 import { partitionName, TOPIC } from "./topic.ts";
@@ -64,7 +65,7 @@ export async function dumpDisk(world: World, machine: Machine, commits: Readonly
   const store = await openLogStore({ ...ports, telemetry }, { ...config.log, failed: (error) => world.scheduler.fail(error) });
   const dumps: ReplicaDump[] = [];
   for (const { groupId, replicaId, lastIndex } of store.recovered) {
-    const log = store.open(groupId);
+    const log = store.open(groupId, () => 0 as LogIndex);
     const entries: ReplicaDump["entries"][number][] = [];
     for (let index = log.start.index + 1; index <= lastIndex; ) {
       const read = await log.read(index as LogIndex, 256 * 1024, lastIndex);
@@ -74,11 +75,13 @@ export async function dumpDisk(world: World, machine: Machine, commits: Readonly
         entries.push({ index: frame.index, term: frame.term, baseOffset: frame.baseOffset, hash: frameHash(frame) });
       index += read.frames.length;
     }
+    const commit = commits.get(`${groupId}/${replicaId}`) ?? 0;
     dumps.push({
       partition: `group ${groupId}`,
       replica: `${machine.name}/${replicaId}`,
-      commit: commits.get(`${groupId}/${replicaId}`) ?? 0,
+      commit,
       entries,
+      ...(groupId === METADATA_GROUP ? { machine: await dumpMachine(store, log, commit) } : {}),
     });
   }
   return dumps;

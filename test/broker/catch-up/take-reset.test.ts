@@ -23,6 +23,7 @@ function follower(more: Partial<{ commit: number; takingBulk: boolean }> = {}) {
   const host: ResetHost<Resettable> = {
     get: (groupId) => (groupId === 7 ? replica : undefined),
     brokerOf: (_groupId, id) => (id - 10) as BrokerId,
+    prepareReset: (_replica, _source, point) => Promise.resolve(point),
     beginAnew: (_replica, point) => {
       begun.push(point.start.index);
       return Promise.resolve("installed");
@@ -41,7 +42,7 @@ const leader = 1 as BrokerId;
 describe("an offer to begin elsewhere", () => {
   it("is taken from the leader of the present term when the log ends before it", async () => {
     const { host, begun } = follower();
-    assert.equal(await takeReset(host, leader, offer(at(30, 4))), true);
+    assert.deepEqual(await takeReset(host, leader, offer(at(30, 4))), at(30, 4));
     assert.deepEqual(begun, [30]);
   });
 
@@ -54,22 +55,22 @@ describe("an offer to begin elsewhere", () => {
       { to: 99 as ReplicaId },
       { groupId: 8 as GroupId },
     ])
-      assert.equal(await takeReset(host, leader, offer(at(30, 4), wrong)), false, JSON.stringify(wrong));
-    assert.equal(await takeReset(host, 3 as BrokerId, offer(at(30, 4))), false);
+      assert.equal(await takeReset(host, leader, offer(at(30, 4), wrong)), undefined, JSON.stringify(wrong));
+    assert.equal(await takeReset(host, 3 as BrokerId, offer(at(30, 4))), undefined);
     assert.deepEqual(begun, []);
   });
 
   it("is refused while bulk frames are being written", async () => {
     const { host } = follower({ takingBulk: true });
-    assert.equal(await takeReset(host, leader, offer(at(30, 4))), false);
+    assert.equal(await takeReset(host, leader, offer(at(30, 4))), undefined);
   });
 
   it("is refused when the log leads through it or has it committed (scenarios 45, 47), and taken when an entry there conflicts", async () => {
     const { host, begun } = follower();
-    assert.equal(await takeReset(host, leader, offer(at(10, 3))), false);
-    assert.equal(await takeReset(host, leader, offer(at(18, 3))), false);
+    assert.equal(await takeReset(host, leader, offer(at(10, 3))), undefined);
+    assert.equal(await takeReset(host, leader, offer(at(18, 3))), undefined);
     assert.deepEqual(begun, []);
-    assert.equal(await takeReset(host, leader, offer(at(18, 4))), true);
+    assert.deepEqual(await takeReset(host, leader, offer(at(18, 4))), at(18, 4));
   });
 
   it("stops the broker when it contradicts what is committed (scenario 46)", async () => {

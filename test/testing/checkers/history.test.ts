@@ -1,6 +1,15 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import type { EndRow, Evidence, FinalRead, HistoryRow, ReadRow, ReplicaDump, SendRow } from "../../../src/testing/checkers/history.ts";
+import type {
+  EndRow,
+  Evidence,
+  FinalRead,
+  HistoryRow,
+  MachineDump,
+  ReadRow,
+  ReplicaDump,
+  SendRow,
+} from "../../../src/testing/checkers/history.ts";
 import { checkers, checkHistory } from "../../../src/testing/checkers/index.ts";
 import { makePayload, readPayload } from "../../../src/testing/checkers/payload.ts";
 
@@ -72,6 +81,8 @@ const good = {
       [1, "x"],
       [1, "y"],
     ]),
+    { ...dump("1", []), partition: "metadata", machine: { start: 5, snapshot: 7, states: [{ index: 8, hash: "m8" }] } },
+    { ...dump("2", []), partition: "metadata", machine: { start: 0, snapshot: undefined, states: [{ index: 8, hash: "m8" }] } },
   ],
 } satisfies Evidence;
 
@@ -80,6 +91,10 @@ function refusals(evidence: Evidence): string[] {
 }
 
 const withRows = (...rows: HistoryRow[]): Evidence => ({ ...good, history: [...good.history, ...rows] });
+const withMachine = (machine: MachineDump): Evidence => ({
+  ...good,
+  dumps: [...good.dumps, { ...dump("3", []), partition: "metadata", machine }],
+});
 const withFinal = (...values: string[]): Evidence => ({ ...good, finals: [final(values)] });
 
 it("A run in which all went well passes, and every checker judged something", () => {
@@ -210,6 +225,24 @@ describe("Every checker refuses its planted history, by its row", () => {
       what: "two replicas committed two entries",
       evidence: { ...good, dumps: [dump("1", [[1, "x"]]), dump("2", [[1, "other"]])] },
       says: /index 1: 1 has term 1, offset 0, hash x, 2 has term 1, offset 0, hash other/,
+    },
+    {
+      row: "R9",
+      what: "two replicas have two states at one index",
+      evidence: withMachine({ start: 0, snapshot: 4, states: [{ index: 8, hash: "other" }] }),
+      says: /index 8: state m8 on 1, other on 3/,
+    },
+    {
+      row: "R10",
+      what: "a log begins behind its newest snapshot",
+      evidence: withMachine({ start: 9, snapshot: 7, states: [] }),
+      says: /3: the log begins behind 9, the newest snapshot is of 7/,
+    },
+    {
+      row: "R10",
+      what: "a log that does not begin at the beginning has no snapshot",
+      evidence: withMachine({ start: 9, snapshot: undefined, states: [] }),
+      says: /3: the log begins behind 9, the newest snapshot is of nothing/,
     },
   ];
   for (const { row, what, evidence, says } of planted) {

@@ -1,0 +1,107 @@
+import type { BrokerId, LogIndex } from "../../base/ids.ts";
+import type { Clock } from "../../base/ports/clock.ts";
+import type { InstallPoint } from "../../log/model/install.ts";
+import { Producers } from "../../log/model/producers.ts";
+import type { Snapshot } from "../../log/model/snapshot-file.ts";
+import type { Snapshots } from "../../log/snapshots.ts";
+import type { GroupLog } from "../../log/types.ts";
+import type { PeerLinks } from "../peers/peer-links.ts";
+import type { Replica } from "../replica.ts";
+import type { MetadataView } from "./metadata-view.ts";
+import { SnapshotKeeper, type SnapshotKeeperOptions, type SnapshotKeeperPorts } from "./snapshot-keeper.ts";
+import { fetchSnapshot, serveSnapshot } from "./snapshot-transfer.ts";
+
+/** Pause between rounds over the other brokers for a snapshot that this one has lost. */
+const RETRY_MS = 200;
+
+export interface MetadataSnapshotPorts extends SnapshotKeeperPorts {
+  readonly clock: Clock;
+  readonly links: Pick<PeerLinks, "call">;
+}
+
+/** Snapshots of the metadata on a broker with a replica of the group: read at a start, kept while it runs, given to and got from others. */
+export class MetadataSnapshots {
+  readonly #files: Snapshots;
+  readonly #view: MetadataView;
+  readonly #others: readonly BrokerId[];
+  readonly #options: SnapshotKeeperOptions;
+  readonly #ports: MetadataSnapshotPorts;
+  /** What the image is made from when the replica is opened next. */
+  #restored: Snapshot | undefined;
+  #keeper: SnapshotKeeper | undefined;
+  #stopped = false;
+
+  /** @param others brokers with a replica of the group */
+  constructor(
+    files: Snapshots,
+    view: MetadataView,
+    others: readonly BrokerId[],
+    options: SnapshotKeeperOptions,
+    ports: MetadataSnapshotPorts,
+  ) {
+    this.#files = files;
+    this.#view = view;
+    this.#others = others;
+    this.#options = options;
+    this.#ports = ports;
+  }
+
+  /**
+   * Reads the newest whole snapshot that the log joins without a gap (scenario 49); the image is made from it when the replica is opened.
+   *
+   * @returns its index, which is committed; 0 when there is none
+   */
+  async restore(log: GroupLog): Promise<LogIndex> {
+    const { good, damaged } = await this.#files.newest(log.start.index, log.lastIndex);
+    for (const { message } of damaged) this.#ports.telemetry.log("warn", "metadata.snapshot_damaged", { what: message });
+    this.#restored = good;
+    if (good !== undefined) log.commit(good.header.start.index);
+    return good?.header.start.index ?? (0 as LogIndex);
+  }
+
+  /** The group has its replica, perhaps anew with a log that begins elsewhere. */
+  opened(replica: Replica): SnapshotKeeper {
+    const restored = this.#restored;
+    if (restored !== undefined && restored.header.start.index > this.#view.applied) this.#view.become(restored);
+    this.#keeper = new SnapshotKeeper(this.#files, replica, this.#view, this.#options, this.#ports, restored);
+    this.#restored = undefined;
+    return this.#keeper;
+  }
+
+  /** One that is not older than the start of the log, from any other broker; until one has it, or this broker stops. */
+  async missing(start: LogIndex): Promise<Snapshot> {
+    for (let turn = 0; !this.#stopped; turn += 1) {
+      const source = this.#others[turn % Math.max(1, this.#others.length)];
+      const snapshot = source === undefined ? undefined : await fetchSnapshot(this.#ports.links, source, start);
+      if (snapshot !== undefined) return snapshot;
+      await new Promise<void>((resolve) => void this.#ports.clock.after(RETRY_MS, resolve));
+    }
+    return new Promise(() => {});
+  }
+
+  /**
+   * The leader's log begins at `start`, far behind the end of this one: its snapshot comes first and is durable here before anything of
+   * the log goes, so that no crash leaves this disk without the state it counts as having (scenario 44).
+   *
+   * @returns where the log is to begin: at the snapshot; undefined: it could not be had
+   */
+  async prepareReset(source: BrokerId, start: LogIndex): Promise<InstallPoint | undefined> {
+    const snapshot = await fetchSnapshot(this.#ports.links, source, start);
+    if (snapshot === undefined) return undefined;
+    const { header, state } = snapshot;
+    await this.#files.write(header, [state]).catch((error: unknown) => {
+      this.#ports.failed(error);
+      throw error;
+    });
+    this.#restored = snapshot;
+    return { start: header.start, terms: [], config: header.config, producers: new Producers(), appendTime: header.appendTime };
+  }
+
+  serve(body: Uint8Array): Promise<Uint8Array[]> {
+    return serveSnapshot(this.#files, this.#keeper?.newest, body);
+  }
+
+  stop(): void {
+    this.#stopped = true;
+  }
+}
