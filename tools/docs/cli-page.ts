@@ -43,6 +43,10 @@ export function cliPage(helps: readonly HelpText[]): string {
     "",
     "What `--help` prints after each command. In a clone, `npx millrace …` runs it.",
     "",
+    "Data goes to stdout, everything else to stderr; progress is shown only where stderr is a terminal. Exit codes: 0 ok, 1 failure, 2 a mistake in the",
+    "command line or a file it names, 3 not found or unhealthy. A reader that has enough (`| head`) ends a command quietly with 0. Ctrl-C ends `consume`",
+    "with 0 and its last offsets, and `produce` with 0 when all it took was acknowledged; a second Ctrl-C gives up what is not, and exits 1.",
+    "",
     ...helps.flatMap(({ command, text }) => [`## ${command}`, "", "```text", text, "```", ""]),
   ].join("\n");
 }
