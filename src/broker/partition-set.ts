@@ -305,6 +305,7 @@ function unknownSettings({ segmentBytes, segmentMs }: BrokerLogOptions): Partiti
     acksMin: "NONE",
     retention: { retentionMs: undefined, retentionBytes: undefined },
     segments: { segmentBytes, segmentMs },
+    appendTimed: false,
   };
 }
 
@@ -312,12 +313,13 @@ function settingsOf(partition: PartitionImage, image: MetadataImage, log: Broker
   const isr = { isr: partition.isr, isrVersion: partition.isrVersion, claim: partition.claim };
   const topic = image.topics.get(partition.topicId);
   if (topic === undefined) return { ...unknownSettings(log), isr };
-  const { minInsyncReplicas, acksMin, retentionMs, retentionBytes, segmentBytes, segmentMs } = image.configOf(topic);
+  const { minInsyncReplicas, acksMin, retentionMs, retentionBytes, segmentBytes, segmentMs, appendTimed } = image.configOf(topic);
   return {
     isr,
     minInsyncReplicas,
     acksMin,
     retention: { retentionMs, retentionBytes },
     segments: { segmentBytes: segmentBytes ?? log.segmentBytes, segmentMs: segmentMs ?? log.segmentMs },
+    appendTimed,
   };
 }

@@ -349,6 +349,7 @@ export class Replica {
 
 /** Records without a time of their own have the append time, known only now: a search by time must find their frame. */
 function stamped(draft: FrameDraft, appendTime: number): FrameDraft {
+  if (draft.appendTimed === true) return { ...draft, firstTimestamp: appendTime, maxTimestamp: appendTime };
   if (draft.recordCount === 0 || draft.firstTimestamp !== 0 || draft.maxTimestamp >= appendTime) return draft;
   return { ...draft, maxTimestamp: appendTime };
 }

@@ -60,6 +60,13 @@ export const topicConfigKeys = {
   },
   "segment.bytes": { type: "number", default: 128 * MiB, min: 1 * MiB, max: 1024 * MiB, doc: "A segment is closed at this size." },
   "segment.ms": { type: "number", default: 7 * DAY_MS, min: 1000, max: Number.MAX_SAFE_INTEGER, doc: "A segment is closed at this age." },
+  "message.timestamp.type": {
+    type: "choice",
+    default: "create",
+    choices: ["create", "append"],
+    refused: { CreateTime: "its name here is create", LogAppendTime: "its name here is append" },
+    doc: "The time of a record: create = what its producer says; append = when its batch was appended.",
+  },
   "cleanup.policy": {
     type: "choice",
     default: "delete",
@@ -132,6 +139,8 @@ export interface TopicConfig {
   /** undefined: as the broker is configured. */
   readonly segmentBytes: number | undefined;
   readonly segmentMs: number | undefined;
+  /** Records count as written when their batch was appended. */
+  readonly appendTimed: boolean;
 }
 
 /** Where a value comes from. */
@@ -173,5 +182,6 @@ export function topicConfig(topic: ConfigMap, cluster: ConfigMap): TopicConfig {
     retentionBytes: orNone("retention.bytes", -1),
     segmentBytes: orBroker("segment.bytes"),
     segmentMs: orBroker("segment.ms"),
+    appendTimed: text("message.timestamp.type") === "append",
   };
 }

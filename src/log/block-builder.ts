@@ -163,7 +163,7 @@ export function isData(frame: Pick<Frame, "type" | "format">): boolean {
 }
 
 function placed(draft: FrameDraft, place: FramePlace, payload: Uint8Array, bytes: Uint8Array): Frame {
-  return {
+  const frame: Frame = {
     type: draft.type,
     format: draft.format,
     codec: draft.codec,
@@ -182,4 +182,5 @@ function placed(draft: FrameDraft, place: FramePlace, payload: Uint8Array, bytes
     appendTime: place.appendTime,
     bytes,
   };
+  return draft.appendTimed === true ? { ...frame, appendTimed: true } : frame;
 }

@@ -29,6 +29,8 @@ export interface FrameDraft {
   /** CRC-32C of `payload`, computed once at the edge. */
   readonly payloadCrc: number;
   readonly payload: Uint8Array;
+  /** Its records count as written at the append time, whatever they say themselves (`message.timestamp.type=append`). */
+  readonly appendTimed?: true;
 }
 
 /** What the leader adds when it appends. */

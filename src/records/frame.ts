@@ -11,6 +11,7 @@ export const FRAME_VERSION = 1;
 /** The header, drawn in FORMAT.md. */
 export const HEADER_BYTES = 100;
 const HEADER_CRC_AT = 96;
+const FLAG_APPEND_TIMED = 1;
 /** A payload is at most a block (4 MiB, design §4) less what stands around it; this is the outer bound that a length is believed to. */
 export const PAYLOAD_BYTES_MAX = 4 * 1024 * 1024 - 4096;
 
@@ -41,7 +42,7 @@ export function encodeHeader(target: Uint8Array, at: number, draft: FrameDraft, 
   view.setUint32(0, FRAME_MAGIC, true);
   view.setUint8(4, FRAME_VERSION);
   view.setUint8(5, draft.type);
-  view.setUint8(6, 0);
+  view.setUint8(6, draft.appendTimed === true ? FLAG_APPEND_TIMED : 0);
   view.setUint8(7, draft.format);
   view.setUint8(8, draft.codec);
   view.setUint8(9, 0);
@@ -83,7 +84,9 @@ export function decodeFrame(buffer: Uint8Array, at = 0, length = buffer.length -
   if (view.getUint32(0, true) !== FRAME_MAGIC) throw new BadFrame("magic", at);
   if (view.getUint32(HEADER_CRC_AT, true) !== checksum(buffer.subarray(at, at + HEADER_CRC_AT))) throw new BadFrame("header CRC", at);
   if (view.getUint8(4) !== FRAME_VERSION) throw new BadFrame(`version ${view.getUint8(4)}`, at);
-  if (view.getUint8(6) !== 0 || view.getUint8(9) !== 0 || view.getUint16(10) !== 0) throw new BadFrame("flags of a later version", at);
+  const flags = view.getUint8(6);
+  if ((flags & ~FLAG_APPEND_TIMED) !== 0 || view.getUint8(9) !== 0 || view.getUint16(10) !== 0)
+    throw new BadFrame("flags of a later version", at);
   const payloadBytes = view.getUint32(12, true);
   if (payloadBytes > length - HEADER_BYTES) throw new BadFrame(`payload of ${payloadBytes} bytes with ${length - HEADER_BYTES} left`, at);
   const payloadAt = at + HEADER_BYTES;
@@ -108,7 +111,7 @@ export function decodeFrame(buffer: Uint8Array, at = 0, length = buffer.length -
   };
   const wrong = wrongDraft(frame) ?? wrongPlace(frame);
   if (wrong !== undefined) throw new BadFrame(wrong, at);
-  return frame;
+  return flags === 0 ? frame : { ...frame, appendTimed: true };
 }
 
 /** Reads frames that lie one after the other and fill `buffer` from `from` to `to`. @throws {BadFrame} */

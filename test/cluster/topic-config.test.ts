@@ -67,6 +67,31 @@ describe("topic configuration", () => {
     assert.equal(refuseTopicConfig("max.message.bytes", "3145728"), undefined);
   });
 
+  it("refuses by name what others have and this version has not, with the reason", () => {
+    const compact = refuseTopicConfig("cleanup.policy", "compact");
+    assert.equal(compact?.code, "INVALID_CONFIG");
+    assert.match(compact?.message ?? "", /not yet: this version has no compaction/);
+    assert.deepEqual(
+      [compact?.metadata["key"], compact?.metadata["value"], compact?.metadata["range"]],
+      ["cleanup.policy", "compact", "delete"],
+    );
+    for (const value of ["gzip", "zstd", "none"])
+      assert.match(refuseTopicConfig("compression.type", value)?.message ?? "", /the producer's codec is kept/);
+    assert.match(refuseTopicConfig("message.timestamp.type", "LogAppendTime")?.message ?? "", /its name here is append/);
+    assert.match(refuseTopicConfig("cleanup.policy", "toString")?.message ?? "", /it must be delete$/);
+    for (const [key, value] of [
+      ["cleanup.policy", "delete"],
+      ["compression.type", "producer"],
+      ["message.timestamp.type", "append"],
+    ] as const)
+      assert.equal(refuseTopicConfig(key, value), undefined);
+    const range = refuseTopicConfig("segment.bytes", "5")?.metadata;
+    assert.deepEqual(
+      [range?.["key"], range?.["value"], range?.["range"]],
+      ["segment.bytes", "5", "a whole number from 1048576 to 1073741824"],
+    );
+  });
+
   it("names the nearest key for a wrong one, and none for what is like nothing", () => {
     assert.equal(refuseTopicConfig("retention_ms", "1")?.metadata["nearest"], "retention.ms");
     assert.equal(refuseTopicConfig("segment_bytes", "1")?.metadata["nearest"], "segment.bytes");

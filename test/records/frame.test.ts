@@ -31,9 +31,10 @@ const draft: fc.Arbitrary<FrameDraft> = fc
     producerId: fc.oneof(fc.constant(-1), whole),
     producerEpoch: fc.nat(),
     sequence: fc.nat(),
+    appendTimed: fc.boolean(),
     payload: fc.uint8Array({ maxLength: 300 }),
   })
-  .map(({ count, sequence, producerId, payload: random, ...rest }) => {
+  .map(({ count, sequence, producerId, payload: random, appendTimed, ...rest }) => {
     const payload = rest.type === FrameType.trim ? trimDraft(count as Offset).payload : random;
     return {
       ...rest,
@@ -42,6 +43,7 @@ const draft: fc.Arbitrary<FrameDraft> = fc
       baseSequence: producerId === -1 ? -1 : sequence,
       payload,
       payloadCrc: crc32c(payload),
+      ...(appendTimed ? { appendTimed: true as const } : {}),
     };
   });
 
@@ -150,7 +152,7 @@ describe("a frame", () => {
           view.setUint32(20, 0, true);
         },
       ],
-      ["flags", (view) => view.setUint8(6, 1)],
+      ["flags", (view) => view.setUint8(6, 2)],
       ["format", (view) => view.setUint8(7, 3)],
       ["codec", (view) => view.setUint8(8, 0)],
       ["reserved", (view) => view.setUint8(11, 1)],

@@ -70,6 +70,8 @@ export interface PartitionSettings {
   /** How long and how much is kept; undefined: for ever, everything. */
   readonly retention: { readonly retentionMs: number | undefined; readonly retentionBytes: number | undefined };
   readonly segments: { readonly segmentBytes: number; readonly segmentMs: number };
+  /** `message.timestamp.type=append`. */
+  readonly appendTimed: boolean;
 }
 
 export interface PartitionOptions {
@@ -193,7 +195,8 @@ export class Partition {
    * A refusal whose `outcomeKnown` is true wrote nothing.
    */
   append(batch: AppendBatch, done: AppendDone): () => void {
-    const { draft, acks } = batch;
+    const { acks } = batch;
+    const draft: FrameDraft = this.#settings.appendTimed ? { ...batch.draft, appendTimed: true } : batch.draft;
     const misplaced =
       this.accepts && this.#isr !== undefined ? refuseLevel(acks, draft.producerId, this.#settings.acksMin) : this.notLeader();
     if (misplaced !== undefined) {
@@ -221,7 +224,7 @@ export class Partition {
           return noCancel;
       }
     }
-    const refusal = this.#refuse(batch);
+    const refusal = this.#refuse(draft, acks);
     if (refusal !== undefined) {
       done(refusal);
       return noCancel;
@@ -409,7 +412,7 @@ export class Partition {
     });
   }
 
-  #refuse({ draft, acks }: AppendBatch): MillraceError | undefined {
+  #refuse(draft: FrameDraft, acks: AcksLevel): MillraceError | undefined {
     if (this.#isr === undefined) return this.notLeader();
     const future = refuseFuture(this.name, draft, this.#ports.clock.wall());
     if (future !== undefined) return future;

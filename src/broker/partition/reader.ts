@@ -30,6 +30,8 @@ export interface ReadBatch {
   /** Only for compressed batches: leave out so many records at the front. */
   readonly skipRecords: number;
   readonly appendTime: number;
+  /** The append time is the time of all its records. */
+  readonly appendTimed: boolean;
   readonly term: Term;
 }
 
@@ -147,15 +149,21 @@ export class PartitionReader {
   async findTime(timeMs: number): Promise<{ readonly offset: Offset; readonly timestamp: number } | undefined> {
     const { replica } = this.#partition;
     const upTo = replica.core.commit;
-    const frame = await replica.log.findTime(timeMs, upTo);
-    if (frame === undefined) return undefined;
-    let offset: number = frame.baseOffset;
-    for (const record of records(await this.#plain(frame))) {
-      const timestamp = record.timestampMs === 0 ? frame.appendTime : record.timestampMs;
-      if (timestamp >= timeMs) return { offset: offset as Offset, timestamp };
-      offset++;
+    for (let from = this.#partition.logStartOffset; ; ) {
+      const frame = await replica.log.findTime(timeMs, upTo, from);
+      if (frame === undefined) return undefined;
+      const first = Math.max(from, frame.baseOffset) as Offset;
+      if (frame.appendTimed === true) return { offset: first, timestamp: frame.appendTime };
+      let offset: number = frame.baseOffset;
+      for (const record of records(await this.#plain(frame))) {
+        const timestamp = record.timestampMs === 0 ? frame.appendTime : record.timestampMs;
+        if (timestamp >= timeMs && offset >= first) return { offset: offset as Offset, timestamp };
+        offset++;
+      }
+      // The one that made its batch look new enough was trimmed away: the search goes on behind it.
+      if (first === frame.baseOffset) return { offset: frame.baseOffset, timestamp: frame.maxTimestamp };
+      from = nextOffsetOf(frame);
     }
-    return { offset: frame.baseOffset, timestamp: frame.maxTimestamp };
   }
 
   /** The record set of a batch, which was inflated under the same limit before it was taken. */
@@ -261,6 +269,7 @@ export class PartitionReader {
         payload,
         skipRecords: plain ? 0 : skip,
         appendTime: frame.appendTime,
+        appendTimed: frame.appendTimed === true,
         term: frame.term,
       });
       bytes += payload.byteLength;

@@ -56,6 +56,8 @@ const DISK_FULL_RETRY_MS = 1_000;
 
 /** @param wall the leader's clock @returns undefined when the batch's timestamps are fine */
 export function refuseFuture(partition: string, draft: FrameDraft, wall: number): MillraceError | undefined {
+  // What it says of its time does not count.
+  if (draft.appendTimed === true) return undefined;
   if (draft.maxTimestamp <= wall + FUTURE_MAX_MS) return undefined;
   const text = `Cannot append to ${partition}: a record is stamped ${draft.maxTimestamp}, more than an hour ahead of the leader's clock`;
   return new MillraceError("TIMESTAMP_TOO_NEW", text, { timestamp_ms: String(draft.maxTimestamp) });

@@ -64,6 +64,7 @@ function fetchedBatch(batch: ReadBatch): FetchedBatch {
     compressedRecords: plain ? NOTHING : batch.payload,
     compression: compressionOf[batch.codec],
     appendTimeMs: batch.appendTime,
+    appendTimed: batch.appendTimed,
     term: batch.term,
     skipRecords: batch.skipRecords,
   };

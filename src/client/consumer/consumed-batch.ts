@@ -12,6 +12,8 @@ export class ConsumedBatch implements Iterable<ConsumedRecord> {
   readonly endOffset: number;
   /** The leader's clock when it was appended. */
   readonly appendTimeMs: number;
+  /** That is the time of all its records, whatever they say (`message.timestamp.type=append`). */
+  readonly appendTimed: boolean;
   /** Offset after the last committed record of the partition, when the broker sent this. */
   readonly highWatermark: number;
   readonly #records: Uint8Array;
@@ -20,7 +22,7 @@ export class ConsumedBatch implements Iterable<ConsumedRecord> {
 
   constructor(
     part: AssignedPartition,
-    place: { readonly baseOffset: number; readonly endOffset: number; readonly appendTimeMs: number; readonly highWatermark: number },
+    place: Pick<ConsumedBatch, "baseOffset" | "endOffset" | "appendTimeMs" | "appendTimed" | "highWatermark">,
     recordSet: Uint8Array,
     skip: number,
   ) {
@@ -29,6 +31,7 @@ export class ConsumedBatch implements Iterable<ConsumedRecord> {
     this.baseOffset = place.baseOffset;
     this.endOffset = place.endOffset;
     this.appendTimeMs = place.appendTimeMs;
+    this.appendTimed = place.appendTimed;
     this.highWatermark = place.highWatermark;
     this.#records = recordSet;
     this.#skip = skip;

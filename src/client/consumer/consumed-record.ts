@@ -10,14 +10,14 @@ export class ConsumedRecord {
   readonly #view: LogRecordView;
 
   constructor(
-    batch: { readonly topic: string; readonly partition: number; readonly appendTimeMs: number },
+    batch: { readonly topic: string; readonly partition: number; readonly appendTimeMs: number; readonly appendTimed: boolean },
     offset: number,
     view: LogRecordView,
   ) {
     this.topic = batch.topic;
     this.partition = batch.partition;
     this.offset = offset;
-    this.timestampMs = view.timestampMs === 0 ? batch.appendTimeMs : view.timestampMs;
+    this.timestampMs = batch.appendTimed || view.timestampMs === 0 ? batch.appendTimeMs : view.timestampMs;
     this.#view = view;
   }
 

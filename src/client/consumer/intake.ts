@@ -65,7 +65,8 @@ export class Intake {
     const end = Math.min(endOffset, part.untilOffset ?? endOffset);
     // An overlap: all of it was here before, or the front was.
     if (end <= next) return;
-    const place = { baseOffset: next, endOffset: end, appendTimeMs: fetched.appendTimeMs, highWatermark: part.highWatermark };
+    const { appendTimeMs, appendTimed } = fetched;
+    const place = { baseOffset: next, endOffset: end, appendTimeMs, appendTimed, highWatermark: part.highWatermark };
     const skip = next - fetched.baseOffset + fetched.skipRecords;
     part.next = end;
     const plain = fetched.records;

@@ -98,6 +98,7 @@ export const FetchedBatch = message("millrace.v1.FetchedBatch", {
   appendTimeMs: int64(6),
   term: int64(7),
   skipRecords: int32(8),
+  appendTimed: bool(9),
 });
 export type FetchedBatch = MessageOf<typeof FetchedBatch>;
 

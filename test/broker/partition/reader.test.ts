@@ -164,8 +164,8 @@ describe("A read of a partition", () => {
       { ...reply, batches: reply.batches.map(({ payload: _, ...batch }) => batch) },
       {
         batches: [
-          { baseOffset: 0, recordCount: 2, codec: Codec.none, skipRecords: 0, appendTime: APPEND_TIME, term: TERM },
-          { baseOffset: 2, recordCount: 1, codec: Codec.none, skipRecords: 0, appendTime: APPEND_TIME, term: TERM },
+          { baseOffset: 0, recordCount: 2, codec: Codec.none, skipRecords: 0, appendTime: APPEND_TIME, appendTimed: false, term: TERM },
+          { baseOffset: 2, recordCount: 1, codec: Codec.none, skipRecords: 0, appendTime: APPEND_TIME, appendTimed: false, term: TERM },
         ],
         bytes: reply.batches.reduce((sum, { payload }) => sum + payload.byteLength, 0),
         highWatermark: 3,
@@ -195,6 +195,7 @@ describe("A read of a partition", () => {
       payload: Uint8Array.of(1, 2, 3, 4),
       skipRecords: 3,
       appendTime: APPEND_TIME,
+      appendTimed: false,
       term: TERM,
     });
   });
