@@ -9,6 +9,7 @@ import { openLogStore } from "../log/store.ts";
 import type { LogStore } from "../log/types.ts";
 import { GroupConfig } from "../protocol/routing.ts";
 import { Member } from "./member.ts";
+import { MemberRole } from "./members.ts";
 import { FormationLoop } from "./membership/formation-loop.ts";
 import { brokerNumbers } from "./numbers.ts";
 import { PeerService } from "./peer-service.ts";
@@ -182,14 +183,15 @@ class BrokerProcess implements Broker {
   }
 
   async #openMetadata(store: LogStore, member: Member, form: Form, meta: Meta): Promise<void> {
-    const members = form.seeds.map(({ replicaId, brokerId }) => ({ replicaId, brokerId }));
+    const members = form.seeds.map(({ replicaId, brokerId }) => ({ replicaId, brokerId, role: MemberRole.voter }));
     const recovered = store.recovered.find(({ groupId }) => groupId === METADATA_GROUP);
     const own = form.seeds.find(({ brokerId, incarnation }) => brokerId === meta.brokerId && incarnation === meta.incarnation);
     if (own === undefined) return member.followMetadata();
-    if (recovered !== undefined) return member.openMetadata(store, store.open(METADATA_GROUP, keepAll), members, recovered);
-    const config = GroupConfig.encode({ members, topicId: "", topic: "", partition: 0 });
+    if (recovered !== undefined) return member.openMetadata(store.open(METADATA_GROUP, keepAll), GroupConfig.decode(recovered.config), recovered);
+    const config: GroupConfig = { members, topicId: "", topic: "", partition: 0 };
     const start = { index: 0 as LogIndex, term: 0 as Term, offset: 0 as Offset };
-    await member.openMetadata(store, await store.create(METADATA_GROUP, own.replicaId, start, config), members, undefined);
+    const log = await store.create(METADATA_GROUP, own.replicaId, start, GroupConfig.encode(config));
+    await member.openMetadata(log, config, undefined);
   }
 
   #registerServices(server: RpcServer): void {

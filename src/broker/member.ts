@@ -1,6 +1,6 @@
 import type { BrokerConfig } from "../base/broker-config.ts";
 import { MillraceError } from "../base/errors.ts";
-import { type BrokerId, type GroupId, type LogIndex, METADATA_GROUP, type Offset, type Term, type TopicId } from "../base/ids.ts";
+import { type BrokerId, type GroupId, type LogIndex, METADATA_GROUP, type Offset, type ReplicaId, type Term, type TopicId } from "../base/ids.ts";
 import { invariant } from "../base/invariant.ts";
 import type { DecideLimits } from "../cluster/decision.ts";
 import type { Form } from "../cluster/formation-rules.ts";
@@ -8,7 +8,7 @@ import type { MetadataImage } from "../cluster/image.ts";
 import type { PartitionImage } from "../cluster/image-state.ts";
 import type { Meta } from "../log/meta.ts";
 import type { GroupLog, LogStore, RecoveredGroup } from "../log/types.ts";
-import { BrokerReport, ForwardedTransfer, ForwardedTransferred, type LedGroup } from "../protocol/routing.ts";
+import { BrokerReport, ForwardedTransfer, ForwardedTransferred, type GroupConfig, type LedGroup } from "../protocol/routing.ts";
 import { Departure } from "./departure.ts";
 import { DiskNotices } from "./disk-notices.ts";
 import { IsrRecorder } from "./isr-recorder.ts";
@@ -18,7 +18,6 @@ import { MetadataGroup } from "./metadata/metadata-group.ts";
 import { MetadataSnapshots } from "./metadata/metadata-snapshots.ts";
 import { MetadataFollower } from "./metadata/metadata-tail.ts";
 import { MetadataView } from "./metadata/metadata-view.ts";
-import type { Member as Replicas } from "./partition/partition.ts";
 import type { Trimmed } from "./partition/trim-partition.ts";
 import { PartitionSet } from "./partition-set.ts";
 import { type MemberParts, REPORT_METHOD, TRANSFER_METHOD } from "./peer-service.ts";
@@ -106,7 +105,7 @@ export class Member implements MemberParts, AdminBackend {
       others: () => [...this.image.brokers.keys()].filter((broker) => broker !== config.brokerId),
       changed: () => this.partitions.disksChanged(),
     });
-    this.host = new ReplicaHost(clock, random, config, links, store);
+    this.host = new ReplicaHost(clock, random, config, links, store, (group, replica) => this.#placedOn(group, replica));
     this.sessions = new Sessions(clock, this.group, config.timings.brokerSessionMs);
     this.router = new Router({
       clock,
@@ -139,7 +138,7 @@ export class Member implements MemberParts, AdminBackend {
       links,
       transfers: this.#transfers,
       image: () => this.image,
-      metadataReplicas: () => form?.seeds ?? [],
+      metadataReplicas: () => this.group.replica?.members.voters ?? [],
     });
     this.#view.onChange(() => this.#imageChanged());
   }
@@ -149,11 +148,11 @@ export class Member implements MemberParts, AdminBackend {
   }
 
   /** Partitions are opened before: the image may be there as soon as this is. */
-  async openMetadata(store: LogStore, log: GroupLog, members: readonly Replicas[], recovered: RecoveredGroup | undefined): Promise<void> {
+  async openMetadata(log: GroupLog, config: GroupConfig, recovered: RecoveredGroup | undefined): Promise<void> {
     const { brokerId, limits } = this.#config;
-    const others = members.map((member) => member.brokerId).filter((broker) => broker !== brokerId);
+    const others = config.members.map((member) => member.brokerId as BrokerId).filter((broker) => broker !== brokerId);
     const options = { everyBytes: limits.metadataSnapshotBytes, recoveryEpoch: this.#recoveryEpoch };
-    const snapshots = new MetadataSnapshots(store.snapshots(METADATA_GROUP), this.#view, others, options, {
+    const snapshots = new MetadataSnapshots(this.#store.snapshots(METADATA_GROUP), this.#view, others, options, {
       ...this.#ports,
       links: this.#links,
       failed: this.#failed,
@@ -165,7 +164,7 @@ export class Member implements MemberParts, AdminBackend {
     log.configure({ segmentBytes, segmentMs: this.#config.log.segmentMs });
     const known =
       recovered === undefined ? undefined : { ...recovered, syncedIndex: Math.max(recovered.syncedIndex, restored) as LogIndex };
-    this.host.open(log, members, known, (replica) => this.group.own(replica, members, snapshots));
+    this.host.open(log, config, known, (replica) => this.group.own(replica, snapshots));
   }
 
   followMetadata(): void {
@@ -303,10 +302,19 @@ export class Member implements MemberParts, AdminBackend {
 
   #metadataPeer(broker: BrokerId, what: "gone" | "back"): void {
     const replica = this.group.replica;
-    const other = this.#form?.seeds.find(({ brokerId }) => brokerId === broker)?.replicaId;
-    if (replica === undefined || other === undefined || other === replica.id) return;
-    if (what === "gone") replica.peerGone(other);
-    else replica.peerBack(other);
+    for (const { replicaId, brokerId } of replica?.members.all ?? []) {
+      if (brokerId !== broker || replicaId === replica?.id) continue;
+      if (what === "gone") replica?.peerGone(replicaId);
+      else replica?.peerBack(replicaId);
+    }
+  }
+
+  /** Of a replica that no configuration stored here names: the metadata knows where it was placed. */
+  #placedOn(group: GroupId, replica: ReplicaId): BrokerId | undefined {
+    if (group !== METADATA_GROUP)
+      return this.image.partitionOfGroup(group)?.replicas.find(({ replicaId }) => replicaId === replica)?.brokerId;
+    for (const broker of this.image.brokers.values()) if (broker.metadataReplicaId === replica) return broker.id;
+    return undefined;
   }
 
   #leaderView(groupId: GroupId): LeaderView {

@@ -1,5 +1,5 @@
 import type { BrokerConfig, BrokerLogOptions } from "../base/broker-config.ts";
-import type { BrokerId, GroupId, Incarnation, LogIndex, ReplicaId, TopicId } from "../base/ids.ts";
+import type { BrokerId, GroupId, Incarnation, LogIndex, TopicId } from "../base/ids.ts";
 import type { Clock, Timer } from "../base/ports/clock.ts";
 import type { Inflate } from "../base/ports/inflate.ts";
 import type { Telemetry } from "../base/ports/telemetry.ts";
@@ -8,8 +8,9 @@ import type { PartitionImage } from "../cluster/image-state.ts";
 import { isNoSpace } from "../log/disk-space.ts";
 import type { GroupLog, LogStore, RecoveredGroup, StartPoint } from "../log/types.ts";
 import { GroupConfig } from "../protocol/routing.ts";
+import { MemberRole } from "./members.ts";
 import type { IsrAnswer, IsrCommand } from "./partition/isr-tracker.ts";
-import { type Member, Partition, type PartitionSettings } from "./partition/partition.ts";
+import { Partition, type PartitionSettings } from "./partition/partition.ts";
 import { PartitionRetention } from "./partition/partition-retention.ts";
 import { PartitionReader } from "./partition/reader.ts";
 import type { PeerLinks } from "./peers/peer-links.ts";
@@ -166,7 +167,7 @@ export class PartitionSet {
       if (this.#partitions.has(partition.groupId) || this.#store.wasDropped(replica.replicaId)) continue;
       const topic = image.topics.get(partition.topicId)?.name ?? "";
       const config: GroupConfig = {
-        members: partition.replicas.map(({ replicaId, brokerId }) => ({ replicaId, brokerId })),
+        members: partition.replicas.map(({ replicaId, brokerId }) => ({ replicaId, brokerId, role: MemberRole.voter })),
         topicId: partition.topicId,
         topic,
         partition: partition.partition,
@@ -216,20 +217,18 @@ export class PartitionSet {
   }
 
   #open(log: ReturnType<LogStore["open"]>, config: GroupConfig, recovered: RecoveredGroup | undefined): void {
-    const members: Member[] = config.members.map(({ replicaId, brokerId }) => ({
-      replicaId: replicaId as ReplicaId,
-      brokerId: brokerId as BrokerId,
-    }));
     const { timings, limits } = this.#config;
     const reads: HostedPartition["reads"] = new Map();
-    this.#host.open(log, members, recovered, (replica) => {
+    this.#host.open(log, config, recovered, (replica) => {
       const partition = new Partition(
         {
           topicId: config.topicId as TopicId,
           topic: config.topic,
           number: config.partition,
           groupId: log.groupId,
-          members,
+          get members() {
+            return replica.members.all;
+          },
           pendingBytesMax: limits.producePendingMaxBytes,
           replicaLagMaxMs: timings.replicaLagMaxMs,
           silentMs: 2 * timings.electionMaxMs,
@@ -257,6 +256,7 @@ export class PartitionSet {
       return {
         committed: () => {},
         truncated: (from) => partition.truncated(from),
+        configured: () => partition.configured(),
         roleChanged: () => {
           const { role, term } = replica.core;
           this.#ports.telemetry.log("info", "partition.role", { partition: partition.name, role, term });

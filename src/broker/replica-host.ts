@@ -6,12 +6,13 @@ import type { Random } from "../base/ports/random.ts";
 import type { InstallOutcome, InstallPoint } from "../log/model/install.ts";
 import type { GroupLog, LogStore, RecoveredGroup } from "../log/types.ts";
 import { blockBytesMax } from "../log/wal.ts";
+import { GroupConfig } from "../protocol/routing.ts";
 import { createRaft } from "../raft/raft.ts";
 import type { RaftRecovered } from "../raft/types.ts";
 import type { Frame } from "../records/frame-types.ts";
 import { admitted } from "./append-admission.ts";
 import { CatchUp } from "./catch-up/catch-up.ts";
-import type { Member } from "./partition/partition.ts";
+import { configurationOf, Members } from "./members.ts";
 import type { PeerLinks } from "./peers/peer-links.ts";
 import type { AddressedMessage } from "./peers/raft-codec.ts";
 import { Replica, type ReplicaPayload } from "./replica.ts";
@@ -22,6 +23,8 @@ export interface ReplicaOwner {
   committed(index: LogIndex): void;
   /** Entries from here on were cut off. */
   truncated(from: LogIndex): void;
+  /** Other replicas vote or learn now. */
+  configured(): void;
   roleChanged(): void;
   progressed(): void;
   read(context: number, index: LogIndex | undefined): void;
@@ -39,7 +42,6 @@ const RECOVERED_ENTRY_BYTES = 1024 * 1024;
 
 interface Hosted {
   readonly replica: Replica;
-  readonly members: readonly Member[];
   readonly ticking: Ticking;
   readonly makeOwner: MakeOwner;
   owner: ReplicaOwner | undefined;
@@ -54,11 +56,21 @@ export class ReplicaHost {
   readonly #store: Pick<LogStore, "takes" | "space">;
   readonly #ticker: Ticker;
   readonly #catchUp: CatchUp;
+  readonly #placedOn: (group: GroupId, replica: ReplicaId) => BrokerId | undefined;
   readonly #hosted = new Map<GroupId, Hosted>();
   /** Closed, to be opened when their log has begun elsewhere. */
   readonly #anew = new Set<GroupId>();
 
-  constructor(clock: Clock, random: Random, config: BrokerConfig, links: PeerLinks, store: Pick<LogStore, "takes" | "space">) {
+  /** @param placedOn what the metadata knows of replicas that no stored configuration here names */
+  constructor(
+    clock: Clock,
+    random: Random,
+    config: BrokerConfig,
+    links: PeerLinks,
+    store: Pick<LogStore, "takes" | "space">,
+    placedOn: (group: GroupId, replica: ReplicaId) => BrokerId | undefined,
+  ) {
+    this.#placedOn = placedOn;
     this.#clock = clock;
     this.#random = random;
     this.#config = config;
@@ -80,28 +92,23 @@ export class ReplicaHost {
   /** Brokers with another replica of the group. */
   others(groupId: GroupId): readonly BrokerId[] {
     const hosted = this.#hosted.get(groupId);
-    const others = hosted?.members.filter(({ replicaId }) => replicaId !== hosted.replica.id) ?? [];
+    const others = hosted?.replica.members.all.filter(({ replicaId }) => replicaId !== hosted.replica.id) ?? [];
     return others.map(({ brokerId }) => brokerId);
   }
 
   /**
    * Opens a replica over its log. `owner` is asked for with the replica made, before any output is performed.
+   * @param config as of the log's start, or of what is synced
    * @param recovered what the log found at start; undefined for a new replica
    */
-  open(
-    log: GroupLog,
-    members: readonly Member[],
-    recovered: RecoveredGroup | undefined,
-    makeOwner: MakeOwner,
-    quarantined = false,
-  ): Replica {
+  open(log: GroupLog, config: GroupConfig, recovered: RecoveredGroup | undefined, makeOwner: MakeOwner, quarantined = false): Replica {
     invariant(!this.#hosted.has(log.groupId), () => `group ${log.groupId} is open already`);
     const { timings } = this.#config;
     const core = createRaft<ReplicaPayload>(
       {
         group: log.groupId,
         self: log.replicaId,
-        configuration: { voters: members.map((member) => member.replicaId), learners: [] },
+        configuration: configurationOf(config),
         heartbeatMs: timings.heartbeatMs,
         electionMinMs: timings.electionMinMs,
         electionMaxMs: timings.electionMaxMs,
@@ -116,10 +123,12 @@ export class ReplicaHost {
       { ...raftState(log, recovered), quarantined },
       this.#clock.monotonic(),
     );
-    const brokers = new Map<ReplicaId, BrokerId>(members.map((member) => [member.replicaId, member.brokerId]));
-    const replica: Replica = new Replica(core, log, this.#clock, {
+    const members = new Members(config, (replica) => this.#placedOn(log.groupId, replica));
+    for (const later of recovered?.configs ?? []) members.learn(GroupConfig.decode(later.config));
+    members.inForce(core.configuration);
+    const replica: Replica = new Replica(core, log, members, this.#clock, {
       send: (to, message, frames) => {
-        const broker = brokers.get(to);
+        const broker = members.brokerOf(to);
         if (broker === undefined) return;
         const addressed = { groupId: log.groupId, from: log.replicaId, to, message };
         if (message.kind === "append") this.#links.sendAppend(broker, addressed, frames);
@@ -127,12 +136,13 @@ export class ReplicaHost {
       },
       committed: (index) => hosted.owner?.committed(index),
       truncated: (from) => hosted.owner?.truncated(from),
+      configured: () => hosted.owner?.configured(),
       roleChanged: () => hosted.owner?.roleChanged(),
       progressed: () => hosted.owner?.progressed(),
       read: (context, index) => hosted.owner?.read(context, index),
       transferEnded: (to, done) => hosted.owner?.transferEnded(to, done),
-      extend: (to, from, upTo) => void this.#catchUp.extend(replica, to, brokers.get(to), from, upTo),
-      reset: (to) => void this.#catchUp.reset(replica, to, brokers.get(to)),
+      extend: (to, from, upTo) => void this.#catchUp.extend(replica, to, members.brokerOf(to), from, upTo),
+      reset: (to) => void this.#catchUp.reset(replica, to, members.brokerOf(to)),
       wakeAt: (deadline) => this.#ticker.wakeAt(deadline),
     });
     const ticking: Ticking = {
@@ -141,7 +151,7 @@ export class ReplicaHost {
       },
       tick: () => replica.tick(),
     };
-    const hosted: Hosted = { replica, members, ticking, makeOwner, owner: undefined };
+    const hosted: Hosted = { replica, ticking, makeOwner, owner: undefined };
     this.#hosted.set(log.groupId, hosted);
     hosted.owner = makeOwner(replica);
     this.#ticker.add(ticking);
@@ -171,8 +181,13 @@ export class ReplicaHost {
     hosted.owner?.closed();
     const outcome = await log.install(point);
     // Closed meanwhile: its topic was deleted, or this broker stops.
-    if (this.#anew.delete(groupId)) this.open(log, hosted.members, log.asRecovered, hosted.makeOwner, core.quarantined);
+    if (this.#anew.delete(groupId)) this.#openAnew(log, hosted.makeOwner, core.quarantined);
     return outcome;
+  }
+
+  #openAnew(log: GroupLog, makeOwner: MakeOwner, quarantined: boolean): void {
+    const recovered = log.asRecovered;
+    this.open(log, GroupConfig.decode(recovered.config), recovered, makeOwner, quarantined);
   }
 
   /** Asks the owner of a replica whether and where its log may begin anew. */
@@ -183,15 +198,14 @@ export class ReplicaHost {
 
   /** Broker of a member of the group, as this replica knows it. */
   brokerOf(groupId: GroupId, replicaId: ReplicaId): BrokerId | undefined {
-    return this.#hosted.get(groupId)?.members.find((member) => member.replicaId === replicaId)?.brokerId;
+    return this.#hosted.get(groupId)?.replica.members.brokerOf(replicaId);
   }
 
   /** A Raft message off a connection. Messages for replicas that are not (or no longer) here are dropped: a dropped id never comes back (D5). */
   receive(from: BrokerId, addressed: AddressedMessage): void {
     const hosted = this.#hosted.get(addressed.groupId);
     if (hosted === undefined || hosted.replica.id !== addressed.to) return;
-    const sender = hosted.members.find((member) => member.replicaId === addressed.from);
-    if (sender?.brokerId !== from) return;
+    if (hosted.replica.members.brokerOf(addressed.from) !== from) return;
     hosted.replica.receive(addressed.from, admitted(addressed.message, this.#store));
   }
 
@@ -237,6 +251,7 @@ function raftState(log: GroupLog, recovered: RecoveredGroup | undefined): RaftRe
     terms: recovered.terms,
     lastIndex: recovered.lastIndex,
     commit: recovered.syncedIndex,
+    configurations: recovered.configs.map(({ index, config }) => ({ index, configuration: configurationOf(GroupConfig.decode(config)) })),
     quarantined: false,
     lastResort: log.holes.length > 0,
     entryBytes: (index) => log.frame(index)?.bytes.byteLength ?? RECOVERED_ENTRY_BYTES,

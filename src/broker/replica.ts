@@ -1,29 +1,16 @@
 import type { GroupId, LogIndex, ReplicaId, Term } from "../base/ids.ts";
-import { NO_PRODUCER } from "../base/ids.ts";
 import { invariant } from "../base/invariant.ts";
 import type { Clock } from "../base/ports/clock.ts";
 import type { GroupLog } from "../log/types.ts";
-import type { Message, Outgoing, ProposeResult, RaftCore, RaftWrite, Ready } from "../raft/types.ts";
+import { GroupConfig } from "../protocol/routing.ts";
+import type { ChangeResult, MembershipChange, Message, Outgoing, ProposeResult, RaftCore, RaftWrite, Ready } from "../raft/types.ts";
 import { frameBytesOf } from "../records/frame.ts";
-import { Codec, type Frame, type FrameDraft, FrameType, PayloadFormat } from "../records/frame-types.ts";
+import { type Frame, type FrameDraft, FrameType } from "../records/frame-types.ts";
+import { emptyDraft, type Member, type Members } from "./members.ts";
+import { entryOf } from "./peers/raft-codec.ts";
 
 /** What travels through the core: a draft when this replica leads, the leader's frame when it follows. */
 export type ReplicaPayload = FrameDraft | Frame;
-
-/** What a new leader appends first in its term (Raft §8): an entry without records. */
-const noopDraft: FrameDraft = {
-  type: FrameType.noop,
-  format: PayloadFormat.records,
-  codec: Codec.none,
-  recordCount: 0,
-  firstTimestamp: 0,
-  maxTimestamp: 0,
-  producerId: NO_PRODUCER,
-  producerEpoch: 0,
-  baseSequence: -1,
-  payloadCrc: 0,
-  payload: new Uint8Array(0),
-};
 
 /** One piece of a read for an append whose frames left memory. */
 const COLD_READ_BYTES = 1024 * 1024;
@@ -39,6 +26,8 @@ export interface ReplicaOutputs {
   committed(index: LogIndex): void;
   /** Entries from here on were cut off (only ever on a follower). */
   truncated(from: LogIndex): void;
+  /** Other replicas vote or learn now; `Replica.members` shows them. */
+  configured(): void;
   /** Role, term or leader changed. */
   roleChanged(): void;
   /** Something a wait may depend on moved: a durable index here or at a follower, the commit index, the role. Last call of each turn. */
@@ -62,6 +51,7 @@ export interface ReplicaOutputs {
 export class Replica {
   readonly core: RaftCore<ReplicaPayload>;
   readonly log: GroupLog;
+  readonly members: Members;
   readonly #clock: Clock;
   readonly #outputs: ReplicaOutputs;
   #startIndex: LogIndex;
@@ -73,9 +63,10 @@ export class Replica {
   readonly #offered = new Map<ReplicaId, LogIndex>();
   #closed = false;
 
-  constructor(core: RaftCore<ReplicaPayload>, log: GroupLog, clock: Clock, outputs: ReplicaOutputs) {
+  constructor(core: RaftCore<ReplicaPayload>, log: GroupLog, members: Members, clock: Clock, outputs: ReplicaOutputs) {
     this.core = core;
     this.log = log;
+    this.members = members;
     this.#startIndex = log.start.index;
     log.keepFor(() => this.#neededFrom());
     this.#clock = clock;
@@ -143,6 +134,15 @@ export class Replica {
   transfer(to: ReplicaId): { readonly kind: "started" } | { readonly kind: "refused"; readonly why: string } {
     if (this.#closed) return { kind: "refused", why: "the replica is closed" };
     const result = this.core.transfer(to, this.#clock.monotonic());
+    this.#perform();
+    return result;
+  }
+
+  /** Leader: begins a change of members. @param placed brokers of the replicas that are new */
+  changeMembership(change: MembershipChange, placed: readonly Member[]): ChangeResult {
+    if (this.#closed) return { kind: "refused", why: "not-leader" };
+    this.members.learn({ members: placed });
+    const result = this.core.changeMembership(change, this.#clock.monotonic());
     this.#perform();
     return result;
   }
@@ -215,10 +215,8 @@ export class Replica {
       this.#takingBulk = false;
     });
     if (this.#closed) return false;
-    this.core.extendedLocally(
-      frames.map((frame) => ({ index: frame.index, term: frame.term, type: frame.type, bytes: frame.bytes.byteLength })),
-      this.#clock.monotonic(),
-    );
+    for (const frame of frames) this.#learn(frame);
+    this.core.extendedLocally(frames.map(entryOf), this.#clock.monotonic());
     this.#perform();
     return true;
   }
@@ -273,6 +271,10 @@ export class Replica {
 
   #performOne(ready: Ready<ReplicaPayload>): void {
     if (ready.write !== undefined) this.#write(ready.write);
+    if (ready.configuration !== undefined) {
+      this.members.inForce(ready.configuration);
+      this.#outputs.configured();
+    }
     for (const outgoing of ready.send) this.#send(outgoing);
     if (ready.committed !== undefined) {
       this.log.commit(ready.committed);
@@ -290,7 +292,8 @@ export class Replica {
     const appendTime = Math.max(this.log.lastAppendTime, this.#clock.wall());
     if (write.truncateFrom !== undefined) baseOffset = this.log.offsetAfter((write.truncateFrom - 1) as LogIndex);
     const frames = write.entries.map((entry) => {
-      const payload = entry.payload ?? noopDraft;
+      const { configuration } = entry;
+      const payload = entry.payload ?? (configuration === undefined ? emptyDraft : this.members.draft(configuration));
       if ("bytes" in payload) {
         // Follower: the frame is the leader's, byte for byte; its place must be the one Raft gave it.
         invariant(payload.index === entry.index && payload.term === entry.term, "an appended frame must stand where Raft puts it");
@@ -299,6 +302,7 @@ export class Replica {
           () => `frame ${payload.index} must start at offset ${baseOffset}: got ${payload.baseOffset}`,
         );
         baseOffset = (baseOffset + payload.recordCount) as typeof baseOffset;
+        this.#learn(payload);
         return payload;
       }
       const place = { groupId: this.log.groupId, index: entry.index, term: entry.term, baseOffset, appendTime };
@@ -312,6 +316,11 @@ export class Replica {
       this.core.ioDone(seq, this.#clock.monotonic());
       this.#perform();
     });
+  }
+
+  /** A configuration frame says where replicas are. */
+  #learn(frame: Frame): void {
+    if (frame.type === FrameType.config) this.members.learn(GroupConfig.decode(frame.payload));
   }
 
   #send({ to, message, range }: Outgoing<ReplicaPayload>): void {

@@ -1,6 +1,6 @@
 import type { GroupId, LogIndex, Offset, ReplicaId, Term } from "../base/ids.ts";
 import { InvariantViolated, invariant } from "../base/invariant.ts";
-import { type Frame, type FrameDraft, type FramePlace, nextOffsetOf } from "../records/frame-types.ts";
+import { type Frame, type FrameDraft, type FramePlace, FrameType, nextOffsetOf } from "../records/frame-types.ts";
 import { trimOf } from "../records/trim.ts";
 import { type ColdReader, holdsOffset, type ReadFrom, SegmentDropped } from "./cold-reader.ts";
 import type { PacedRead } from "./file-window.ts";
@@ -31,6 +31,8 @@ export interface GroupHost {
   readWal(frames: readonly HeldFrame[]): Promise<readonly Frame[]>;
   /** Terms that are in the write-ahead log as issued, for start points. */
   terms(groupId: GroupId): readonly TermStart[];
+  /** The configuration in force at an index at or above the synced one, as far as the write-ahead log knows. */
+  configAt(groupId: GroupId, index: number): Uint8Array | undefined;
   makeWriter(source: SegmentSource, segment: Segment | undefined): SegmentWriter;
   /** Frames of this group became durable: `advance` wants to be called at the end of the block. */
   touched(log: GroupLogImpl): void;
@@ -104,6 +106,8 @@ export class GroupLogImpl implements GroupLog, FrameListener, SegmentSource {
   #uncommittedBytes = 0;
   /** Terms that begin in frames which go into the segments past the write-ahead log. */
   #extendedTerms: readonly TermStart[] = [];
+  /** Configuration frames among them. */
+  #extendedConfigs: readonly Frame[] = [];
   #touched = false;
   #closed = false;
 
@@ -305,11 +309,13 @@ export class GroupLogImpl implements GroupLog, FrameListener, SegmentSource {
     this.#extendedTerms = frames
       .filter((frame, i) => frame.term !== frames[i - 1]?.term)
       .map((frame) => ({ term: frame.term, firstIndex: frame.index }));
+    this.#extendedConfigs = frames.filter((frame) => frame.type === FrameType.config);
     this.#extending = true;
     await this.#host.guard(this.#writer.extend(frames)).finally(() => {
       this.#extending = false;
     });
     this.#extendedTerms = [];
+    this.#extendedConfigs = [];
     this.#lastAppendTime = last.appendTime;
     this.#frames.reset(last.index, nextOffsetOf(last));
     this.#hotFrom = (last.index + 1) as LogIndex;
@@ -321,10 +327,15 @@ export class GroupLogImpl implements GroupLog, FrameListener, SegmentSource {
   async startState(): Promise<InstallPoint> {
     const { start } = this;
     const first = this.#segments[0];
-    const config = this.#config;
     if (first === undefined || first.name.baseIndex !== start.index + 1)
-      return { start, terms: [], config, producers: new Producers(), appendTime: start.index === 0 ? 0 : this.#lastAppendTime };
-    const { terms, producers } = await this.#host.readStart(first);
+      return {
+        start,
+        terms: [],
+        config: this.#config,
+        producers: new Producers(),
+        appendTime: start.index === 0 ? 0 : this.#lastAppendTime,
+      };
+    const { terms, producers, config } = await this.#host.readStart(first);
     return { start, terms, config, producers, appendTime: first.frames > 0 ? first.firstAppendTime : this.#lastAppendTime };
   }
 
@@ -513,7 +524,15 @@ export class GroupLogImpl implements GroupLog, FrameListener, SegmentSource {
       if (firstIndex > (table.starts.at(-1)?.firstIndex ?? 0)) table.append(firstIndex, term);
     const terms = table.starts.filter((start) => start.firstIndex <= index);
     const start = { index, term: terms.at(-1)?.term ?? this.start.term, offset: name.baseOffset };
-    return { groupId: this.groupId, replicaId: this.replicaId, start, terms, config: this.#config };
+    return { groupId: this.groupId, replicaId: this.replicaId, start, terms, config: this.#configAt(index) };
+  }
+
+  #extendedConfigAt(index: LogIndex): Uint8Array | undefined {
+    return this.#extendedConfigs.findLast((frame) => frame.index <= index)?.payload;
+  }
+
+  #configAt(index: LogIndex): Uint8Array {
+    return this.#extendedConfigAt(index) ?? this.#host.configAt(this.groupId, index) ?? this.#config;
   }
 
   began(segment: Segment): void {
@@ -530,7 +549,7 @@ export class GroupLogImpl implements GroupLog, FrameListener, SegmentSource {
       };
       this.#host.wal.system({
         kind: "op",
-        op: { kind: "synced", groupId: this.groupId, replicaId: this.replicaId, mark, terms },
+        op: { kind: "synced", groupId: this.groupId, replicaId: this.replicaId, mark, terms, config: this.#extendedConfigAt(mark.index) },
         owner: this.#owner,
         durable,
       });

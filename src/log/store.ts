@@ -324,6 +324,10 @@ class LogStoreImpl implements LogStore, GroupHost, WalEvents {
     return this.#image.groups.get(groupId)?.terms.starts ?? [];
   }
 
+  configAt(groupId: GroupId, index: number): Uint8Array | undefined {
+    return this.#image.groups.get(groupId)?.configs.at(index);
+  }
+
   async readWal(frames: readonly HeldFrame[]): Promise<readonly Frame[]> {
     try {
       return await this.walReader.readMany(frames);
@@ -554,13 +558,13 @@ class LogStoreImpl implements LogStore, GroupHost, WalEvents {
     const { segments, producers } = await loadSegments(this.#ports.disk, image);
     const holes = segments.flatMap((segment) => segment.wrongs);
     if (holes.length > 0) tellHoles(this.#ports.telemetry, holes);
-    const { groupId, replicaId, start, startOffset, config, lastAppendTime, syncedIndex } = image;
+    const { groupId, replicaId, start, startOffset, configs, lastAppendTime, syncedIndex } = image;
     const state: GroupState = {
       groupId,
       replicaId,
       start,
       startOffset,
-      config,
+      config: configs.base,
       lastAppendTime,
       owner: replayed.owner,
       frames: replayed.frames,
@@ -621,8 +625,9 @@ class LogStoreImpl implements LogStore, GroupHost, WalEvents {
 }
 
 function recoveredOf(image: GroupImage): RecoveredGroup {
-  const { groupId, replicaId, term, votedFor, start, lastIndex, syncedIndex, config } = image;
-  return { groupId, replicaId, term, votedFor, start, terms: [...image.terms.starts], lastIndex, syncedIndex, config };
+  const { groupId, replicaId, term, votedFor, start, lastIndex, syncedIndex, configs } = image;
+  const terms = [...image.terms.starts];
+  return { groupId, replicaId, term, votedFor, start, terms, lastIndex, syncedIndex, config: configs.base, configs: [...configs.later] };
 }
 
 /** A group that was dropped meanwhile needs nothing any more. */

@@ -31,8 +31,10 @@ export interface RecoveredGroup {
   readonly lastIndex: LogIndex;
   /** Everything at or below is committed (it is in a synced segment). */
   readonly syncedIndex: LogIndex;
-  /** Opaque bytes given to `openGroup` when the group was made (who votes, topic, …). */
+  /** Who votes, topic, … as of `syncedIndex`: what `create` was given, or the payload of the newest configuration frame up to there. Opaque here. */
   readonly config: Uint8Array;
+  /** Payloads of the configuration frames above it, ascending. */
+  readonly configs: readonly { readonly index: LogIndex; readonly config: Uint8Array }[];
 }
 
 /** One write of a group, in order: state, truncation, frames. */

@@ -125,7 +125,7 @@ export class Wal {
   }
 
   op(op: WalOp, owner: FrameOwner | undefined): void {
-    this.#room(128 + ("config" in op ? op.config.length : 0));
+    this.#room(128 + ("config" in op ? (op.config?.length ?? 0) : 0));
     this.#open.op(op, owner);
   }
 
@@ -379,6 +379,6 @@ function isNeeded(held: HeldFrame): boolean {
 /** At most so many bytes of a block. */
 function systemBytes(record: SystemRecord): number {
   if (record.kind === "op")
-    return 256 + ("terms" in record.op ? 16 * record.op.terms.length : 0) + ("config" in record.op ? record.op.config.length : 0);
+    return 256 + ("terms" in record.op ? 16 * record.op.terms.length : 0) + ("config" in record.op ? (record.op.config?.length ?? 0) : 0);
   return record.kind === "again" ? BlockBuilder.recordBytes(record.frame) : 0;
 }

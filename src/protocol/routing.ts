@@ -2,7 +2,7 @@
 import { bool, bytes, int32, int64, type MessageOf, message, optional, repeated, string, submessage, uint32 } from "./codec/index.ts";
 import { FetchRequest } from "./public.ts";
 
-export const GroupMember = message("millrace.internal.v1.GroupMember", { replicaId: int64(1), brokerId: int32(2) });
+export const GroupMember = message("millrace.internal.v1.GroupMember", { replicaId: int64(1), brokerId: int32(2), role: int32(3) });
 
 export const GroupConfig = message("millrace.internal.v1.GroupConfig", {
   members: repeated(submessage(1, GroupMember)),

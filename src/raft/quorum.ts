@@ -67,6 +67,11 @@ export function isVoter(configuration: Configuration, replica: ReplicaId): boole
   return configuration.voters.includes(replica) || configuration.old?.includes(replica) === true;
 }
 
+/** Whoever votes, in either set, each once. */
+export function votersOf({ voters, old }: Configuration): readonly ReplicaId[] {
+  return old === undefined ? voters : [...new Set([...voters, ...old])];
+}
+
 /** Every replica a leader talks to, each once. */
 export function membersOf(configuration: Configuration): ReplicaId[] {
   return [...new Set([...configuration.voters, ...(configuration.old ?? []), ...configuration.learners])];

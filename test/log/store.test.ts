@@ -52,6 +52,7 @@ describe("a log store", () => {
       lastIndex: 4,
       syncedIndex: 0,
       config: text("config"),
+      configs: [],
     });
     log = store.open(group(7));
     assertSame(await readAll(machine, log), written);

@@ -5,7 +5,6 @@ import type { Telemetry } from "../../base/ports/telemetry.ts";
 import { type Command, decodeCommand, encodeCommand } from "../../cluster/commands.ts";
 import type { DecideLimits } from "../../cluster/decision.ts";
 import { type CommandAnswer, decodeAnswer, encodeAnswer, type Reply } from "../../cluster/replies.ts";
-import type { Member } from "../partition/partition.ts";
 import type { PeerLinks } from "../peers/peer-links.ts";
 import type { Replica } from "../replica.ts";
 import type { ReplicaOwner } from "../replica-host.ts";
@@ -42,7 +41,6 @@ export class MetadataGroup {
   #local:
     | {
         readonly replica: Replica;
-        readonly members: readonly Member[];
         readonly controller: Controller;
         readonly applier: MetadataApplier;
         readonly snapshots: MetadataSnapshots;
@@ -78,7 +76,7 @@ export class MetadataGroup {
   }
 
   /** Gives the group its local replica. */
-  own(replica: Replica, members: readonly Member[], snapshots: MetadataSnapshots): ReplicaOwner {
+  own(replica: Replica, snapshots: MetadataSnapshots): ReplicaOwner {
     const keeper = snapshots.opened(replica);
     const advanced = (): void => {
       this.#advanced();
@@ -89,11 +87,12 @@ export class MetadataGroup {
       this.#changed();
     });
     const applier = new MetadataApplier(replica.log, this.view, advanced, this.#failed, (start) => snapshots.missing(start));
-    this.#local = { replica, members, controller, applier, snapshots };
+    this.#local = { replica, controller, applier, snapshots };
     return {
       // What is committed is replayed after the turn's outputs are performed: answers and listeners may append.
       committed: () => {},
       truncated: () => {},
+      configured: () => {},
       roleChanged: () => {
         const { role, term } = replica.core;
         this.#telemetry.log("info", "metadata.role", { role, term });
@@ -124,8 +123,8 @@ export class MetadataGroup {
   /** Broker of the controller, as far as this broker knows. */
   get controllerBroker(): BrokerId | undefined {
     if (this.#local === undefined) return this.#remoteHint;
-    const { leader } = this.#local.replica.core;
-    return this.#local.members.find((member) => member.replicaId === leader)?.brokerId;
+    const { core, members } = this.#local.replica;
+    return core.leader === undefined ? undefined : members.brokerOf(core.leader);
   }
 
   /**

@@ -98,7 +98,9 @@ export class SnapshotKeeper {
       parts.push(slice.value);
       return false;
     });
-    const { config } = this.#replica.log.asRecovered;
+    // Who votes as of there: whoever begins at this snapshot finds only later configurations in the log.
+    const { config: synced, configs } = this.#replica.log.asRecovered;
+    const config = configs.findLast(({ index }) => index <= position.start.index)?.config ?? synced;
     const { recoveryEpoch } = this.#options;
     await this.#snapshots.write({ start: position.start, appendTime: position.appendTime, recoveryEpoch, config }, parts);
     this.#kept.push(position.start);

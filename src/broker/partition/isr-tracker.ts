@@ -65,7 +65,7 @@ export interface IsrOptions {
   readonly term: Term;
   /** Index of this term's no-op. */
   readonly noopIndex: LogIndex;
-  /** Voters of both sets while joint, self included. Learners never count. */
+  /** Voters of both sets while joint, self included, as this leadership begins; then see `configure`. Learners never count. */
   readonly voters: readonly ReplicaId[];
   /** A member leaves when it was not caught up for so long (`replica.lag.max.ms`). */
   readonly replicaLagMaxMs: number;
@@ -83,6 +83,8 @@ interface Samples {
   caughtUpAt: number;
   /** Its broker's connection is gone: silent at once (design §5). */
   gone: boolean;
+  /** It is about to be left out of the voters: it leaves the ISR first (design §6). */
+  leaving: boolean;
   /** A proposal with it was refused: not proposed again before. */
   notBefore: number;
 }
@@ -108,6 +110,7 @@ export class IsrTracker {
   #inFlight: IsrCommand | undefined;
   #notBefore = 0;
   #lastTick: number;
+  #voters: readonly ReplicaId[];
   /** Silence before this proves nothing: the leadership began, or the process stood still. */
   #listeningSince: number;
   #required: readonly ReplicaId[] = [];
@@ -116,15 +119,30 @@ export class IsrTracker {
   constructor(options: IsrOptions, record: IsrRecord, now: number) {
     invariant(options.voters.includes(options.self), "only a voter leads");
     this.#options = options;
+    this.#voters = options.voters;
     this.#record = record;
     this.#lastTick = now;
     this.#listeningSince = now;
-    for (const voter of options.voters) {
-      // A new leader knows nothing of the past: everyone gets the full time.
-      if (voter !== options.self)
-        this.#followers.set(voter, { sampleIndex: options.noopIndex, sampleAt: now, caughtUpAt: now, gone: false, notBefore: 0 });
+    this.configure(options.voters, now);
+  }
+
+  /** The configuration changed: voters of both sets while joint. Whoever is left out has left the ISR before (design §6). */
+  configure(voters: readonly ReplicaId[], now: number): void {
+    this.#voters = voters;
+    for (const known of this.#followers.keys()) if (!voters.includes(known)) this.#followers.delete(known);
+    for (const voter of voters) {
+      if (voter === this.#options.self || this.#followers.has(voter)) continue;
+      // Nothing is known of the past: everyone gets the full time.
+      const { noopIndex } = this.#options;
+      this.#followers.set(voter, { sampleIndex: noopIndex, sampleAt: now, caughtUpAt: now, gone: false, leaving: false, notBefore: 0 });
     }
     this.#settleRequired();
+  }
+
+  /** It will not vote much longer: it leaves the ISR and does not come back. */
+  expel(replica: ReplicaId): void {
+    const follower = this.#followers.get(replica);
+    if (follower !== undefined) follower.leaving = true;
   }
 
   /** This leader's claim is committed: the recorded ISR counts. Before it, ALL waits for all voters. */
@@ -140,7 +158,7 @@ export class IsrTracker {
 
   /** What is compared with `min.insync.replicas`: recorded members; all voters before the claim is known. */
   get isrSize(): number {
-    return this.claimed ? this.#record.isr.length : this.#options.voters.length;
+    return this.claimed ? this.#record.isr.length : this.#voters.length;
   }
 
   /** The newest record known. */
@@ -229,6 +247,7 @@ export class IsrTracker {
     const heardAt = Math.max(seen?.heardAt ?? this.#listeningSince, this.#listeningSince);
     return (
       follower.gone ||
+      follower.leaving ||
       seen?.barred === true ||
       now - heardAt > this.#options.silentMs ||
       now - follower.caughtUpAt > this.#options.replicaLagMaxMs
@@ -249,20 +268,20 @@ export class IsrTracker {
   }
 
   #leaderClaim(view: LeaderView, now: number): IsrCommand | undefined {
-    const { group, self, term, noopIndex, voters } = this.#options;
+    const { group, self, term, noopIndex } = this.#options;
     // Its own log up to its no-op holds everything ever acknowledged; only once that is durable may it stand in the ISR.
     if (view.durable < noopIndex) return undefined;
     // With a hole it does not add itself: who is in sync can give any record to any other (design §4).
     const own = view.follower(self)?.barred !== true;
-    const isr = voters.filter((voter) => (voter === self ? own : !this.#lagging(voter, view, now)));
+    const isr = this.#voters.filter((voter) => (voter === self ? own : !this.#lagging(voter, view, now)));
     return { kind: "leaderClaim", group, replicaId: self, term, isr };
   }
 
   #alterIsr(view: LeaderView, now: number): IsrCommand | undefined {
-    const { group, term, voters, self } = this.#options;
+    const { group, term, self } = this.#options;
     const { isr, isrVersion } = this.#record;
     const own = view.follower(self)?.barred !== true;
-    const inSync = voters.filter((voter) => {
+    const inSync = this.#voters.filter((voter) => {
       if (voter === self) return own;
       return isr.includes(voter) ? !this.#lagging(voter, view, now) : this.#joins(voter, view, now);
     });
@@ -277,7 +296,7 @@ export class IsrTracker {
   }
 
   #settleRequired(): void {
-    const members = this.claimed ? new Set([...this.#record.isr, ...this.#open]) : new Set(this.#options.voters);
+    const members = this.claimed ? new Set([...this.#record.isr, ...this.#open]) : new Set(this.#voters);
     const required = [...members].sort((a, b) => a - b);
     const same = required.length === this.#required.length && required.every((replica, at) => replica === this.#required[at]);
     if (!same) this.#required = required;

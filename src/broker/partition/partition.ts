@@ -12,8 +12,10 @@ import {
 import { invariant } from "../../base/invariant.ts";
 import type { Clock } from "../../base/ports/clock.ts";
 import type { LogStore } from "../../log/types.ts";
+import { votersOf } from "../../raft/quorum.ts";
 import { frameBytesOf } from "../../records/frame.ts";
 import type { FrameDraft } from "../../records/frame-types.ts";
+import type { Member } from "../members.ts";
 import type { Replica } from "../replica.ts";
 import { type AckFailure, type AckWait, AckWaits } from "./ack-waits.ts";
 import { type AcksLevel, durableReplicas, effectiveMinIsr, refuseLevel, refuseReplicas } from "./acks.ts";
@@ -55,12 +57,6 @@ export interface Appended {
 
 export type AppendDone = (outcome: Appended | MillraceError) => void;
 
-/** Where the voters of a group live. */
-export interface Member {
-  readonly replicaId: ReplicaId;
-  readonly brokerId: BrokerId;
-}
-
 /** What the metadata says of a partition; taken anew when the image changes. */
 export interface PartitionSettings {
   readonly isr: IsrRecord;
@@ -79,6 +75,7 @@ export interface PartitionOptions {
   readonly topic: string;
   readonly number: number;
   readonly groupId: GroupId;
+  /** Who belongs to the group now, learners included. */
   readonly members: readonly Member[];
   readonly pendingBytesMax: number;
   readonly replicaLagMaxMs: number;
@@ -177,7 +174,7 @@ export class Partition {
     return this.#settings;
   }
   get minIsr(): number {
-    return effectiveMinIsr(this.#settings.minInsyncReplicas, this.options.members.length);
+    return effectiveMinIsr(this.#settings.minInsyncReplicas, this.replica.core.configuration.voters.length);
   }
 
   brokerOf(replicaId: ReplicaId): BrokerId | undefined {
@@ -330,7 +327,7 @@ export class Partition {
           self: this.replica.id,
           term: core.term,
           noopIndex: core.noopIndex,
-          voters: core.configuration.voters,
+          voters: votersOf(core.configuration),
           replicaLagMaxMs: this.options.replicaLagMaxMs,
           silentMs: this.options.silentMs,
           retryMs: this.options.isrRetryMs,
@@ -342,6 +339,11 @@ export class Partition {
         if (replicaId !== this.replica.id && !this.#ports.stays(brokerId)) this.#isr.peerGone(replicaId);
       }
     }
+  }
+
+  /** From the replica's outputs: other replicas are in force. */
+  configured(): void {
+    this.#isr?.configure(votersOf(this.replica.core.configuration), this.#ports.clock.monotonic());
   }
 
   /** Hands leadership over (`Handover`). */
@@ -475,7 +477,7 @@ export class Partition {
   }
 
   #appended(index: LogIndex, baseOffset: Offset, recordCount: number, term: Term, appendTime: number, duplicate: boolean): Appended {
-    const durable = durableReplicas(index, this.replica.core.configuration.voters, (replica) => this.durableOf(replica));
+    const durable = durableReplicas(index, votersOf(this.replica.core.configuration), (replica) => this.durableOf(replica));
     return {
       baseOffset,
       recordCount,

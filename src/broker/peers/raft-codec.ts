@@ -1,8 +1,11 @@
+import { MillraceError } from "../../base/errors.ts";
 import { type GroupId, type LogIndex, type ReplicaId, type Term, toGroupId, toLogIndex, toReplicaId, toTerm } from "../../base/ids.ts";
 import { unreachable } from "../../base/invariant.ts";
-import type { Entry, Impairment, Message } from "../../raft/types.ts";
+import { GroupConfig } from "../../protocol/routing.ts";
+import type { Configuration, Entry, Impairment, Message } from "../../raft/types.ts";
 import { BadFrame, decodeFrames, verifyPayload } from "../../records/frame.ts";
-import type { Frame } from "../../records/frame-types.ts";
+import { type Frame, FrameType } from "../../records/frame-types.ts";
+import { configurationOf } from "../members.ts";
 import type { ReplicaPayload } from "../replica.ts";
 
 /**
@@ -190,19 +193,28 @@ export function decodeAppend(body: Uint8Array): AddressedMessage {
   const addressed = decodeRecord(new DataView(body.buffer, body.byteOffset, RECORD_BYTES), 0);
   if (addressed.message.kind !== "append") throw new BadPeerMessage(`${addressed.message.kind} on the log connection`);
   const frames = verifiedFrames(body.subarray(RECORD_BYTES));
-  const entries: Entry<ReplicaPayload>[] = frames.map((frame) => ({
-    index: frame.index,
-    term: frame.term,
-    type: frame.type,
-    bytes: frame.bytes.byteLength,
-    payload: frame,
-  }));
+  const entries: Entry<ReplicaPayload>[] = frames.map(entryOf);
   for (const [i, frame] of frames.entries()) {
     if (frame.groupId !== addressed.groupId)
       throw new BadPeerMessage(`a frame of group ${frame.groupId} in an append of ${addressed.groupId}`);
     if (frame.index !== addressed.message.prevIndex + 1 + i) throw new BadPeerMessage(`frame ${frame.index} out of order in an append`);
   }
   return { ...addressed, message: { ...addressed.message, entries } };
+}
+
+/** What the core is told of a frame. @throws {BadPeerMessage} a configuration frame whose payload is none */
+export function entryOf(frame: Frame): Entry<ReplicaPayload> {
+  const entry = { index: frame.index, term: frame.term, type: frame.type, bytes: frame.bytes.byteLength, payload: frame };
+  return frame.type === FrameType.config ? { ...entry, configuration: configurationIn(frame) } : entry;
+}
+
+function configurationIn(frame: Frame): Configuration {
+  try {
+    return configurationOf(GroupConfig.decode(frame.payload));
+  } catch (error) {
+    if (!(error instanceof MillraceError)) throw error;
+    throw new BadPeerMessage(`frame ${frame.index} of group ${frame.groupId} holds no configuration: ${error.message}`);
+  }
 }
 
 /** Frames off a network, each payload verified. @throws {BadPeerMessage} */

@@ -78,7 +78,7 @@ export class WalDump {
         else if (op.kind === "drop") configs.delete(op.groupId);
         else if (op.kind === "checkpoint") {
           const image = imageOf(op.image);
-          if (image !== undefined) configs.set(image.groupId, image.config);
+          if (image !== undefined) configs.set(image.groupId, image.configs.base);
         }
       }
     return configs;

@@ -1,7 +1,8 @@
 import type { GroupId, LogIndex, Offset, ProducerId, Term } from "../../base/ids.ts";
 import { invariant } from "../../base/invariant.ts";
-import type { Frame } from "../../records/frame-types.ts";
+import { type Frame, FrameType } from "../../records/frame-types.ts";
 import { trimOf } from "../../records/trim.ts";
+import { copyOf } from "./bytes.ts";
 import { type Life, Pins } from "./ring.ts";
 
 /** Where a block lies; filled when it is issued, shared by its frames. */
@@ -74,6 +75,8 @@ export class HeldFrame {
   readonly trim: Offset | undefined;
   /** Bytes of the whole frame. */
   readonly length: number;
+  /** Payload of a configuration frame. */
+  readonly config: Uint8Array | undefined;
   /** The block, and where in it the frame begins. Both change when the frame is appended again. */
   block: BlockRef;
   at: number;
@@ -97,6 +100,7 @@ export class HeldFrame {
     this.baseSequence = frame.baseSequence;
     this.trim = trimOf(frame);
     this.length = frame.bytes.length;
+    this.config = frame.type === FrameType.config ? copyOf(frame.payload) : undefined;
     this.block = block;
     this.at = at;
     this.frame = frame;

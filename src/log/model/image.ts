@@ -1,10 +1,8 @@
 import type { GroupId, LogIndex, Offset, ReplicaId, Term } from "../../base/ids.ts";
 import { ByteReader, ByteWriter, Malformed } from "./bytes.ts";
+import { Configs } from "./configs.ts";
 import { type LogStart, readStart, readSynced, type SyncedMark, type WalOp, writeStart, writeSynced } from "./records.ts";
 import { readTerms, TermTable, writeTerms } from "./terms.ts";
-
-/** Fields of a checkpoint record that not every group has. Numbers are for ever. */
-const ImageTag = { startOffset: 1 } as const;
 
 /** What the image needs to know of a frame. */
 export interface FrameFacts {
@@ -13,7 +11,12 @@ export interface FrameFacts {
   readonly baseOffset: Offset;
   readonly recordCount: number;
   readonly appendTime: number;
+  /** Set for a configuration frame: its payload, in memory of its own. */
+  readonly config?: Uint8Array | undefined;
 }
+
+/** Fields of a checkpoint record that not every group has. Numbers are for ever. */
+const ImageTag = { startOffset: 1, configs: 2 } as const;
 
 /**
  * What the write-ahead log says of one group, up to some block: enough to vote, and to write a checkpoint. The same class follows
@@ -26,8 +29,8 @@ export class GroupImage {
   start: LogStart;
   /** Log start offset: what lies below is not readable. At least `start.offset`. */
   startOffset: Offset;
-  /** Opaque bytes given when the group was made. */
-  readonly config: Uint8Array;
+  /** Opaque bytes given when the group was made, or in configuration frames since. */
+  readonly configs: Configs;
   readonly terms: TermTable;
   term: Term = 0 as Term;
   votedFor: ReplicaId | undefined;
@@ -42,7 +45,7 @@ export class GroupImage {
     this.replicaId = replicaId;
     this.start = start;
     this.startOffset = start.offset;
-    this.config = config;
+    this.configs = new Configs(config);
     this.terms = terms;
     this.lastIndex = start.index;
     this.endOffset = start.offset;
@@ -78,6 +81,7 @@ export class GroupImage {
     this.lastIndex = index;
     this.endOffset = (frame.baseOffset + frame.recordCount) as Offset;
     this.lastAppendTime = frame.appendTime;
+    if (frame.config !== undefined) this.configs.append(index, frame.config);
     return true;
   }
 
@@ -110,6 +114,7 @@ export class GroupImage {
         if (op.from <= this.syncedIndex) throw new Malformed(`group ${this.groupId} truncates committed ${op.from}`);
         if (op.from > this.lastIndex) throw new Malformed(`group ${this.groupId} ends at ${this.lastIndex}, truncates ${op.from}`);
         this.terms.truncate(op.from);
+        this.configs.truncate(op.from);
         this.lastIndex = (op.from - 1) as LogIndex;
         this.endOffset = op.offset;
         this.lastAppendTime = op.appendTime;
@@ -140,6 +145,7 @@ export class GroupImage {
     if (mark.index < this.syncedIndex)
       throw new Malformed(`group ${this.groupId} is synced to ${this.syncedIndex}, and here to ${mark.index}`);
     this.synced = mark;
+    this.configs.synced(mark.index, op.config);
     if (mark.index <= this.lastIndex) return;
     // The frames came past the log (`extend`).
     for (const { firstIndex, term } of op.terms) if (firstIndex > this.lastIndex) this.terms.append(firstIndex, term);
@@ -149,7 +155,7 @@ export class GroupImage {
   }
 
   encode(): Uint8Array {
-    const out = new ByteWriter(192 + this.config.length);
+    const out = new ByteWriter(192 + this.configs.base.length);
     out.i53(this.groupId).i53(this.replicaId).i53(this.term);
     out.i53(this.votedFor ?? 0);
     writeStart(out, this.start);
@@ -157,9 +163,10 @@ export class GroupImage {
     out.u8(this.synced === undefined ? 0 : 1);
     if (this.synced !== undefined) writeSynced(out, this.synced);
     writeTerms(out, this.terms.starts);
-    out.bytes(this.config);
+    out.bytes(this.configs.base);
     // What came later stands behind, each with its tag, and only where it says something.
     if (this.startOffset !== this.start.offset) out.u8(ImageTag.startOffset).i53(this.startOffset);
+    if (this.configs.later.length > 0) this.configs.write(out.u8(ImageTag.configs));
     return out.done();
   }
 
@@ -179,8 +186,9 @@ export class GroupImage {
     const image = new GroupImage(groupId, replicaId, start, from.bytes(), terms);
     while (from.left > 0) {
       const tag = from.u8();
-      if (tag !== ImageTag.startOffset) throw new Malformed(`field ${tag} of a group is not known to this version`);
-      image.startOffset = from.i53() as Offset;
+      if (tag === ImageTag.startOffset) image.startOffset = from.i53() as Offset;
+      else if (tag === ImageTag.configs) image.configs.read(from);
+      else throw new Malformed(`field ${tag} of a group is not known to this version`);
     }
     image.term = term;
     image.votedFor = voted === 0 ? undefined : (voted as ReplicaId);

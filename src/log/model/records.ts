@@ -14,6 +14,8 @@ export const RecordKind = {
   checkpoint: 8,
   dropped: 9,
   trim: 10,
+  /** `synced`, with a configuration behind it. */
+  syncedConfig: 12,
 } as const;
 
 /** u32 length of the body, u8 kind, 3 zero bytes; then the body. */
@@ -46,13 +48,14 @@ export type WalOp =
   | { readonly kind: "state"; readonly groupId: GroupId; readonly term: Term; readonly votedFor: ReplicaId | undefined }
   /** Entries from `from` on are gone; what is left ends at `offset`, appended at `appendTime`. */
   | { readonly kind: "truncate"; readonly groupId: GroupId; readonly from: LogIndex; readonly offset: Offset; readonly appendTime: number }
-  /** `terms`: those that begin in frames which came past the write-ahead log (`extend`), else empty. */
+  /** Of frames which came past the write-ahead log (`extend`): `terms` that begin in them, and the newest `config` among them. */
   | {
       readonly kind: "synced";
       readonly groupId: GroupId;
       readonly replicaId: ReplicaId;
       readonly mark: SyncedMark;
       readonly terms: readonly TermStart[];
+      readonly config?: Uint8Array | undefined;
     }
   | {
       readonly kind: "open";
@@ -90,7 +93,7 @@ export type WalOp =
 /** Appends a record, its header included. */
 export function writeOp(out: ByteWriter, op: WalOp): void {
   const at = out.length;
-  out.u32(0).u32(RecordKind[op.kind]);
+  out.u32(0).u32(op.kind === "synced" && op.config !== undefined ? RecordKind.syncedConfig : RecordKind[op.kind]);
   switch (op.kind) {
     case "state":
       out
@@ -105,6 +108,7 @@ export function writeOp(out: ByteWriter, op: WalOp): void {
       out.i53(op.groupId).i53(op.replicaId);
       writeSynced(out, op.mark);
       writeTerms(out, op.terms);
+      if (op.config !== undefined) out.bytes(op.config);
       break;
     case "open":
       out.i53(op.groupId).i53(op.replicaId);
@@ -167,12 +171,14 @@ function readBody(kind: number, from: ByteReader): WalOp {
         appendTime: from.i53(),
       };
     case RecordKind.synced:
+    case RecordKind.syncedConfig:
       return {
         kind: "synced",
         groupId: from.i53() as GroupId,
         replicaId: from.i53() as ReplicaId,
         mark: readSynced(from),
         terms: readTerms(from),
+        ...(kind === RecordKind.syncedConfig ? { config: from.bytes() } : {}),
       };
     case RecordKind.open:
       return {

@@ -1,8 +1,10 @@
 import type { GroupId } from "../../base/ids.ts";
+import { type Frame, FrameType } from "../../records/frame-types.ts";
 import { BlockFlag, type BlockHeader } from "./block.ts";
 import type { BlockRecord } from "./block-reader.ts";
-import { Malformed } from "./bytes.ts";
+import { copyOf, Malformed } from "./bytes.ts";
 import { type BlockRef, FrameOwner, FrameQueue, HeldFrame } from "./held.ts";
+import type { FrameFacts } from "./image.ts";
 import type { Life } from "./ring.ts";
 import { WalImage } from "./wal-image.ts";
 
@@ -76,7 +78,7 @@ export class Replay {
 
   #frame(image: WalImage, record: Extract<BlockRecord, { kind: "frame" }>, ref: BlockRef, life: Life): void {
     const { groupId } = record.frame;
-    image.frame(groupId, record.frame);
+    image.frame(groupId, withConfig(record.frame));
     const group = image.groups.get(groupId);
     if (group === undefined || record.frame.index <= group.syncedIndex) return;
     const held = this.#held(groupId, group.syncedIndex);
@@ -141,6 +143,10 @@ export class Replay {
     if (this.#image === undefined) this.#image = partial.image;
     else requireSame(this.#image, partial.image);
   }
+}
+
+function withConfig(frame: Frame): FrameFacts {
+  return frame.type === FrameType.config ? { ...frame, config: copyOf(frame.payload) } : frame;
 }
 
 /** A checkpoint and the replay of everything before it are two ways to one state. */
