@@ -76,6 +76,8 @@ export interface BrokerLimits {
   readonly catchUpsMax: number;
   /** A snapshot of the metadata is taken when so many bytes of its log were replayed since the last one. */
   readonly metadataSnapshotBytes: number;
+  /** Partitions of which the controller lets a lost replica be replaced at the same time. */
+  readonly replacementsMax: number;
   readonly partitionsPerTopicMax: number;
   readonly partitionsMax: number;
 }
@@ -126,6 +128,7 @@ export const defaultLimits: BrokerLimits = {
   catchUpBytesPerSecond: 64 * MiB,
   catchUpsMax: 4,
   metadataSnapshotBytes: 4 * MiB,
+  replacementsMax: 16,
   partitionsPerTopicMax: 1_000,
   partitionsMax: 10_000,
 };

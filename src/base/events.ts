@@ -211,6 +211,18 @@ export const events = {
     means: "This broker's role in a partition changed.",
     todo: "Nothing, once. Terms that rise without a broker stopping say that heartbeats come late: look at `nodejs_eventloop_lag_p99_seconds` and the network.",
   },
+  "replica.replacing": {
+    level: "info",
+    fields: ["groupId", "replicaId", "brokerId"],
+    means: "The disk of this replica is gone; the controller has a new one made on the disk its broker has now.",
+    todo: "Nothing; `cluster health` names what is still missing.",
+  },
+  "replica.replaced": {
+    level: "info",
+    fields: ["partition", "removing", "replicaId"],
+    means: "A new replica votes in the place of one whose disk is gone.",
+    todo: NOTHING,
+  },
   "peer.back": {
     level: "info",
     fields: ["broker"],

@@ -177,17 +177,16 @@ class BrokerProcess implements Broker {
     for (const seed of this.#config.seeds) this.#links.know(seed.id, seed.address);
     // Before any metadata is there: what it names must not be made a second time.
     for (const recovered of store.recovered) if (recovered.groupId !== METADATA_GROUP) member.partitions.openRecovered(recovered);
-    if (form !== undefined) await this.#openMetadata(store, member, form, meta);
-    else member.followMetadata();
+    await this.#openMetadata(store, member, form, meta);
     await member.register();
   }
 
-  async #openMetadata(store: LogStore, member: Member, form: Form, meta: Meta): Promise<void> {
-    const members = form.seeds.map(({ replicaId, brokerId }) => ({ replicaId, brokerId, role: MemberRole.voter }));
+  async #openMetadata(store: LogStore, member: Member, form: Form | undefined, meta: Meta): Promise<void> {
     const recovered = store.recovered.find(({ groupId }) => groupId === METADATA_GROUP);
-    const own = form.seeds.find(({ brokerId, incarnation }) => brokerId === meta.brokerId && incarnation === meta.incarnation);
-    if (own === undefined) return member.followMetadata();
     if (recovered !== undefined) return member.openMetadata(store.open(METADATA_GROUP, keepAll), GroupConfig.decode(recovered.config), recovered);
+    const own = form?.seeds.find(({ brokerId, incarnation }) => brokerId === meta.brokerId && incarnation === meta.incarnation);
+    if (form === undefined || own === undefined) return member.followMetadata();
+    const members = form.seeds.map(({ replicaId, brokerId }) => ({ replicaId, brokerId, role: MemberRole.voter }));
     const config: GroupConfig = { members, topicId: "", topic: "", partition: 0 };
     const start = { index: 0 as LogIndex, term: 0 as Term, offset: 0 as Offset };
     const log = await store.create(METADATA_GROUP, own.replicaId, start, GroupConfig.encode(config));

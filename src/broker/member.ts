@@ -1,19 +1,32 @@
 import type { BrokerConfig } from "../base/broker-config.ts";
 import { MillraceError } from "../base/errors.ts";
-import { type BrokerId, type GroupId, type LogIndex, METADATA_GROUP, type Offset, type ReplicaId, type Term, type TopicId } from "../base/ids.ts";
+import {
+  type BrokerId,
+  type GroupId,
+  type LogIndex,
+  METADATA_GROUP,
+  type Offset,
+  type ReplicaId,
+  type Term,
+  type TopicId,
+} from "../base/ids.ts";
 import { invariant } from "../base/invariant.ts";
 import type { DecideLimits } from "../cluster/decision.ts";
 import type { Form } from "../cluster/formation-rules.ts";
 import type { MetadataImage } from "../cluster/image.ts";
 import type { PartitionImage } from "../cluster/image-state.ts";
+import { isNoSpace } from "../log/disk-space.ts";
 import type { Meta } from "../log/meta.ts";
 import type { GroupLog, LogStore, RecoveredGroup } from "../log/types.ts";
-import { BrokerReport, ForwardedTransfer, ForwardedTransferred, type GroupConfig, type LedGroup } from "../protocol/routing.ts";
+import { BrokerReport, ForwardedTransfer, ForwardedTransferred, GroupConfig, type LedGroup } from "../protocol/routing.ts";
 import { Departure } from "./departure.ts";
 import { DiskNotices } from "./disk-notices.ts";
 import { IsrRecorder } from "./isr-recorder.ts";
+import { MemberRole } from "./members.ts";
 import { Registration } from "./membership/registration.ts";
+import { Replacements } from "./membership/replacements.ts";
 import { Sessions } from "./membership/sessions.ts";
+import { Succession } from "./membership/succession.ts";
 import { MetadataGroup } from "./metadata/metadata-group.ts";
 import { MetadataSnapshots } from "./metadata/metadata-snapshots.ts";
 import { MetadataFollower } from "./metadata/metadata-tail.ts";
@@ -55,12 +68,16 @@ export class Member implements MemberParts, AdminBackend {
   readonly #repairer: Repairer;
   readonly #store: LogStore;
   readonly #disks: DiskNotices;
+  readonly #replacements: Replacements;
   readonly #failed: (error: unknown) => void;
   readonly #startedAt: number;
   #follower: MetadataFollower | undefined;
   #snapshots: MetadataSnapshots | undefined;
   readonly #recoveryEpoch: number;
   #confirming = false;
+  /** There is a replica of the metadata group on this disk, open or about to be. */
+  #holdsMetadata = false;
+  #closed = false;
 
   constructor(
     ports: BrokerPorts,
@@ -76,6 +93,7 @@ export class Member implements MemberParts, AdminBackend {
     this.#ports = ports;
     this.#config = config;
     this.#links = links;
+    this.#store = store;
     this.#form = form;
     this.#recoveryEpoch = meta.recoveryEpoch;
     this.#failed = failed;
@@ -97,7 +115,6 @@ export class Member implements MemberParts, AdminBackend {
       failed,
     });
     store.repairer = this.#repairer;
-    this.#store = store;
     this.#disks = new DiskNotices({
       clock,
       space: store.space,
@@ -113,7 +130,9 @@ export class Member implements MemberParts, AdminBackend {
       forwardPendingMaxBytes: config.limits.forwardPendingMaxBytes,
       view: (groupId) => this.#leaderView(groupId),
     });
+    this.#replacements = new Replacements(clock, telemetry, this.group, config.limits.replacementsMax);
     const recorder = new IsrRecorder(clock, this.group, failed);
+    const succession = new Succession(clock, telemetry, this.group, failed);
     this.partitions = new PartitionSet(store, this.host, links, config, {
       incarnation: meta.incarnation,
       clock,
@@ -125,6 +144,7 @@ export class Member implements MemberParts, AdminBackend {
       diskFull: (broker) => this.#disks.full(broker),
       confirmDeleted: (topicIds) => void this.#confirmDeleted(topicIds),
       settled: () => this.#registration.epoch !== undefined,
+      succeed: (partition) => succession.tick(partition),
       failed,
     });
     this.log = new RoutedLog(clock, config, this.image, this.group, this.partitions, links, this.router);
@@ -149,6 +169,7 @@ export class Member implements MemberParts, AdminBackend {
 
   /** Partitions are opened before: the image may be there as soon as this is. */
   async openMetadata(log: GroupLog, config: GroupConfig, recovered: RecoveredGroup | undefined): Promise<void> {
+    this.#holdsMetadata = true;
     const { brokerId, limits } = this.#config;
     const others = config.members.map((member) => member.brokerId as BrokerId).filter((broker) => broker !== brokerId);
     const options = { everyBytes: limits.metadataSnapshotBytes, recoveryEpoch: this.#recoveryEpoch };
@@ -289,10 +310,12 @@ export class Member implements MemberParts, AdminBackend {
   }
 
   async close(): Promise<void> {
+    this.#closed = true;
     this.#registration.stop();
     this.#follower?.stop();
     this.#snapshots?.stop();
     this.sessions.close();
+    this.#replacements.close();
     this.router.close();
     this.#repairer.close();
     const settled = this.partitions.close();
@@ -311,8 +334,7 @@ export class Member implements MemberParts, AdminBackend {
 
   /** Of a replica that no configuration stored here names: the metadata knows where it was placed. */
   #placedOn(group: GroupId, replica: ReplicaId): BrokerId | undefined {
-    if (group !== METADATA_GROUP)
-      return this.image.partitionOfGroup(group)?.replicas.find(({ replicaId }) => replicaId === replica)?.brokerId;
+    if (group !== METADATA_GROUP) return this.image.brokerOf(group, replica);
     for (const broker of this.image.brokers.values()) if (broker.metadataReplicaId === replica) return broker.id;
     return undefined;
   }
@@ -331,6 +353,41 @@ export class Member implements MemberParts, AdminBackend {
     for (const broker of this.image.brokers.values()) this.#links.know(broker.id, broker.peerAddress);
     this.partitions.reconcile(this.image);
     this.router.changedAll();
+    this.#maybeJoinMetadata();
+  }
+
+  /** A seed on a new disk: its replica of the metadata starts empty and silent, until the controller makes a learner and then a voter of it. */
+  #maybeJoinMetadata(): void {
+    const { brokerId } = this.#config;
+    const here = this.image.brokers.get(brokerId);
+    const seed = this.image.seeds.find((one) => one.brokerId === brokerId);
+    if (here?.incarnation !== this.#store.incarnation || seed === undefined) return;
+    const { replica } = this.group;
+    if (replica !== undefined) {
+      // What the local log brings and what is copied from others is one history: from here on the log alone goes on.
+      if (replica.core.commit >= this.#view.applied) this.#follower?.stop();
+      return;
+    }
+    if (this.#holdsMetadata) return;
+    this.#holdsMetadata = true;
+    const others = this.image.seeds.filter(({ replicaId }) => replicaId !== here.metadataReplicaId);
+    const members = [
+      ...others.map(({ replicaId, brokerId: on }) => ({ replicaId, brokerId: on, role: MemberRole.voter })),
+      { replicaId: here.metadataReplicaId, brokerId, role: MemberRole.learner },
+    ];
+    const config: GroupConfig = { members, topicId: "", topic: "", partition: 0 };
+    const start = { index: 0 as LogIndex, term: 0 as Term, offset: 0 as Offset };
+    this.#store.create(METADATA_GROUP, here.metadataReplicaId, start, GroupConfig.encode(config)).then(
+      (log) => {
+        // For good: there is a replica from now on.
+        if (!this.#closed) this.openMetadata(log, config, undefined).catch(this.#failed);
+      },
+      (error: unknown) => {
+        // A full disk: tried again with the next change of the image.
+        if (!isNoSpace(error)) return this.#failed(error);
+        this.#holdsMetadata = false;
+      },
+    );
   }
 
   #controllerChanged(): void {

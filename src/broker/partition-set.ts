@@ -4,7 +4,7 @@ import type { Clock, Timer } from "../base/ports/clock.ts";
 import type { Inflate } from "../base/ports/inflate.ts";
 import type { Telemetry } from "../base/ports/telemetry.ts";
 import type { MetadataImage } from "../cluster/image.ts";
-import type { PartitionImage } from "../cluster/image-state.ts";
+import type { PartitionImage, ReplicaImage } from "../cluster/image-state.ts";
 import { isNoSpace } from "../log/disk-space.ts";
 import type { GroupLog, LogStore, RecoveredGroup, StartPoint } from "../log/types.ts";
 import { GroupConfig } from "../protocol/routing.ts";
@@ -41,6 +41,8 @@ export interface PartitionSetPorts {
   readonly diskFull: (broker: BrokerId) => boolean;
   /** This broker's image holds at least what was recorded when it started: settings may be trusted. */
   readonly settled: () => boolean;
+  /** Once per heartbeat for each partition that is led here: a replica of it may have to be replaced. */
+  readonly succeed: (partition: Partition) => void;
   /** The log cannot do what it must: the broker stops. */
   readonly failed: (error: unknown) => void;
 }
@@ -167,7 +169,7 @@ export class PartitionSet {
       if (this.#partitions.has(partition.groupId) || this.#store.wasDropped(replica.replicaId)) continue;
       const topic = image.topics.get(partition.topicId)?.name ?? "";
       const config: GroupConfig = {
-        members: partition.replicas.map(({ replicaId, brokerId }) => ({ replicaId, brokerId, role: MemberRole.voter })),
+        members: firstMembers(partition, replica),
         topicId: partition.topicId,
         topic,
         partition: partition.partition,
@@ -176,7 +178,7 @@ export class PartitionSet {
       if (log === undefined) continue;
       if (this.#closed) return;
       this.#open(log, config, undefined);
-      if (partition.replicas[0]?.replicaId === replica.replicaId) this.#campaignSoon(partition.groupId, 0);
+      if (partition.replicas[0]?.replicaId === replica.replicaId && replica.joined === undefined) this.#campaignSoon(partition.groupId, 0);
       this.#partitions.get(partition.groupId)?.partition.changed(settingsOf(partition, image, this.#config.log));
     }
     const confirmed: TopicId[] = [];
@@ -291,10 +293,24 @@ export class PartitionSet {
 
   #arm(): void {
     this.#timer = this.#ports.clock.after(this.#config.timings.heartbeatMs, () => {
-      for (const { partition } of this.#partitions.values()) partition.tickIsr();
+      for (const { partition } of this.#partitions.values()) {
+        partition.tickIsr();
+        if (partition.replica.leads) this.#ports.succeed(partition);
+      }
       this.#arm();
     });
   }
+}
+
+/**
+ * Who votes as far as a new replica knows. One that was there from the start is a voter from nothing; any other is silent until a leader
+ * sends it the log (design §5).
+ */
+function firstMembers(partition: PartitionImage, self: ReplicaImage): GroupConfig["members"] {
+  const others = partition.replicas.filter(({ replicaId }) => replicaId !== self.replicaId || self.joined === undefined);
+  const voters = others.map(({ replicaId, brokerId }) => ({ replicaId, brokerId, role: MemberRole.voter }));
+  if (self.joined === undefined) return voters;
+  return [...voters, { replicaId: self.replicaId, brokerId: self.brokerId, role: MemberRole.learner }];
 }
 
 /** Before any metadata was read. Nothing is let go of by then: only a leader does, and it serves only once it has read them. */

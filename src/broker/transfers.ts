@@ -58,7 +58,10 @@ export class Transfers {
       .filter(
         ({ replicaId, brokerId }) =>
           // One that stops too would only hand it on, or not find the time to.
-          replicaId !== core.self && (to === 0 || brokerId === to) && this.#partitions.stays(brokerId as BrokerId),
+          replicaId !== core.self &&
+          core.configuration.voters.includes(replicaId) &&
+          (to === 0 || brokerId === to) &&
+          this.#partitions.stays(brokerId as BrokerId),
       )
       .map(({ replicaId }) => ({ replicaId, match: core.progress(replicaId)?.match ?? -1 }))
       .sort((a, b) => b.match - a.match);

@@ -110,6 +110,18 @@ export const AlterClusterConfigs = message("millrace.internal.v1.AlterClusterCon
   validateOnly: bool(3),
 });
 
+/** From the controller itself: the disk of this replica is gone. */
+export const ReplaceReplica = message("millrace.internal.v1.ReplaceReplica", { groupId: groupIdField(1), removing: replicaIdField(2) });
+/** From the partition's leader: the new replica votes, the old one does not any more. */
+export const ReportReplaced = message("millrace.internal.v1.ReportReplaced", {
+  groupId: groupIdField(1),
+  term: termField(2),
+  removing: replicaIdField(3),
+  replicaId: replicaIdField(4),
+});
+/** From the controller itself: the metadata group's replica on this seed's present disk votes. */
+export const ReplaceSeed = message("millrace.internal.v1.ReplaceSeed", { brokerId: brokerIdField(1) });
+
 export const CommandUnion = new UnionType("millrace.internal.v1.Command", {
   formCluster: [1, FormCluster],
   registerBroker: [2, RegisterBroker],
@@ -124,6 +136,9 @@ export const CommandUnion = new UnionType("millrace.internal.v1.Command", {
   allocateProducerIds: [11, AllocateProducerIds],
   alterClusterConfigs: [12, AlterClusterConfigs],
   addPartitions: [20, AddPartitions],
+  replaceReplica: [30, ReplaceReplica],
+  reportReplaced: [31, ReportReplaced],
+  replaceSeed: [32, ReplaceSeed],
 });
 export type Command = UnionOf<typeof CommandUnion>;
 export type CommandOf<K extends Command["kind"]> = Extract<Command, { kind: K }>;

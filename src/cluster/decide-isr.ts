@@ -3,7 +3,7 @@ import { type CommandOf, IsrOutcome, type IsrResult } from "./commands.ts";
 import type { Decision } from "./decision.ts";
 import type { Fact } from "./facts.ts";
 import type { MetadataImage } from "./image.ts";
-import type { PartitionImage } from "./image-state.ts";
+import { type PartitionImage, placedReplicas } from "./image-state.ts";
 
 type Proposal = CommandOf<"alterIsr">["proposals"][number];
 
@@ -34,7 +34,7 @@ function refuseProposal(image: MetadataImage, partition: PartitionImage, { term,
   // The leader itself is not among them while it has a hole.
   if (new Set(isr).size !== isr.length || isr.length === 0) return "members are distinct, and there is at least one";
   for (const member of isr) {
-    const replica = partition.replicas.find(({ replicaId }) => replicaId === member);
+    const replica = placedReplicas(partition).find(({ replicaId }) => replicaId === member);
     if (replica === undefined) return `replica ${member} is no voter`;
     if (partition.isr.includes(member)) continue;
     // Only joining is barred: a fenced member leaves when the leader says so.
@@ -54,7 +54,7 @@ export function decideLeaderClaim(image: MetadataImage, { claims }: CommandOf<"l
     const partition = image.partitionOfGroup(claim.groupId);
     if (partition === undefined) return { refused: "no such partition" };
     const { claim: before } = partition;
-    if (!partition.replicas.some(({ replicaId }) => replicaId === claim.replicaId)) {
+    if (!placedReplicas(partition).some(({ replicaId }) => replicaId === claim.replicaId)) {
       return { partition, refused: `replica ${claim.replicaId} is no voter` };
     }
     if (taken.has(claim.groupId)) return { partition, refused: "one claim of a partition at a time" };

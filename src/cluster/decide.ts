@@ -4,6 +4,7 @@ import { decideBrokerHeartbeat, decideFenceBroker, decideFormCluster, decideRegi
 import { decideAllocateProducerIds, decideAlterClusterConfigs } from "./decide-cluster.ts";
 import { decideAlterIsr, decideLeaderClaim } from "./decide-isr.ts";
 import { decideAddPartitions } from "./decide-partitions.ts";
+import { decideReplaceReplica, decideReplaceSeed, decideReportReplaced } from "./decide-replacement.ts";
 import { decideAlterTopic, decideConfirmDeleted, decideCreateTopic, decideDeleteTopic } from "./decide-topics.ts";
 import { type DecideLimits, type Decision, defaultDecideLimits, type Now } from "./decision.ts";
 import type { MetadataImage } from "./image.ts";
@@ -41,6 +42,12 @@ export function decide(image: MetadataImage, command: Command, _now: Now, limits
       return decideAllocateProducerIds(image, command);
     case "alterClusterConfigs":
       return decideAlterClusterConfigs(image, command);
+    case "replaceReplica":
+      return decideReplaceReplica(image, command);
+    case "reportReplaced":
+      return decideReportReplaced(image, command);
+    case "replaceSeed":
+      return decideReplaceSeed(image, command);
     default:
       return unreachable(command);
   }

@@ -95,6 +95,26 @@ export const ProducerIdsAllocated = message("millrace.internal.v1.ProducerIdsAll
 
 export const ClusterConfigChanged = message("millrace.internal.v1.ClusterConfigChanged", { set: map(1), delete: repeated(string(2)) });
 
+/** A new replica, empty, on the disk its broker has now, is to take the place of one whose disk is gone. A later one replaces an earlier one. */
+export const ReplicaReplacing = message("millrace.internal.v1.ReplicaReplacing", {
+  groupId: groupIdField(1),
+  removing: replicaIdField(2),
+  replicaId: replicaIdField(3),
+  brokerId: brokerIdField(4),
+});
+/** It has: the configuration that says so is committed. */
+export const ReplicaReplaced = message("millrace.internal.v1.ReplicaReplaced", {
+  groupId: groupIdField(1),
+  removing: replicaIdField(2),
+  replicaId: replicaIdField(3),
+});
+/** The same for the metadata group's own replica on a seed. */
+export const SeedReplaced = message("millrace.internal.v1.SeedReplaced", {
+  brokerId: brokerIdField(1),
+  incarnation: incarnationField(2),
+  replicaId: replicaIdField(3),
+});
+
 export const FactUnion = new UnionType("millrace.internal.v1.Fact", {
   clusterFormed: [1, ClusterFormed],
   brokerRegistered: [2, BrokerRegistered],
@@ -109,6 +129,9 @@ export const FactUnion = new UnionType("millrace.internal.v1.Fact", {
   leaderClaimed: [11, LeaderClaimed],
   producerIdsAllocated: [12, ProducerIdsAllocated],
   clusterConfigChanged: [13, ClusterConfigChanged],
+  replicaReplacing: [30, ReplicaReplacing],
+  replicaReplaced: [31, ReplicaReplaced],
+  seedReplaced: [32, SeedReplaced],
 });
 export type Fact = UnionOf<typeof FactUnion>;
 export type FactOf<K extends Fact["kind"]> = Extract<Fact, { kind: K }>;

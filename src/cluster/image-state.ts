@@ -40,14 +40,24 @@ export interface ReplicaImage {
   readonly replicaId: ReplicaId;
   /** The disk it was placed on: the replica is bound to it (D5). */
   readonly incarnation: Incarnation;
+  /** It came later than the partition: it starts empty and silent, never as a voter from nothing (design §5). */
+  readonly joined?: true;
+}
+
+/** A replica on a new disk takes the place of one whose disk is gone. */
+export interface Replacing {
+  /** Among the partition's replicas until it is replaced. */
+  readonly removing: ReplicaId;
+  readonly adding: ReplicaImage;
 }
 
 export interface PartitionImage {
   readonly topicId: TopicId;
   readonly partition: number;
   readonly groupId: GroupId;
-  /** In order of priority; all of them vote until moves exist. */
+  /** In order of priority. All of them vote, but for one that is being replaced. */
   readonly replicas: readonly ReplicaImage[];
+  readonly replacing?: Replacing;
   /** Ascending. */
   readonly isr: readonly ReplicaId[];
   /** Starts at 1, rises by one with every record of the ISR. */
@@ -130,6 +140,11 @@ export function cloneState(state: ImageState): ImageState {
     topicsByName: new Map(state.topicsByName),
     groupsByBroker: new Map([...state.groupsByBroker].map(([broker, groups]) => [broker, new Set(groups)])),
   };
+}
+
+/** Whoever may hold data of the partition: its replicas, and the one that is to take a place among them. */
+export function placedReplicas({ replicas, replacing }: PartitionImage): readonly ReplicaImage[] {
+  return replacing === undefined ? replicas : [...replicas, replacing.adding];
 }
 
 /** Adds a partition to the derived index. */

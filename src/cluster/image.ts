@@ -6,6 +6,7 @@ import {
   emptyState,
   type ImageState,
   type PartitionImage,
+  placedReplicas,
   type ReplicaImage,
   type SeedImage,
   type TombstoneImage,
@@ -144,6 +145,30 @@ export class MetadataImage {
     return this.#placedOn(broker).filter(({ replica }) => !this.isPresent(replica));
   }
 
+  /** Where that replica was placed; undefined when the metadata names none of this id. */
+  brokerOf(groupId: GroupId, replica: ReplicaId): BrokerId | undefined {
+    const partition = this.#state.partitions.get(groupId);
+    return partition === undefined ? undefined : placedReplicas(partition).find(({ replicaId }) => replicaId === replica)?.brokerId;
+  }
+
+  /** Replicas that could be replaced now and nobody has begun to: their disk is gone, and their broker is there with another one. */
+  replaceable(): readonly HostedReplica[] {
+    const found: HostedReplica[] = [];
+    for (const partition of this.#state.partitions.values()) {
+      const { replacing, replicas } = partition;
+      if (replacing !== undefined && this.isPresent(replacing.adding)) continue;
+      const replica = replicas.find((one) =>
+        replacing === undefined ? !this.isPresent(one) && this.#isLive(one.brokerId) : one.replicaId === replacing.removing,
+      );
+      if (replica !== undefined && this.#isLive(replica.brokerId)) found.push({ partition, replica });
+    }
+    return found;
+  }
+
+  #isLive(broker: BrokerId): boolean {
+    return this.#state.brokers.get(broker)?.state === "live";
+  }
+
   /** The disk this replica was placed on is the one its broker has now. */
   isPresent(replica: ReplicaImage): boolean {
     return this.#state.brokers.get(replica.brokerId)?.incarnation === replica.incarnation;
@@ -152,7 +177,7 @@ export class MetadataImage {
   leaderOf(partition: PartitionImage): LeaderHint | undefined {
     const { claim } = partition;
     if (claim === undefined) return undefined;
-    const replica = partition.replicas.find(({ replicaId }) => replicaId === claim.replicaId);
+    const replica = placedReplicas(partition).find(({ replicaId }) => replicaId === claim.replicaId);
     return { ...claim, broker: replica === undefined ? undefined : this.#state.brokers.get(replica.brokerId) };
   }
 
@@ -170,8 +195,8 @@ export class MetadataImage {
     const hosted: HostedReplica[] = [];
     for (const groupId of this.#state.groupsByBroker.get(broker) ?? []) {
       const partition = this.#state.partitions.get(groupId);
-      const replica = partition?.replicas.find(({ brokerId }) => brokerId === broker);
-      if (partition !== undefined && replica !== undefined) hosted.push({ partition, replica });
+      if (partition === undefined) continue;
+      for (const replica of placedReplicas(partition)) if (replica.brokerId === broker) hosted.push({ partition, replica });
     }
     return hosted.sort((a, b) => a.partition.groupId - b.partition.groupId);
   }

@@ -6,6 +6,7 @@ import {
   type ImageState,
   indexPartition,
   type PartitionImage,
+  placedReplicas,
   type TopicImage,
   unindexPartition,
 } from "./image-state.ts";
@@ -94,7 +95,14 @@ const replays: { readonly [K in Fact["kind"]]: Replay<K> } = {
     }
     state.topics.delete(topic.id);
     state.topicsByName.delete(topic.name);
-    const replicas = partitions.flatMap(({ groupId, replicas: placed }) => placed.map((replica) => ({ groupId, ...replica })));
+    const replicas = partitions.flatMap((partition) =>
+      placedReplicas(partition).map(({ brokerId, replicaId, incarnation }) => ({
+        groupId: partition.groupId,
+        brokerId,
+        replicaId,
+        incarnation,
+      })),
+    );
     state.tombstones.set(topic.id, {
       topicId: topic.id,
       name: topic.name,
@@ -123,6 +131,33 @@ const replays: { readonly [K in Fact["kind"]]: Replay<K> } = {
     record(state, partition, { isr: fact.isr, claim: { replicaId: fact.replicaId, term: fact.term } });
   },
 
+  replicaReplacing(state, { groupId, removing, replicaId, brokerId }) {
+    const partition = partitionOf(state, { groupId });
+    invariant(replicaId >= state.nextReplicaId, () => `replica id ${replicaId} was given before`);
+    invariant(
+      partition.replicas.some((replica) => replica.replicaId === removing && replica.brokerId === brokerId),
+      () => `replica ${removing} of group ${groupId} is on broker ${brokerId}`,
+    );
+    spend(state, { replicaId });
+    const adding = { brokerId, replicaId, incarnation: brokerOf(state, brokerId).incarnation, joined: true } as const;
+    state.partitions.set(groupId, { ...partition, replacing: { removing, adding } });
+  },
+
+  replicaReplaced(state, { groupId, removing, replicaId }) {
+    const { replacing, ...partition } = partitionOf(state, { groupId });
+    invariant(
+      replacing?.removing === removing && replacing.adding.replicaId === replicaId,
+      () => `replica ${replicaId} of group ${groupId} takes the place of ${removing}`,
+    );
+    invariant(!partition.isr.includes(removing), () => `ISR of group ${groupId} is part of its replicas (M4)`);
+    const replicas = partition.replicas.map((replica) => (replica.replicaId === removing ? replacing.adding : replica));
+    state.partitions.set(groupId, { ...partition, replicas });
+  },
+
+  seedReplaced(state, { brokerId, incarnation, replicaId }) {
+    state.seeds = state.seeds.map((seed) => (seed.brokerId === brokerId ? { ...seed, incarnation, replicaId } : seed));
+  },
+
   producerIdsAllocated(state, { first, count }) {
     invariant(first === state.nextProducerId && count >= 1, () => `producer ids from ${first} do not follow`);
     state.nextProducerId = (first + count) as ProducerId;
@@ -144,7 +179,7 @@ export function replayFact(state: ImageState, fact: Fact, index: LogIndex): void
 
 function record(state: ImageState, partition: PartitionImage, to: Partial<Pick<PartitionImage, "isr" | "claim">>): void {
   const next: PartitionImage = { ...partition, ...to, isrVersion: partition.isrVersion + 1 };
-  const voters = new Set(next.replicas.map((replica) => replica.replicaId));
+  const voters = new Set(placedReplicas(next).map((replica) => replica.replicaId));
   invariant(
     next.isr.length > 0 && next.isr.every((member) => voters.has(member)),
     () => `ISR of group ${next.groupId} is part of its replicas (M4)`,

@@ -12,7 +12,7 @@ import {
   termField,
   topicIdField,
 } from "./fields.ts";
-import { emptyState, type ImageState, indexPartition } from "./image-state.ts";
+import { emptyState, type ImageState, indexPartition, type PartitionImage, type ReplicaImage, type TombstoneImage } from "./image-state.ts";
 
 /** The whole image as one message, in canonical order: equal images give equal bytes (property C6: replay = live). */
 
@@ -34,6 +34,7 @@ const Replica = message("millrace.internal.v1.ReplicaImage", {
   incarnation: incarnationField(3),
   /** Only in tombstones. */
   groupId: groupIdField(4),
+  joined: bool(5),
 });
 
 const Partition = message("millrace.internal.v1.PartitionImage", {
@@ -45,6 +46,9 @@ const Partition = message("millrace.internal.v1.PartitionImage", {
   isrVersion: int64(6),
   claimReplicaId: optional(replicaIdField(7)),
   claimTerm: termField(8),
+  /** Set together, while a replica is being replaced. */
+  removing: optional(replicaIdField(9)),
+  adding: submessage(10, Replica),
 });
 
 const Topic = message("millrace.internal.v1.TopicImage", {
@@ -88,10 +92,11 @@ export function encodeState(state: ImageState): Uint8Array {
     seeds: state.seeds,
     brokers: inOrder(state.brokers).map((broker) => ({ ...broker, fenced: broker.state === "fenced" })),
     topics: inOrder(state.topics).map((topic) => ({ ...topic, configs: sorted(topic.configs) })),
-    partitions: inOrder(state.partitions).map(({ claim, ...partition }) => ({
+    partitions: inOrder(state.partitions).map(({ claim, replacing, ...partition }) => ({
       ...partition,
       claimReplicaId: claim?.replicaId,
       claimTerm: claim?.term,
+      ...replacing,
     })),
     tombstones: inOrder(state.tombstones),
     clusterConfigs: sorted(state.clusterConfigs),
@@ -133,7 +138,7 @@ export function decodeState(bytes: Uint8Array): ImageState {
     brokers: new Map(brokers.map(({ fenced, ...broker }) => [broker.id, { ...broker, state: fenced ? "fenced" : "live" }])),
     topics: new Map(topics.map((topic) => [topic.id, topic])),
     partitions: new Map(partitions.map((partition) => [partition.groupId, partitionOf(partition)])),
-    tombstones: new Map(tombstones.map((tombstone) => [tombstone.topicId, tombstone])),
+    tombstones: new Map(tombstones.map((tombstone) => [tombstone.topicId, { ...tombstone, replicas: tombstone.replicas.map(buried) }])),
   };
   for (const topic of topics) state.topicsByName.set(topic.name, topic.id);
   for (const partition of state.partitions.values()) indexPartition(state, partition);
@@ -141,12 +146,21 @@ export function decodeState(bytes: Uint8Array): ImageState {
   return state;
 }
 
-function partitionOf({ claimReplicaId, claimTerm, replicas, ...partition }: MessageOf<typeof Partition>) {
+function partitionOf({ claimReplicaId, claimTerm, replicas, removing, adding, ...partition }: MessageOf<typeof Partition>): PartitionImage {
   return {
     ...partition,
-    replicas: replicas.map(({ brokerId, replicaId, incarnation }) => ({ brokerId, replicaId, incarnation })),
+    replicas: replicas.map(replicaOf),
+    ...(removing === undefined || adding === undefined ? {} : { replacing: { removing, adding: replicaOf(adding) } }),
     claim: claimReplicaId === undefined ? undefined : { replicaId: claimReplicaId, term: claimTerm },
   };
+}
+
+function buried(replica: MessageOf<typeof Replica>): TombstoneImage["replicas"][number] {
+  return { ...replicaOf(replica), groupId: replica.groupId };
+}
+
+function replicaOf({ brokerId, replicaId, incarnation, joined }: MessageOf<typeof Replica>): ReplicaImage {
+  return { brokerId, replicaId, incarnation, ...(joined ? { joined } : {}) };
 }
 
 /** By key, by code unit: the same everywhere. */

@@ -104,6 +104,7 @@ function brokerConfig(values: SettingValues): BrokerConfig {
       catchUpBytesPerSecond: values.get("replica.catchup.rate.bytes"),
       catchUpsMax: values.get("replica.catchups.max"),
       metadataSnapshotBytes: values.get("metadata.snapshot.bytes"),
+      replacementsMax: values.get("replica.replacements.max"),
       partitionsPerTopicMax: values.get("partitions.per.topic.max"),
       partitionsMax: values.get("partitions.max"),
     },

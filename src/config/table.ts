@@ -151,6 +151,12 @@ export const settings = {
     max: GiB,
     doc: "A snapshot of the metadata is taken after so many bytes of its log; what lies behind the older of the last two is trimmed.",
   }),
+  "replica.replacements.max": count({
+    default: defaultLimits.replacementsMax,
+    min: 1,
+    max: 10_000,
+    doc: "Partitions of which a replica on a lost disk is replaced at the same time; the controller begins no more.",
+  }),
   "partitions.per.topic.max": count({
     default: defaultLimits.partitionsPerTopicMax,
     min: 1,

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { type BrokerId, type LogIndex, type TopicId, toBrokerId, toReplicaId, toTerm } from "../../src/base/ids.ts";
+import { type BrokerId, type LogIndex, type TopicId, toBrokerId, toGroupId, toReplicaId, toTerm } from "../../src/base/ids.ts";
 import { type Command, decodeCommand, encodeCommand } from "../../src/cluster/commands.ts";
 import { decide } from "../../src/cluster/decide.ts";
 import { decodeFacts, encodeFacts } from "../../src/cluster/facts.ts";
 import { MetadataImage } from "../../src/cluster/image.ts";
-import type { PartitionImage } from "../../src/cluster/image-state.ts";
+import { type PartitionImage, placedReplicas } from "../../src/cluster/image-state.ts";
 import { decodeAnswer, encodeAnswer } from "../../src/cluster/replies.ts";
 import { Cluster, disk, topicUuid } from "./cluster-fixture.ts";
 
@@ -18,7 +18,7 @@ const intent = fc.oneof(
     arbitrary: fc.record({
       do: fc.constant("register" as const),
       broker,
-      life: fc.integer({ min: 1, max: 2 }),
+      life: fc.integer({ min: 1, max: 4 }),
       rack: fc.constantFrom(undefined, "r1", "r2"),
     }),
   },
@@ -64,6 +64,17 @@ const intent = fc.oneof(
       isr: fc.subarray([0, 1, 2, 3, 4, 9]),
     }),
   },
+  { weight: 4, arbitrary: fc.record({ do: fc.constant("replace" as const), group: fc.nat(30), replica: fc.nat(4) }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      do: fc.constant("replaced" as const),
+      group: fc.nat(30),
+      term: fc.constantFrom(0, 0, 0, 1),
+      other: fc.boolean(),
+    }),
+  },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant("seed" as const), broker }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("producers" as const), count: fc.integer({ min: 0, max: 2000 }) }) },
 );
 type Intent = typeof intent extends fc.Arbitrary<infer T> ? T : never;
@@ -148,6 +159,22 @@ function commandOf(each: Intent, image: MetadataImage, step: number): Command {
         ],
       };
     }
+    case "replace": {
+      // Often one that is lost, so that something comes of it.
+      const lost = image.replaceable()[each.replica];
+      const partition = lost?.partition ?? at(each.group);
+      const removing = lost?.replica.replicaId ?? partition?.replicas[each.replica]?.replicaId ?? toReplicaId(77);
+      return { kind: "replaceReplica", groupId: partition?.groupId ?? toGroupId(77), removing };
+    }
+    case "replaced": {
+      const partition = partitions.filter(({ replacing }) => replacing !== undefined)[each.group % 3] ?? at(each.group);
+      const term = toTerm((partition?.claim?.term ?? 0) + each.term);
+      const removing = partition?.replacing?.removing ?? toReplicaId(77);
+      const replicaId = each.other ? toReplicaId(78) : (partition?.replacing?.adding.replicaId ?? toReplicaId(77));
+      return { kind: "reportReplaced", groupId: partition?.groupId ?? toGroupId(77), term, removing, replicaId };
+    }
+    case "seed":
+      return { kind: "replaceSeed", brokerId: toBrokerId(each.broker) };
     case "producers":
       return { kind: "allocateProducerIds", count: each.count };
   }
@@ -167,16 +194,23 @@ class History {
       if (known === undefined) {
         assert.ok(!this.groups.has(partition.groupId), "a group id is never reused");
         this.groups.add(partition.groupId);
-        for (const { replicaId } of partition.replicas) {
-          assert.ok(!this.replicas.has(replicaId), "a replica id is never reused (D5)");
-          this.replicas.add(replicaId);
-        }
+      }
+      for (const { replicaId } of placedReplicas(partition)) {
+        if (known !== undefined && placedReplicas(known).some((one) => one.replicaId === replicaId)) continue;
+        assert.ok(!this.replicas.has(replicaId), "a replica id is never reused (D5)");
+        this.replicas.add(replicaId);
       }
       const brokers: BrokerId[] = partition.replicas.map(({ brokerId }) => brokerId);
       assert.equal(new Set(brokers).size, brokers.length, "replicas are on distinct brokers (M4)");
-      const ids = partition.replicas.map(({ replicaId }) => replicaId);
+      const ids = placedReplicas(partition).map(({ replicaId }) => replicaId);
       assert.ok(partition.isr.length > 0 && partition.isr.every((member) => ids.includes(member)), "ISR is a part of the replicas (M4)");
-      if (known !== undefined && known !== partition) {
+      if (known !== undefined && (known.replicas !== partition.replicas || known.replacing !== partition.replacing)) {
+        // Replicas that come and go change nothing else, and only one whose disk is gone goes.
+        assert.deepEqual([partition.isr, partition.isrVersion, partition.claim], [known.isr, known.isrVersion, known.claim]);
+        assert.equal(partition.replicas.length, known.replicas.length);
+        const gone = known.replicas.filter(({ replicaId }) => !partition.replicas.some((one) => one.replicaId === replicaId));
+        assert.ok(gone.length <= 1 && gone.every((one) => !after.isPresent(one)));
+      } else if (known !== undefined && known !== partition) {
         assert.equal(partition.isrVersion, known.isrVersion + 1, "versions rise one by one");
         assert.ok((partition.claim?.term ?? 0) >= (known.claim?.term ?? 0), "terms never fall");
         if (partition.claim !== known.claim) assert.ok((partition.claim?.term ?? 0) > (known.claim?.term ?? 0), "one leader per term (M1)");

@@ -22,14 +22,16 @@ describe("Raft under a random storm keeps R1 to R8, and commits once it is over"
   for (const [name, shape] of SHAPES) {
     it(`with ${name}`, () => {
       const sum: RunResult[] = [];
-      for (let seed = FIRST; seed < FIRST + SEEDS; seed++) sum.push(randomRun(seed, shape));
+      // Half as many where members change: one such run does more.
+      const seeds = shape.votersMin === undefined ? SEEDS : Math.ceil(SEEDS / 2);
+      for (let seed = FIRST; seed < FIRST + seeds; seed++) sum.push(randomRun(seed, shape));
       // The storm must not be so strong that nothing happens: then it would prove nothing.
       if (SEEDS >= 20)
         assert.ok(sum.every((each) => each.committed > 1) && sum.some((each) => each.committed > 20), "the storm left something to check");
       const most = (of: (each: RunResult) => number): number => sum.reduce((all, each) => all + of(each), 0);
       if (SEEDS >= 20 && shape.votersMin !== undefined)
-        assert.ok(most((each) => each.joint) > SEEDS / 2 && most((each) => each.resets) > 0);
-      if (SEEDS >= 20 && shape.amnesia === true) assert.ok(most((each) => each.quarantines) > SEEDS / 4);
+        assert.ok(most((each) => each.joint) > seeds / 2 && most((each) => each.resets) > 0);
+      if (SEEDS >= 20 && shape.amnesia === true) assert.ok(most((each) => each.quarantines) > seeds / 4);
     });
   }
 });

@@ -5,6 +5,7 @@ import type { Telemetry } from "../../base/ports/telemetry.ts";
 import { type Command, decodeCommand, encodeCommand } from "../../cluster/commands.ts";
 import type { DecideLimits } from "../../cluster/decision.ts";
 import { type CommandAnswer, decodeAnswer, encodeAnswer, type Reply } from "../../cluster/replies.ts";
+import { isVoter } from "../../raft/quorum.ts";
 import type { PeerLinks } from "../peers/peer-links.ts";
 import type { Replica } from "../replica.ts";
 import type { ReplicaOwner } from "../replica-host.ts";
@@ -230,7 +231,8 @@ export class MetadataGroup {
 
   #seedAt = 0;
   #someSeed(): BrokerId | undefined {
-    if (this.#local !== undefined) return undefined;
+    // A voter learns by itself who leads; one that is new here may not be known to any leader yet.
+    if (this.#local !== undefined && isVoter(this.#local.replica.core.configuration, this.#local.replica.id)) return undefined;
     const { seeds } = this.view.image;
     return seeds[this.#seedAt++ % Math.max(1, seeds.length)]?.brokerId;
   }

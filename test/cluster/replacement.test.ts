@@ -1,0 +1,144 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { type ReplicaId, toBrokerId, toTerm } from "../../src/base/ids.ts";
+import type { PartitionImage } from "../../src/cluster/image-state.ts";
+import { Cluster, disk } from "./cluster-fixture.ts";
+
+/** Broker 3 came back with another disk; the leader of term 5 is the first replica, on broker 1. */
+function withLostDisk(): { cluster: Cluster; partition: () => PartitionImage; removing: ReplicaId } {
+  const cluster = Cluster.ofThree();
+  const [made] = cluster.create("t");
+  assert.ok(made !== undefined);
+  const at = made.replicas.findIndex(({ brokerId }) => brokerId === 3);
+  const isr = made.isr.filter((id) => id !== made.replicas[at]?.replicaId);
+  cluster.claim(made, at === 0 ? 1 : 0, 5, isr);
+  cluster.fence(3);
+  cluster.register(3, 2);
+  return { cluster, partition: () => cluster.partition(made.groupId), removing: made.replicas[at]?.replicaId as ReplicaId };
+}
+
+const replace = ({ groupId }: PartitionImage, removing: ReplicaId) => ({ kind: "replaceReplica", groupId, removing }) as const;
+const report = (partition: PartitionImage, term = 5) =>
+  ({
+    kind: "reportReplaced",
+    groupId: partition.groupId,
+    term: toTerm(term),
+    removing: partition.replacing?.removing as ReplicaId,
+    replicaId: partition.replacing?.adding.replicaId as ReplicaId,
+  }) as const;
+
+describe("A replica whose disk is gone", () => {
+  it("gets a successor with a new id on the disk its broker has now; asking again changes nothing", () => {
+    const { cluster, partition, removing } = withLostDisk();
+    assert.deepEqual(
+      cluster.image.replaceable().map(({ replica }) => replica.replicaId),
+      [removing],
+    );
+    const next = cluster.image.nextIds.replica;
+    cluster.done(replace(partition(), removing));
+    assert.deepEqual(partition().replacing, { removing, adding: { brokerId: 3, replicaId: next, incarnation: disk(3, 2), joined: true } });
+    assert.deepEqual(cluster.image.replaceable(), []);
+    assert.deepEqual(
+      cluster.image.hostedBy(toBrokerId(3)).map(({ replica }) => replica.replicaId),
+      [next],
+    );
+    assert.equal(cluster.image.brokerOf(partition().groupId, next), 3);
+    const { version } = cluster.image;
+    cluster.done(replace(partition(), removing));
+    assert.equal(cluster.image.version, version);
+  });
+
+  it("is replaced when the leader of the term says that its voters changed, and is void for ever (scenario 61)", () => {
+    const { cluster, partition, removing } = withLostDisk();
+    cluster.done(replace(partition(), removing));
+    const command = report(partition());
+    const place = partition().replicas.findIndex(({ replicaId }) => replicaId === removing);
+    cluster.done(command);
+    assert.equal(partition().replacing, undefined);
+    assert.equal(partition().replicas[place]?.replicaId, command.replicaId);
+    assert.equal(cluster.image.brokerOf(partition().groupId, removing), undefined);
+    assert.deepEqual(cluster.image.lostBy(toBrokerId(3)), []);
+    assert.match(cluster.alter(partition(), 5, partition().isrVersion, [...partition().isr, removing]).reason, /no voter/);
+    const { version } = cluster.image;
+    cluster.done(command);
+    assert.equal(cluster.image.version, version);
+  });
+
+  it("is not replaced on the word of another term, of another successor, or while it is in the ISR (design §6)", () => {
+    const { cluster, partition, removing } = withLostDisk();
+    cluster.done(replace(partition(), removing));
+    cluster.refused(report(partition(), 4), "STALE_VERSION");
+    cluster.refused({ ...report(partition()), replicaId: 99 as ReplicaId }, "STALE_VERSION");
+    const other = Cluster.ofThree();
+    const [made] = other.create("t");
+    assert.ok(made !== undefined);
+    const lost = made.replicas.find(({ brokerId }) => brokerId === 3);
+    other.claim(made, made.replicas[0]?.brokerId === 3 ? 1 : 0, 5);
+    other.fence(3);
+    other.register(3, 2);
+    other.done(replace(made, lost?.replicaId as ReplicaId));
+    other.refused(report(other.partition(made.groupId)), "STALE_VERSION");
+  });
+
+  it("gets another successor when the new disk is lost as well, and the first one is void", () => {
+    const { cluster, partition, removing } = withLostDisk();
+    cluster.done(replace(partition(), removing));
+    const first = report(partition());
+    cluster.fence(3);
+    cluster.register(3, 3);
+    assert.equal(cluster.image.replaceable().length, 1);
+    cluster.done(replace(partition(), removing));
+    assert.ok((partition().replacing?.adding.replicaId ?? 0) > first.replicaId);
+    cluster.refused(first, "STALE_VERSION");
+    cluster.done(report(partition()));
+    assert.deepEqual(cluster.image.lostBy(toBrokerId(3)), []);
+  });
+
+  it("joins the ISR and leads like any other once it votes, before that is recorded", () => {
+    const { cluster, partition, removing } = withLostDisk();
+    cluster.done(replace(partition(), removing));
+    const { replicaId } = report(partition());
+    assert.equal(cluster.alter(partition(), 5, partition().isrVersion, [...partition().isr, replicaId]).reason, "");
+    const claims = [{ groupId: partition().groupId, replicaId, term: toTerm(6), isr: [...partition().isr] }];
+    assert.equal(cluster.isrResult({ kind: "leaderClaim", claims }).leaderReplicaId, replicaId);
+    assert.equal(cluster.image.leaderOf(partition())?.broker?.id, 3);
+  });
+
+  it("waits while its broker is fenced; a replica on a disk that is there is left alone", () => {
+    const { cluster, partition, removing } = withLostDisk();
+    cluster.fence(3);
+    assert.deepEqual(cluster.image.replaceable(), []);
+    cluster.refused(replace(partition(), removing), "UNKNOWN_BROKER");
+    const present = partition().replicas.find(({ brokerId }) => brokerId === 1)?.replicaId as ReplicaId;
+    const { version } = cluster.image;
+    cluster.done(replace(partition(), present));
+    assert.equal(cluster.image.version, version);
+  });
+
+  it("of a deleted topic is not waited for, its successor is", () => {
+    const { cluster, partition, removing } = withLostDisk();
+    cluster.done(replace(partition(), removing));
+    const { replicaId } = report(partition());
+    cluster.done({ kind: "deleteTopic", name: "t", topicId: undefined });
+    const [tombstone] = cluster.image.tombstonesFor(toBrokerId(3));
+    assert.ok(tombstone?.replicas.some((replica) => replica.replicaId === replicaId));
+  });
+});
+
+describe("A seed on another disk", () => {
+  it("is a voter of the metadata under its new replica id once that is recorded", () => {
+    const cluster = Cluster.ofThree();
+    cluster.fence(2);
+    cluster.register(2, 2);
+    const { metadataReplicaId } = cluster.image.brokers.get(toBrokerId(2)) ?? {};
+    cluster.done({ kind: "replaceSeed", brokerId: toBrokerId(2) });
+    const seed = cluster.image.seeds.find(({ brokerId }) => brokerId === 2);
+    assert.deepEqual([seed?.replicaId, seed?.incarnation], [metadataReplicaId, disk(2, 2)]);
+    cluster.register(2, 2);
+    assert.equal(cluster.image.brokers.get(toBrokerId(2))?.metadataReplicaId, metadataReplicaId);
+    const { version } = cluster.image;
+    cluster.done({ kind: "replaceSeed", brokerId: toBrokerId(2) });
+    assert.equal(cluster.image.version, version);
+    cluster.refused({ kind: "replaceSeed", brokerId: toBrokerId(9) }, "UNKNOWN_BROKER");
+  });
+});
