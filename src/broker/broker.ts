@@ -5,6 +5,7 @@ import type { BrokerNumbers } from "../base/metrics.ts";
 import type { RpcServer } from "../base/ports/rpc-server.ts";
 import { Form } from "../cluster/formation-rules.ts";
 import { drawMeta, type Meta, readMeta } from "../log/meta.ts";
+import { setAside } from "../log/set-aside.ts";
 import { openLogStore } from "../log/store.ts";
 import type { LogStore } from "../log/types.ts";
 import { GroupConfig } from "../protocol/routing.ts";
@@ -28,6 +29,11 @@ export interface BrokerOptions {
   readonly version: string;
   /** Something after which this broker must not go on (a failed write or sync, a bug): the process ends, exit ≠ 0. Called at most once. */
   readonly fatal: (error: Error) => void;
+  /**
+   * The data directory is a restored copy: what it holds is set aside, and the broker joins as a new disk, whose replicas are then made
+   * anew (design §4). Called with the folder it went to; undefined: there was nothing.
+   */
+  readonly newIncarnation?: (folder: string | undefined) => void;
 }
 
 /** Produce streams have so long for the answers to what they took, when the broker stops. */
@@ -118,6 +124,8 @@ class BrokerProcess implements Broker {
   async start(): Promise<void> {
     const { disk, random, clock, telemetry, rpcServer } = this.#ports;
     this.#lock = await disk.lock();
+    const { newIncarnation } = this.#options;
+    if (newIncarnation !== undefined) newIncarnation(await setAside(disk));
     let meta = (await readMeta(disk)) ?? (await drawMeta(disk, random, this.#config.brokerId));
     if (meta.brokerId !== this.#config.brokerId) {
       throw new MillraceError(

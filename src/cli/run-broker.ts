@@ -25,6 +25,12 @@ import { CommandFailed, ExitCode, UsageError } from "./exit-code.ts";
 import type { Terminal } from "./terminal.ts";
 import { packageVersion } from "./version.ts";
 
+function saySetAside(data: string, folder: string | undefined): string {
+  return folder === undefined
+    ? `${data} held nothing: this broker joins as a new disk`
+    : `What ${data} held is set aside in ${data}/${folder}; this broker joins as a new disk. Start it without --new-incarnation from now on.`;
+}
+
 /** A broker that could not start is gone so soon after it said why, milliseconds. */
 const FAILED_EXIT_MS = 250;
 
@@ -40,9 +46,10 @@ function dataDirectory(directory: string): Disk {
 /**
  * Runs one broker on the real ports until SIGTERM or SIGINT, then hands leadership over and stops.
  *
+ * @param newIncarnation the data directory is a restored copy: it is set aside, and this broker joins as a new disk
  * @throws {CommandFailed} when it cannot start
  */
-export async function runBroker(config: ProcessConfig, terminal: Terminal): Promise<void> {
+export async function runBroker(config: ProcessConfig, terminal: Terminal, newIncarnation = false): Promise<void> {
   collectLessOften();
   setCrc32c(crc32cNative);
   const clock = nodeClock();
@@ -77,7 +84,11 @@ export async function runBroker(config: ProcessConfig, terminal: Terminal): Prom
       telemetry,
     },
     config.broker,
-    { version: packageVersion(), fatal: (error) => die("it cannot go on", error) },
+    {
+      version: packageVersion(),
+      fatal: (error) => die("it cannot go on", error),
+      ...(newIncarnation ? { newIncarnation: (folder) => terminal.say(saySetAside(config.data, folder)) } : {}),
+    },
   );
 
   let started = false;

@@ -157,6 +157,8 @@ export class MetadataImage {
     for (const partition of this.#state.partitions.values()) {
       const { replacing, replicas } = partition;
       if (replacing !== undefined && this.isPresent(replacing.adding)) continue;
+      // Without a majority there is no leader that could do it: that takes an operator (`recover`).
+      if (replicas.filter((one) => this.isPresent(one)).length * 2 <= replicas.length) continue;
       const replica = replicas.find((one) =>
         replacing === undefined ? !this.isPresent(one) && this.#isLive(one.brokerId) : one.replicaId === replacing.removing,
       );

@@ -4,7 +4,7 @@ import { MillraceError } from "../../src/base/errors.ts";
 import { type GroupId, METADATA_GROUP, toBrokerId } from "../../src/base/ids.ts";
 import type { ClientStream, RpcChannel } from "../../src/base/ports/rpc-client.ts";
 import type { Telemetry } from "../../src/base/ports/telemetry.ts";
-import { type Broker, createBroker } from "../../src/broker/broker.ts";
+import { type Broker, type BrokerOptions, createBroker } from "../../src/broker/broker.ts";
 import type { Replica } from "../../src/broker/replica.ts";
 import type { MessageInput } from "../../src/protocol/codec/index.ts";
 import { LogService } from "../../src/protocol/methods.ts";
@@ -147,7 +147,8 @@ export class Cluster {
 
   // Brokers come and go.
 
-  boot(n: number): void {
+  /** @param more as of `millrace broker` */
+  boot(n: number, more: Pick<BrokerOptions, "newIncarnation"> = {}): void {
     const machine = this.world.machine(`b${n}`);
     const ports = machine.boot();
     const telemetry: Telemetry = {
@@ -161,6 +162,7 @@ export class Cluster {
     const config = brokerConfig(n, this.numbers.length);
     const broker = createBroker({ ...ports, telemetry }, this.#options.configure?.(config) ?? config, {
       version: "test",
+      ...more,
       fatal: (error) => {
         if (this.#options.fatal === undefined) this.world.scheduler.fail(error);
         else this.#options.fatal(n, error);

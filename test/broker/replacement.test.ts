@@ -151,3 +151,63 @@ describe("A broker whose disk was replaced", () => {
     cluster.close();
   });
 });
+
+describe("A data directory that was restored from a copy", () => {
+  const settledDown = async (seed: number): Promise<{ cluster: Cluster; groups: readonly GroupId[] }> => {
+    const cluster = await Cluster.start({ seed });
+    await cluster.createTopic("t");
+    await cluster.call(1, stubs.Produce, { topic: "t", records: recordSet(["a"]) });
+    await cluster.pass(500);
+    return { cluster, groups: [METADATA_GROUP, await cluster.groupOf("t", 0)] };
+  };
+  const paths = (cluster: Cluster, n: number): readonly string[] =>
+    cluster
+      .disk(n)
+      .files()
+      .map(({ path }) => path);
+
+  it("joins as a new disk when it is told to, and what it held is set aside", async () => {
+    const { cluster, groups } = await settledDown(15);
+    const before = groups.map((group) => cluster.replica(3, group)?.id);
+    cluster.kill(3);
+    const held = paths(cluster, 3).filter((path) => !path.startsWith("lock"));
+    await cluster.pass(SESSION_MS + 2_000);
+    let folder: string | undefined;
+    cluster.boot(3, {
+      newIncarnation: (to) => {
+        folder = to;
+      },
+    });
+    await cluster.settle(cluster.started(3));
+    await healthy(cluster);
+    settled(cluster, groups);
+    assert.equal(folder, "set-aside/1");
+    for (const path of held) assert.ok(paths(cluster, 3).includes(`set-aside/1/${path}`), `${path} is kept`);
+    assert.ok(groups.every((group, at) => cluster.replica(3, group)?.id !== before[at]));
+    // From then on it is a disk like any other.
+    cluster.kill(3);
+    await cluster.restart(3);
+    await healthy(cluster);
+    assert.deepEqual(await cluster.values("t", 0, 3), ["a"]);
+    cluster.close();
+  });
+
+  it("is brought back so when its meta.json cannot be read, which refuses to start by name before", async () => {
+    const { cluster, groups } = await settledDown(16);
+    cluster.kill(3);
+    cluster
+      .disk(3)
+      .files()
+      .find(({ path }) => path === "meta.json")
+      ?.file.flipBit(5, 2);
+    await cluster.pass(SESSION_MS + 2_000);
+    cluster.boot(3);
+    await assert.rejects(cluster.settle(cluster.started(3)), /meta\.json/);
+    cluster.kill(3);
+    cluster.boot(3, { newIncarnation: () => {} });
+    await cluster.settle(cluster.started(3));
+    await healthy(cluster);
+    settled(cluster, groups);
+    cluster.close();
+  });
+});

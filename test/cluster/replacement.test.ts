@@ -115,6 +115,17 @@ describe("A replica whose disk is gone", () => {
     assert.equal(cluster.image.version, version);
   });
 
+  it("is left to an operator when no majority is left that could lead", () => {
+    const cluster = Cluster.ofThree();
+    cluster.create("single", 3, 1);
+    cluster.create("t");
+    for (const id of [2, 3]) {
+      cluster.fence(id);
+      cluster.register(id, 2);
+    }
+    assert.deepEqual(cluster.image.replaceable(), []);
+  });
+
   it("of a deleted topic is not waited for, its successor is", () => {
     const { cluster, partition, removing } = withLostDisk();
     cluster.done(replace(partition(), removing));

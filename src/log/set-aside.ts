@@ -1,0 +1,31 @@
+import type { Disk } from "../base/ports/disk.ts";
+import { GROUPS_FOLDER, WAL_FOLDER } from "./model/segment-name.ts";
+
+/** Where data goes that its broker shall not use any more: `set-aside/1`, `set-aside/2`, … */
+export const SET_ASIDE_FOLDER = "set-aside";
+
+const PARTS = [GROUPS_FOLDER, WAL_FOLDER, "meta.json"];
+
+/**
+ * Moves everything a log consists of out of the way, so that the directory begins as an empty one: the data of a restored copy may
+ * contradict what its broker promised since (design §4). Nothing is deleted. Before anything is read: what is there may be damaged.
+ * After a crash in the middle the rest is found by the next call, and goes into a folder of its own.
+ *
+ * @returns the folder, or undefined when there was nothing
+ */
+export async function setAside(disk: Disk): Promise<string | undefined> {
+  const names = new Set((await disk.list("")).map((entry) => entry.name));
+  const parts = PARTS.filter((part) => names.has(part));
+  if (parts.length === 0) return undefined;
+  const earlier = names.has(SET_ASIDE_FOLDER) ? (await disk.list(SET_ASIDE_FOLDER)).map((entry) => Number(entry.name)) : [];
+  const folder = `${SET_ASIDE_FOLDER}/${1 + Math.max(0, ...earlier.filter(Number.isSafeInteger))}`;
+  await disk.makeDirectory(folder);
+  await disk.syncDirectory(SET_ASIDE_FOLDER);
+  // `meta.json` last: until then the directory is refused as one whose log is missing, not taken for that of another cluster's beginner.
+  for (const part of parts) {
+    await disk.rename(part, `${folder}/${part}`);
+    await disk.syncDirectory(folder);
+    await disk.syncDirectory("");
+  }
+  return folder;
+}

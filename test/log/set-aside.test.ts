@@ -1,0 +1,60 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { setAside } from "../../src/log/set-aside.ts";
+import { append, draft, EMPTY, group, replica, term, text } from "./frames.ts";
+import { Machine } from "./machine.ts";
+
+/** Without what is derived and never synced. */
+const paths = (machine: Machine): readonly string[] =>
+  machine.device
+    .files()
+    .map(({ path }) => path)
+    .filter((path) => !path.endsWith(".index"));
+
+async function written(seed: number): Promise<Machine> {
+  const machine = new Machine(seed);
+  const store = await machine.open();
+  const log = await machine.run(store.create(group(7), replica(3), EMPTY, text("")));
+  append(log, term(1), [draft(1), draft(2)]);
+  log.commit(log.lastIndex);
+  await machine.run(store.close());
+  machine.crash();
+  return machine;
+}
+
+describe("Setting a data directory aside", () => {
+  it("moves all of it into a folder with a number of its own, and leaves an empty directory that begins with another incarnation", async () => {
+    const machine = await written(1);
+    const before = paths(machine);
+    assert.equal(await machine.run(setAside(machine.disk)), "set-aside/1");
+    assert.deepEqual([...paths(machine)].sort(), before.map((path) => `set-aside/1/${path}`).sort());
+    const store = await machine.open();
+    assert.deepEqual(store.recovered, []);
+    await machine.run(store.close());
+    assert.equal(await machine.run(setAside(machine.disk)), "set-aside/2");
+  });
+
+  it("says so when there is nothing", async () => {
+    const machine = new Machine(2);
+    assert.equal(await machine.run(setAside(machine.disk)), undefined);
+    assert.deepEqual(paths(machine), []);
+  });
+
+  it("loses nothing when the power goes in its middle, and is finished by the next call", async () => {
+    for (let seed = 1; seed <= 12; seed++) {
+      const machine = await written(seed);
+      const names = paths(machine).map((path) => path.split("/").at(-1));
+      const under = setAside(machine.disk);
+      under.catch(() => {});
+      await machine.scheduler.run(machine.scheduler.now + seed * 0.6);
+      machine.crash(true);
+      await machine.run(setAside(machine.disk));
+      const left = paths(machine);
+      assert.ok(
+        left.every((path) => path.startsWith("set-aside/")),
+        `seed ${seed}: ${left.join(" ")}`,
+      );
+      assert.deepEqual(left.map((path) => path.split("/").at(-1)).sort(), [...names].sort());
+    }
+  });
+});
