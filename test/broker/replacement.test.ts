@@ -64,6 +64,12 @@ describe("A broker whose disk was replaced", () => {
       await cluster.pass(1_000);
     }
     cluster.boot(3);
+    const orders = groups[1] as GroupId;
+    await cluster.until(() => [...cluster.broker(3).replicas].some(({ groupId }) => groupId === orders), "the new replica");
+    // Silent: it may not vote from nothing, whoever asks it (design §5).
+    const born = cluster.replica(3, orders);
+    assert.equal(born?.core.configuration.voters.includes(born.id), false);
+    assert.equal(born?.core.nextDeadline, Number.POSITIVE_INFINITY);
     for (let i = 0; i < 20; i++) {
       await write();
       await cluster.pass(200);

@@ -40,6 +40,13 @@ describe("Setting a data directory aside", () => {
     assert.deepEqual(paths(machine), []);
   });
 
+  it("is durable when it says that it is done", async () => {
+    const machine = await written(3);
+    await machine.run(setAside(machine.disk));
+    machine.crash(true);
+    assert.ok(paths(machine).length > 2 && paths(machine).every((path) => path.startsWith("set-aside/1/")), paths(machine).join(" "));
+  });
+
   it("loses nothing when the power goes in its middle, and is finished by the next call", async () => {
     for (let seed = 1; seed <= 12; seed++) {
       const machine = await written(seed);

@@ -173,12 +173,15 @@ describe("A change of members", () => {
     assert.equal(cluster.leaders().length, 1);
   });
 
-  it("leaves a joint configuration it did not begin, once an entry of its own term is committed", () => {
-    const leader = leading({ of: [1, 2, 3], log: [1] });
+  it("scenario 55: a second one is refused while the first is not committed, joint or not", () => {
+    const { cluster, leader } = withLearner();
+    for (const id of [2, 3]) cluster.cut(id, 1);
+    assert.equal(leader.change([1, 2, 3]).kind, "accepted");
     assert.equal(leader.core.configuration.old, undefined);
-    leader.step(2, heartbeat(leader.core.term + 1));
-    leader.step(2, append(leader.core.term, 1, 1, [configEntry(2, leader.core.term, [1, 2, 3], [1, 2])], 0));
-    assert.deepEqual(leader.core.configuration.old, [1, 2].map(replica));
+    assert.deepEqual(leader.change([1, 2, 3], [4]), { kind: "refused", why: "change-open" });
+    cluster.heal();
+    cluster.advance(300);
+    assert.equal(leader.change([1, 2, 3], [4]).kind, "accepted");
   });
 
   it("reads and check-quorum need both majorities", () => {

@@ -326,3 +326,42 @@ describe("IsrTracker with a slow, forgetful controller", () => {
     );
   });
 });
+
+describe("IsrTracker while voters change", () => {
+  const r4 = toReplicaId(4);
+
+  it("lets a replica that is about to be left out leave first, and not come back", () => {
+    const world = new World();
+    const tracker = claimed(world);
+    tracker.expel(r3);
+    const command = world.run(tracker, 200);
+    assert.deepEqual(command?.kind === "alterIsr" && command.isr, [r1, r2]);
+    assert.deepEqual(tracker.required, [r1, r2, r3], "until that is recorded ALL waits for it");
+    tracker.answered({ kind: "recorded", record: record([r1, r2], 9) }, world.now);
+    assert.deepEqual(tracker.required, [r1, r2]);
+    assert.equal(world.run(tracker, 5_000), undefined);
+  });
+
+  it("counts those of both sets before the claim, and takes a new voter in once it has everything", () => {
+    const world = new World();
+    const unclaimed = new IsrTracker(options, record([r1, r2, r3], 7, 3), world.now);
+    unclaimed.configure([r1, r2, r3, r4], world.now);
+    assert.deepEqual(unclaimed.required, [r1, r2, r3, r4]);
+    assert.equal(unclaimed.isrSize, 4);
+    const tracker = claimed(world, [r1, r2]);
+    world.silent.add(3);
+    tracker.configure([r1, r2, r4], world.now);
+    world.match[4] = 3;
+    assert.equal(
+      world.run(tracker, 300, () => {
+        world.heard[4] = world.now;
+      }),
+      undefined,
+    );
+    world.match[4] = 10;
+    const command = world.run(tracker, 300, () => {
+      world.heard[4] = world.now;
+    });
+    assert.deepEqual(command?.kind === "alterIsr" && command.isr, [r1, r2, r4]);
+  });
+});
