@@ -191,7 +191,8 @@ class BrokerProcess implements Broker {
 
   async #openMetadata(store: LogStore, member: Member, form: Form | undefined, meta: Meta): Promise<void> {
     const recovered = store.recovered.find(({ groupId }) => groupId === METADATA_GROUP);
-    if (recovered !== undefined) return member.openMetadata(store.open(METADATA_GROUP, keepAll), GroupConfig.decode(recovered.config), recovered);
+    if (recovered !== undefined)
+      return member.openMetadata(store.open(METADATA_GROUP, keepAll), GroupConfig.decode(recovered.config), recovered);
     const own = form?.seeds.find(({ brokerId, incarnation }) => brokerId === meta.brokerId && incarnation === meta.incarnation);
     if (form === undefined || own === undefined) return member.followMetadata();
     const members = form.seeds.map(({ replicaId, brokerId }) => ({ replicaId, brokerId, role: MemberRole.voter }));
