@@ -144,7 +144,7 @@ class LogStoreImpl implements LogStore, GroupHost, WalEvents {
       },
       this,
     );
-    this.walReader = new WalReader(recovered.files, recovered.ring, this.#scheduler);
+    this.walReader = new WalReader(recovered.files, recovered.ring, this.#scheduler, () => this.wal.kick());
     this.cold = new ColdReader(ports.disk, this.#scheduler, this.#readFiles);
     this.doctor = {
       disk: ports.disk,

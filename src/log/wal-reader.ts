@@ -25,11 +25,14 @@ export class WalReader {
   readonly #files: WalFiles;
   readonly #ring: Ring;
   readonly #scheduler: DiskScheduler;
+  readonly #settled: () => void;
 
-  constructor(files: WalFiles, ring: Ring, scheduler: DiskScheduler) {
+  /** @param settled files may have become free: whoever waits for one should look */
+  constructor(files: WalFiles, ring: Ring, scheduler: DiskScheduler, settled: () => void) {
     this.#files = files;
     this.#ring = ring;
     this.#scheduler = scheduler;
+    this.#settled = settled;
   }
 
   /**
@@ -49,6 +52,7 @@ export class WalReader {
     } finally {
       for (const { life } of spans) life.reads -= 1;
       this.#ring.settle();
+      this.#settled();
     }
     return frames.map((held) => found.get(held) as Frame);
   }
