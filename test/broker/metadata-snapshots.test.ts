@@ -101,6 +101,13 @@ describe("the metadata log", () => {
     cluster.kill(3);
     assert.ok((await rot(cluster, 3)) > 0);
     await cluster.restart(3);
+    cluster.powerCut(3);
+    const dumps = await cluster.settle(dumpDisk(cluster.world, cluster.world.machine("b3"), new Map()));
+    assert.ok(
+      dumps.some(({ machine }) => machine?.snapshot !== undefined),
+      "what was fetched is on this disk",
+    );
+    await cluster.restart(3);
     await run.churn(1, 1);
     assert.deepEqual(await run.topicsOn(3), ["stays"]);
     await cluster.moveController(3);

@@ -68,12 +68,15 @@ export class MetadataSnapshots {
     return this.#keeper;
   }
 
-  /** One that is not older than the start of the log, from any other broker; until one has it, or this broker stops. */
+  /** One that is not older than the start of the log, from any other broker, and from then on here too; until one has it, or this broker stops. */
   async missing(start: LogIndex): Promise<Snapshot> {
     for (let turn = 0; !this.#stopped; turn += 1) {
       const source = this.#others[turn % Math.max(1, this.#others.length)];
       const snapshot = source === undefined ? undefined : await fetchSnapshot(this.#ports.links, source, start);
-      if (snapshot !== undefined) return snapshot;
+      if (snapshot !== undefined) {
+        await this.#store(snapshot);
+        return snapshot;
+      }
       await new Promise<void>((resolve) => void this.#ports.clock.after(RETRY_MS, resolve));
     }
     return new Promise(() => {});
@@ -88,13 +91,18 @@ export class MetadataSnapshots {
   async prepareReset(source: BrokerId, start: LogIndex): Promise<InstallPoint | undefined> {
     const snapshot = await fetchSnapshot(this.#ports.links, source, start);
     if (snapshot === undefined) return undefined;
-    const { header, state } = snapshot;
+    await this.#store(snapshot);
+    const { header } = snapshot;
+    this.#restored = snapshot;
+    return { start: header.start, terms: [], config: header.config, producers: new Producers(), appendTime: header.appendTime };
+  }
+
+  /** Another broker's, as one of this disk. */
+  async #store({ header, state }: Snapshot): Promise<void> {
     await this.#files.write(header, [state]).catch((error: unknown) => {
       this.#ports.failed(error);
       throw error;
     });
-    this.#restored = snapshot;
-    return { start: header.start, terms: [], config: header.config, producers: new Producers(), appendTime: header.appendTime };
   }
 
   serve(body: Uint8Array): Promise<Uint8Array[]> {
