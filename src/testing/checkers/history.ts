@@ -4,7 +4,7 @@
  *
  * `fail` only if the server guarantees that nothing was written; deadline, reset, cancelled and "unknown" are `info`.
  */
-export type HistoryRow = SendRow | ReadRow | EndRow;
+export type HistoryRow = SendRow | ReadRow | EndRow | TrimRow;
 
 interface RowBase {
   /** Rises in the order of invocation; names the row in verdicts. */
@@ -58,6 +58,14 @@ export interface EndRow extends RowBase {
   /** Only when ok. */
   readonly logStart?: number;
   readonly end?: number;
+}
+
+/** TrimTopic: somebody wanted records to go. */
+export interface TrimRow extends RowBase {
+  readonly f: "trim";
+  readonly partition: string;
+  /** Records below this offset. */
+  readonly before: number;
 }
 
 /** Everything of one partition, read by a fresh client after all was healed. */

@@ -2,6 +2,7 @@ import { agree } from "./agree.ts";
 import { dense } from "./dense.ts";
 import { endOffsets } from "./end-offsets.ts";
 import type { Evidence } from "./history.ts";
+import { logStart } from "./log-start.ts";
 import { lostWriteBound } from "./lost-write-bound.ts";
 import { machineAgreement, snapshotJoins } from "./machine-agreement.ts";
 import { noAborted } from "./no-aborted.ts";
@@ -27,6 +28,7 @@ export const checkers: readonly Checker[] = [
   producerOrder,
   endOffsets,
   dense,
+  logStart,
   replicaAgreement,
   machineAgreement,
   snapshotJoins,

@@ -69,8 +69,13 @@ export async function dumpDisk(world: World, machine: Machine, commits: Readonly
     const entries: ReplicaDump["entries"][number][] = [];
     for (let index = log.start.index + 1; index <= lastIndex; ) {
       const read = await log.read(index as LogIndex, 256 * 1024, lastIndex);
-      if (read.kind !== "frames" || read.frames.length === 0)
-        throw new Error(`${machine.name}: group ${groupId} cannot be read from index ${index}`);
+      if (read.kind === "below-start") {
+        // What a trim had left for later goes as soon as the log is open.
+        entries.length = 0;
+        index = log.start.index + 1;
+        continue;
+      }
+      if (read.frames.length === 0) throw new Error(`${machine.name}: group ${groupId} cannot be read from index ${index}`);
       for (const frame of read.frames)
         entries.push({ index: frame.index, term: frame.term, baseOffset: frame.baseOffset, hash: frameHash(frame) });
       index += read.frames.length;

@@ -1,4 +1,4 @@
-import type { EndRow, HistoryRow, ReadRow, SendRow } from "../checkers/history.ts";
+import type { EndRow, HistoryRow, ReadRow, SendRow, TrimRow } from "../checkers/history.ts";
 import type { World } from "../sim/world.ts";
 
 type Part<Row> = Omit<Row, "i" | "tInv" | "tRet" | "type">;
@@ -40,6 +40,11 @@ export class HistoryLog {
   }
 
   end(row: Part<EndRow>, tInv: number, type: EndRow["type"]): void {
+    this.#rows.push({ ...row, i: this.#next++, type, tInv, tRet: type === "info" ? Number.POSITIVE_INFINITY : this.#world.now });
+  }
+
+  /** A trim that got no answer may have been done. */
+  trim(row: Part<TrimRow>, tInv: number, type: TrimRow["type"]): void {
     this.#rows.push({ ...row, i: this.#next++, type, tInv, tRet: type === "info" ? Number.POSITIVE_INFINITY : this.#world.now });
   }
 

@@ -39,6 +39,8 @@ export class Workload {
   readonly #clients: Client[] = [];
   readonly #consumers = new Set<Consumer>();
   readonly #stubs: Stub[] = [];
+  /** In some runs the oldest records are let go of; in the others every record must be there in the end. */
+  readonly #trims: boolean;
   #stopped = false;
   #unsettled = 0;
 
@@ -47,6 +49,7 @@ export class Workload {
     this.#history = history;
     this.#options = options;
     this.#random = world.random.fork("workload");
+    this.#trims = this.#random.chance(1, 3);
   }
 
   begin(machinePorts: readonly MachinePorts[]): void {
@@ -59,6 +62,7 @@ export class Workload {
       const failed = (error: Error) => this.#world.scheduler.fail(error);
       this.#consume(client, ports, `c${n + 1}`).catch(failed);
       this.#askEnds(client, ports, `e${n + 1}`).catch(failed);
+      if (n === 0 && this.#trims) this.#trim(client, ports, "t1").catch(failed);
       stub.run(() => this.#stopped).catch(failed);
     }
   }
@@ -126,8 +130,11 @@ export class Workload {
     const { partitions } = this.#options;
     /** Where reading went on last, per partition: half of the time a new consumer goes on there. */
     const positions = new Array<number>(partitions).fill(0);
+    const starts = new Array<number>(partitions).fill(0);
     while (!this.#stopped) {
-      const from = positions.map((position) => (this.#random.chance(1, 2) ? position : this.#random.below(position + 1)));
+      const from = positions.map((position, partition) =>
+        Math.max(starts[partition] ?? 0, this.#random.chance(1, 2) ? position : this.#random.below(position + 1)),
+      );
       const consumer = client.consumer();
       this.#consumers.add(consumer);
       consumer.assign(from.map((offset, partition) => ({ topic: TOPIC, partition, from: { offset } })));
@@ -143,14 +150,50 @@ export class Workload {
       try {
         await consumer.run({ onBatch });
       } catch (error) {
-        // No offset was ever above what had been read: that would be a loss, and the checkers must see it.
         if (!(error instanceof MillraceError)) throw error;
-        if (error.code === "OFFSET_OUT_OF_RANGE")
-          this.#world.scheduler.fail(new Error(`L6: ${name} read up to ${positions.join()} and now: ${error.message}`));
+        if (error.code === "OFFSET_OUT_OF_RANGE") await this.#lookAgain(client, name, positions, starts, error);
       }
       this.#consumers.delete(consumer);
       consumer.close();
       await wait(ports, 20 + this.#random.below(100));
+    }
+  }
+
+  /** What was let go of may not be there. No offset was ever above what had been read: that would be a loss, and the checkers must see it. */
+  async #lookAgain(client: Client, name: string, positions: readonly number[], starts: number[], error: MillraceError): Promise<void> {
+    try {
+      for (const { partition, logStartOffset, highWatermark, error: unknown } of await client
+        .admin()
+        .listOffsets(TOPIC, [], { timeoutMs: 1_000 })) {
+        if (unknown !== undefined) continue;
+        if ((positions[partition] ?? 0) > highWatermark || (!this.#trims && logStartOffset > 0))
+          this.#world.scheduler.fail(new Error(`L6: ${name} read up to ${positions.join()} and now: ${error.message}`));
+        starts[partition] = logStartOffset;
+      }
+    } catch (failure) {
+      if (!(failure instanceof MillraceError)) throw failure;
+    }
+  }
+
+  /** Lets go of some of what is committed, now and then. */
+  async #trim(client: Client, ports: MachinePorts, proc: string): Promise<void> {
+    const admin = client.admin();
+    while (!this.#stopped) {
+      await wait(ports, 300 + this.#random.below(2_000));
+      const partition = this.#random.below(this.#options.partitions);
+      const tInv = this.#world.now;
+      let row: { readonly f: "trim"; readonly proc: string; readonly partition: string; readonly before: number } | undefined;
+      try {
+        const [found] = await admin.listOffsets(TOPIC, [partition], { timeoutMs: 1_000 });
+        if (found === undefined || found.error !== undefined) continue;
+        const before = found.logStartOffset + this.#random.below(found.highWatermark - found.logStartOffset + 1);
+        row = { f: "trim", proc, partition: partitionName(partition), before };
+        const [trimmed] = await admin.trimTopic(TOPIC, [{ partition, before }], { timeoutMs: 1_000 });
+        this.#history.trim(row, tInv, trimmed?.error === undefined ? "ok" : "info");
+      } catch (error) {
+        if (!(error instanceof MillraceError)) throw error;
+        if (row !== undefined) this.#history.trim(row, tInv, "info");
+      }
     }
   }
 

@@ -9,6 +9,7 @@ import type {
   ReadRow,
   ReplicaDump,
   SendRow,
+  TrimRow,
 } from "../../../src/testing/checkers/history.ts";
 import { checkers, checkHistory } from "../../../src/testing/checkers/index.ts";
 import { makePayload, readPayload } from "../../../src/testing/checkers/payload.ts";
@@ -38,6 +39,19 @@ function read(i: number, from: number, values: string[], more: Partial<ReadRow> 
 
 function end(i: number, at: number): EndRow {
   return { f: "end", i, proc: "c2", type: "ok", tInv: i * 10, tRet: i * 10 + 5, partition: P, logStart: 0, end: at };
+}
+
+function trim(i: number, before: number, type: TrimRow["type"] = "ok"): TrimRow {
+  return {
+    f: "trim",
+    i,
+    proc: "t1",
+    type,
+    tInv: i * 10,
+    tRet: type === "info" ? Number.POSITIVE_INFINITY : i * 10 + 5,
+    partition: P,
+    before,
+  };
 }
 
 function final(values: string[], logStart = 0): FinalRead {
@@ -103,7 +117,8 @@ it("A run in which all went well passes, and every checker judged something", ()
 });
 
 it("What retention removed is no loss", () => {
-  assert.deepEqual(refusals({ ...good, finals: [final(["c", "e"], 2)] }), []);
+  assert.deepEqual(refusals({ ...withRows(trim(20, 2)), finals: [final(["c", "e"], 2)] }), []);
+  assert.deepEqual(refusals({ ...withRows(trim(20, 1, "info")), finals: [final(["b", "c", "e"], 1)] }), [], "nor is the rest of a batch");
 });
 
 it("An acknowledgement at NONE or LEADER promises nothing that L2 judges", () => {
@@ -219,6 +234,30 @@ describe("Every checker refuses its planted history, by its row", () => {
       what: "a read begins behind what was asked for",
       evidence: withRows(read(20, 3, ["e"], { from: 2 })),
       says: /row 20 \(read\): t-0@3 stands where 2 is due/,
+    },
+    {
+      row: "L15",
+      what: "records go that nobody let go of",
+      evidence: { ...good, finals: [final(["b", "c", "e"], 1)] },
+      says: /the final read of t-0 begins at 1, and nobody let anything go/,
+    },
+    {
+      row: "L15",
+      what: "more goes than was let go of",
+      evidence: { ...withRows(trim(20, 1)), finals: [final(["c", "e"], 2)] },
+      says: /the final read of t-0 begins at 2, at most 1 was asked for/,
+    },
+    {
+      row: "L15",
+      what: "what was let go of comes back",
+      evidence: withRows(trim(20, 2)),
+      says: /the final read says t-0 begins at 0, but row 20 \(trim\) had shown 2/,
+    },
+    {
+      row: "L15",
+      what: "the log start goes back from one ask to the next",
+      evidence: { ...withRows(trim(20, 2, "info"), { ...end(21, 4), logStart: 2 }, end(22, 4)), finals: [final(["c", "e"], 2)] },
+      says: /row 22 \(end\) says t-0 begins at 0, but row 21 \(end\) had shown 2/,
     },
     {
       row: "L12",
