@@ -311,6 +311,7 @@ const rows: Readonly<Record<string, (place: Placement) => Promise<void>>> = {
     assert.deepEqual([again?.logStartOffset, again?.moved], [2, false]);
     await cluster.refused(via, rpc.Fetch, { topic: name, offset: 1 }, "OFFSET_OUT_OF_RANGE");
     assert.equal((await cluster.call(via, rpc.Fetch, { topic: name, offset: 2 })).batches[0]?.baseOffset, 2);
+    await cluster.call(via, rpc.DeleteTopic, { name });
   },
 
   async AddPartitions({ cluster, via }) {

@@ -64,7 +64,8 @@ export async function raftRun(seed: number, print?: (line: string) => void, lies
     },
     leader: () => machines.find((machine) => machine.running && programs.get(machine)?.core?.role === "leader"),
   };
-  const plan = new FaultPlan(world, ["disk-failure", "split-clients"]);
+  // No clients, and no log store that would wait for a failed or full disk.
+  const plan = new FaultPlan(world, ["disk-failure", "disk-full", "split-clients"]);
   plan.begin(targets);
   await world.scheduler.run(FAULTS_MS);
   plan.end();
