@@ -33,6 +33,8 @@ export interface ClusterOptions {
   readonly brokers?: number;
   /** Kept after `stop`, for who wants to look. */
   readonly keep?: boolean;
+  /** Added to the environment of the brokers. */
+  readonly environment?: Readonly<Record<string, string>>;
 }
 
 /**
@@ -46,6 +48,7 @@ export class Cluster {
   readonly addresses: readonly string[];
   readonly #dev: DevFolder;
   #keep: boolean;
+  readonly #environment: Readonly<Record<string, string>>;
   /** As `millrace dev` printed it, by broker. */
   readonly #startCommands = new Map<number, string>();
   #supervisor: ChildProcess | undefined;
@@ -65,6 +68,7 @@ export class Cluster {
     this.addresses = this.brokers.map((broker) => broker.address);
     this.#dev = new DevFolder(folder);
     this.#keep = options.keep ?? false;
+    this.#environment = options.environment ?? {};
     this.#admin = this.client();
     process.on("exit", this.#atExit);
     for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(name, this.#atSignal);
@@ -84,7 +88,7 @@ export class Cluster {
     const child = spawn(
       process.execPath,
       [main, "dev", "--brokers", `${this.layout.brokers}`, "--data", this.folder, "--port", `${this.layout.port}`],
-      { cwd: root, stdio: ["ignore", "pipe", log] },
+      { cwd: root, stdio: ["ignore", "pipe", log], env: { ...process.env, ...this.#environment } },
     );
     this.#supervisor = child;
     let text = "";

@@ -56,7 +56,7 @@ export interface BrokerTimings {
 
 /** Every size, count and queue that a caller could fill (design §8). */
 export interface BrokerLimits {
-  /** One record set, as received. */
+  /** One record set, as received, whatever its topic allows. */
   readonly maxMessageBytes: number;
   /** Bytes of one partition that wait for acknowledgement. */
   readonly producePendingMaxBytes: number;
@@ -68,8 +68,6 @@ export interface BrokerLimits {
   readonly fetchDefaultBytes: number;
   /** One fetch reply at most (callers that raised their own receive limit). */
   readonly fetchMaxBytes: number;
-  /** Idempotent producers remembered per partition. */
-  readonly producersPerPartitionMax: number;
   /** Bytes per second this broker sends to replicas that are far behind, over all of them; 0: no limit. */
   readonly catchUpBytesPerSecond: number;
   /** Replicas that are far behind and are sent to at the same time. */
@@ -78,6 +76,8 @@ export interface BrokerLimits {
   readonly metadataSnapshotBytes: number;
   /** Partitions of which the controller lets a lost replica be replaced at the same time. */
   readonly replacementsMax: number;
+  /** Bytes of answers that their readers have not taken, over all callers. */
+  readonly replyPendingMaxBytes: number;
   readonly partitionsPerTopicMax: number;
   readonly partitionsMax: number;
 }
@@ -118,17 +118,17 @@ export const defaultTimings: BrokerTimings = {
 };
 
 export const defaultLimits: BrokerLimits = {
-  maxMessageBytes: 1 * MiB,
+  maxMessageBytes: 3 * MiB,
   producePendingMaxBytes: 16 * MiB,
   forwardPendingMaxBytes: 64 * MiB,
   streamCreditBytes: 4 * MiB,
   fetchDefaultBytes: 1 * MiB,
   fetchMaxBytes: 60 * MiB,
-  producersPerPartitionMax: 10_000,
   catchUpBytesPerSecond: 64 * MiB,
   catchUpsMax: 4,
   metadataSnapshotBytes: 4 * MiB,
   replacementsMax: 16,
+  replyPendingMaxBytes: 256 * MiB,
   partitionsPerTopicMax: 1_000,
   partitionsMax: 10_000,
 };

@@ -169,7 +169,7 @@ export class PeerService {
       call,
       router,
       groupId,
-      (finish) => log.readHere(groupId as GroupId, request, call.deadline, finish),
+      (finish) => log.readFor(groupId as GroupId, request, call.deadline, finish),
       (fetched) => FetchResponse.encodeParts(fetched),
     );
   }

@@ -1,6 +1,7 @@
 import type { BrokerConfig } from "../base/broker-config.ts";
 import { toBrokerId } from "../base/ids.ts";
 import type { LogLevel } from "../base/ports/telemetry.ts";
+import type { RpcServerLimits } from "../base/rpc-limits.ts";
 import { ConfigError, type ConfigProblem } from "./config-error.ts";
 import { findConflicts, listenWarnings } from "./conflicts.ts";
 import { fromEnvironment, fromFile, fromFlags } from "./sources.ts";
@@ -22,7 +23,7 @@ export interface ProcessConfig {
   readonly adminListen: string;
   readonly log: { readonly level: LogLevel; readonly output: "stderr" | "stdout" };
   readonly metricsPartitionsMax: number;
-  readonly rpc: { readonly connectionsMax: number; readonly streamsPerConnectionMax: number; readonly reflection: boolean };
+  readonly rpc: Partial<RpcServerLimits> & { readonly reflection: boolean };
   /** Said once at start. */
   readonly warnings: readonly string[];
   readonly values: SettingValues;
@@ -64,6 +65,10 @@ export function loadConfig(sources: ConfigSources): ProcessConfig {
     rpc: {
       connectionsMax: values.get("client.connections.max"),
       streamsPerConnectionMax: values.get("client.streams.max"),
+      prefaceTimeoutMs: values.get("client.preface.timeout.ms"),
+      requestTimeoutMs: values.get("client.request.timeout.ms"),
+      answerTimeoutMs: values.get("client.answer.timeout.ms"),
+      requestPendingBytesMax: values.get("request.pending.max.bytes"),
       reflection: values.get("reflection"),
     },
     warnings: listenWarnings(values),
@@ -100,11 +105,11 @@ function brokerConfig(values: SettingValues): BrokerConfig {
       streamCreditBytes: values.get("stream.credit.bytes"),
       fetchDefaultBytes: values.get("fetch.default.bytes"),
       fetchMaxBytes: values.get("fetch.max.bytes"),
-      producersPerPartitionMax: values.get("producers.per.partition.max"),
       catchUpBytesPerSecond: values.get("replica.catchup.rate.bytes"),
       catchUpsMax: values.get("replica.catchups.max"),
       metadataSnapshotBytes: values.get("metadata.snapshot.bytes"),
       replacementsMax: values.get("replica.replacements.max"),
+      replyPendingMaxBytes: values.get("reply.pending.max.bytes"),
       partitionsPerTopicMax: values.get("partitions.per.topic.max"),
       partitionsMax: values.get("partitions.max"),
     },

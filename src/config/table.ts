@@ -1,4 +1,5 @@
 import { defaultLimits, defaultLogOptions, defaultTimings, defaultTopicDefaults } from "../base/broker-config.ts";
+import { defaultRpcServerLimits } from "../base/rpc-limits.ts";
 import { address, bytes, choice, count, flag, ms, type Setting, seeds, text } from "./setting.ts";
 
 const KiB = 1024;
@@ -101,7 +102,12 @@ export const settings = {
   }),
 
   // Limits
-  "max.message.bytes": bytes({ default: defaultLimits.maxMessageBytes, min: KiB, max: 3 * MiB, doc: "Largest record set of one batch." }),
+  "max.message.bytes": bytes({
+    default: defaultLimits.maxMessageBytes,
+    min: KiB,
+    max: 3 * MiB,
+    doc: "Largest record set of one batch that this broker takes, whatever its topic allows.",
+  }),
   "produce.pending.max.bytes": bytes({
     default: defaultLimits.producePendingMaxBytes,
     min: MiB,
@@ -127,11 +133,11 @@ export const settings = {
     doc: "One fetch reply when the caller does not say.",
   }),
   "fetch.max.bytes": bytes({ default: defaultLimits.fetchMaxBytes, min: MiB, max: 60 * MiB, doc: "One fetch reply at most." }),
-  "producers.per.partition.max": count({
-    default: defaultLimits.producersPerPartitionMax,
-    min: 10,
-    max: 1_000_000,
-    doc: "Idempotent producers remembered per partition.",
+  "reply.pending.max.bytes": bytes({
+    default: defaultLimits.replyPendingMaxBytes,
+    min: 8 * MiB,
+    max: 64 * GiB,
+    doc: "Bytes of answers that their readers have not taken, over all clients; while there are more, reads are refused.",
   }),
   "replica.catchup.rate.bytes": bytes({
     default: defaultLimits.catchUpBytesPerSecond,
@@ -172,12 +178,41 @@ export const settings = {
     doc: "Partitions of all topics.",
   }),
   "client.connections.max": count({
-    default: 4096,
+    default: defaultRpcServerLimits.connectionsMax,
     min: 1,
     max: 100_000,
     doc: "Client connections at the same time; further ones are closed at once.",
   }),
-  "client.streams.max": count({ default: 1000, min: 1, max: 100_000, doc: "Calls at the same time on one client connection." }),
+  "client.preface.timeout.ms": ms({
+    default: defaultRpcServerLimits.prefaceTimeoutMs,
+    min: 100,
+    max: 10 * MINUTE,
+    doc: "Time a new client connection has to begin to speak HTTP/2.",
+  }),
+  "client.request.timeout.ms": ms({
+    default: defaultRpcServerLimits.requestTimeoutMs,
+    min: 100,
+    max: 10 * MINUTE,
+    doc: "Time a caller has to send its request, once begun; streams of requests have no such limit.",
+  }),
+  "client.answer.timeout.ms": ms({
+    default: defaultRpcServerLimits.answerTimeoutMs,
+    min: 100,
+    max: 10 * MINUTE,
+    doc: "Time a caller has to take an answer that is complete.",
+  }),
+  "request.pending.max.bytes": bytes({
+    default: defaultRpcServerLimits.requestPendingBytesMax,
+    min: 8 * MiB,
+    max: 64 * GiB,
+    doc: "Bytes of requests that have not arrived whole, over all clients; the call that brings more is reset.",
+  }),
+  "client.streams.max": count({
+    default: defaultRpcServerLimits.streamsPerConnectionMax,
+    min: 1,
+    max: 100_000,
+    doc: "Calls at the same time on one client connection.",
+  }),
 
   // The log
   "wal.file.bytes": bytes({ default: defaultLogOptions.walFileBytes, min: 16 * MiB, max: GiB, doc: "One file of the write-ahead log." }),

@@ -4,7 +4,7 @@ import type { CallContext } from "../base/ports/rpc-server.ts";
 import type { UnsentBytes } from "./unsent-bytes.ts";
 
 /** What grpc-js offers on calls of every kind. */
-export type SurfaceCall = Pick<ServerUnaryCall<Buffer, Uint8Array>, "getDeadline" | "getPeer">;
+export type SurfaceCall = Pick<ServerUnaryCall<Buffer, Uint8Array>, "getDeadline" | "getPeer" | "metadata">;
 
 /** What a handler knows of its call. Life: made by the adapter, `finish`ed by an answer or `cancel`led by grpc-js, whichever is first. */
 export class GrpcCallContext implements CallContext {
@@ -13,11 +13,15 @@ export class GrpcCallContext implements CallContext {
   readonly principal = "anonymous";
   /** Of this call. */
   readonly unsent: UnsentBytes;
+  readonly #connection: UnsentBytes;
   #state: "open" | "finished" | "cancelled" = "open";
   #onCancel: (() => void)[] = [];
+  /** Hears that the call was answered: from now on it only waits for its caller. */
+  onFinish: () => void = () => {};
 
-  constructor(call: SurfaceCall, clock: Clock, unsent: UnsentBytes) {
-    this.unsent = unsent;
+  constructor(call: SurfaceCall, clock: Clock, unsent: { readonly call: UnsentBytes; readonly connection: UnsentBytes }) {
+    this.unsent = unsent.call;
+    this.#connection = unsent.connection;
     const deadline = call.getDeadline();
     const wall = typeof deadline === "number" ? deadline : deadline.getTime();
     this.deadline = Number.isFinite(wall) ? clock.monotonic() + (wall - Date.now()) : undefined;
@@ -26,6 +30,10 @@ export class GrpcCallContext implements CallContext {
 
   get cancelled(): boolean {
     return this.#state === "cancelled";
+  }
+
+  get unsentBytes(): number {
+    return this.#connection.bytes;
   }
 
   get finished(): boolean {
@@ -39,8 +47,10 @@ export class GrpcCallContext implements CallContext {
 
   /** Answered: what happens to the connection from now on is no cancellation. */
   finish(): void {
-    if (this.#state === "open") this.#state = "finished";
     this.#onCancel = [];
+    if (this.#state !== "open") return;
+    this.#state = "finished";
+    this.onFinish();
   }
 
   cancel(): void {

@@ -1,28 +1,40 @@
 import { constants, type Http2Server, type IncomingHttpHeaders, type ServerHttp2Session, type ServerHttp2Stream } from "node:http2";
+import type { OpenStreams } from "./open-streams.ts";
 
 /** Longest deadline a timer can hold (2^31 − 1 ms, 24.8 days); a caller who asks for more gets this. */
 const TIMEOUT_SECONDS_MAX = 2_147_483;
 /** Names no encoding there is: see `normalizeHeaders`. */
 const NO_ENCODING = "none";
 
-export interface GuardTimeouts {
+export interface GuardLimits {
   /** A connection that has not sent its SETTINGS by then is closed. */
   readonly prefaceTimeoutMs: number;
+  /** A request that is not here whole by then is reset; not of methods that take a stream of requests. */
+  readonly requestTimeoutMs: number;
+  /** Bytes of requests that are not here whole, over all connections: the call that brings more is reset. */
+  readonly requestPendingBytesMax: number;
   /** A stream that was answered and whose caller still sends is reset after this. */
   readonly lingerMs: number;
+  /** The method takes a stream of requests, which may stay open for ever. */
+  readonly streamsRequests: (path: string) => boolean;
+  readonly streams: OpenStreams;
 }
 
 /**
  * Stands between Node's HTTP/2 server and grpc-js: drops calls that were reset before anybody saw them (answering one throws),
- * makes headers safe to read, turns a throw into a reset of that one stream, and closes connections that never speak HTTP/2.
+ * makes headers safe to read, turns a throw into a reset of that one stream, bounds what half-sent requests may keep,
+ * and closes connections that never speak HTTP/2.
  */
-export function guardHttp2Server(server: Http2Server, timeouts: GuardTimeouts): void {
+export function guardHttp2Server(server: Http2Server, limits: GuardLimits): void {
+  const pending = { bytes: 0 };
   const listeners = server.listeners("stream");
   server.removeAllListeners("stream");
   server.on("stream", (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, flags: number) => {
     stream.on("error", ignore);
     if (stream.destroyed || stream.closed) return;
-    resetWhenAnswered(stream, timeouts.lingerMs);
+    resetWhenAnswered(stream, limits.lingerMs);
+    limits.streams.opened(stream, headers);
+    if (!limits.streamsRequests(headers[":path"] ?? "")) boundRequest(stream, limits, pending);
     normalizeHeaders(headers);
     try {
       for (const listener of listeners) Reflect.apply(listener, server, [stream, headers, flags]);
@@ -30,7 +42,7 @@ export function guardHttp2Server(server: Http2Server, timeouts: GuardTimeouts): 
       if (!stream.destroyed) stream.close(constants.NGHTTP2_INTERNAL_ERROR);
     }
   });
-  server.on("session", (session) => closeUnlessSpeaking(session, timeouts.prefaceTimeoutMs));
+  server.on("session", (session) => closeUnlessSpeaking(session, limits.prefaceTimeoutMs));
   // Broken bytes end their session; nobody else needs to know.
   server.on("sessionError", ignore);
 }
@@ -49,6 +61,28 @@ function resetWhenAnswered(stream: ServerHttp2Stream, lingerMs: number): void {
     timer.unref();
     stream.once("close", () => clearTimeout(timer));
   });
+}
+
+/** Of one call, as of all: what has come of requests that are not here whole, and how long that may take (reliability.md §5.28). */
+function boundRequest(stream: ServerHttp2Stream, limits: GuardLimits, pending: { bytes: number }): void {
+  let received = 0;
+  let over = false;
+  const timer = setTimeout(() => stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM), limits.requestTimeoutMs);
+  timer.unref();
+  stream.on("data", (bytes: Buffer) => {
+    if (over) return;
+    received += bytes.length;
+    pending.bytes += bytes.length;
+    if (pending.bytes > limits.requestPendingBytesMax) stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
+  });
+  const ended = (): void => {
+    if (over) return;
+    over = true;
+    clearTimeout(timer);
+    pending.bytes -= received;
+  };
+  stream.once("end", ended);
+  stream.once("close", ended);
 }
 
 function closeUnlessSpeaking(session: ServerHttp2Session, prefaceTimeoutMs: number): void {

@@ -3,13 +3,13 @@ import { type ClientHttp2Session, connect, type Http2Server, type Settings } fro
 import { type Duplex, duplexPair } from "node:stream";
 import type { ConnectionInjector, Server } from "@grpc/grpc-js";
 import { invariant } from "../base/invariant.ts";
-import { type GuardTimeouts, guardHttp2Server } from "./http2-guard.ts";
+import { type GuardLimits, guardHttp2Server } from "./http2-guard.ts";
 
 /** Bytes a caller may have under way, per stream and per connection. HTTP/2 itself starts with 64 KiB: one round trip per 64 KiB. */
 export const RECEIVE_WINDOW_BYTES = 8 * 1024 * 1024;
 
 /** What the HTTP/2 layer of a server is told beyond grpc-js's own options. */
-export interface Http2Limits extends GuardTimeouts {
+export interface Http2Limits extends GuardLimits {
   readonly maxConcurrentStreams: number;
   /** Names and values of all headers of one call. */
   readonly maxHeaderBytes: number;

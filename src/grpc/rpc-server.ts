@@ -8,48 +8,16 @@ import type { Clock } from "../base/ports/clock.ts";
 import { ListenError } from "../base/ports/listen-error.ts";
 import type { RpcMethod, RpcServer } from "../base/ports/rpc-server.ts";
 import { silentTelemetry, type Telemetry } from "../base/ports/telemetry.ts";
+import { defaultRpcServerLimits, type RpcServerLimits } from "../base/rpc-limits.ts";
 import { publicMethods } from "../protocol/methods.ts";
 import { assertWindows, raiseWindows } from "./http2-windows.ts";
+import { OpenStreams } from "./open-streams.ts";
 import { ServerCalls } from "./server-calls.ts";
 import { addHealth, addReflection } from "./standard-services.ts";
 import { asBuffer, identity } from "./status.ts";
 
-const KiB = 1024;
-const MiB = 1024 * KiB;
-
-/** Every limit of the HTTP/2 and gRPC layers, with its default. */
-export interface RpcServerLimits {
-  /** One request message. Default 3 MiB + 64 KiB: the largest record set, and what stands around it. */
-  readonly requestBytesMax: number;
-  /** Connections at the same time; further ones are closed at once. */
-  readonly connectionsMax: number;
-  /** Calls at the same time per connection. */
-  readonly streamsPerConnectionMax: number;
-  /** Headers of one call. */
-  readonly headerBytesMax: number;
-  readonly headerPairsMax: number;
-  /** Memory of one HTTP/2 session, MiB: new calls are refused above it. */
-  readonly sessionMiBMax: number;
-  /** Time a new connection has to begin to speak HTTP/2. */
-  readonly prefaceTimeoutMs: number;
-  /** Time a caller has to stop sending once it was answered. */
-  readonly lingerMs: number;
-  readonly keepaliveTimeMs: number;
-  readonly keepaliveTimeoutMs: number;
-}
-
-export const defaultRpcServerLimits: RpcServerLimits = {
-  requestBytesMax: 3 * MiB + 64 * KiB,
-  connectionsMax: 4096,
-  streamsPerConnectionMax: 1000,
-  headerBytesMax: 16 * KiB,
-  headerPairsMax: 64,
-  sessionMiBMax: 256,
-  prefaceTimeoutMs: 10_000,
-  lingerMs: 5_000,
-  keepaliveTimeMs: 60_000,
-  keepaliveTimeoutMs: 20_000,
-};
+/** Streams of requests that are not ours to register. */
+const reflectionStreams = ["v1", "v1alpha"].map((version) => `/grpc.reflection.${version}.ServerReflection/ServerReflectionInfo`);
 
 export interface RpcServerOptions {
   readonly clock: Clock;
@@ -80,6 +48,8 @@ class GrpcServer implements GrpcRpcServer {
   readonly #health: HealthImplementation;
   readonly #registered = new Set<string>();
   readonly #serving = new Set<string>();
+  /** Methods that take a stream of requests, which may stay open for ever. */
+  readonly #streaming = new Set<string>(reflectionStreams);
   readonly #sockets = new Set<Socket>();
   #listener: NetServer | undefined;
   #closing = false;
@@ -87,14 +57,19 @@ class GrpcServer implements GrpcRpcServer {
   constructor(options: RpcServerOptions) {
     this.#limits = { ...defaultRpcServerLimits, ...options.limits };
     this.#server = new Server(grpcOptions(this.#limits));
+    const streams = new OpenStreams();
     raiseWindows(this.#server, {
       maxConcurrentStreams: this.#limits.streamsPerConnectionMax,
       maxHeaderBytes: this.#limits.headerBytesMax,
       maxHeaderPairs: this.#limits.headerPairsMax,
       prefaceTimeoutMs: this.#limits.prefaceTimeoutMs,
+      requestTimeoutMs: this.#limits.requestTimeoutMs,
+      requestPendingBytesMax: this.#limits.requestPendingBytesMax,
       lingerMs: this.#limits.lingerMs,
+      streamsRequests: (path) => this.#streaming.has(path),
+      streams,
     });
-    this.#calls = new ServerCalls(options.clock, options.telemetry ?? silentTelemetry);
+    this.#calls = new ServerCalls(options.clock, options.telemetry ?? silentTelemetry, streams, this.#limits.answerTimeoutMs);
     this.#health = addHealth(this.#server);
     if (options.reflection ?? true) addReflection(this.#server);
   }
@@ -107,10 +82,15 @@ class GrpcServer implements GrpcRpcServer {
     return this.#sockets.size;
   }
 
+  get unsentBytes(): number {
+    return this.#calls.unsentBytes;
+  }
+
   register(path: string, method: RpcMethod): void {
     invariant(this.#listener === undefined, () => `methods are registered before listen: ${path}`);
     invariant(!this.#registered.has(path), () => `a method is registered once: ${path}`);
     this.#registered.add(path);
+    if (method.kind === "bidi") this.#streaming.add(path);
     if (method.kind === "unary") this.#server.register(path, this.#calls.unary(path, method.handle), asBuffer, identity, "unary");
     else if (method.kind === "server-stream") {
       this.#server.register(path, this.#calls.serverStream(path, method.handle), asBuffer, identity, "serverStream");

@@ -1,12 +1,13 @@
 import type { ServerDuplexStream, ServerUnaryCall, ServerWritableStream, StatusObject, sendUnaryData } from "@grpc/grpc-js";
 import { MillraceError } from "../base/errors.ts";
-import type { Clock } from "../base/ports/clock.ts";
+import type { Clock, Timer } from "../base/ports/clock.ts";
 import type { StreamHandler, UnaryHandler } from "../base/ports/rpc-server.ts";
 import type { Telemetry } from "../base/ports/telemetry.ts";
 import { GrpcCallContext, type SurfaceCall } from "./call-context.ts";
+import type { OpenStreams } from "./open-streams.ts";
 import { GrpcServerStream } from "./server-stream.ts";
 import { internalStatus, statusOfError } from "./status.ts";
-import { UnsentBytes, type UnsentSum } from "./unsent-bytes.ts";
+import { UnsentByConnection } from "./unsent-bytes.ts";
 
 type UnaryCall = ServerUnaryCall<Buffer, Uint8Array>;
 type WritableCall = ServerWritableStream<Buffer, Uint8Array>;
@@ -16,13 +17,18 @@ type DuplexCall = ServerDuplexStream<Buffer, Uint8Array>;
 export class ServerCalls {
   readonly #clock: Clock;
   readonly #telemetry: Telemetry;
+  readonly #streams: OpenStreams;
+  readonly #answerTimeoutMs: number;
   #open = 0;
-  readonly #unsent: UnsentSum = { bytes: 0 };
+  readonly #unsent = new UnsentByConnection();
   readonly #whenIdle: (() => void)[] = [];
 
-  constructor(clock: Clock, telemetry: Telemetry) {
+  /** @param answerTimeoutMs a caller who has not taken its whole answer by then gets no more of it */
+  constructor(clock: Clock, telemetry: Telemetry, streams: OpenStreams, answerTimeoutMs: number) {
     this.#clock = clock;
     this.#telemetry = telemetry;
+    this.#streams = streams;
+    this.#answerTimeoutMs = answerTimeoutMs;
   }
 
   /** Calls whose stream still exists: handlers, timers and buffers of all others are gone. */
@@ -32,7 +38,7 @@ export class ServerCalls {
 
   /** Bytes of answers that wait for their readers, over all calls. */
   get unsentBytes(): number {
-    return this.#unsent.bytes;
+    return this.#unsent.all.bytes;
   }
 
   /** Resolves when no call is open. */
@@ -104,12 +110,19 @@ export class ServerCalls {
   }
 
   #admit(call: SurfaceCall & NodeJS.EventEmitter): GrpcCallContext {
-    const context = new GrpcCallContext(call, this.#clock, new UnsentBytes(this.#unsent));
+    const unsent = this.#unsent.open(call.getPeer());
+    const context = new GrpcCallContext(call, this.#clock, unsent);
+    const reset = this.#streams.resetterOf(call.metadata);
+    let timer: Timer | undefined;
+    context.onFinish = () => {
+      timer = this.#clock.after(this.#answerTimeoutMs, reset);
+    };
     this.#open++;
     // grpc-js emits it once for every call, also after a normal end: then the context is finished and tells nobody.
     call.once("cancelled", () => {
       this.#open--;
-      context.unsent.close();
+      unsent.close();
+      timer?.cancel();
       if (this.#open === 0) for (const idle of this.#whenIdle.splice(0)) idle();
       try {
         context.cancel();

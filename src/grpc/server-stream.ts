@@ -17,8 +17,6 @@ export class GrpcServerStream implements ServerStream {
   #request: Buffer | undefined;
   #paused = false;
   unsentBytesMax = Number.MAX_SAFE_INTEGER;
-  /** Of messages that Node's HTTP/2 has not taken. */
-  #unsentBytes = 0;
   /** `write` said false because of `unsentBytesMax`. */
   #overfull = false;
 
@@ -35,19 +33,21 @@ export class GrpcServerStream implements ServerStream {
     });
   }
 
+  get unsentBytes(): number {
+    return this.call.unsent.bytes;
+  }
+
   write(message: Uint8Array): boolean {
     if (this.#over) return true;
-    this.#unsentBytes += message.length;
     this.call.unsent.add(message.length);
     const room = this.#stream.write(message, () => this.#sent(message.length));
-    this.#overfull ||= this.#unsentBytes >= this.unsentBytesMax;
+    this.#overfull ||= this.unsentBytes >= this.unsentBytesMax;
     return room && !this.#overfull;
   }
 
   #sent(bytes: number): void {
-    this.#unsentBytes -= bytes;
     this.call.unsent.take(bytes);
-    if (!this.#overfull || this.#unsentBytes >= this.unsentBytesMax) return;
+    if (!this.#overfull || this.unsentBytes >= this.unsentBytesMax) return;
     this.#overfull = false;
     // Else Node says so itself.
     if (!this.#stream.writableNeedDrain) this.guarded(this.#drained);

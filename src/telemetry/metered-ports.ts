@@ -10,6 +10,9 @@ export function meteredRpcServer(server: RpcServer, clock: Clock, meters: Meters
   return {
     register: (path, method) => server.register(path, meteredMethod(path.slice(1), method, clock, meters)),
     setServing: (service, serving) => server.setServing(service, serving),
+    get unsentBytes() {
+      return server.unsentBytes;
+    },
     listen: (address) => server.listen(address),
     close: (graceMs) => server.close(graceMs),
   };

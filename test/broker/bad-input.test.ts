@@ -331,6 +331,15 @@ describe("An offset or a size out of range", () => {
     }
   });
 
+  it("may ask for more than one message between brokers holds: it gets what fits, whoever it asks (case 48)", async () => {
+    await cluster.createTopic("large", 1, [["max.message.bytes", String(3 * MiB)]]);
+    for (let n = 0; n < 9; n++) await cluster.call(1, rpc.Produce, { topic: "large", records: setOfBytes(2 * MiB) });
+    for (const n of cluster.numbers) {
+      const { nextOffset } = await cluster.call(n, rpc.Fetch, { topic: "large", maxBytes: 2 ** 31 - 1 });
+      assert.ok(nextOffset >= 5, `broker ${n}: ${nextOffset} of 9`);
+    }
+  });
+
   it("refuses a subscription of no partition, and one with a negative rate or credit (case 42)", async () => {
     for (const [request, code] of [
       [{ topic: "t", partitions: [] }, "INVALID_REQUEST"],

@@ -18,6 +18,7 @@ import {
 import { loadSync } from "@grpc/proto-loader";
 import { MillraceError } from "../../src/base/errors.ts";
 import { assertWindows, RECEIVE_WINDOW_BYTES, raiseWindows } from "../../src/grpc/http2-windows.ts";
+import { OpenStreams } from "../../src/grpc/open-streams.ts";
 import { createRpcClient } from "../../src/grpc/rpc-client.ts";
 import { createRpcServer, type GrpcRpcServer } from "../../src/grpc/rpc-server.ts";
 import { nodeClock } from "../../src/host/clock.ts";
@@ -187,7 +188,17 @@ const File = message("google.protobuf.FileDescriptorProto", {
 });
 
 describe("The receive windows of the server", () => {
-  const limits = { maxConcurrentStreams: 10, maxHeaderBytes: 16_384, maxHeaderPairs: 64, prefaceTimeoutMs: 1000, lingerMs: 1000 };
+  const limits = {
+    maxConcurrentStreams: 10,
+    maxHeaderBytes: 16_384,
+    maxHeaderPairs: 64,
+    prefaceTimeoutMs: 1000,
+    requestTimeoutMs: 1_000,
+    requestPendingBytesMax: 1_000_000,
+    streamsRequests: () => false,
+    streams: new OpenStreams(),
+    lingerMs: 1000,
+  };
 
   it("are refused when grpc-js grants its own: the patch was undone", async () => {
     const plain = new Server();

@@ -9,6 +9,8 @@ export interface CallContext {
   /** Who the caller proved to be; "anonymous" until security exists. */
   readonly principal: string;
   readonly cancelled: boolean;
+  /** Bytes of answers to this and other calls of the caller's connection that it has not taken yet. */
+  readonly unsentBytes: number;
   /** Called at most once, when the caller goes away, cancels, or its deadline passes. Set after the fact: called at once. */
   onCancel(run: () => void): void;
 }
@@ -20,6 +22,8 @@ export interface ServerStream {
   readonly call: CallContext;
   /** Set synchronously in the handler. A server-streaming method gets exactly one message, then `ended`. */
   handlers: StreamHandlers;
+  /** Written on this stream and not taken by its reader yet. */
+  readonly unsentBytes: number;
   /** `write` also says false while so many bytes wait for the connection, and `drain` follows once fewer do. Default: no such bound. */
   unsentBytesMax: number;
   /** @returns false when buffers are full: write no more until `drain`. The message is queued in any case. */
@@ -49,6 +53,8 @@ export interface RpcServer {
   register(path: string, method: RpcMethod): void;
   /** Marks a service (or "" for all) as serving or not in `grpc.health.v1`. */
   setServing(service: string, serving: boolean): void;
+  /** Bytes of answers that were given and that their readers have not taken yet, over all calls. */
+  readonly unsentBytes: number;
   /** @returns the bound "host:port" @throws {ListenError} */
   listen(address: string): Promise<string>;
   /** Refuses new calls, waits `graceMs` for the open ones, then ends them. */

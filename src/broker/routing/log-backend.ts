@@ -2,6 +2,7 @@ import type { BrokerConfig } from "../../base/broker-config.ts";
 import { MillraceError } from "../../base/errors.ts";
 import type { BrokerId, GroupId, Offset } from "../../base/ids.ts";
 import type { Clock } from "../../base/ports/clock.ts";
+import { PEER_MESSAGE_BYTES_MAX } from "../../base/ports/transport.ts";
 import type { MetadataImage } from "../../cluster/image.ts";
 import { type FetchRequest, FetchResponse } from "../../protocol/public.ts";
 import { ForwardedFetch, ForwardedOffsets, ForwardedOffsetsFound, ForwardedTrim, ForwardedTrimmed } from "../../protocol/routing.ts";
@@ -22,6 +23,8 @@ export const TRIM_METHOD = "log.trim";
 
 type Outcome<T> = T | MillraceError;
 
+/** An answer that is handed on must fit one message between brokers, with what stands around its batches. */
+const FORWARDED_BYTES_MAX = PEER_MESSAGE_BYTES_MAX - 4 * 1024 * 1024;
 /** A second for the other broker to answer after the caller's own wait is over. */
 const HOP_GRACE_MS = 1_000;
 
@@ -118,7 +121,7 @@ export class RoutedLog implements LogBackend {
         this.#call(
           broker,
           FETCH_METHOD,
-          [ForwardedFetch.encode({ groupId: target.groupId, request })],
+          [ForwardedFetch.encode({ groupId: target.groupId, request: forwarded(request) })],
           options.deadline,
           (body) => FetchResponse.decode(body),
           finish,
@@ -201,6 +204,11 @@ export class RoutedLog implements LogBackend {
     return hosted.partition.append(batch, done);
   }
 
+  /** For a caller at another broker. */
+  readFor(groupId: GroupId, request: FetchRequest, deadline: number, done: (outcome: Outcome<FetchResponse>) => void): () => void {
+    return this.readHere(groupId, forwarded(request), deadline, done);
+  }
+
   readHere(groupId: GroupId, request: FetchRequest, deadline: number, done: (outcome: Outcome<FetchResponse>) => void): () => void {
     const hosted = this.#hosted(groupId);
     if (hosted instanceof MillraceError) {
@@ -280,7 +288,8 @@ export class RoutedLog implements LogBackend {
         },
       );
     }
-    return { topic, partition, groupId, maxMessageBytes: this.#image.configOf(known).maxMessageBytes };
+    const maxMessageBytes = Math.min(this.#image.configOf(known).maxMessageBytes, this.#config.limits.maxMessageBytes);
+    return { topic, partition, groupId, maxMessageBytes };
   }
 
   #route<T>(
@@ -344,6 +353,10 @@ export class RoutedLog implements LogBackend {
       finish("body" in outcome ? decode(outcome.body) : outcome.error),
     );
   }
+}
+
+function forwarded(request: FetchRequest): FetchRequest {
+  return { ...request, maxBytes: Math.min(request.maxBytes, FORWARDED_BYTES_MAX) };
 }
 
 function unknownTopic(topic: string): MillraceError {

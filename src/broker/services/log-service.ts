@@ -23,6 +23,7 @@ import { readRequestOf } from "./fetch-codec.ts";
 import { requireDistinct } from "./named-partitions.ts";
 import { batchOf } from "./produce-request.ts";
 import { type Prepared, ProduceStreamSession } from "./produce-stream.ts";
+import { ReplyRoom } from "./reply-room.ts";
 import { Subscription, type SubscriptionFetch } from "./subscription.ts";
 
 /** One partition as a request names it, resolved against the metadata. */
@@ -93,6 +94,7 @@ export function registerLogService(
   inflate: Inflate,
 ): (error: MillraceError, graceMs: number) => Promise<void> {
   const open = new Set<ProduceStreamSession | Subscription>();
+  const room = new ReplyRoom(server, config.limits.replyPendingMaxBytes, clock);
   let whenEmpty: () => void = () => {};
   const gone = (session: ProduceStreamSession | Subscription): void => {
     open.delete(session);
@@ -216,10 +218,18 @@ export function registerLogService(
       const deadline = deadlineOf(call);
       readRequestOf(request, config.limits, clock.monotonic(), deadline, config.timings.fetchWaitMaxMs);
       const backend = running();
+      const allowed = room.bytesFor(call, request.maxBytes);
       const target = await backend.resolve(request.topic, request.partition, deadline);
-      const { result, cancel } = read(backend, target, request, { deadline, direct: request.direct });
-      call.onCancel(cancel);
-      return FetchResponse.encode(await result);
+      const { bytes: maxBytes, done } = room.large(Math.min(allowed, config.limits.fetchMaxBytes));
+      try {
+        const { result, cancel } = read(backend, target, { ...request, maxBytes }, { deadline, direct: request.direct });
+        call.onCancel(cancel);
+        const fetched = await result;
+        room.require(fetched.batches.reduce((sum, batch) => sum + (batch.records ?? batch.compressedRecords).byteLength, 0));
+        return FetchResponse.encode(fetched);
+      } finally {
+        done();
+      }
     },
   });
 
@@ -239,13 +249,10 @@ export function registerLogService(
             if (!(error instanceof MillraceError)) throw error;
             return stream.end(error);
           }
-          const subscription = new Subscription(
-            stream,
-            request,
-            { read: readForSubscription, positions },
-            clock,
-            config.limits.streamCreditBytes,
-          );
+          const subscription = new Subscription(stream, request, { read: readForSubscription, positions }, clock, {
+            creditBytesMax: config.limits.streamCreditBytes,
+            room,
+          });
           open.add(subscription);
           stream.handlers = { message() {}, ended() {}, drain: () => subscription.drained() };
           subscription.start(() => gone(subscription));

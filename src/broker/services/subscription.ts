@@ -10,6 +10,7 @@ import {
 } from "../../protocol/public.ts";
 import { cutRecordSet } from "../../records/record-set.ts";
 import { RecordPace } from "./record-pace.ts";
+import type { ReplyRoom } from "./reply-room.ts";
 
 /** What one fetch of a subscription asks; answered by whoever leads the partition. */
 export interface SubscriptionFetch {
@@ -39,6 +40,18 @@ const RETRY_MS = 50;
 const PACED_BYTES = 64 * 1024;
 const PACED_BYTES_MIN = 4 * 1024;
 
+/** A stream whose reader takes nothing for so long gives way when all readers together leave too much, milliseconds. */
+const STALLED_MS = 10_000;
+/** While there is no room for anybody's answers, it is looked for so often, milliseconds. */
+const ROOM_MS = 50;
+
+export interface SubscriptionLimits {
+  /** Most that may wait for one reader; a request may ask for less. */
+  readonly creditBytesMax: number;
+  /** What all readers together may leave. */
+  readonly room: ReplyRoom;
+}
+
 interface Pump {
   readonly partition: number;
   offset: number;
@@ -65,6 +78,9 @@ export class Subscription {
   /** With `max_rate`. */
   readonly #pace: RecordPace | undefined;
   #paceTimer: Timer | undefined;
+  readonly #room: ReplyRoom;
+  /** Armed while the stream is full. */
+  #stalledTimer: Timer | undefined;
   /** Of one fetch. */
   #chunkBytes: number;
   #reading = 0;
@@ -72,13 +88,13 @@ export class Subscription {
   #over = false;
   #gone: () => void = () => {};
 
-  /** @param creditBytesMax most that may wait for the reader here; the request may ask for less */
-  constructor(stream: ServerStream, request: SubscribeRequest, backend: SubscriptionBackend, clock: Clock, creditBytesMax: number) {
+  constructor(stream: ServerStream, request: SubscribeRequest, backend: SubscriptionBackend, clock: Clock, limits: SubscriptionLimits) {
     this.#stream = stream;
     this.#request = request;
     this.#backend = backend;
     this.#clock = clock;
-    const credit = request.creditBytes > 0 ? Math.min(request.creditBytes, creditBytesMax) : creditBytesMax;
+    this.#room = limits.room;
+    const credit = request.creditBytes > 0 ? Math.min(request.creditBytes, limits.creditBytesMax) : limits.creditBytesMax;
     stream.unsentBytesMax = credit;
     this.#pace = request.maxRate > 0 ? new RecordPace(request.maxRate, clock) : undefined;
     this.#chunkBytes = Math.min(CHUNK_BYTES, credit, this.#pace === undefined ? CHUNK_BYTES : PACED_BYTES);
@@ -93,6 +109,8 @@ export class Subscription {
 
   drained(): void {
     this.#full = false;
+    this.#stalledTimer?.cancel();
+    this.#stalledTimer = undefined;
     this.#takeTurns();
   }
 
@@ -181,7 +199,7 @@ export class Subscription {
       const room = this.#stream.write(
         SubscribeResponse.encode({ partition: pump.partition, batches, highWatermark: fetched.highWatermark, nextOffset }),
       );
-      if (!room) this.#full = true;
+      if (!room) this.#fill();
     }
     // Not at once: a partition with a long backlog must let the others, and everything else, have their turn.
     this.#clock.soon(() => this.#next(pump));
@@ -192,10 +210,20 @@ export class Subscription {
     return this.#pace === undefined ? BACKLOG_READS_MAX : 1;
   }
 
-  /** The reader takes more, and the rate asked for allows it; when only the rate does not, a timer goes on. */
+  #fill(): void {
+    this.#full = true;
+    this.#stalledTimer ??= this.#clock.after(STALLED_MS, () => {
+      this.#stalledTimer = undefined;
+      if (this.#over || !this.#full) return;
+      if (this.#room.full) this.close(this.#room.refusal());
+      else this.#fill();
+    });
+  }
+
+  /** The reader takes more, there is room, and the rate asked for allows it; where it is not the reader, a timer goes on. */
   #mayWrite(): boolean {
     if (this.#full) return false;
-    const waitMs = this.#pace?.waitMs ?? 0;
+    const waitMs = Math.max(this.#pace?.waitMs ?? 0, this.#room.closedTo(this.#stream) ? ROOM_MS : 0);
     if (waitMs <= 0) return true;
     this.#paceTimer ??= this.#clock.after(waitMs, () => {
       this.#paceTimer = undefined;
@@ -230,6 +258,8 @@ export class Subscription {
     this.#stream.write(SubscribeResponse.encode({ partition: pump.partition, nextOffset, done: true }));
     if (!this.#pumps.every((other) => other.done)) return;
     this.#over = true;
+    this.#stalledTimer?.cancel();
+    this.#paceTimer?.cancel();
     this.#stream.end();
     this.#gone();
   }
@@ -240,6 +270,7 @@ export class Subscription {
     this.#gone();
     for (const pump of this.#pumps) pump.cancel?.();
     this.#paceTimer?.cancel();
+    this.#stalledTimer?.cancel();
     this.#stalled.clear();
   }
 }

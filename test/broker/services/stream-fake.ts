@@ -30,12 +30,14 @@ export function fakeStream(written: (message: Uint8Array) => void): StreamFake {
       peer: "test",
       principal: "anonymous",
       cancelled: false,
+      unsentBytes: 0,
       onCancel: (run) => {
         cancel = run;
       },
     },
     handlers: { message() {}, ended() {}, drain() {} },
     unsentBytesMax: 0,
+    unsentBytes: 0,
     write: (message) => {
       written(message);
       return room;

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { MillraceError } from "../../../src/base/errors.ts";
+import { ReplyRoom } from "../../../src/broker/services/reply-room.ts";
 import { Subscription, type SubscriptionFetch } from "../../../src/broker/services/subscription.ts";
 import type { MessageInput } from "../../../src/protocol/codec/index.ts";
 import { FetchResponse, SubscribeRequest, SubscribeResponse } from "../../../src/protocol/public.ts";
@@ -20,6 +21,8 @@ function subscription(input: MessageInput<typeof SubscribeRequest>, options: { u
   const { clock } = world.machine("a").boot();
   const sent: SubscribeResponse[] = [];
   const reads: Open[] = [];
+  /** What all readers together have not taken. */
+  const left = { unsentBytes: 0 };
   const { stream, seen, cancel, room } = fakeStream((bytes) => {
     assert.equal(seen.ended, undefined, "nothing is said after the end");
     sent.push(SubscribeResponse.decode(bytes));
@@ -37,11 +40,15 @@ function subscription(input: MessageInput<typeof SubscribeRequest>, options: { u
       };
     },
   };
-  const made = new Subscription(stream, SubscribeRequest.decode(SubscribeRequest.encode(input)), backend, clock, 4_000_000);
+  const made = new Subscription(stream, SubscribeRequest.decode(SubscribeRequest.encode(input)), backend, clock, {
+    creditBytesMax: 4_000_000,
+    room: new ReplyRoom(left, 1_000_000, clock),
+  });
   made.start(() => seen.gone++);
   return {
     made,
     stream,
+    left,
     sent,
     reads,
     seen,
@@ -71,6 +78,34 @@ describe("Subscription", () => {
     assert.equal(subscription(one).stream.unsentBytesMax, 4_000_000);
     assert.equal(subscription({ ...one, creditBytes: 100_000 }).stream.unsentBytesMax, 100_000);
     assert.equal(subscription({ ...one, creditBytes: 2 ** 31 - 1 }).stream.unsentBytesMax, 4_000_000);
+  });
+
+  it("writes nothing while all readers together leave too much, and goes on when there is room", async () => {
+    const it = subscription(one);
+    await it.turn();
+    it.left.unsentBytes = 2_000_000;
+    it.answer(["a"]);
+    await it.turn(500);
+    assert.deepEqual([it.sent.length, it.reads.length], [0, 1]);
+    // Its own reader took everything: it goes on before the others do.
+    it.left.unsentBytes = 1_999_999;
+    await it.turn(100);
+    it.answer(["a"]);
+    await it.turn();
+    assert.deepEqual([it.sent.length, it.seen.ended], [1, undefined]);
+  });
+
+  it("gives way to others when its reader takes nothing and there is no room, and waits as long as there is (case 27)", async () => {
+    const it = subscription(one);
+    await it.turn();
+    it.full();
+    it.answer(["a"]);
+    await it.turn(60_000);
+    assert.equal(it.seen.gone, 0);
+    it.left.unsentBytes = 1_000_000;
+    await it.turn(10_001);
+    assert.ok(it.seen.ended instanceof MillraceError && it.seen.ended.code === "TOO_MANY_REQUESTS");
+    assert.deepEqual([it.seen.ended.metadata["limit"], it.seen.gone], ["reply.pending.max.bytes", 1]);
   });
 
   it("fetches no more at a time than may wait", async () => {

@@ -15,6 +15,8 @@ export class ServerCall implements ServerStream, CallContext {
   readonly deadline: number | undefined;
   readonly peer: string;
   readonly principal = "anonymous";
+  /** A simulated stream holds no more than its window; nothing is added up. */
+  readonly unsentBytes = 0;
   readonly #path: string;
   readonly #id: number;
   readonly #method: RpcMethod;

@@ -32,6 +32,9 @@ export class SimRpcServer implements RpcServer {
     this.#methods.set(path, method);
   }
 
+  /** A simulated stream holds no more than its window; nothing is added up. */
+  readonly unsentBytes = 0;
+
   setServing(service: string, serving: boolean): void {
     this.#serving.set(service, serving);
   }

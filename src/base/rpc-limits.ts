@@ -1,0 +1,45 @@
+const KiB = 1024;
+const MiB = 1024 * KiB;
+
+/** Every limit of the HTTP/2 and gRPC layers, with its default. */
+export interface RpcServerLimits {
+  /** One request message. Default 3 MiB + 64 KiB: the largest record set, and what stands around it. */
+  readonly requestBytesMax: number;
+  /** Connections at the same time; further ones are closed at once. */
+  readonly connectionsMax: number;
+  /** Calls at the same time per connection. */
+  readonly streamsPerConnectionMax: number;
+  /** Headers of one call. */
+  readonly headerBytesMax: number;
+  readonly headerPairsMax: number;
+  /** Memory of one HTTP/2 session, MiB: new calls are refused above it. */
+  readonly sessionMiBMax: number;
+  /** Time a new connection has to begin to speak HTTP/2. */
+  readonly prefaceTimeoutMs: number;
+  /** Time a caller has to send all of its request; not of methods that take a stream of requests. */
+  readonly requestTimeoutMs: number;
+  /** Time a caller has to take an answer that is complete. */
+  readonly answerTimeoutMs: number;
+  /** Bytes of requests that have not arrived whole, over all connections; the call that brings more is reset. */
+  readonly requestPendingBytesMax: number;
+  /** Time a caller has to stop sending once it was answered. */
+  readonly lingerMs: number;
+  readonly keepaliveTimeMs: number;
+  readonly keepaliveTimeoutMs: number;
+}
+
+export const defaultRpcServerLimits: RpcServerLimits = {
+  requestBytesMax: 3 * MiB + 64 * KiB,
+  connectionsMax: 4096,
+  streamsPerConnectionMax: 1000,
+  headerBytesMax: 16 * KiB,
+  headerPairsMax: 64,
+  sessionMiBMax: 256,
+  prefaceTimeoutMs: 10_000,
+  requestTimeoutMs: 60_000,
+  answerTimeoutMs: 60_000,
+  requestPendingBytesMax: 256 * MiB,
+  lingerMs: 5_000,
+  keepaliveTimeMs: 60_000,
+  keepaliveTimeoutMs: 20_000,
+};

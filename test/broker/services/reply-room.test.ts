@@ -1,0 +1,63 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { MillraceError } from "../../../src/base/errors.ts";
+import type { CallContext } from "../../../src/base/ports/rpc-server.ts";
+import { ReplyRoom } from "../../../src/broker/services/reply-room.ts";
+import { World } from "../../../src/testing/sim/world.ts";
+
+const MAX = 1_000_000;
+const call = (unsentBytes: number): CallContext => ({
+  deadline: undefined,
+  peer: "test",
+  principal: "anonymous",
+  cancelled: false,
+  unsentBytes,
+  onCancel() {},
+});
+
+describe("ReplyRoom (reply.pending.max.bytes)", () => {
+  const server = { unsentBytes: 0 };
+  const world = new World(1);
+  const room = new ReplyRoom(server, MAX, world.machine("a").boot().clock);
+  const refused = (ofConnection: number): void =>
+    assert.throws(
+      () => room.bytesFor(call(ofConnection), 5_000_000),
+      (error) =>
+        error instanceof MillraceError && error.code === "TOO_MANY_REQUESTS" && error.metadata["limit"] === "reply.pending.max.bytes",
+    );
+
+  it("lets everybody read while there is room, but one connection no more than a quarter of it", () => {
+    server.unsentBytes = MAX - 1;
+    assert.equal(room.bytesFor(call(MAX / 4 - 1), 5_000_000), 5_000_000);
+    refused(MAX / 4);
+  });
+
+  it("serves those who took what they got on, a little at a time, when others filled it", () => {
+    server.unsentBytes = MAX;
+    assert.equal(room.bytesFor(call(0), 5_000_000), 64 * 1024);
+    assert.equal(room.bytesFor(call(0), 0), 64 * 1024);
+    assert.equal(room.bytesFor(call(0), 1_000), 1_000);
+    refused(1);
+  });
+
+  it("gives a smaller answer to a large read while others are under way", () => {
+    server.unsentBytes = 0;
+    const [first, second] = [room.large(60_000_000), room.large(60_000_000)];
+    assert.deepEqual([first.bytes, second.bytes, room.large(1_000).bytes], [60_000_000, 3 * 1024 * 1024, 1_000]);
+    first.done();
+    second.done();
+    assert.equal(room.large(60_000_000).bytes, 60_000_000);
+  });
+
+  it("serves nobody at twice as much, and takes back what would be more", () => {
+    server.unsentBytes = 2 * MAX - 10;
+    assert.equal(room.bytesFor(call(0), 1), 1);
+    assert.throws(() => room.require(11), { code: "TOO_MANY_REQUESTS" });
+    room.require(6);
+    // What was admitted in the same turn counts, though no byte of it has left.
+    assert.throws(() => room.require(5), { code: "TOO_MANY_REQUESTS" });
+    room.require(4);
+    server.unsentBytes = 2 * MAX;
+    refused(0);
+  });
+});
