@@ -4,6 +4,7 @@ import { checkGenerated, checkLinks, checkStatus, longFiles } from "./checks/doc
 import { listFiles } from "./checks/files.ts";
 import { generatedPages } from "./docs/pages.ts";
 import { checkReliability, citations, uncovered } from "./docs/reliability-page.ts";
+import { breaksOf } from "./protos.ts";
 import { runSteps, type Step } from "./steps.ts";
 
 /** `npm run ok`: whether a change is sound, said by one command that changes no tracked file. */
@@ -21,6 +22,7 @@ const docsSteps: readonly Step[] = [
 const steps: readonly Step[] = [
   ...checkSteps,
   { name: "buf lint", command: ["node_modules/.bin/buf", "lint", "proto"] },
+  { name: "buf breaking", find: () => breaksOf("proto") },
   ...docsSteps,
   { name: "tests and 1,000 seeds", command: ["node", "dist/tools/test.js"] },
 ];

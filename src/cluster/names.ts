@@ -1,6 +1,7 @@
 import { MillraceError } from "../base/errors.ts";
+import { limits } from "../base/limits.ts";
 
-const TOPIC_NAME_MAX = 249;
+const TOPIC_NAME_MAX = limits["topic.name.max"].value;
 const allowed = /^[A-Za-z0-9._-]+$/;
 
 /**
@@ -14,6 +15,7 @@ export function refuseTopicName(name: string): MillraceError | undefined {
   if (why === undefined) return undefined;
   return new MillraceError("INVALID_NAME", `Cannot use ${JSON.stringify(name.slice(0, TOPIC_NAME_MAX + 1))} as a topic name: ${why}`, {
     field: "name",
+    ...(name.length > TOPIC_NAME_MAX ? { limit: "topic.name.max" } : {}),
   });
 }
 

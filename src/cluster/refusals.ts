@@ -1,9 +1,10 @@
 import { MillraceError } from "../base/errors.ts";
+import { limits } from "../base/limits.ts";
 import { counted } from "../base/plural.ts";
 import { refuseTopicConfig, refuseTopicConfigKey } from "./topic-config.ts";
 
 /** Keys of one request; there are fewer known ones. */
-export const CONFIGS_MAX = 100;
+export const CONFIGS_MAX = limits["configs.max"].value;
 
 /**
  * Keys to set and keys that go back to their default, checked together.

@@ -1,4 +1,5 @@
 import { MillraceError } from "../base/errors.ts";
+import type { LimitName } from "../base/limits.ts";
 
 /** 9999-12-31T23:59:59.999Z: a later timestamp is a mistake (nanoseconds, say), and would keep its segment for ever. */
 export const TIMESTAMP_MAX = 253_402_300_799_999;
@@ -20,9 +21,11 @@ export class RecordCursor {
     this.at = at;
   }
 
-  fail(what: string, position = this.at): never {
+  /** @param limit the one that was reached */
+  fail(what: string, position = this.at, limit?: LimitName): never {
     throw new MillraceError("MALFORMED_RECORD_SET", `Cannot read the record set at byte ${position}: ${what}`, {
       position: String(position),
+      ...(limit === undefined ? {} : { limit }),
     });
   }
 

@@ -1,4 +1,5 @@
 import { MillraceError } from "../base/errors.ts";
+import { limits } from "../base/limits.ts";
 import { isUtf8 } from "../base/utf8.ts";
 import { RecordCursor, Tag } from "./cursor.ts";
 
@@ -11,7 +12,11 @@ export interface RecordSetLimits {
   readonly unknownFieldsMax: number;
 }
 
-export const RECORD_SET_LIMITS: RecordSetLimits = { bytesMax: 1024 * 1024, headersPerRecordMax: 1000, unknownFieldsMax: 10_000 };
+export const RECORD_SET_LIMITS: RecordSetLimits = {
+  bytesMax: 1024 * 1024,
+  headersPerRecordMax: limits["record.headers.max"].value,
+  unknownFieldsMax: limits["records.unknown.fields.max"].value,
+};
 /** `max.message.bytes` can be raised to this (design §4). */
 export const RECORD_SET_BYTES_MAX = 3 * 1024 * 1024;
 
@@ -119,7 +124,7 @@ class Walk extends RecordCursor {
           break;
         case Tag.header:
           if (++headers > this.#limits.headersPerRecordMax)
-            this.fail(`more than ${this.#limits.headersPerRecordMax} headers in a record`, at);
+            this.fail(`more than ${this.#limits.headersPerRecordMax} headers in a record`, at, "record.headers.max");
           this.#header(this.delimited(end));
           break;
         default:
@@ -149,7 +154,8 @@ class Walk extends RecordCursor {
   }
 
   #unknown(tag: number, end: number): void {
-    if (++this.unknownFieldCount > this.#limits.unknownFieldsMax) this.fail(`more than ${this.#limits.unknownFieldsMax} unknown fields`);
+    if (++this.unknownFieldCount > this.#limits.unknownFieldsMax)
+      this.fail(`more than ${this.#limits.unknownFieldsMax} unknown fields`, this.at, "records.unknown.fields.max");
     this.skip(tag & 7, end);
   }
 }

@@ -56,7 +56,7 @@ describe("gzip", () => {
 
 describe("slots", () => {
   it("run so many at once, the rest in order, and refuse when the queue is full", async () => {
-    const slots = new Slots("test.waiting", 2, 2);
+    const slots = new Slots("compression.inflate.waiting", 2, 2);
     const events: string[] = [];
     const release: (() => void)[] = [];
     const task = (name: string) => () =>
@@ -66,7 +66,7 @@ describe("slots", () => {
       });
     const all = ["a", "b", "c", "d"].map((name) => slots.run(task(name)));
     assert.deepEqual(events, ["a", "b"]);
-    await assert.rejects(slots.run(task("e")), { code: "TOO_MANY_REQUESTS" });
+    await assert.rejects(slots.run(task("e")), { code: "TOO_MANY_REQUESTS", metadata: { limit: "compression.inflate.waiting" } });
     release[0]?.();
     await all[0];
     assert.deepEqual(events, ["a", "b", "c"]);

@@ -1,5 +1,6 @@
 import { errors } from "../../src/base/errors.ts";
 import { events } from "../../src/base/events.ts";
+import { limits } from "../../src/base/limits.ts";
 import { describeConfig } from "../../src/config/describe.ts";
 import type { SourceFile } from "../checks/finding.ts";
 import { cliPage, helpTexts } from "./cli-page.ts";
@@ -7,6 +8,7 @@ import { configurationPage } from "./configuration-page.ts";
 import { descriptors } from "./descriptors.ts";
 import { errorsPage } from "./errors-page.ts";
 import { eventsPage } from "./events-page.ts";
+import { limitsPage } from "./limits-page.ts";
 import { metricsPage } from "./metrics-page.ts";
 import { partitionerPage, partitionerVectors } from "./partitioner-page.ts";
 import { citations, reliabilityPage } from "./reliability-page.ts";
@@ -21,6 +23,7 @@ export async function generatedPages(files: readonly SourceFile[]): Promise<read
     { path: "docs/metrics.md", text: metricsPage() },
     { path: "docs/cli.md", text: cliPage(await helpTexts()) },
     { path: "docs/configuration.md", text: configurationPage(describeConfig()) },
+    { path: "docs/limits.md", text: limitsPage(limits, describeConfig()) },
     { path: "docs/partitioner.md", text: partitionerPage() },
     { path: "docs/partitioner.json", text: partitionerVectors() },
     ...(reliability === undefined ? [] : [{ path: reliability.path, text: reliabilityPage(reliability.text, citations(files)) }]),

@@ -1,12 +1,13 @@
 import { MillraceError } from "../../base/errors.ts";
 import type { BrokerId, Term } from "../../base/ids.ts";
+import { limits } from "../../base/limits.ts";
 import type { SpaceView } from "../../log/disk-space.ts";
 import type { FrameDraft } from "../../records/frame-types.ts";
 
 /** The errors of one partition, in words: the action, the values, what to do (style 8). `partition` is "topic-number". */
 
 /** A record may be so far ahead of the leader's clock (design §4), milliseconds. */
-const FUTURE_MAX_MS = 60 * 60 * 1000;
+const FUTURE_MAX_MS = limits["timestamp.ahead.max.ms"].value;
 
 /** For a caller that came to the wrong broker; routers hold and forward instead (design §8). */
 export function notLeader(partition: string, leader: BrokerId | undefined, term: Term): MillraceError {
@@ -60,7 +61,10 @@ export function refuseFuture(partition: string, draft: FrameDraft, wall: number)
   if (draft.appendTimed === true) return undefined;
   if (draft.maxTimestamp <= wall + FUTURE_MAX_MS) return undefined;
   const text = `Cannot append to ${partition}: a record is stamped ${draft.maxTimestamp}, more than an hour ahead of the leader's clock`;
-  return new MillraceError("TIMESTAMP_TOO_NEW", text, { timestamp_ms: String(draft.maxTimestamp) });
+  return new MillraceError("TIMESTAMP_TOO_NEW", text, {
+    timestamp_ms: String(draft.maxTimestamp),
+    limit: "timestamp.ahead.max.ms",
+  });
 }
 
 export function leadershipLost(partition: string): MillraceError {

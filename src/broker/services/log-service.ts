@@ -225,7 +225,7 @@ export function registerLogService(
         const { result, cancel } = read(backend, target, { ...request, maxBytes }, { deadline, direct: request.direct });
         call.onCancel(cancel);
         const fetched = await result;
-        room.require(fetched.batches.reduce((sum, batch) => sum + (batch.records ?? batch.compressedRecords).byteLength, 0));
+        room.admit(fetched.batches.reduce((sum, batch) => sum + (batch.records ?? batch.compressedRecords).byteLength, 0));
         return FetchResponse.encode(fetched);
       } finally {
         done();

@@ -7,7 +7,10 @@ import { MillraceError } from "../../base/errors.ts";
  * @throws {MillraceError} INVALID_REQUEST
  */
 export function requireDistinct(partitions: readonly number[], max: number): void {
-  if (partitions.length > max) throw invalid(`Cannot take ${partitions.length} partitions in one call: partitions.per.topic.max is ${max}`);
+  if (partitions.length > max) {
+    const text = `Cannot take ${partitions.length} partitions in one call: partitions.per.topic.max is ${max}`;
+    throw new MillraceError("INVALID_REQUEST", text, { field: "partitions", limit: "partitions.per.topic.max" });
+  }
   const seen = new Set<number>();
   for (const partition of partitions) {
     if (seen.has(partition)) throw invalid(`Cannot take partition ${partition} twice in one call: name each once`);

@@ -40,6 +40,7 @@ export function batchOf(request: ProduceRequest, maxMessageBytes: number, inflat
       {
         bytes: String(payload.byteLength),
         max_bytes: String(maxMessageBytes),
+        limit: "max.message.bytes",
       },
     );
   }
@@ -60,6 +61,7 @@ export function batchOf(request: ProduceRequest, maxMessageBytes: number, inflat
       if (inflated.failed === "TOO_LARGE") {
         throw new MillraceError("RECORD_SET_TOO_LARGE", `Cannot append a record set that inflates to more than ${limit} bytes`, {
           max_bytes: String(limit),
+          limit: "max.message.bytes",
         });
       }
       throw new MillraceError("MALFORMED_RECORD_SET", "compressed_records is no well-formed gzip stream", { position: "0" });

@@ -1,4 +1,5 @@
 import { MillraceError } from "../../base/errors.ts";
+import { limits } from "../../base/limits.ts";
 import type { Clock } from "../../base/ports/clock.ts";
 import type { ServerStream } from "../../base/ports/rpc-server.ts";
 import type { MessageInput } from "../../protocol/codec/index.ts";
@@ -43,7 +44,7 @@ interface Lane {
 }
 
 /** Partitions with something unanswered or failed on one stream. */
-const LANES_MAX = 10_000;
+const LANES_MAX = limits["produce.stream.partitions.max"].value;
 
 /**
  * The server's side of one `ProduceStream`. Unanswered bytes are bounded by the credit: above it the stream is not read, and

@@ -68,7 +68,7 @@ export class ReplyRoom {
   }
 
   /** For an answer that was read: others may have filled the room meanwhile. @throws {MillraceError} TOO_MANY_REQUESTS */
-  require(bytes: number): void {
+  admit(bytes: number): void {
     if (this.#unsent + bytes > 2 * this.#bytesMax) throw this.refusal();
     this.#admitted += bytes;
     this.#clock.soon(() => {

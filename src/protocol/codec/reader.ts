@@ -1,13 +1,14 @@
 import { MillraceError } from "../../base/errors.ts";
+import { type LimitName, limits } from "../../base/limits.ts";
 import { readUtf8 } from "../../base/utf8.ts";
 
 /** Wire types (https://protobuf.dev/programming-guides/encoding). 3 and 4 are groups: refused. */
 export const WireType = { varint: 0, fixed64: 1, bytes: 2, fixed32: 5 } as const;
 
 /** Fields no declaration knows, over one whole decode: newer peers may send some, nobody may make us walk a million. */
-export const UNKNOWN_FIELDS_MAX = 10_000;
+export const UNKNOWN_FIELDS_MAX = limits["request.unknown.fields.max"].value;
 /** Elements of repeated and map fields over one whole decode: two bytes on the wire may cost a hundred in memory. */
-export const ELEMENTS_MAX = 262_144;
+export const ELEMENTS_MAX = limits["request.elements.max"].value;
 
 const TWO_32 = 2 ** 32;
 
@@ -31,12 +32,14 @@ export class Reader {
     this.end = bytes.length;
   }
 
-  fail(what: string): never {
+  /** @param limit the one that was reached */
+  fail(what: string, limit?: LimitName): never {
     const name = this.field === "" ? this.message : `${this.message}.${this.field}`;
     throw new MillraceError("INVALID_REQUEST", `Cannot read ${name} at byte ${this.at}: ${what}`, {
       message: this.message,
       field: this.field,
       position: String(this.at),
+      ...(limit === undefined ? {} : { limit }),
     });
   }
 
@@ -142,12 +145,12 @@ export class Reader {
 
   /** Counts an element of a repeated field against the limit. */
   element(): void {
-    if (++this.#elements > ELEMENTS_MAX) this.fail(`more than ${ELEMENTS_MAX} elements`);
+    if (++this.#elements > ELEMENTS_MAX) this.fail(`more than ${ELEMENTS_MAX} elements`, "request.elements.max");
   }
 
   /** Passes over the value of a field nobody declared. */
   skip(wire: number): void {
-    if (++this.#unknown > UNKNOWN_FIELDS_MAX) this.fail(`more than ${UNKNOWN_FIELDS_MAX} unknown fields`);
+    if (++this.#unknown > UNKNOWN_FIELDS_MAX) this.fail(`more than ${UNKNOWN_FIELDS_MAX} unknown fields`, "request.unknown.fields.max");
     if (wire === WireType.varint) this.#skipVarint();
     else if (wire === WireType.bytes) this.at = this.delimited();
     else {

@@ -94,7 +94,7 @@ describe("batchOf", () => {
 
   it("takes a set of just the largest size, and refuses one byte more, compressed or not", async () => {
     assert.equal(now({ records: plain }, plain.byteLength).draft.recordCount, 2);
-    const metadata = { bytes: String(plain.byteLength), max_bytes: String(plain.byteLength - 1) };
+    const metadata = { bytes: String(plain.byteLength), max_bytes: String(plain.byteLength - 1), limit: "max.message.bytes" };
     assert.deepEqual(await refusal({ records: plain }, inflater(), plain.byteLength - 1), ["RECORD_SET_TOO_LARGE", metadata]);
     const gzip = { compressedRecords: squeezed, compression: Compression.gzip, recordCount: 2 };
     assert.deepEqual((await refusal(gzip, inflater(), 2))[0], "RECORD_SET_TOO_LARGE");
@@ -117,7 +117,10 @@ describe("batchOf", () => {
     const gzip = { compressedRecords: squeezed, compression: Compression.gzip, recordCount: 3 };
     assert.deepEqual(await refusal(gzip), ["MALFORMED_RECORD_SET", { position: "0", records: "2" }]);
     assert.equal((await refusal(gzip, inflater({ failed: "MALFORMED" })))[0], "MALFORMED_RECORD_SET");
-    assert.deepEqual(await refusal(gzip, inflater({ failed: "TOO_LARGE" })), ["RECORD_SET_TOO_LARGE", { max_bytes: String(16 * MAX) }]);
+    assert.deepEqual(await refusal(gzip, inflater({ failed: "TOO_LARGE" })), [
+      "RECORD_SET_TOO_LARGE",
+      { max_bytes: String(16 * MAX), limit: "max.message.bytes" },
+    ]);
     assert.equal((await refusal(gzip, inflater({ bytes: Uint8Array.of(255, 255) })))[0], "MALFORMED_RECORD_SET");
   });
 

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { MillraceError } from "../../../src/base/errors.ts";
+import { limits } from "../../../src/base/limits.ts";
 import { type Prepared, ProduceStreamSession } from "../../../src/broker/services/produce-stream.ts";
 import { type ProduceResult, ProduceStreamRequest, ProduceStreamResponse } from "../../../src/protocol/public.ts";
 import { errorOf } from "../../../src/protocol/rpc-status.ts";
@@ -83,6 +84,20 @@ function session(creditBytes = 1_000) {
 }
 
 describe("ProduceStreamSession", () => {
+  it("takes no more partitions at a time than produce.stream.partitions.max, and more once some are answered", async () => {
+    const it = session(100_000_000);
+    const max = limits["produce.stream.partitions.max"].value;
+    for (let id = 0; id < max; id++) it.send([id, `t${id}`]);
+    it.send([max, "one more"]);
+    await it.turn();
+    assert.deepEqual(it.codes(), [[max, "TOO_MANY_REQUESTS"]]);
+    const [refused] = it.results;
+    assert.equal(refused?.error === undefined ? undefined : errorOf(refused.error)?.metadata["limit"], "produce.stream.partitions.max");
+    it.appends[0]?.done({ baseOffset: 1 });
+    it.send([max + 1, "another"]);
+    assert.equal(it.appends.length, max + 1);
+  });
+
   it("sends one batch at a time behind a hop when there is no producer id, so that a refused one is not overtaken", async () => {
     const it = session();
     it.elsewhere();

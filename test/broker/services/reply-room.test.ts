@@ -52,11 +52,11 @@ describe("ReplyRoom (reply.pending.max.bytes)", () => {
   it("serves nobody at twice as much, and takes back what would be more", () => {
     server.unsentBytes = 2 * MAX - 10;
     assert.equal(room.bytesFor(call(0), 1), 1);
-    assert.throws(() => room.require(11), { code: "TOO_MANY_REQUESTS" });
-    room.require(6);
+    assert.throws(() => room.admit(11), { code: "TOO_MANY_REQUESTS" });
+    room.admit(6);
     // What was admitted in the same turn counts, though no byte of it has left.
-    assert.throws(() => room.require(5), { code: "TOO_MANY_REQUESTS" });
-    room.require(4);
+    assert.throws(() => room.admit(5), { code: "TOO_MANY_REQUESTS" });
+    room.admit(4);
     server.unsentBytes = 2 * MAX;
     refused(0);
   });

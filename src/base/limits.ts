@@ -1,0 +1,33 @@
+/**
+ * Limits that are no settings: they follow from formats, or must be the same everywhere. Where one is reached the error's `limit`
+ * (`ErrorInfo.metadata`) has its name, as it has that of a setting; docs/limits.md is made from this table.
+ */
+export interface FixedLimit {
+  readonly value: number;
+  readonly doc: string;
+}
+
+export const limits = {
+  "topic.name.max": { value: 249, doc: "Characters of a topic's name: `INVALID_NAME`." },
+  "configs.max": { value: 100, doc: "Settings in one request: `INVALID_CONFIG`." },
+  "produce.stream.partitions.max": {
+    value: 10_000,
+    doc: "Partitions of one produce stream with something unanswered or failed: `TOO_MANY_REQUESTS`.",
+  },
+  "producers.per.partition.max": {
+    value: 10_000,
+    doc: "Idempotent producers a partition remembers; the least recently written is forgotten: `UNKNOWN_PRODUCER` for its next batch.",
+  },
+  "producer.batches.max": { value: 5, doc: "Batches of a producer whose offset a retry is told; older ones are `ALREADY_WRITTEN`." },
+  "compression.inflate.waiting": { value: 1_024, doc: "Compressed batches that wait to be verified: `TOO_MANY_REQUESTS`." },
+  "record.headers.max": { value: 1_000, doc: "Headers of one record: `MALFORMED_RECORD_SET`." },
+  "records.unknown.fields.max": {
+    value: 10_000,
+    doc: "Fields this version does not know, in the records of one set: `MALFORMED_RECORD_SET`.",
+  },
+  "request.unknown.fields.max": { value: 10_000, doc: "Fields this version does not know, in one request: `INVALID_REQUEST`." },
+  "request.elements.max": { value: 262_144, doc: "Elements of all lists and maps of one request: `INVALID_REQUEST`." },
+  "timestamp.ahead.max.ms": { value: 3_600_000, doc: "How far ahead of the leader's clock a record may be stamped: `TIMESTAMP_TOO_NEW`." },
+} as const satisfies Readonly<Record<string, FixedLimit>>;
+
+export type LimitName = keyof typeof limits;

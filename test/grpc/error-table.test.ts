@@ -1,0 +1,123 @@
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { after, before, describe, it } from "node:test";
+import { status } from "@grpc/grpc-js";
+import { type ErrorCode, errors, MillraceError } from "../../src/base/errors.ts";
+import type { RpcChannel } from "../../src/base/ports/rpc-client.ts";
+import { createRpcClient } from "../../src/grpc/rpc-client.ts";
+import { createRpcServer, type GrpcRpcServer } from "../../src/grpc/rpc-server.ts";
+import { nodeClock } from "../../src/host/clock.ts";
+import { tableRows } from "../../tools/checks/markdown.ts";
+import { framed, RawHttp2 } from "./raw-http2.ts";
+
+const codes = Object.keys(errors) as ErrorCode[];
+const FAIL = "/millrace.test.v1.TestService/Fail";
+
+/**
+ * Where a broker, asked over its wire, is seen to answer each code: a file of tests that names it. The rest is never answered to a
+ * caller, or by no input that can be given from outside, and says why.
+ */
+const producedBy: Readonly<Partial<Record<ErrorCode, string>>> = {
+  NOT_LEADER: "broker/every-rpc.slow.test.ts",
+  LEADER_UNKNOWN: "broker/bad-input.test.ts",
+  LEADERSHIP_LOST: "broker/partition/ack-waits.test.ts",
+  HOP_LOST: "broker/peers/peer-calls.test.ts",
+  SHUTTING_DOWN: "broker/services/produce-stream.test.ts",
+  NOT_ENOUGH_REPLICAS: "broker/bad-input.test.ts",
+  NOT_ENOUGH_REPLICAS_AFTER_APPEND: "broker/bad-input.test.ts",
+  ACKS_NOT_ALLOWED: "broker/bad-input.test.ts",
+  UNKNOWN_PRODUCER: "broker/idempotence.test.ts",
+  OUT_OF_ORDER_SEQUENCE: "broker/idempotence.test.ts",
+  ALREADY_WRITTEN: "broker/idempotence.test.ts",
+  PRECEDING_FAILED: "broker/idempotence.test.ts",
+  INVALID_REQUEST: "broker/bad-input.test.ts",
+  MALFORMED_RECORD_SET: "broker/bad-input.test.ts",
+  RECORD_SET_TOO_LARGE: "broker/bad-input.test.ts",
+  TIMESTAMP_TOO_NEW: "broker/bad-input.test.ts",
+  COMPRESSION_UNSUPPORTED: "broker/bad-input.test.ts",
+  INVALID_NAME: "broker/bad-input.test.ts",
+  INVALID_CONFIG: "broker/bad-input.test.ts",
+  NOT_IMPLEMENTED: "broker/real-ports.slow.test.ts",
+  UNKNOWN_TOPIC: "broker/bad-input.test.ts",
+  UNKNOWN_PARTITION: "broker/bad-input.test.ts",
+  UNKNOWN_BROKER: "broker/bad-input.test.ts",
+  TOPIC_EXISTS: "broker/bad-input.test.ts",
+  OFFSET_OUT_OF_RANGE: "broker/bad-input.test.ts",
+  PENDING_FULL: "broker/services/limits.test.ts",
+  TOO_MANY_REQUESTS: "broker/services/limits.test.ts",
+  DISK_FULL: "broker/disk-full.test.ts",
+  INSUFFICIENT_BROKERS: "broker/bad-input.test.ts",
+  DUPLICATE_BROKER: "broker/emptied-disk.test.ts",
+  WRONG_CLUSTER: "broker/foreign-cluster.test.ts",
+  TRANSFER_FAILED: "broker/dead-broker.slow.test.ts",
+  DATA_LOSS: "broker/partition/reader.test.ts",
+};
+
+const notAsked: Readonly<Partial<Record<ErrorCode, string>>> = {
+  NOT_READY: "while a broker waits for its cluster; examples/run asks one that does",
+  DEADLINE_PASSED: "gRPC says DEADLINE_EXCEEDED to its caller first (case 36 in grpc/hardening.test.ts)",
+  REQUEST_TIMED_OUT: "its caller's own deadline has passed with it: gRPC says DEADLINE_EXCEEDED before our answer can",
+  CALL_CANCELLED: "said to a caller who is gone",
+  STALE_VERSION: "between brokers only",
+  CONTROLLER_UNKNOWN: "the asked broker waits for a controller until the caller's deadline, whose passing gRPC itself says",
+  METADATA_OUTCOME_UNKNOWN:
+    "a controller that loses its leadership in the middle of a command: simulated runs meet it, no request can ask for it",
+  BROKERS_UNREACHABLE: "said by the client",
+  CONNECTION_LOST: "said by the client",
+  CLIENT_CLOSED: "said by the client",
+  INTERNAL: "a bug",
+};
+
+describe("The table of errors", () => {
+  let server: GrpcRpcServer;
+  let channel: RpcChannel;
+  let raw: RawHttp2;
+  before(async () => {
+    server = createRpcServer({ clock: nodeClock(), reflection: false });
+    server.register(FAIL, {
+      kind: "unary",
+      handle: async (request) => {
+        throw new MillraceError(Buffer.from(request).toString() as ErrorCode, "as asked", { limit: "a.limit" }, 120);
+      },
+    });
+    const address = await server.listen("127.0.0.1:0");
+    channel = createRpcClient().channel(address);
+    raw = new RawHttp2(address);
+  });
+  after(async () => {
+    raw.close();
+    channel.close();
+    await server.close(0);
+  });
+
+  it("is on the wire what it is in the code: status, reason, whether to retry, whether anything was written", async () => {
+    for (const code of codes) {
+      const answer = await raw.call({ ":path": FAIL }, framed(Buffer.from(code)));
+      assert.equal(answer.grpcStatus, status[errors[code].status], code);
+      const error: unknown = await channel.unary(FAIL, Buffer.from(code), { timeoutMs: 10_000 }).catch((failure: unknown) => failure);
+      assert.ok(error instanceof MillraceError, code);
+      assert.deepEqual(
+        [error.code, error.status, error.retriable, error.outcomeKnown, error.metadata["limit"], error.retryAfterMs],
+        [code, errors[code].status, errors[code].retriable, errors[code].outcomeKnown, "a.limit", 120],
+      );
+    }
+  });
+
+  it("is in docs/errors.md row by row", () => {
+    const rows = tableRows(readFileSync("docs/errors.md", "utf8"), "code");
+    assert.deepEqual(
+      rows.map(({ cells }) => cells.slice(0, 4)),
+      codes.map((code) => {
+        const { status: name, retriable, outcomeKnown } = errors[code];
+        return [`\`${code}\``, `\`${name}\``, retriable ? "yes" : "no", outcomeKnown ? "nothing written" : "unknown"];
+      }),
+    );
+  });
+
+  it("has a test for each code that a broker answers with, and a reason for each other", () => {
+    assert.deepEqual([...Object.keys(producedBy), ...Object.keys(notAsked)].sort(), [...codes].sort());
+    for (const [code, file] of Object.entries(producedBy)) {
+      assert.ok(readFileSync(`test/${file}`, "utf8").includes(code), `test/${file} does not name ${code}`);
+    }
+  });
+});
