@@ -65,7 +65,10 @@ export function trimCommand(terminal: Terminal): CommandModule<object, Trim> {
         const done = await admin.trimTopic(args.topic, going);
         await terminal.data(done.map((one) => line(args, one)).join(""));
         const failed = done.find(({ error }) => error !== undefined)?.error;
-        if (failed !== undefined) throw failed;
+        if (failed === undefined) return;
+        // A command that fails leaves what is buffered behind.
+        await terminal.flush();
+        throw failed;
       });
     },
   };
