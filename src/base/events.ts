@@ -102,6 +102,12 @@ export const events = {
     means: "A handler threw what is no expected failure: a bug. The caller saw INTERNAL without details.",
     todo: "Report it, with the stack.",
   },
+  "log.folder_set_aside": {
+    level: "warn",
+    fields: ["folder", "aside"],
+    means: "A damaged write-ahead log forgot whose this folder is; it was renamed, and its replica is made again from its peers.",
+    todo: "Remove it when the partition is in sync again; keep it when there is no other replica.",
+  },
   "log.footer_rebuilt": {
     level: "warn",
     fields: ["path"],
@@ -162,6 +168,20 @@ export const events = {
     fields: ["path", "what"],
     means: "A reader found the write-ahead log damaged; the read failed with DATA_LOSS.",
     todo: "Look at the disk, and stop the broker before it is asked for more.",
+  },
+  "log.wal_found_damaged": {
+    level: "error",
+    fields: ["path", "position", "what"],
+    means:
+      "The write-ahead log does not hold what was promised, from this byte of this file on. What is still proved goes on; log.wal_salvaged says how much.",
+    todo: "Look at the disk before the next broker has the same.",
+  },
+  "log.wal_salvaged": {
+    level: "warn",
+    fields: ["groups", "doubted", "forgot"],
+    means:
+      "What is left of a damaged write-ahead log: so many groups, of which the doubted ones neither vote nor count until the others told them what they may have forgotten.",
+    todo: "See that the other replicas of these groups run: they end it.",
   },
   "log.write_failed": {
     level: "error",

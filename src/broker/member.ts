@@ -202,6 +202,9 @@ export class Member implements MemberParts, AdminBackend {
     for (const { groupId, log } of this.host.replicas) if (log.holes.length > 0) this.#repairer.holesChanged(groupId, log.holes);
     await this.#registration.start();
     this.router.changedAll();
+    // The image names every replica of this disk now: who is placed here later was never here before.
+    await this.partitions.reconciled();
+    await this.#store.remembered();
   }
 
   peerBack(broker: BrokerId): void {

@@ -121,6 +121,11 @@ export class PartitionSet {
       });
   }
 
+  /** Resolves when what the newest image names has been made and deleted. */
+  async reconciled(): Promise<void> {
+    while (this.#reconciling !== undefined) await this.#reconciling;
+  }
+
   /** Linearizable: `done` with the commit index of a confirmed leader, or undefined when it is not (any more) the leader. */
   readIndex(hosted: HostedPartition, done: (index: LogIndex | undefined) => void): void {
     const context = this.#nextRead++;

@@ -120,7 +120,7 @@ export class ReplicaHost {
         eagerCommit: log.groupId === METADATA_GROUP,
         draw: () => this.#random.below(2 ** 32) / 2 ** 32,
       },
-      { ...raftState(log, recovered), quarantined },
+      { ...raftState(log, recovered), quarantined: quarantined || log.doubted },
       this.#clock.monotonic(),
     );
     const members = new Members(config, (replica) => this.#placedOn(log.groupId, replica));
@@ -241,7 +241,7 @@ function raftState(log: GroupLog, recovered: RecoveredGroup | undefined): RaftRe
       terms: [],
       lastIndex: index,
       commit: index,
-      quarantined: false,
+      quarantined: log.doubted,
     };
   }
   return {
@@ -252,7 +252,7 @@ function raftState(log: GroupLog, recovered: RecoveredGroup | undefined): RaftRe
     lastIndex: recovered.lastIndex,
     commit: recovered.syncedIndex,
     configurations: recovered.configs.map(({ index, config }) => ({ index, configuration: configurationOf(GroupConfig.decode(config)) })),
-    quarantined: false,
+    quarantined: log.doubted,
     lastResort: log.holes.length > 0,
     entryBytes: (index) => log.frame(index)?.bytes.byteLength ?? RECOVERED_ENTRY_BYTES,
   };

@@ -283,6 +283,8 @@ export class Replica {
     for (const { context, index } of ready.reads) this.#outputs.read(context, index);
     for (const { to, from, upTo } of ready.extend) this.#outputs.extend(to, from, upTo);
     for (const { to } of ready.reset) this.#outputs.reset(to);
+    // Before what it may say now: a crash in between finds it quarantined once more, which is safe.
+    if (ready.quarantineEnded) this.log.vouched();
     if (ready.role !== undefined) this.#outputs.roleChanged();
     if (ready.transferEnded !== undefined) this.#outputs.transferEnded(ready.transferEnded.to, ready.transferEnded.done);
   }

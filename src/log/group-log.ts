@@ -57,6 +57,7 @@ export interface GroupState {
   readonly replicaId: ReplicaId;
   readonly start: LogStart;
   readonly startOffset: Offset;
+  readonly doubted: boolean;
   readonly config: Uint8Array;
   readonly lastAppendTime: number;
   readonly owner: FrameOwner;
@@ -90,6 +91,7 @@ export class GroupLogImpl implements GroupLog, FrameListener, SegmentSource {
   #installing = false;
   #extending = false;
   #doctor: SegmentDoctor;
+  #doubted: boolean;
   #lastAppendTime: number;
   #hotFrom: LogIndex;
   #committed: LogIndex;
@@ -116,6 +118,7 @@ export class GroupLogImpl implements GroupLog, FrameListener, SegmentSource {
     this.replicaId = state.replicaId;
     this.#producers = state.producers ?? new Producers();
     this.#config = state.config;
+    this.#doubted = state.doubted;
     this.#host = host;
     this.#owner = state.owner;
     this.#frames = state.frames;
@@ -181,6 +184,9 @@ export class GroupLogImpl implements GroupLog, FrameListener, SegmentSource {
   }
   get holes(): readonly Hole[] {
     return this.#doctor.holes;
+  }
+  get doubted(): boolean {
+    return this.#doubted;
   }
   get owner(): FrameOwner {
     return this.#owner;
@@ -279,6 +285,14 @@ export class GroupLogImpl implements GroupLog, FrameListener, SegmentSource {
       if (held !== undefined && wanted(held)) return held.frame ?? (await this.#host.readWal([held]))[0];
     }
     return undefined;
+  }
+
+  vouched(): void {
+    if (!this.#doubted || this.#closed) return;
+    this.#doubted = false;
+    const { groupId, replicaId } = this;
+    this.#host.wal.op({ kind: "doubt", groupId, replicaId, doubted: false }, this.#owner);
+    this.#host.wal.kick();
   }
 
   repair(pull: PullFrames): Promise<boolean> {

@@ -20,6 +20,13 @@ export interface Meta {
   readonly form: Uint8Array | undefined;
   /** The write-ahead log was made: from then on its absence is a loss, not a beginning. */
   readonly logMade: boolean;
+  /** The write-ahead log was found damaged, and no checkpoint says yet what is left of it. */
+  readonly walDamaged?: boolean;
+  /**
+   * Groups were open here that the write-ahead log does not name any more: until the metadata was read, whoever is placed here may have
+   * been here before, and voted.
+   */
+  readonly forgot?: boolean;
 }
 
 /** The data directory is not one that this broker may start on. */
@@ -115,7 +122,7 @@ function parse(text: string, root: string): Meta {
   } catch {
     throw bad("is not JSON");
   }
-  const { format, brokerId, incarnation, clusterId, recoveryEpoch, form, logMade } = fields;
+  const { format, brokerId, incarnation, clusterId, recoveryEpoch, form, logMade, walDamaged, forgot } = fields;
   if (format !== DISK_FORMAT) throw bad(`has format ${String(format)}, this version knows ${DISK_FORMAT}`);
   if (typeof brokerId !== "number" || !Number.isSafeInteger(brokerId) || brokerId < 1) throw bad("has no broker id");
   if (typeof incarnation !== "string" || !/^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(incarnation))
@@ -131,6 +138,8 @@ function parse(text: string, root: string): Meta {
     recoveryEpoch,
     form: form === undefined ? undefined : fromHex(form),
     logMade: logMade === true,
+    ...(walDamaged === true ? { walDamaged } : {}),
+    ...(forgot === true ? { forgot } : {}),
   };
 }
 

@@ -72,7 +72,14 @@ export async function openLogStore(ports: LogPorts, options: LogStoreOptions): P
   invariant(options.walFilesMax >= WAL_FILES_MIN, () => `the write-ahead log needs at least ${WAL_FILES_MIN} files`);
   const meta = await readMeta(ports.disk);
   if (meta === undefined) throw new BadDataDirectory(`${ports.disk.root} has no meta.json yet`);
-  const recovered = await new WalRecovery(ports.disk, meta.incarnation).run(options.walFileBytes, options.walFilesMax, meta.logMade);
+  const damaged = async ({ path, position, what }: DamagedLog): Promise<void> => {
+    ports.telemetry.log("error", "log.wal_found_damaged", { path, position, what });
+    // Before a file is made again: a start that is cut off must not pass for one that found nothing.
+    await writeMeta(ports.disk, { ...meta, walDamaged: true });
+  };
+  const { walFileBytes, walFilesMax } = options;
+  const recovery = new WalRecovery(ports.disk, meta.incarnation);
+  const recovered = await recovery.run(walFileBytes, walFilesMax, meta.logMade, meta.walDamaged === true, damaged);
   const store = new LogStoreImpl(ports, options, meta, recovered);
   await store.start();
   return store;
@@ -88,6 +95,8 @@ class LogStoreImpl implements LogStore, GroupHost, WalEvents {
   readonly #ports: LogPorts;
   readonly #options: LogStoreOptions;
   readonly #meta: Meta;
+  readonly #salvaged: boolean;
+  #forgot: boolean;
   readonly #files: WalFiles;
   readonly #ring: Ring;
   readonly #image: WalImage;
@@ -123,6 +132,8 @@ class LogStoreImpl implements LogStore, GroupHost, WalEvents {
     this.#ports = ports;
     this.#options = options;
     this.#meta = meta;
+    this.#salvaged = recovered.salvaged;
+    this.#forgot = recovered.forgot || meta.forgot === true;
     this.incarnation = meta.incarnation;
     this.#files = recovered.files;
     this.#ring = recovered.ring;
@@ -199,17 +210,53 @@ class LogStoreImpl implements LogStore, GroupHost, WalEvents {
     const { disk } = this.#ports;
     await disk.makeDirectory(GROUPS_FOLDER);
     await disk.syncDirectory("");
-    if (this.#ring.current === undefined) await this.#makeFirst();
+    if (this.#ring.current === undefined && this.#ring.ready === 0) await this.#makeFirst();
     await this.space.start();
     this.space.onChange(() => this.#makeAhead());
-    await this.guard(this.wal.firstCheckpoint());
-    if (!this.#meta.logMade) await writeMeta(disk, { ...this.#meta, logMade: true });
+    await this.guard(this.#salvaged ? this.#sayWhatIsLeft() : this.wal.firstCheckpoint());
+    await this.#keepMeta();
     await this.#removeLeftFolders();
+    // A start that was cut off between making a replica and doubting it: the record follows now.
+    for (const { groupId, replicaId, doubted } of this.#image.groups.values())
+      if (this.#forgot && !doubted) this.wal.op({ kind: "doubt", groupId, replicaId, doubted: true }, undefined);
+    await this.guard(this.wal.barrier());
     this.#recovered = [...this.#image.groups.values()].map(recoveredOf);
     const logs: GroupLogImpl[] = [];
     for (const image of this.#image.groups.values()) logs.push(await this.#load(image));
     await this.#warm(logs);
     this.#makeAhead();
+  }
+
+  /** A checkpoint of what a damaged log still proves, in a file of its own where there is one, so that the damage need not be read again. */
+  async #sayWhatIsLeft(): Promise<void> {
+    const doubted = [...this.#image.groups.values()].filter((group) => group.doubted).map(({ groupId }) => groupId);
+    this.#ports.telemetry.log("warn", "log.wal_salvaged", {
+      groups: this.#image.groups.size,
+      doubted: doubted.join(" "),
+      forgot: this.#forgot,
+    });
+    if (this.#ring.current !== undefined) this.#ring.current.checkpointed = false;
+    await this.wal.checkpoint();
+    await this.wal.firstCheckpoint();
+  }
+
+  /** `meta.json` says what this start found, once the write-ahead log says it too. */
+  async #keepMeta(): Promise<void> {
+    const { walDamaged, forgot, ...meta } = (await readMeta(this.#ports.disk)) ?? this.#meta;
+    if (meta.logMade && walDamaged !== true && (forgot === true) === this.#forgot) return;
+    await writeMeta(this.#ports.disk, { ...meta, logMade: true, ...(this.#forgot ? { forgot: true } : {}) });
+  }
+
+  get forgot(): boolean {
+    return this.#forgot;
+  }
+
+  async remembered(): Promise<void> {
+    if (!this.#forgot) return;
+    // The replicas made meanwhile are doubted by records of their own.
+    await this.guard(this.wal.barrier());
+    this.#forgot = false;
+    await this.#keepMeta();
   }
 
   open(groupId: GroupId, needed?: () => LogIndex): GroupLog {
@@ -237,6 +284,8 @@ class LogStoreImpl implements LogStore, GroupHost, WalEvents {
       await this.#ports.disk.syncDirectory(GROUPS_FOLDER);
       const owner = new FrameOwner(groupId);
       this.wal.op({ kind: "open", groupId, replicaId, start, config }, owner);
+      // A crash between the two finds `forgot` in meta.json.
+      if (this.#forgot) this.wal.op({ kind: "doubt", groupId, replicaId, doubted: true }, owner);
       await this.guard(this.wal.barrier());
       const log = new GroupLogImpl(
         {
@@ -244,6 +293,7 @@ class LogStoreImpl implements LogStore, GroupHost, WalEvents {
           replicaId,
           start,
           startOffset: start.offset,
+          doubted: this.#forgot,
           config,
           owner,
           lastAppendTime: 0,
@@ -565,6 +615,7 @@ class LogStoreImpl implements LogStore, GroupHost, WalEvents {
       start,
       startOffset,
       config: configs.base,
+      doubted: image.doubted,
       lastAppendTime,
       owner: replayed.owner,
       frames: replayed.frames,
@@ -608,8 +659,20 @@ class LogStoreImpl implements LogStore, GroupHost, WalEvents {
       if (entry.kind !== "directory" || wanted.has(folder)) continue;
       const dropped = this.#image.dropped.has(parseGroupFolder(entry.name)?.replicaId ?? (0 as ReplicaId));
       if (dropped || (await disk.list(folder)).length === 0) await this.#removeFolder(folder);
+      else if (this.#forgot && parseGroupFolder(entry.name) !== undefined) await this.#setAside(folder);
       else telemetry.log("warn", "log.unknown_folder", { folder });
     }
+  }
+
+  /** The write-ahead log forgot whose it is: kept under another name, because its replica may be made again from its peers. */
+  async #setAside(folder: string): Promise<void> {
+    const { disk, telemetry } = this.#ports;
+    const names = new Set((await disk.list(GROUPS_FOLDER)).map(({ name }) => `${GROUPS_FOLDER}/${name}`));
+    let aside = `${folder}.forgotten`;
+    for (let i = 2; names.has(aside); i += 1) aside = `${folder}.forgotten-${i}`;
+    await disk.rename(folder, aside);
+    await disk.syncDirectory(GROUPS_FOLDER);
+    telemetry.log("warn", "log.folder_set_aside", { folder, aside });
   }
 
   async #removeFolder(folder: string): Promise<void> {
@@ -625,9 +688,9 @@ class LogStoreImpl implements LogStore, GroupHost, WalEvents {
 }
 
 function recoveredOf(image: GroupImage): RecoveredGroup {
-  const { groupId, replicaId, term, votedFor, start, lastIndex, syncedIndex, configs } = image;
+  const { groupId, replicaId, term, votedFor, start, lastIndex, syncedIndex, doubted, configs } = image;
   const terms = [...image.terms.starts];
-  return { groupId, replicaId, term, votedFor, start, terms, lastIndex, syncedIndex, config: configs.base, configs: [...configs.later] };
+  return { groupId, replicaId, term, votedFor, start, terms, lastIndex, syncedIndex, doubted, config: configs.base, configs: [...configs.later] };
 }
 
 /** A group that was dropped meanwhile needs nothing any more. */

@@ -31,6 +31,8 @@ export interface RecoveredGroup {
   readonly lastIndex: LogIndex;
   /** Everything at or below is committed (it is in a synced segment). */
   readonly syncedIndex: LogIndex;
+  /** It may have forgotten votes or entries: it is opened quarantined (design §4). */
+  readonly doubted: boolean;
   /** Who votes, topic, … as of `syncedIndex`: what `create` was given, or the payload of the newest configuration frame up to there. Opaque here. */
   readonly config: Uint8Array;
   /** Payloads of the configuration frames above it, ascending. */
@@ -114,6 +116,10 @@ export interface GroupLog {
 
   /** Bytes at or below the synced index that are bad or missing, as far as it is known. While there are any, this replica is not in sync. */
   readonly holes: readonly Hole[];
+  /** It may have forgotten what it promised; durable, until `vouched`. */
+  readonly doubted: boolean;
+  /** The cluster told what this replica may have forgotten: its quarantine is over. */
+  vouched(): void;
   /** Closes what holes it can with frames from elsewhere. Resolves with whether none is left. @throws {DiskError} */
   repair(pull: PullFrames): Promise<boolean>;
   /** Reads every byte of every segment, no faster than `paced` lets it; what is found is told as a hole. */
@@ -210,6 +216,13 @@ export interface LogStore {
    * @throws when the group is open, or the replica id was dropped once (it may never come back)
    */
   create(groupId: GroupId, replicaId: ReplicaId, start: StartPoint, config: Uint8Array): Promise<GroupLog>;
+  /**
+   * Groups were open here that the damaged write-ahead log does not name any more: whoever is created may have been here before, and is
+   * doubted, until `remembered`.
+   */
+  readonly forgot: boolean;
+  /** The metadata has named every replica of this disk: who comes from now on is new. Resolves when that is durable. */
+  remembered(): Promise<void>;
   /** Whether this disk dropped the replica: whoever still names it knows something old. */
   wasDropped(replicaId: ReplicaId): boolean;
   /** Snapshots of a machine group of which this disk has a replica. */
@@ -234,16 +247,16 @@ export interface LogStoreOptions {
   readonly failed: (error: Error) => void;
 }
 
-/** The bytes on disk are not what was promised: damage, not a torn tail. Until repair exists the broker refuses to start. */
+/** The bytes of the write-ahead log are not what was promised: damage, not a torn tail. */
 export class DamagedLog extends Error {
   override readonly name = "DamagedLog";
   readonly path: string;
   readonly position: number;
+  readonly what: string;
   constructor(path: string, position: number, what: string) {
-    super(
-      `${path} is damaged at byte ${position}: ${what}. The broker does not start on damaged data; restore this file or start with an empty directory.`,
-    );
+    super(`${path} is damaged at byte ${position}: ${what}`);
     this.path = path;
     this.position = position;
+    this.what = what;
   }
 }

@@ -6,6 +6,7 @@ import { Malformed } from "./model/bytes.ts";
 import type { BlockRef } from "./model/held.ts";
 import { Replay, type ReplayedGroup } from "./model/replay.ts";
 import { Life, Ring } from "./model/ring.ts";
+import { Salvage } from "./model/salvage.ts";
 import { WAL_FOLDER, walPath } from "./model/segment-name.ts";
 import { WalImage } from "./model/wal-image.ts";
 import { DamagedLog } from "./types.ts";
@@ -19,6 +20,10 @@ export interface RecoveredWal {
   /** Sequence of the last block, 0 for none; where the next one goes in the current file. */
   readonly sequence: number;
   readonly position: number;
+  /** The log was damaged: this is what it still proves. A checkpoint must say so before anything else is written. */
+  readonly salvaged: boolean;
+  /** Groups that were open here may not be among `groups`. */
+  readonly forgot: boolean;
 }
 
 interface FoundFile {
@@ -57,14 +62,39 @@ export class WalRecovery {
 
   /**
    * @param mustExist the log was made before: nothing found is damage, not a beginning
-   * @throws {DamagedLog}
+   * @param doubted it was found damaged at an earlier start, which did not come so far as to say what is left
+   * @param damaged told of what is wrong, before anything of it is changed
+   * @throws {DamagedLog} a file that is none of the write-ahead log
    */
-  async run(fileBytes: number, filesMax: number, mustExist: boolean): Promise<RecoveredWal> {
+  async run(
+    fileBytes: number,
+    filesMax: number,
+    mustExist: boolean,
+    doubted: boolean,
+    damaged: (error: DamagedLog) => Promise<void>,
+  ): Promise<RecoveredWal> {
+    const found = await this.#prepare();
+    try {
+      if (!doubted) return await this.#whole(found, fileBytes, filesMax, mustExist);
+      return await this.#salvage(found, fileBytes, filesMax, true);
+    } catch (error) {
+      if (!(error instanceof DamagedLog) || doubted) throw error;
+      await damaged(error);
+      return this.#salvage(found, fileBytes, filesMax, error instanceof MissingFile);
+    }
+  }
+
+  async #prepare(): Promise<readonly FoundFile[]> {
     await this.#disk.makeDirectory(WAL_FOLDER);
     await this.#disk.syncDirectory("");
     // Files made just before a crash may be in the directory only in memory.
     await this.#disk.syncDirectory(WAL_FOLDER);
-    const found = await this.#find();
+    return this.#find();
+  }
+
+  async #whole(found: readonly FoundFile[], fileBytes: number, filesMax: number, mustExist: boolean): Promise<RecoveredWal> {
+    // Files are numbered as they are made: what one that is gone held, nobody knows.
+    for (const [i, { file }] of found.entries()) if (file !== i) throw new MissingFile(walPath(i));
     const headed = found.filter((file) => file.head !== undefined).sort((a, b) => headOf(a) - headOf(b));
     const tail = await this.#tail(headed);
     if (tail === undefined) {
@@ -77,6 +107,8 @@ export class WalRecovery {
         groups: new Map(),
         sequence: 0,
         position: 0,
+        salvaged: false,
+        forgot: false,
       };
     }
     const chain = this.#chain(headed, tail);
@@ -93,7 +125,62 @@ export class WalRecovery {
     const torn = found.find((file) => file.head?.sequence === tail.header.sequence + 1)?.file;
     const ring = await this.#ring(files, good, filesMax, lives, torn);
     const image = replay.image as WalImage;
-    return { files, ring, image, groups: replay.finish(), sequence: tail.header.sequence, position: tail.end };
+    const { sequence } = tail.header;
+    return { files, ring, image, groups: replay.finish(), sequence, position: tail.end, salvaged: false, forgot: false };
+  }
+
+  /** Every whole block that the last one may need, wherever it lies; what they prove, `Salvage` says. */
+  async #salvage(found: readonly FoundFile[], fileBytes: number, filesMax: number, doubtAll: boolean): Promise<RecoveredWal> {
+    const size =
+      found
+        .filter((file) => file.head !== undefined)
+        .sort((a, b) => headOf(a) - headOf(b))
+        .at(-1)?.size ?? fileBytes;
+    const usable = found.filter((file) => file.size === size);
+    const places: { readonly file: FoundFile; readonly at: number; readonly header: BlockHeader }[] = [];
+    for (const file of usable) {
+      const bytes = await this.#load(file);
+      for (let at = 0; at < bytes.length; ) {
+        const header = this.#wholeBlock(bytes, at)?.header;
+        if (header !== undefined) places.push({ file, at, header });
+        at += header === undefined ? BLOCK_ALIGN : padded(header.bytes);
+      }
+    }
+    places.sort((a, b) => a.header.sequence - b.header.sequence);
+    const tail = places.at(-1);
+    const needed = places.filter(({ header }) => header.sequence >= (tail?.header.lowMark ?? 0));
+    const lives = new Map<FoundFile, Life>();
+    const salvage = new Salvage();
+    for (const { file, at } of needed) {
+      const block = this.#wholeBlock(await this.#load(file), at);
+      if (block === undefined) continue;
+      const { header, records } = block;
+      const life = lives.get(file) ?? new Life(file.file, header.sequence);
+      lives.set(file, life);
+      salvage.add(header, { sequence: header.sequence, position: at, life }, records, life);
+    }
+    const { image, groups, forgot } = salvage.finish(doubtAll);
+    if (tail !== undefined) await this.#rewriteLast({ ...tail, end: tail.at + padded(tail.header.bytes) });
+    for (const file of found) await file.open.close();
+    const files = new WalFiles(this.#disk, size);
+    const good = new Set(usable.map((file) => file.file));
+    const ascending = [...lives.values()].sort((a, b) => a.head - b.head);
+    const ring = good.size === 0 ? new Ring(filesMax, 0, [], []) : await this.#ring(files, good, filesMax, ascending, undefined);
+    const sequence = tail?.header.sequence ?? 0;
+    const position = tail === undefined ? 0 : tail.at + padded(tail.header.bytes);
+    return { files, ring, image, groups, sequence, position, salvaged: true, forgot };
+  }
+
+  #wholeBlock(bytes: Uint8Array, at: number): { readonly header: BlockHeader; readonly records: readonly BlockRecord[] } | undefined {
+    const header = readBlockHeader(bytes, at, this.#incarnation);
+    if (header === undefined) return undefined;
+    try {
+      const records = readBlock(bytes.subarray(at, at + header.bytes), header);
+      return typeof records === "string" ? undefined : { header, records };
+    } catch (error) {
+      if (error instanceof Malformed) return undefined;
+      throw error;
+    }
   }
 
   /** Every ring file with what stands at its head. */
@@ -256,6 +343,13 @@ export class WalRecovery {
     }
     this.#loaded = file;
     return bytes;
+  }
+}
+
+/** A file of the ring is gone: what it held is not known. */
+class MissingFile extends DamagedLog {
+  constructor(path: string) {
+    super(path, 0, "a file of the write-ahead log is missing");
   }
 }
 

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { describe, it } from "node:test";
 import type { GroupId, LogIndex } from "../../src/base/ids.ts";
+import { padded, readBlockHeader } from "../../src/log/model/block.ts";
 import type { ReadResult } from "../../src/log/types.ts";
 import { Acks } from "../../src/protocol/public.ts";
 import type { Frame } from "../../src/records/frame-types.ts";
@@ -104,6 +105,58 @@ async function zeroHead(surgery: Surgery, path: string): Promise<void> {
   await surgery.write(path, bytes);
 }
 
+/** The newest ring file, and its blocks but the last, which would pass for torn. */
+function newest(surgery: Surgery): {
+  readonly path: string;
+  readonly bytes: Uint8Array;
+  readonly blocks: readonly number[];
+  readonly head: number;
+} {
+  const files = surgery.paths("wal/").map((path) => {
+    const bytes = surgery.read(path);
+    const blocks: number[] = [];
+    let sequence = 0;
+    for (let at = 0; ; ) {
+      const header = readBlockHeader(bytes, at, bytes.slice(8, 24));
+      if (header === undefined || (sequence > 0 && header.sequence !== sequence + 1)) break;
+      sequence = header.sequence;
+      blocks.push(at);
+      at += padded(header.bytes);
+    }
+    return { path, bytes, blocks: blocks.slice(0, -1), head: sequence - blocks.length };
+  });
+  return files.reduce((a, b) => (b.head > a.head ? b : a));
+}
+
+const walWounds: Readonly<Record<string, (surgery: Surgery) => Promise<{ readonly path: string; readonly position: number | undefined }>>> =
+  {
+    flip: async (surgery) => {
+      const { path, bytes, blocks } = newest(surgery);
+      const position = blocks.at(-4) as number;
+      bytes[position + 90] = (bytes[position + 90] ?? 0) ^ 8;
+      await surgery.write(path, bytes);
+      return { path, position };
+    },
+    "flip of the checkpoint": async (surgery) => {
+      const { path, bytes } = newest(surgery);
+      bytes[26] = (bytes[26] ?? 0) ^ 8;
+      await surgery.write(path, bytes);
+      return { path, position: undefined };
+    },
+    zero: async (surgery) => {
+      const { path, bytes, blocks } = newest(surgery);
+      const position = blocks.at(-3) as number;
+      bytes.fill(0, position, position + 4096);
+      await surgery.write(path, bytes);
+      return { path, position };
+    },
+    remove: async (surgery) => {
+      const [path] = surgery.paths("wal/");
+      await surgery.delete(path as string);
+      return { path: path as string, position: 0 };
+    },
+  };
+
 interface Working {
   readonly cluster: Cluster;
   readonly groups: readonly [GroupId, GroupId];
@@ -192,6 +245,49 @@ describe("Damage to one replica of three", () => {
     const values = await cluster.values("t");
     assert.deepEqual(
       values.map((value) => Number.parseInt(value, 10)),
+      Array.from({ length: work.count }, (_, i) => i),
+    );
+    cluster.close();
+  });
+
+  it("to the write-ahead log quarantines what is not proved, until the others told it what it may have forgotten", async () => {
+    const work = await working();
+    const { cluster, groups } = work;
+    for (const [kind, wound] of Object.entries(walWounds)) {
+      const victim = (work.count % 3) + 1;
+      // Votes, terms and records in the newest file of the ring, with more behind each.
+      await cluster.moveLeader("t", 0, victim);
+      for (let i = 0; i < 6; i += 1) await produce(work);
+      cluster.kill(victim);
+      const surgery = new Surgery(cluster, victim);
+      const { path, position } = await wound(surgery);
+      cluster.boot(victim);
+      await cluster.settle(cluster.started(victim));
+      const said = cluster.errors.splice(0);
+      assert.equal(said.length, 1, `${kind}: ${said.join()}`);
+      assert.match(
+        said[0] ?? "",
+        new RegExp(`^broker ${victim}: log.wal_found_damaged .*"path":"${path}","position":${position ?? "\\d+"},`),
+        kind,
+      );
+      const replicas = [...cluster.broker(victim).replicas];
+      await cluster.until(
+        () => replicas.every(({ core, log }) => !core.quarantined && !log.doubted && log.holes.length === 0),
+        `${kind}: the others vouched for it`,
+      );
+      const via = (victim % 3) + 1;
+      for (const partition of [0, 1]) while ((await isrOf(cluster, via, partition)).length < 3) await cluster.pass(200);
+      await produce(work);
+      await cluster.pass(1_000);
+      for (const group of groups) {
+        const upTo = Math.min(...cluster.numbers.map((n) => cluster.replica(n, group)?.core.commit ?? 0)) as LogIndex;
+        const hashes = new Set<string>();
+        for (const n of cluster.numbers) hashes.add(await hashOf(cluster, n, group, upTo));
+        assert.equal(hashes.size, 1, kind);
+      }
+    }
+    assert.deepEqual(
+      (await cluster.values("t")).map((value) => Number.parseInt(value, 10)),
       Array.from({ length: work.count }, (_, i) => i),
     );
     cluster.close();

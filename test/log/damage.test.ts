@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import type { ClusterId } from "../../src/base/ids.ts";
 import { BadDataDirectory, formMeta, readMeta } from "../../src/log/meta.ts";
 import { incarnationBytes, padded, readBlockHeader } from "../../src/log/model/block.ts";
-import { DamagedLog, type LogStore } from "../../src/log/types.ts";
+import type { LogStore } from "../../src/log/types.ts";
 import type { Frame } from "../../src/records/frame-types.ts";
 import type { FileNode } from "../../src/testing/sim/disk/file-node.ts";
 import { append, draft, EMPTY, group, index, replica, term, text } from "./frames.ts";
@@ -44,16 +44,6 @@ async function tenBlocks(): Promise<{ machine: Machine; blocks: { sequence: numb
   return { machine, blocks, frames };
 }
 
-async function refusal(machine: Machine): Promise<DamagedLog> {
-  try {
-    await machine.open();
-  } catch (error) {
-    assert.ok(error instanceof DamagedLog, String(error));
-    return error;
-  }
-  throw new Error("the log opened");
-}
-
 describe("damage to the write-ahead log", () => {
   it("is a torn tail in the last block: the block is dropped, its place and sequence go to the next one", async () => {
     for (const spoil of ["payload", "record", "header", "zeros", "cut short"] as const) {
@@ -78,73 +68,6 @@ describe("damage to the write-ahead log", () => {
       store = await machine.open();
       assert.equal(store.recovered[0]?.lastIndex, 10);
     }
-  });
-
-  it("refuses to start, by file and byte, when a later block is whole", async () => {
-    for (const spoil of [26, 70, 200, 560]) {
-      const { machine, blocks } = await tenBlocks();
-      for (const block of blocks.slice(0, -1)) {
-        const node = file(machine, "wal/00");
-        if (spoil >= block.bytes) continue;
-        node.flipBit(block.at + spoil, 5);
-        const refused = await refusal(machine);
-        assert.deepEqual([refused.path, refused.position], ["wal/00", block.at], `byte ${spoil} of block ${block.sequence}`);
-        node.flipBit(block.at + spoil, 5);
-      }
-      await machine.open();
-    }
-  });
-
-  it("refuses to start when it is the block at the head of the newest file, with whole blocks behind it", async () => {
-    for (const spoil of ["header", "body"]) {
-      const machine = new Machine();
-      const store = await machine.open({ walFilesMax: 8 });
-      const log = await machine.run(store.create(group(7), replica(3), EMPTY, text("")));
-      let durable = 0;
-      for (let i = 0; i < 20; i += 1) {
-        append(log, term(1), [draft(i, 4000)], () => {
-          durable += 1;
-        });
-        await machine.settle();
-      }
-      assert.equal(durable, 20);
-      const paths = machine.device.files().map((one) => one.path.replace(/^\//, ""));
-      const files = paths.filter((path) => path.startsWith("wal/")).map((path) => ({ path, blocks: blocksOf(machine, store, path) }));
-      const newest = files.reduce((a, b) => ((b.blocks[0]?.sequence ?? 0) > (a.blocks[0]?.sequence ?? 0) ? b : a));
-      assert.ok(newest.blocks.length > 2 && newest.path !== "wal/00");
-      machine.crash();
-      file(machine, newest.path).flipBit(spoil === "header" ? 26 : (newest.blocks[0]?.bytes ?? 0) - 10, 3);
-      await assert.rejects(machine.open({ walFilesMax: 8 }), (error: unknown) => {
-        assert.ok(error instanceof DamagedLog);
-        assert.match(error.message, new RegExp(`${newest.path}.*not readable, and later ones are`));
-        return true;
-      });
-    }
-  });
-
-  it("refuses to start when a file that is needed is gone, or belongs to another disk", async () => {
-    const machine = new Machine();
-    const store = await machine.open({ walFilesMax: 8 });
-    const log = await machine.run(store.create(group(7), replica(3), EMPTY, text("")));
-    // Uncommitted frames keep the file they lie in.
-    for (let i = 0; i < 20; i += 1) {
-      append(log, term(1), [draft(i, 4000)]);
-      await machine.settle();
-    }
-    const other = new Machine(2);
-    await other.open();
-    machine.crash();
-    const kept = new Uint8Array(64 * KiB);
-    file(machine, "wal/00").read(0, kept);
-    await machine.run(machine.disk.unlink("wal/00"));
-    await refusal(machine);
-    const foreign = new Uint8Array(64 * KiB);
-    file(other, "wal/00").read(0, foreign);
-    const node = await machine.run(machine.disk.open("wal/00", { mode: "create" }));
-    await machine.run(node.write(0, [foreign]));
-    await refusal(machine);
-    await machine.run(node.write(0, [kept]));
-    assert.equal((await machine.open()).recovered[0]?.lastIndex, 20);
   });
 
   it("is found when frames come back from it later: they are not handed out", async () => {

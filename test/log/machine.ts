@@ -1,5 +1,5 @@
 import type { BrokerId } from "../../src/base/ids.ts";
-import { silentTelemetry } from "../../src/base/ports/telemetry.ts";
+import type { Telemetry } from "../../src/base/ports/telemetry.ts";
 import { drawMeta, readMeta } from "../../src/log/meta.ts";
 import { openLogStore } from "../../src/log/store.ts";
 import type { LogStore, LogStoreOptions } from "../../src/log/types.ts";
@@ -28,6 +28,15 @@ export class Machine {
   process: SimProcess;
   /** What `options.failed` was told. */
   failures: Error[] = [];
+  /** Warnings and errors since the last crash: the id, then the fields as JSON. */
+  events: string[] = [];
+  readonly #telemetry: Telemetry = {
+    log: (level, event, fields) => {
+      if (level === "warn" || level === "error") this.events.push(`${event} ${JSON.stringify(fields ?? {})}`);
+    },
+    count() {},
+    observe() {},
+  };
 
   constructor(seed = 1, lies: DiskLies = {}) {
     this.scheduler = new Scheduler(seed);
@@ -62,7 +71,7 @@ export class Machine {
         while (!slice());
       },
     };
-    const ports = { disk, clock: new SimClock(process), random: scheduler.random, telemetry: silentTelemetry, background };
+    const ports = { disk, clock: new SimClock(process), random: scheduler.random, telemetry: this.#telemetry, background };
     const failed = (error: Error): void => {
       this.failures.push(error);
     };
@@ -76,5 +85,6 @@ export class Machine {
     else this.device.processCrash();
     this.process = new SimProcess(this.scheduler, "broker");
     this.failures = [];
+    this.events = [];
   }
 }

@@ -47,6 +47,7 @@ describe("a log store", () => {
       replicaId: 3,
       term: 4,
       votedFor: 3,
+      doubted: false,
       start: EMPTY,
       terms: [{ term: 4, firstIndex: 1 }],
       lastIndex: 4,

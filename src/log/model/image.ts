@@ -16,7 +16,7 @@ export interface FrameFacts {
 }
 
 /** Fields of a checkpoint record that not every group has. Numbers are for ever. */
-const ImageTag = { startOffset: 1, configs: 2 } as const;
+const ImageTag = { startOffset: 1, configs: 2, doubted: 3 } as const;
 
 /**
  * What the write-ahead log says of one group, up to some block: enough to vote, and to write a checkpoint. The same class follows
@@ -39,6 +39,8 @@ export class GroupImage {
   /** Offset the next record gets. */
   endOffset: Offset;
   lastAppendTime = 0;
+  /** It may have forgotten what it promised: quarantined until the cluster vouches for it (design §4). */
+  doubted = false;
 
   constructor(groupId: GroupId, replicaId: ReplicaId, start: LogStart, config: Uint8Array, terms: TermTable = new TermTable()) {
     this.groupId = groupId;
@@ -97,11 +99,12 @@ export class GroupImage {
     image.votedFor = this.votedFor;
     image.synced = mark;
     image.lastAppendTime = mark.appendTime;
+    image.doubted = this.doubted;
     return image;
   }
 
   /** @throws {Malformed} when the record contradicts what is known */
-  apply(op: Extract<WalOp, { kind: "state" | "truncate" | "synced" | "trim" }>): void {
+  apply(op: Extract<WalOp, { kind: "state" | "truncate" | "synced" | "trim" | "doubt" }>): void {
     switch (op.kind) {
       case "state":
         if (op.term < this.term) throw new Malformed(`group ${this.groupId} is at term ${this.term}, and here at ${op.term}`);
@@ -124,6 +127,9 @@ export class GroupImage {
         break;
       case "trim":
         this.#trim(op);
+        break;
+      case "doubt":
+        this.doubted = op.doubted;
         break;
     }
   }
@@ -167,6 +173,7 @@ export class GroupImage {
     // What came later stands behind, each with its tag, and only where it says something.
     if (this.startOffset !== this.start.offset) out.u8(ImageTag.startOffset).i53(this.startOffset);
     if (this.configs.later.length > 0) this.configs.write(out.u8(ImageTag.configs));
+    if (this.doubted) out.u8(ImageTag.doubted);
     return out.done();
   }
 
@@ -188,6 +195,7 @@ export class GroupImage {
       const tag = from.u8();
       if (tag === ImageTag.startOffset) image.startOffset = from.i53() as Offset;
       else if (tag === ImageTag.configs) image.configs.read(from);
+      else if (tag === ImageTag.doubted) image.doubted = true;
       else throw new Malformed(`field ${tag} of a group is not known to this version`);
     }
     image.term = term;

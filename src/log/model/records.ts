@@ -14,6 +14,7 @@ export const RecordKind = {
   checkpoint: 8,
   dropped: 9,
   trim: 10,
+  doubt: 11,
   /** `synced`, with a configuration behind it. */
   syncedConfig: 12,
 } as const;
@@ -77,6 +78,8 @@ export type WalOp =
       readonly mark: SyncedMark;
     }
   | { readonly kind: "drop"; readonly groupId: GroupId; readonly replicaId: ReplicaId }
+  /** The replica may have forgotten what it promised (design §4, *quarantine*); or: the cluster vouched for it again. */
+  | { readonly kind: "doubt"; readonly groupId: GroupId; readonly replicaId: ReplicaId; readonly doubted: boolean }
   /** Offsets below `startOffset` are not readable; segments that end at or below `start` may be gone. Neither ever falls. */
   | {
       readonly kind: "trim";
@@ -123,6 +126,12 @@ export function writeOp(out: ByteWriter, op: WalOp): void {
       break;
     case "drop":
       out.i53(op.groupId).i53(op.replicaId);
+      break;
+    case "doubt":
+      out
+        .i53(op.groupId)
+        .i53(op.replicaId)
+        .u8(op.doubted ? 1 : 0);
       break;
     case "trim":
       out.i53(op.groupId).i53(op.replicaId).i53(op.startOffset);
@@ -199,6 +208,8 @@ function readBody(kind: number, from: ByteReader): WalOp {
       };
     case RecordKind.drop:
       return { kind: "drop", groupId: from.i53() as GroupId, replicaId: from.i53() as ReplicaId };
+    case RecordKind.doubt:
+      return { kind: "doubt", groupId: from.i53() as GroupId, replicaId: from.i53() as ReplicaId, doubted: from.u8() === 1 };
     case RecordKind.trim:
       return {
         kind: "trim",

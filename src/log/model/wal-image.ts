@@ -25,7 +25,8 @@ export class WalImage {
         this.#group(op.groupId).apply(op);
         break;
       case "synced":
-      case "trim": {
+      case "trim":
+      case "doubt": {
         const group = this.#group(op.groupId);
         if (group.replicaId !== op.replicaId) throw new Malformed(`group ${op.groupId} is replica ${group.replicaId}, not ${op.replicaId}`);
         group.apply(op);
