@@ -52,6 +52,8 @@ export interface BrokerTimings {
   readonly fetchWaitMaxMs: number;
   /** How often each partition is looked at for records that need not be kept any more. */
   readonly retentionCheckMs: number;
+  /** All that is stored is read once within so much time, and checked; 0: never by itself. */
+  readonly scrubIntervalMs: number;
 }
 
 /** Every size, count and queue that a caller could fill (design §8). */
@@ -114,6 +116,7 @@ export const defaultTimings: BrokerTimings = {
   forwardWaitMs: 2_000,
   shutdownGraceMs: 10_000,
   fetchWaitMaxMs: 30_000,
+  scrubIntervalMs: 7 * DAY_MS,
   retentionCheckMs: 5 * 60_000,
 };
 

@@ -334,6 +334,12 @@ export const events = {
     means: "Records that retention.ms or retention.bytes need not keep are let go of; the log begins at `start`.",
     todo: NOTHING,
   },
+  "scrub.done": {
+    level: "info",
+    fields: ["bytes", "segments", "rebuilt", "seconds"],
+    means: "Everything stored was read and checked once; what was damaged was told as log.hole_found.",
+    todo: NOTHING,
+  },
 } as const satisfies Readonly<Record<string, EventSpec>>;
 
 export type EventId = keyof typeof events;

@@ -17,6 +17,7 @@ import { PeerService } from "./peer-service.ts";
 import type { PeerIdentity } from "./peers/hello.ts";
 import { PeerLinks } from "./peers/peer-links.ts";
 import type { BrokerPorts } from "./ports.ts";
+import type { ScrubStatus } from "./repair/scrubber.ts";
 import type { Replica } from "./replica.ts";
 import { registerAdminService } from "./services/admin-service.ts";
 import { registerLogService } from "./services/log-service.ts";
@@ -53,6 +54,10 @@ export interface Broker {
   start(): Promise<void>;
   /** Hands leadership over, answers what is open, stops. */
   stop(): Promise<void>;
+  /** Reads and checks everything that is stored, now. Resolves when it has ended; at once while the broker has not joined its cluster. */
+  scrub(): Promise<void>;
+  /** Undefined while the broker has not joined its cluster. */
+  readonly scrubStatus: ScrubStatus | undefined;
   /** For tests and simulation: every open replica. */
   readonly replicas: Iterable<Replica>;
   /** For `/metrics`; undefined while it belongs to no cluster. */
@@ -119,6 +124,13 @@ class BrokerProcess implements Broker {
   get numbers(): BrokerNumbers | undefined {
     if (this.#member === undefined || this.#store === undefined || this.#state === "stopped") return undefined;
     return brokerNumbers(this.#member, this.#links, this.#store, this.#config);
+  }
+
+  scrub(): Promise<void> {
+    return this.#member?.scrubber.now() ?? Promise.resolve();
+  }
+  get scrubStatus(): ScrubStatus | undefined {
+    return this.#member?.scrubber.status;
   }
 
   async start(): Promise<void> {

@@ -37,6 +37,7 @@ import { type MemberParts, REPORT_METHOD, TRANSFER_METHOD } from "./peer-service
 import type { PeerLinks } from "./peers/peer-links.ts";
 import type { BrokerPorts } from "./ports.ts";
 import { Repairer } from "./repair/repairer.ts";
+import { Scrubber } from "./repair/scrubber.ts";
 import { ReplicaHost } from "./replica-host.ts";
 import { RoutedLog } from "./routing/log-backend.ts";
 import { type LeaderView, Router } from "./routing/router.ts";
@@ -65,6 +66,7 @@ export class Member implements MemberParts, AdminBackend {
   readonly #registration: Registration;
   readonly #transfers: Transfers;
   readonly #departure: Departure;
+  readonly scrubber: Scrubber;
   readonly #repairer: Repairer;
   readonly #store: LogStore;
   readonly #disks: DiskNotices;
@@ -115,6 +117,14 @@ export class Member implements MemberParts, AdminBackend {
       failed,
     });
     store.repairer = this.#repairer;
+    this.scrubber = new Scrubber({
+      clock,
+      random,
+      telemetry,
+      replicas: () => this.host.replicas,
+      intervalMs: config.timings.scrubIntervalMs,
+      failed,
+    });
     this.#disks = new DiskNotices({
       clock,
       space: store.space,
@@ -202,6 +212,7 @@ export class Member implements MemberParts, AdminBackend {
     for (const { groupId, log } of this.host.replicas) if (log.holes.length > 0) this.#repairer.holesChanged(groupId, log.holes);
     await this.#registration.start();
     this.router.changedAll();
+    this.scrubber.start();
     // The image names every replica of this disk now: who is placed here later was never here before.
     await this.partitions.reconciled();
     await this.#store.remembered();
@@ -321,6 +332,7 @@ export class Member implements MemberParts, AdminBackend {
     this.#replacements.close();
     this.router.close();
     this.#repairer.close();
+    this.scrubber.close();
     const settled = this.partitions.close();
     this.host.close();
     await settled;

@@ -102,12 +102,23 @@ export async function runBroker(config: ProcessConfig, terminal: Terminal, newIn
       partitionsMax: config.metricsPartitionsMax,
     }),
   );
+  const scrubText = (): string => `${JSON.stringify(broker.scrubStatus ?? null)}\n`;
   const admin = createAdminHttp({
     ...probes,
     metrics: telemetry.metrics,
     pages: new Map([
       ["/debug/log", () => telemetry.recent()],
+      ["/debug/scrub", () => scrubText()],
       ["/debug/config", () => redactedConfig(explainConfig(config.values))],
+    ]),
+    actions: new Map([
+      [
+        "/debug/scrub",
+        () => {
+          broker.scrub().catch((error: unknown) => die("a bug", error));
+          return scrubText();
+        },
+      ],
     ]),
   });
 

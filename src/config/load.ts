@@ -96,6 +96,7 @@ function brokerConfig(values: SettingValues): BrokerConfig {
       forwardWaitMs: values.get("forward.wait.ms"),
       shutdownGraceMs: values.get("shutdown.grace.ms"),
       fetchWaitMaxMs: values.get("fetch.wait.max.ms"),
+      scrubIntervalMs: values.get("scrub.interval.ms"),
       retentionCheckMs: values.get("log.retention.check.interval.ms"),
     },
     limits: {

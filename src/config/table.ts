@@ -94,6 +94,12 @@ export const settings = {
     max: 10 * MINUTE,
     doc: "Longest a long poll waits, whatever the caller asks.",
   }),
+  "scrub.interval.ms": ms({
+    default: defaultTimings.scrubIntervalMs,
+    min: 0,
+    max: 365 * DAY,
+    doc: "All that is stored is read and checked once within this, at a rate that gives way to everything else; 0: only by `debug scrub`.",
+  }),
   "log.retention.check.interval.ms": ms({
     default: defaultTimings.retentionCheckMs,
     min: 100,

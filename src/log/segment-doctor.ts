@@ -129,10 +129,11 @@ export class SegmentDoctor {
     let bytes = 0;
     let segments = 0;
     const rebuilt: string[] = [];
+    const idle: PacedRead = (length, read) => paced(length, () => this.#host.scheduler.idle(read));
     for (const segment of [...this.#segments]) {
       if (segment.damaged || this.#stopped || !this.#segments.includes(segment)) continue;
       const index = await loadIndex(this.#host.disk, segment);
-      const survey = await this.#survey(segment, index?.index, paced);
+      const survey = await this.#survey(segment, index?.index, idle);
       if (this.#stopped || segment.dropped || !this.#segments.includes(segment)) continue;
       segments += 1;
       bytes += survey.facts.position;

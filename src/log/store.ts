@@ -690,7 +690,19 @@ class LogStoreImpl implements LogStore, GroupHost, WalEvents {
 function recoveredOf(image: GroupImage): RecoveredGroup {
   const { groupId, replicaId, term, votedFor, start, lastIndex, syncedIndex, doubted, configs } = image;
   const terms = [...image.terms.starts];
-  return { groupId, replicaId, term, votedFor, start, terms, lastIndex, syncedIndex, doubted, config: configs.base, configs: [...configs.later] };
+  return {
+    groupId,
+    replicaId,
+    term,
+    votedFor,
+    start,
+    terms,
+    lastIndex,
+    syncedIndex,
+    doubted,
+    config: configs.base,
+    configs: [...configs.later],
+  };
 }
 
 /** A group that was dropped meanwhile needs nothing any more. */

@@ -7,6 +7,8 @@ export interface AdminHttpOptions extends Probes {
   readonly metrics: { text(): Promise<string>; readonly contentType: string };
   /** Further pages by path, for `millrace debug bundle`: no record data, no secrets. */
   readonly pages?: ReadonlyMap<string, () => string>;
+  /** What a POST to a path begins; the answer is what is to be known of it by then. */
+  readonly actions?: ReadonlyMap<string, () => string>;
 }
 
 export interface AdminHttp {
@@ -19,7 +21,7 @@ const CONNECTIONS_MAX = 64;
 const REQUEST_TIMEOUT_MS = 10_000;
 const HEADER_BYTES_MAX = 8 * 1024;
 
-/** `/livez`, `/readyz`, `/startz` and `/metrics` for probes and scrapers, and the pages it was given: nothing else, and only GET and HEAD. */
+/** `/livez`, `/readyz`, `/startz` and `/metrics` for probes and scrapers, the pages it was given, and what a POST begins: nothing else. */
 export function createAdminHttp(options: AdminHttpOptions): AdminHttp {
   const server = createServer(
     {
@@ -47,6 +49,7 @@ function answerer({
   started,
   metrics,
   pages,
+  actions,
 }: AdminHttpOptions): (request: IncomingMessage, response: ServerResponse) => void {
   const probes = new Map([
     ["/livez", live],
@@ -68,6 +71,11 @@ function answerer({
     // Bodies are of no interest; reading them on would only cost.
     request.resume();
     const [path] = (request.url ?? "").split("?");
+    const action = request.method === "POST" ? actions?.get(path ?? "") : undefined;
+    if (action !== undefined) {
+      send(response, 202, action());
+      return;
+    }
     if (request.method !== "GET" && request.method !== "HEAD") {
       send(response, 405, "only GET and HEAD\n");
       return;

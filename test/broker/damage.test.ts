@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { describe, it } from "node:test";
+import type { BrokerConfig } from "../../src/base/broker-config.ts";
 import type { GroupId, LogIndex } from "../../src/base/ids.ts";
 import { padded, readBlockHeader } from "../../src/log/model/block.ts";
 import type { ReadResult } from "../../src/log/types.ts";
@@ -164,9 +165,13 @@ interface Working {
 }
 
 /** Three brokers and two partitions with the same records, most of them in segments. */
-async function working(): Promise<Working> {
+async function working(timings: Partial<BrokerConfig["timings"]> = {}): Promise<Working> {
   const cluster = await Cluster.start({
-    configure: (config) => ({ ...config, log: { ...config.log, segmentBytes: 512 * KiB, hotTailBytes: 256 * KiB } }),
+    configure: (config) => ({
+      ...config,
+      timings: { ...config.timings, ...timings },
+      log: { ...config.log, segmentBytes: 512 * KiB, hotTailBytes: 256 * KiB },
+    }),
   });
   await cluster.createTopic("t", 2);
   const groups = [await cluster.groupOf("t", 0), await cluster.groupOf("t", 1)] as const;
@@ -247,6 +252,28 @@ describe("Damage to one replica of three", () => {
       values.map((value) => Number.parseInt(value, 10)),
       Array.from({ length: work.count }, (_, i) => i),
     );
+    cluster.close();
+  });
+
+  it("of a running broker is found by its scrub, without anybody reading, and repaired", async () => {
+    const work = await working({ scrubIntervalMs: 5_000 });
+    const { cluster, groups } = work;
+    const surgery = new Surgery(cluster, 2);
+    const [, path] = surgery.paths(`groups/${groups[0]}-`, ".log");
+    const node = cluster
+      .disk(2)
+      .files()
+      .find((one) => one.path.replace(/^\//, "") === path);
+    node?.file.flipBit(100_000, 4);
+    await cluster.until(() => cluster.errors.length > 0, "found");
+    assert.match(cluster.errors.splice(0).join(), new RegExp(`^broker 2: log.hole_found .*"path":"${path}"`));
+    await cluster.until(() => cluster.replica(2, groups[0])?.log.holes.length === 0, "repaired");
+    await cluster.settle(cluster.broker(2).scrub());
+    const status = cluster.broker(2).scrubStatus;
+    assert.deepEqual([status?.running, status?.found, status?.holes, status?.rebuilt], [false, [], [], []]);
+    // The metadata and two partitions, every byte of their segments.
+    assert.equal(status?.groups, 3);
+    assert.ok((status?.bytes ?? 0) > 2 * RECORDS * 15_000);
     cluster.close();
   });
 

@@ -96,6 +96,8 @@ const rows: readonly Row[] = [
   { command: "debug bundle", code: 2, why: "no address", args: ["--admin", "x"] },
   { command: "debug bundle", code: 3, why: "nobody there", args: ["--out", join(folder, "c.tgz"), "--timeout", "1s"], at: "nobody" },
   { command: "debug log-dump", code: 2, why: "nothing named" },
+  { command: "debug scrub", code: 2, why: "no address", args: ["--admin", "x"] },
+  { command: "debug scrub", code: 3, why: "nobody there", args: ["--admin", "1@127.0.0.1:1"] },
   { command: "completion", code: 0, why: "printed", args: ["bash"] },
   { command: "completion", code: 2, why: "no such shell", args: ["csh"] },
   { command: "version", code: 0, why: "printed" },

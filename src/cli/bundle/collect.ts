@@ -77,12 +77,13 @@ export async function collect(client: Client, { addresses, admin, timeoutMs, get
   return { pieces, missing };
 }
 
-function adminOf(address: string): string {
+/** Where a broker that was not told otherwise answers probes. */
+export function adminOf(address: string): string {
   const place = parseAddress(address);
   return place === undefined ? address : `${address.slice(0, address.lastIndexOf(":"))}:${place.port + ADMIN_ABOVE_CLIENT}`;
 }
 
-function reasonOf(error: unknown): string {
+export function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   // What fetch says is "fetch failed"; why stands behind it.
   return error.cause instanceof Error ? error.cause.message : error.message;

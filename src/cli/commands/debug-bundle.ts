@@ -80,7 +80,8 @@ function writeNew(path: string, bytes: Uint8Array): void {
 }
 
 /** @throws {UsageError} */
-function adminPlace(text: string): AdminPlace {
+/** @throws {UsageError} */
+export function adminPlace(text: string): AdminPlace {
   const [, broker, address = ""] = /^(\d{1,10})@(.+)$/.exec(text) ?? [];
   if (broker === undefined || parseAddress(address) === undefined)
     throw new UsageError(`--admin must be ID@HOST:PORT, such as 1@127.0.0.1:7402: got "${text}"`);

@@ -57,6 +57,7 @@ export function logDumpCommand(terminal: Terminal): CommandModule<object, LogDum
         existing(args.what, "file");
         await dumpFile(openDisk(dirname(resolve(args.what))), basename(args.what), sink);
       }
+      await terminal.flush();
       if (bad > 0) throw new CommandFailed(ExitCode.failure, `${counted(bad, "place")} not as written`);
     },
   };

@@ -2,6 +2,7 @@ import type { Argv, CommandModule } from "yargs";
 import type { Terminal } from "../terminal.ts";
 import { bundleCommand } from "./debug-bundle.ts";
 import { logDumpCommand } from "./debug-log-dump.ts";
+import { scrubCommand } from "./debug-scrub.ts";
 
 /** One file per verb: `debug-VERB.ts`. */
 export function debugCommand(terminal: Terminal): CommandModule {
@@ -9,7 +10,11 @@ export function debugCommand(terminal: Terminal): CommandModule {
     command: "debug",
     describe: "Look inside: what to send to somebody who helps",
     builder: (yargs: Argv) =>
-      yargs.command(bundleCommand(terminal)).command(logDumpCommand(terminal)).demandCommand(1, "Say what to do: bundle, log-dump"),
+      yargs
+        .command(bundleCommand(terminal))
+        .command(logDumpCommand(terminal))
+        .command(scrubCommand(terminal))
+        .demandCommand(1, "Say what to do: bundle, log-dump, scrub"),
     handler: () => undefined,
   };
 }

@@ -185,7 +185,7 @@ export class Salvage {
         return;
       case "synced": {
         // Past the end of what is left: which terms lie between is known only when there is one.
-        const known: Term | undefined = group.termAt(op.mark.index <= group.lastIndex ? op.mark.index : group.lastIndex);
+        const known: Term | undefined = group.termAt(Math.min(op.mark.index, group.lastIndex) as LogIndex);
         const extended = op.terms.length > 0 && !this.#doubted.has(groupId);
         if (known !== op.mark.term && !extended) return;
         const { syncedIndex } = group;
