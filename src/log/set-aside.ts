@@ -21,6 +21,8 @@ export async function setAside(disk: Disk): Promise<string | undefined> {
   const folder = `${SET_ASIDE_FOLDER}/${1 + Math.max(0, ...earlier.filter(Number.isSafeInteger))}`;
   await disk.makeDirectory(folder);
   await disk.syncDirectory(SET_ASIDE_FOLDER);
+  // The folder of folders is new too: a power cut would take it, and all that was renamed into it.
+  await disk.syncDirectory("");
   // `meta.json` last: until then the directory is refused as one whose log is missing, not taken for that of another cluster's beginner.
   for (const part of parts) {
     await disk.rename(part, `${folder}/${part}`);
