@@ -6,7 +6,8 @@ broker=${MILLRACE_BROKERS:-127.0.0.1:7400}
 passed=0
 failed=0
 
-page=$(sed -n '/^```sh$/,/^```$/p' docs/other-languages.md | grep -v '^```')
+# Also those that are to fail; the brokers run already.
+page=$(sed -n '/^```sh\( fails.*\)\{0,1\}$/,/^```$/p' docs/other-languages.md | grep -v -e '^```' -e '^npm start$')
 printed=$(bash -O expand_aliases -c "${page//127.0.0.1:7400/${broker%%,*}}" 2>&1 </dev/null)
 
 # expect WHAT TIMES TEXT: the commands printed the text that often.

@@ -63,7 +63,8 @@ export function decideLeaderClaim(image: MetadataImage, { claims }: CommandOf<"l
       return { partition, refused: `replica ${before.replicaId} has claimed term ${before.term}` };
     }
     taken.add(claim.groupId);
-    const kept = partition.isr.filter((member) => claim.isr.includes(member));
+    const placed = placedReplicas(partition).map(({ replicaId }) => replicaId);
+    const kept = partition.isr.filter((member) => claim.isr.includes(member) && placed.includes(member));
     const joined = claim.isr.includes(claim.replicaId) && !kept.includes(claim.replicaId) ? [...kept, claim.replicaId] : kept;
     // Never an empty ISR: it would name nobody who holds the acknowledged records.
     const isr = ascending(joined.length > 0 ? joined : partition.isr);

@@ -17,6 +17,8 @@ export function decideReplaceReplica(image: MetadataImage, { groupId, removing }
   if (partition === undefined || lost === undefined || image.isPresent(lost)) return done([]);
   const { replacing } = partition;
   if (replacing !== undefined && (replacing.removing !== removing || image.isPresent(replacing.adding))) return done([]);
+  // Its leader takes a silent member out first: an ISR never names who is neither placed nor coming (M4).
+  if (replacing !== undefined && partition.isr.includes(replacing.adding.replicaId)) return done([]);
   if (image.brokers.get(lost.brokerId)?.state !== "live") return refuse(unknownBroker(lost.brokerId));
   return done([{ kind: "replicaReplacing", groupId, removing, replicaId: image.nextIds.replica, brokerId: lost.brokerId }]);
 }

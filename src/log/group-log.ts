@@ -680,6 +680,9 @@ export class GroupLogImpl implements GroupLog, FrameListener, SegmentSource {
   }
 
   async #coldOnce(from: ReadFrom, wanted: (frame: Frame) => boolean, maxBytes: number, last: LogIndex): Promise<ReadResult> {
+    // A read that is tried again after a repair may find that the log begins later by now.
+    const below = "index" in from ? from.index <= this.start.index : "offset" in from && from.offset < this.startOffset;
+    if (below) return { kind: "below-start", start: this.start };
     const segment = this.#segments.findLast((one) =>
       "index" in from ? one.name.baseIndex <= from.index : "offset" in from ? one.name.baseOffset <= from.offset : false,
     );

@@ -4,6 +4,7 @@ import { type Disk, DiskError } from "../base/ports/disk.ts";
 import type { Telemetry } from "../base/ports/telemetry.ts";
 import { type ColdReader, SegmentDamaged } from "./cold-reader.ts";
 import type { DiskScheduler } from "./disk-scheduler.ts";
+import { isNoSpace } from "./disk-space.ts";
 import { FileWindow, type PacedRead } from "./file-window.ts";
 import { type Hole, HoleMet, type PullFrames } from "./holes.ts";
 import { Producers } from "./model/producers.ts";
@@ -178,11 +179,11 @@ export class SegmentDoctor {
       const index = await loadIndex(disk, segment);
       if (index === undefined || index.facts.lastIndex !== segment.lastIndex) {
         telemetry.log("warn", "log.index_rebuilt", { path: segment.indexPath });
-        if (survey.producers !== undefined) await this.#writeIndex(segment, survey.index, survey.producers);
+        if (survey.producers !== undefined) await this.#writeIndex(segment, survey.index, survey.producers).catch(ignoreNoSpace);
       }
       if (!(await footerStands(disk, segment))) {
         telemetry.log("warn", "log.footer_rebuilt", { path: segment.path });
-        await writeFooter(disk, segment);
+        await writeFooter(disk, segment).catch(ignoreNoSpace);
       }
       return;
     }
@@ -285,6 +286,9 @@ export class SegmentDoctor {
     const { disk, cold } = this.#host;
     const { groupId, replicaId } = this.#patient;
     if (segment.dropped || !this.#segments.includes(segment)) return removeFile(disk, temporary);
+    // It is of the old file, and must not be believed of the new one by a start after a crash in between.
+    await removeFile(disk, segment.indexPath);
+    await disk.syncDirectory(groupFolder(groupId, replicaId));
     await disk.rename(temporary, segment.path);
     await disk.syncDirectory(groupFolder(groupId, replicaId));
     await cold.forget(segment);
@@ -295,7 +299,7 @@ export class SegmentDoctor {
     segment.sealed = true;
     if (!segment.damaged) {
       cold.remember(segment, survey.index);
-      if (survey.producers !== undefined) await this.#writeIndex(segment, survey.index, survey.producers);
+      if (survey.producers !== undefined) await this.#writeIndex(segment, survey.index, survey.producers).catch(ignoreNoSpace);
     }
     const mark = this.#host.syncedMark(groupId);
     if (mark?.baseIndex !== segment.name.baseIndex || mark.index !== segment.lastIndex) return;
@@ -385,6 +389,11 @@ export function tellHoles(telemetry: Telemetry, holes: readonly Hole[]): void {
 
 function lossOf(path: string, position: number, what: string): MillraceError {
   return new MillraceError("DATA_LOSS", `Cannot read ${path} at byte ${position}: ${what}`, { path, position: String(position) });
+}
+
+/** On a full disk what is derived is left out: a later start makes it again (ADR 0010). */
+function ignoreNoSpace(error: unknown): void {
+  if (!isNoSpace(error)) throw error;
 }
 
 function ignoreDisk(error: unknown): undefined {

@@ -24,6 +24,8 @@ export class Snapshots {
   readonly #folder: string;
   readonly #groupId: GroupId;
   readonly #replicaId: ReplicaId;
+  /** One is written at a time: they share the temporary name. */
+  #writing: Promise<void> = Promise.resolve();
 
   constructor(disk: Disk, scheduler: DiskScheduler, groupId: GroupId, replicaId: ReplicaId) {
     this.#disk = disk;
@@ -40,7 +42,13 @@ export class Snapshots {
   }
 
   /** Resolves when it is durable. One with the same index is replaced. @throws {DiskError} ENOSPC leaves nothing behind */
-  async write(header: Omit<SnapshotHeader, "groupId" | "replicaId">, state: readonly Uint8Array[]): Promise<void> {
+  write(header: Omit<SnapshotHeader, "groupId" | "replicaId">, state: readonly Uint8Array[]): Promise<void> {
+    const written = this.#writing.then(() => this.#write(header, state));
+    this.#writing = written.catch(() => {});
+    return written;
+  }
+
+  async #write(header: Omit<SnapshotHeader, "groupId" | "replicaId">, state: readonly Uint8Array[]): Promise<void> {
     const temporary = `${this.#folder}/snapshot.tmp`;
     await removeFile(this.#disk, temporary);
     const file = await this.#disk.open(temporary, { mode: "create" });

@@ -84,7 +84,11 @@ function commandOf(each: Intent, image: MetadataImage, step: number): Command {
   const partitions = [...image.partitions.values()];
   const at = (n: number): PartitionImage | undefined => partitions[n % Math.max(1, partitions.length)];
   const members = (partition: PartitionImage | undefined, places: readonly number[]) =>
-    places.flatMap((place) => partition?.replicas[place]?.replicaId ?? (place === 9 ? toReplicaId(77) : []));
+    // A replica that is coming is among them, behind the others.
+    places.flatMap((place) => {
+      const placed = partition === undefined ? [] : placedReplicas(partition);
+      return placed[place]?.replicaId ?? (place === 9 ? toReplicaId(77) : []);
+    });
   switch (each.do) {
     case "register": {
       const command = new Cluster().registration(each.broker, each.life, each.rack);

@@ -94,6 +94,22 @@ describe("A replica whose disk is gone", () => {
     assert.deepEqual(cluster.image.lostBy(toBrokerId(3)), []);
   });
 
+  it("gets no other successor while the first one, lost as well, is in the ISR: what is recorded names only who is placed (M4)", () => {
+    const { cluster, partition, removing } = withLostDisk();
+    cluster.done(replace(partition(), removing));
+    const { adding } = partition().replacing ?? assert.fail("is being replaced");
+    const before = partition().isr;
+    assert.equal(cluster.alter(partition(), 5, partition().isrVersion, [...before, adding.replicaId]).reason, "");
+    cluster.fence(3);
+    cluster.register(3, 3);
+    cluster.done(replace(partition(), removing));
+    assert.deepEqual(partition().replacing?.adding, adding);
+    // The leader drops the silent one first.
+    assert.equal(cluster.alter(partition(), 5, partition().isrVersion, before).reason, "");
+    cluster.done(replace(partition(), removing));
+    assert.notEqual(partition().replacing?.adding.replicaId, adding.replicaId);
+  });
+
   it("joins the ISR and leads like any other once it votes, before that is recorded", () => {
     const { cluster, partition, removing } = withLostDisk();
     cluster.done(replace(partition(), removing));

@@ -12,7 +12,7 @@ import {
 import { invariant } from "../../base/invariant.ts";
 import type { Clock } from "../../base/ports/clock.ts";
 import type { LogStore } from "../../log/types.ts";
-import { votersOf } from "../../raft/quorum.ts";
+import { quorumValue, votersOf } from "../../raft/quorum.ts";
 import { frameBytesOf } from "../../records/frame.ts";
 import type { FrameDraft } from "../../records/frame-types.ts";
 import type { Member } from "../members.ts";
@@ -456,15 +456,19 @@ export class Partition {
     );
   }
 
-  /** A replica whose disk is full is sent nothing while the others are a quorum without it. */
+  /**
+   * A replica whose disk is full is sent nothing while the others are a quorum without it: those that stay, count (one in quarantine
+   * does not, and it may need the very commit it would hold up) and keep up (one that is caught up in bulk may take hours).
+   */
   #holdFull(full: readonly ReplicaId[]): void {
     const { core } = this.replica;
-    const { voters } = core.configuration;
-    const there = voters.filter(
-      (voter) => voter === core.self || (!full.includes(voter) && this.#ports.stays(this.brokerOf(voter) as BrokerId)),
-    );
-    const enough = 2 * there.length > voters.length;
-    for (const voter of voters) if (voter !== core.self) this.replica.hold(voter, enough && full.includes(voter));
+    const keepsUp = (voter: ReplicaId): boolean => {
+      if (voter === core.self) return true;
+      const progress = core.progress(voter);
+      return progress?.mode === "replicate" && !progress.barred && this.#ports.stays(this.brokerOf(voter) as BrokerId);
+    };
+    const enough = quorumValue(core.configuration, (voter) => (!full.includes(voter) && keepsUp(voter) ? 1 : 0)) === 1;
+    for (const voter of votersOf(core.configuration)) if (voter !== core.self) this.replica.hold(voter, enough && full.includes(voter));
   }
 
   #wait(acks: AcksLevel, index: LogIndex, bytes: number, done: AppendDone, outcome: () => Appended | MillraceError): () => void {

@@ -99,6 +99,8 @@ export class Repairer implements LogRepairer {
     try {
       if (replica !== undefined && !this.#closed) whole = await replica.log.repair((first, last) => this.#pull(groupId, first, last));
       if (whole) patient.retryMs = RETRY_MS;
+      // A hole also ends by being trimmed away, of which nobody is told.
+      if (replica !== undefined && !this.#closed) replica.core.lastResort = replica.log.holes.length > 0;
     } catch (error) {
       if (error instanceof InvariantViolated) this.#ports.failed(error);
       // No room, or a disk that does not write: said, and tried again later. The hole is what it was.
