@@ -1,4 +1,5 @@
 import { Cluster } from "./cluster.ts";
+import { DiskWatch } from "./disk-watch.ts";
 import { Draws } from "./draws.ts";
 import { drawSeed, Flags } from "./flags.ts";
 import { header, percentiles, percentilesText, Report, sleep } from "./report.ts";
@@ -29,6 +30,7 @@ const draws = new Draws(seed);
 const report = new Report();
 
 console.log(header("gaps", seed));
+const disk = await DiskWatch.start();
 const cluster = await Cluster.start();
 try {
   await cluster.admin.createTopic({ name: TOPIC, partitions: PARTITIONS });
@@ -40,12 +42,14 @@ try {
   report.check("no broker logs an error", cluster.complaints().length === 0, () => cluster.complaints().slice(0, 5).join("; "));
   if (report.failed > 0) console.log(`data and logs of the brokers stay in ${cluster.keepData()}`);
   await cluster.stop();
+  await disk.stop();
 }
 // What a failed run left open must not keep us.
 process.exit(report.close());
 
 async function kills(): Promise<void> {
   const writers = new SteadyWriters(cluster.client(), TOPIC, PARTITIONS, rate);
+  const began = performance.now();
   const worst: number[] = [];
   const led: number[] = [];
   const followed: number[] = [];
@@ -82,6 +86,7 @@ async function kills(): Promise<void> {
   }
   await writers.end();
   console.log(`${writers.acknowledged} of ${writers.sent} records acknowledged, ${writers.errors.length} errors`);
+  console.log(`meanwhile ${disk.text(began, performance.now())}`);
   console.log(`no kill, for comparison: ${percentilesText(quiet)}`);
   console.log(
     `led by the killed broker, worst partition of each kill (${controllers} kills were of the controller): ${percentilesText(worst)}`,

@@ -3,6 +3,11 @@ import type { Client } from "../src/client-entry.ts";
 /** Between two looks at which records are due. */
 const TICK_MS = 5;
 
+export interface Window {
+  readonly from: number;
+  readonly until: number;
+}
+
 /**
  * Writes to each partition of a topic at a steady rate with the public client on its default settings, and keeps the time of every
  * acknowledgement.
@@ -45,18 +50,28 @@ export class SteadyWriters {
     );
   }
 
-  /** Longest time between two acknowledgements of a partition that overlaps the window; the window's end counts as one. */
+  /** Longest time between two acknowledgements of a partition that overlaps the window, in milliseconds; the window's end counts as one. */
   longestGap(partition: number, from: number, until: number): number {
+    const gap = this.longestGapWindow(partition, from, until);
+    return gap.until - gap.from;
+  }
+
+  /** When that was, `performance.now()`. */
+  longestGapWindow(partition: number, from: number, until: number): Window {
     const times = this.ackTimes[partition] as number[];
-    let longest = 0;
+    let longest = { from, until: from };
+    const take = (gapFrom: number, gapUntil: number): void => {
+      if (gapUntil - gapFrom > longest.until - longest.from) longest = { from: gapFrom, until: gapUntil };
+    };
     let previous = -1;
     for (let i = firstAtOrAfter(times, from) - 1; i < times.length; i++) {
       const time = i < 0 ? from : (times[i] as number);
-      if (previous >= 0) longest = Math.max(longest, Math.min(time, until) - previous);
+      if (previous >= 0) take(previous, Math.min(time, until));
       if (time >= until) return longest;
       previous = time;
     }
-    return Math.max(longest, until - Math.max(previous, from));
+    take(Math.max(previous, from), until);
+    return longest;
   }
 
   /** First acknowledgement after a time, if there is one yet. */
