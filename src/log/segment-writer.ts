@@ -348,3 +348,8 @@ export class SegmentWriter {
     }
   }
 }
+
+/** A group that was dropped meanwhile needs nothing any more. */
+export function ignoreStopped(error: unknown): void {
+  if (!(error instanceof WriterStopped)) throw error;
+}
