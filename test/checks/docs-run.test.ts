@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { existsSync, rmSync } from "node:fs";
+import { join } from "node:path";
 import { describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 import { blocksOf, commandsOf } from "../../tools/docs/run/blocks.ts";
@@ -116,6 +118,15 @@ describe("Commands in pages", () => {
     assert.deepEqual(told(await run("'''sh fails 3", "(exit 2)", "'''")), ["2 failed: exit 2, where the page says 3"]);
     assert.deepEqual(told(await run("'''sh", "exit 0", "'''")), ["2 failed: did not end in time"]);
     assert.deepEqual(told(await run("'''sh", "false | true", "'''")), ["2 failed: exit 1"]);
+  });
+
+  it("write into a clone of their own, dist/ too, which another page runs at the same time", async () => {
+    const name = `planted-${process.pid}`;
+    const ran = await run("'''sh", `echo 1 | tee dist/${name} ${name}`, "'''");
+    assert.deepEqual(told(ran), ["2 passed"]);
+    const found = ["dist", "."].filter((folder) => existsSync(join(root, folder, name)));
+    for (const folder of found) rmSync(join(root, folder, name));
+    assert.deepEqual(found, []);
   });
 
   it("fail when they print otherwise than the page shows", async () => {

@@ -3,7 +3,7 @@ import { type Block, type Command, commandsOf } from "./blocks.ts";
 import { DevCluster, killBrokers } from "./dev-cluster.ts";
 import { firstDifference } from "./expected.ts";
 import { PageShell } from "./page-shell.ts";
-import { makeScratch } from "./scratch.ts";
+import { makeScratch, npxWorks } from "./scratch.ts";
 
 /** What became of one command of a page. */
 export interface Ran {
@@ -59,6 +59,14 @@ export async function runPage(blocks: readonly Block[], { root, port }: PageOpti
   };
 
   try {
+    const first = blocks.find(({ text }) => NPX.test(text));
+    if (first !== undefined) {
+      const { exitCode, output } = await shell.run(npxWorks(scratch));
+      if (exitCode !== 0) {
+        const result = { kind: "failed", why: "npx does not find millrace", output } as const;
+        return [{ page: first.page, line: first.line, command: "npx millrace version", result }];
+      }
+    }
     for (const block of blocks) {
       let printed = "";
       const commands = commandsOf(block);
@@ -84,6 +92,9 @@ export async function runPage(blocks: readonly Block[], { root, port }: PageOpti
     scratch.remove();
   }
 }
+
+/** A page may also do so by an alias. */
+const NPX = /\bnpx millrace\b/;
 
 const PAGE_ADDRESS = /127\.0\.0\.1:74(\d\d)\b/g;
 
