@@ -3,7 +3,7 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:f
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { breaksOf, LANDED } from "../../tools/protos.ts";
+import { breaksOf, LANDED, landedCommit } from "../../tools/protos.ts";
 
 describe("buf breaking against what landed", () => {
   let folder = "";
@@ -15,6 +15,11 @@ describe("buf breaking against what landed", () => {
 
   it("passes on the files as they are", () => {
     assert.deepEqual(breaksOf("proto"), []);
+  });
+
+  it("says which commit that was", () => {
+    assert.match(landedCommit(readFileSync(LANDED, "utf8")) ?? "", /^[0-9a-f]{40}$/);
+    assert.equal(landedCommit("Co...\n"), undefined);
   });
 
   it("refuses a field that changes its type, one that goes, and a call that goes", () => {
