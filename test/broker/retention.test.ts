@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { GroupId } from "../../src/base/ids.ts";
+import { ConfigSource } from "../../src/protocol/public.ts";
 import { Cluster, recordSet, valuesOf } from "./harness.ts";
 import * as stubs from "./stubs.ts";
 
@@ -112,11 +113,18 @@ describe("retention", () => {
   it("closes segments as a topic says, from the next one on and without a restart", async () => {
     const cluster = await started();
     await cluster.createTopic("t", 1, [["segment.bytes", String(4 * MiB)]]);
+    const shown = async (setting: string) => {
+      const { topics } = await cluster.call(2, stubs.DescribeTopics, { names: ["t"] });
+      const { value, source } = topics[0]?.configs.find(({ key }) => key === setting) ?? assert.fail();
+      return [value, source];
+    };
     const group = await cluster.groupOf("t", 0);
     await produce(cluster, 0, 35);
     await cluster.pass(2_000);
     for (const log of logs(cluster, group)) assert.ok(log.segments.length <= 1, "one segment takes it all");
+    assert.deepEqual(await shown("segment.bytes"), [String(4 * MiB), ConfigSource.topic]);
     await cluster.call(1, stubs.AlterTopic, { name: "t", delete: ["segment.bytes"] });
+    assert.deepEqual(await shown("segment.bytes"), [String(MiB), ConfigSource.broker], "as this broker is configured");
     await produce(cluster, 35, 35);
     await cluster.pass(2_000);
     for (const log of logs(cluster, group)) assert.ok(log.segments.length >= 3, `${log.segments.length} segments, a MiB each again`);

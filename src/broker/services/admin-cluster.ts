@@ -58,7 +58,7 @@ export function registerClusterCalls(calls: AdminCalls, config: BrokerConfig): v
     await calls.seen(request.minMetadataVersion, deadline);
     await calls.parts.group.barrier(deadline);
     return ListClusterConfigsResponse.encode({
-      configs: configEntries(NO_TOPIC, calls.image.clusterConfigs),
+      configs: configEntries(NO_TOPIC, calls.image.clusterConfigs, config.log),
       metadataVersion: calls.version,
     });
   });
@@ -67,6 +67,9 @@ export function registerClusterCalls(calls: AdminCalls, config: BrokerConfig): v
     const { set, delete: remove, validateOnly, minMetadataVersion } = AlterClusterConfigsRequest.decode(bytes);
     await calls.seen(minMetadataVersion, deadline);
     const { metadataVersion } = await calls.submit({ kind: "alterClusterConfigs", set, delete: remove, validateOnly }, deadline);
-    return AlterClusterConfigsResponse.encode({ configs: configEntries(NO_TOPIC, calls.image.clusterConfigs), metadataVersion });
+    return AlterClusterConfigsResponse.encode({
+      configs: configEntries(NO_TOPIC, calls.image.clusterConfigs, config.log),
+      metadataVersion,
+    });
   });
 }

@@ -22,7 +22,7 @@ export function registerAdminService(
   random: Random,
 ): void {
   const calls = new AdminCalls(server, parts, clock);
-  registerTopicCalls(calls, random);
+  registerTopicCalls(calls, config, random);
   registerTrimCall(calls, config.limits.partitionsPerTopicMax);
   registerClusterCalls(calls, config);
 

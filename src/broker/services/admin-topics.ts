@@ -1,3 +1,4 @@
+import type { BrokerConfig } from "../../base/broker-config.ts";
 import { MillraceError } from "../../base/errors.ts";
 import type { TopicId } from "../../base/ids.ts";
 import type { Random } from "../../base/ports/random.ts";
@@ -21,7 +22,7 @@ import type { AdminCalls } from "./admin-calls.ts";
 import { describeTopic, topicConfigs } from "./topic-description.ts";
 
 /** Topics: made, described, listed, altered, grown, deleted. */
-export function registerTopicCalls(calls: AdminCalls, random: Random): void {
+export function registerTopicCalls(calls: AdminCalls, { log }: BrokerConfig, random: Random): void {
   calls.unary(AdminService.CreateTopic, async (bytes, deadline) => {
     const { name, partitions, replicas, configs, validateOnly, minMetadataVersion } = CreateTopicRequest.decode(bytes);
     await calls.seen(minMetadataVersion, deadline);
@@ -33,7 +34,10 @@ export function registerTopicCalls(calls: AdminCalls, random: Random): void {
     if (reply.kind !== "topicMade") throw new MillraceError("INTERNAL", "The controller answered another question");
     if (validateOnly) return CreateTopicResponse.encode({ topic: { name, replicas: reply.replicas }, metadataVersion });
     const topic = calls.image.topics.get(reply.topicId);
-    return CreateTopicResponse.encode({ ...(topic === undefined ? {} : { topic: describeTopic(topic, calls.parts) }), metadataVersion });
+    return CreateTopicResponse.encode({
+      ...(topic === undefined ? {} : { topic: describeTopic(topic, calls.parts, log) }),
+      metadataVersion,
+    });
   });
 
   calls.unary(AdminService.DescribeTopics, async (bytes, deadline) => {
@@ -43,7 +47,10 @@ export function registerTopicCalls(calls: AdminCalls, random: Random): void {
     if (request.names.length === 0) topics.push(...calls.image.topics.values());
     else for (const name of request.names) topics.push(await calls.topicNamed(name, deadline));
     const { parts } = calls;
-    return DescribeTopicsResponse.encode({ topics: topics.map((topic) => describeTopic(topic, parts)), metadataVersion: calls.version });
+    return DescribeTopicsResponse.encode({
+      topics: topics.map((topic) => describeTopic(topic, parts, log)),
+      metadataVersion: calls.version,
+    });
   });
 
   calls.unary(AdminService.ListTopics, async (bytes, deadline) => {
@@ -61,7 +68,10 @@ export function registerTopicCalls(calls: AdminCalls, random: Random): void {
     await calls.seen(minMetadataVersion, deadline);
     const { metadataVersion } = await calls.submit({ kind: "alterTopic", name, set, delete: remove, validateOnly }, deadline);
     const topic = calls.image.topicByName(name);
-    return AlterTopicResponse.encode({ ...(topic === undefined ? {} : { configs: topicConfigs(topic, calls.parts) }), metadataVersion });
+    return AlterTopicResponse.encode({
+      ...(topic === undefined ? {} : { configs: topicConfigs(topic, calls.parts, log) }),
+      metadataVersion,
+    });
   });
 
   calls.unary(AdminService.AddPartitions, async (bytes, deadline) => {
@@ -72,7 +82,10 @@ export function registerTopicCalls(calls: AdminCalls, random: Random): void {
       deadline,
     );
     const topic = calls.image.topicByName(name);
-    return AddPartitionsResponse.encode({ ...(topic === undefined ? {} : { topic: describeTopic(topic, calls.parts) }), metadataVersion });
+    return AddPartitionsResponse.encode({
+      ...(topic === undefined ? {} : { topic: describeTopic(topic, calls.parts, log) }),
+      metadataVersion,
+    });
   });
 
   calls.unary(AdminService.DeleteTopic, async (bytes, deadline) => {
