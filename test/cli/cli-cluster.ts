@@ -11,11 +11,17 @@ import {
   ConfigSource,
   CreateTopicRequest,
   CreateTopicResponse,
+  DeleteTopicRequest,
+  DeleteTopicResponse,
   DescribeTopicsRequest,
   DescribeTopicsResponse,
   FetchRequest,
   FetchResponse,
+  GetClusterHealthResponse,
   ListClusterConfigsResponse,
+  ListTopicsResponse,
+  TransferLeaderRequest,
+  TransferLeaderResponse,
   TrimTopicRequest,
   TrimTopicResponse,
 } from "../../src/protocol/public.ts";
@@ -53,6 +59,16 @@ export class CliCluster extends FakeCluster {
         changeConfigs(this.#clusterConfigs, change);
         return AlterClusterConfigsResponse.encode({ configs: entries(new Map(), this.#clusterConfigs) });
       }
+      case AdminService.ListTopics.path:
+        return ListTopicsResponse.encode({
+          topics: [...this.topics].map(([name, logs]) => ({ name, partitions: logs.length, replicas: 1 })),
+        });
+      case AdminService.DeleteTopic.path:
+        return this.#delete(DeleteTopicRequest.decode(request));
+      case AdminService.GetClusterHealth.path:
+        return GetClusterHealthResponse.encode({ healthy: true, brokersLive: 1, brokersKnown: 1, partitions: this.topics.size });
+      case AdminService.TransferLeader.path:
+        return this.#transfer(TransferLeaderRequest.decode(request));
       case AdminService.TrimTopic.path:
         return this.#trim(TrimTopicRequest.decode(request));
       case LogService.Fetch.path:
@@ -89,6 +105,19 @@ export class CliCluster extends FakeCluster {
     const described = super.answer(AdminService.DescribeTopics.path, DescribeTopicsRequest.encode({ names: [name] }));
     const [topic] = DescribeTopicsResponse.decode(described).topics;
     return AddPartitionsResponse.encode(topic === undefined ? {} : { topic });
+  }
+
+  #delete({ name }: DeleteTopicRequest): Uint8Array {
+    this.logs(name);
+    this.topics.delete(name);
+    return DeleteTopicResponse.encode({});
+  }
+
+  #transfer({ topic, partition }: TransferLeaderRequest): Uint8Array {
+    const log = this.logs(topic)[partition];
+    if (log === undefined) throw new MillraceError("UNKNOWN_PARTITION", `${topic} has no partition ${partition}`);
+    log.term++;
+    return TransferLeaderResponse.encode({ leaderId: 1, term: log.term });
   }
 
   #trim({ name, partitions }: TrimTopicRequest): Uint8Array {

@@ -1,13 +1,11 @@
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { runProgram } from "../../src/cli/program.ts";
 import type { Terminal } from "../../src/cli/terminal.ts";
-import { GroupConfig } from "../../src/protocol/routing.ts";
-import { append, draft, EMPTY, group, replica, term } from "../log/frames.ts";
-import { Machine } from "../log/machine.ts";
+import { writeStored } from "./stored.ts";
 
 /** One command line, with what it printed. */
 async function run(...args: string[]): Promise<{ code: number; out: string; said: string }> {
@@ -33,22 +31,7 @@ describe("debug log-dump", () => {
 
   before(async () => {
     folder = mkdtempSync(join(tmpdir(), "millrace-dump-"));
-    const machine = new Machine();
-    const store = await machine.open();
-    const config = GroupConfig.encode({ members: [{ replicaId: 3, brokerId: 1 }], topicId: "", topic: "orders", partition: 2 });
-    const log = await machine.run(store.create(group(7), replica(3), EMPTY, config));
-    append(log, term(1), [draft(1), draft(2), draft(3)]);
-    log.commit(log.lastIndex);
-    await machine.settle();
-    await machine.run(store.close());
-    for (const { path, file } of machine.device.files()) {
-      const bytes = new Uint8Array(file.size);
-      file.read(0, bytes);
-      const place = join(folder, path);
-      mkdirSync(dirname(place), { recursive: true });
-      writeFileSync(place, bytes);
-      if (place.endsWith(".log")) segment = place;
-    }
+    segment = await writeStored(folder);
   });
   after(() => rmSync(folder, { recursive: true, force: true }));
 

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer, type Server } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
@@ -10,6 +11,7 @@ import { ReaderGone } from "../../src/cli/terminal.ts";
 import { helpTexts } from "../../tools/docs/cli-page.ts";
 import { type FakeBrokers, startFakeBrokers } from "./fake-broker.ts";
 import { run } from "./run-here.ts";
+import { writeStored } from "./stored.ts";
 
 const main = fileURLToPath(new URL("../../src/main.js", import.meta.url));
 /** A port nobody may listen on. */
@@ -21,8 +23,8 @@ interface Row {
   readonly code: 0 | 1 | 2 | 3;
   readonly why: string;
   readonly args?: readonly string[];
-  /** Which brokers it is told: those of the test, or none that lives. */
-  readonly at?: "brokers" | "nobody";
+  /** Which brokers it is told: those of the test, none that lives, or an admin address where a scrub ends well or not. */
+  readonly at?: "brokers" | "nobody" | "whole" | "damaged";
 }
 
 const folder = mkdtempSync(join(tmpdir(), "millrace-exit-"));
@@ -32,8 +34,17 @@ const file = (name: string, text: string): string => {
   return path;
 };
 const lines = file("lines", "a\nb\n");
+const stored = join(folder, "stored");
 const good = file("good.yaml", "rack: a\n");
 const bad = file("bad.yaml", "rakc: a\n");
+
+/** Processes that end with 0 only when they are told to: a file that asserts it. */
+const elsewhere: Readonly<Record<string, readonly [file: string, how: RegExp]>> = {
+  broker: ["broker-start.slow.test.ts", /kill\("SIGTERM"\);\n\s+assert\.equal\(\(await \w+\.ended\)\.code, 0\)/],
+  dev: ["dev.slow.test.ts", /kill\("SIGINT"\);\n\s+assert\.equal\(await dev\.closed, 0\)/],
+  "dev start": ["dev.slow.test.ts", /\["dev", "start", "2", "--data", folder\]\)\)\.code, 0\)/],
+  "dev stop": ["dev.slow.test.ts", /\["dev", "stop", "3", "--data", folder\]\);\n\s+assert\.equal\(stopped\.code, 0/],
+};
 
 /** What every verb exits with: 0 ok, 1 failure, 2 usage, 3 not found or unhealthy (design §10). */
 const rows: readonly Row[] = [
@@ -48,6 +59,7 @@ const rows: readonly Row[] = [
   { command: "topic create", code: 2, why: "no number", args: ["t", "--partitions", "x"] },
   { command: "topic create", code: 1, why: "nobody there", args: ["t"], at: "nobody" },
   { command: "topic list", code: 2, why: "no format", args: ["--format", "x"] },
+  { command: "topic list", code: 0, why: "shown", at: "brokers" },
   { command: "topic list", code: 1, why: "nobody there", at: "nobody" },
   { command: "topic describe", code: 0, why: "shown", args: ["here"], at: "brokers" },
   { command: "topic describe", code: 2, why: "no such option", args: ["--x"] },
@@ -58,9 +70,16 @@ const rows: readonly Row[] = [
   { command: "topic alter", code: 2, why: "nothing to change", args: ["here"] },
   { command: "topic alter", code: 3, why: "no such topic", args: ["gone", "--reset", "acks.min"], at: "brokers" },
   { command: "topic add-partitions", code: 2, why: "no number", args: ["t", "--partitions", "x"] },
+  { command: "topic add-partitions", code: 0, why: "grown", args: ["grows", "--partitions", "3"], at: "brokers" },
+  { command: "topic add-partitions", code: 3, why: "no such topic", args: ["gone", "--partitions", "3"], at: "brokers" },
   { command: "topic add-partitions", code: 1, why: "nobody there", args: ["t", "--partitions", "2"], at: "nobody" },
   { command: "topic trim", code: 2, why: "nothing named" },
+  { command: "topic trim", code: 0, why: "shown what would go", args: ["full", "--before", "end"], at: "brokers" },
+  { command: "topic trim", code: 1, why: "beyond the end", args: ["full", "--before", "99", "--yes"], at: "brokers" },
+  { command: "topic trim", code: 3, why: "no such topic", args: ["gone", "--before", "1"], at: "brokers" },
   { command: "topic delete", code: 2, why: "no topic named" },
+  { command: "topic delete", code: 0, why: "deleted", args: ["doomed"], at: "brokers" },
+  { command: "topic delete", code: 3, why: "no such topic", args: ["gone"], at: "brokers" },
   { command: "topic delete", code: 1, why: "nobody there", args: ["t"], at: "nobody" },
   { command: "produce", code: 0, why: "all acknowledged", args: ["here", "--file", lines], at: "brokers" },
   { command: "produce", code: 1, why: "a line that is no record", args: ["here", "--format", "json", "--file", lines], at: "brokers" },
@@ -74,10 +93,14 @@ const rows: readonly Row[] = [
   { command: "cluster info", code: 2, why: "no format", args: ["--format", "x"] },
   { command: "cluster info", code: 1, why: "nobody there", at: "nobody" },
   { command: "cluster health", code: 2, why: "no time", args: ["--wait", "--timeout", "x"] },
+  { command: "cluster health", code: 0, why: "healthy", at: "brokers" },
   { command: "cluster health", code: 3, why: "nobody there", at: "nobody" },
   { command: "cluster config", code: 2, why: "no pair", args: ["--set", "x"] },
+  { command: "cluster config", code: 0, why: "shown", at: "brokers" },
   { command: "cluster config", code: 1, why: "nobody there", at: "nobody" },
   { command: "partition transfer-leader", code: 2, why: "no partition", args: ["t", "x"] },
+  { command: "partition transfer-leader", code: 0, why: "handed over", args: ["here", "0"], at: "brokers" },
+  { command: "partition transfer-leader", code: 3, why: "no such partition", args: ["here", "9"], at: "brokers" },
   { command: "partition transfer-leader", code: 1, why: "nobody there", args: ["t", "0"], at: "nobody" },
   { command: "check", code: 0, why: "all came back", args: ["-n", "2"], at: "brokers" },
   { command: "check", code: 2, why: "no number", args: ["-n", "x"] },
@@ -96,7 +119,12 @@ const rows: readonly Row[] = [
   { command: "debug bundle", code: 2, why: "no address", args: ["--admin", "x"] },
   { command: "debug bundle", code: 3, why: "nobody there", args: ["--out", join(folder, "c.tgz"), "--timeout", "1s"], at: "nobody" },
   { command: "debug log-dump", code: 2, why: "nothing named" },
+  { command: "debug log-dump", code: 0, why: "printed", args: ["orders/2", "--data", stored] },
+  { command: "debug log-dump", code: 1, why: "not as written", args: [lines] },
+  { command: "debug log-dump", code: 3, why: "no such partition", args: ["orders/9", "--data", stored] },
   { command: "debug scrub", code: 2, why: "no address", args: ["--admin", "x"] },
+  { command: "debug scrub", code: 0, why: "all as written", at: "whole" },
+  { command: "debug scrub", code: 1, why: "still damaged", at: "damaged" },
   { command: "debug scrub", code: 3, why: "nobody there", args: ["--admin", "1@127.0.0.1:1"] },
   { command: "completion", code: 0, why: "printed", args: ["bash"] },
   { command: "completion", code: 2, why: "no such shell", args: ["csh"] },
@@ -104,22 +132,44 @@ const rows: readonly Row[] = [
   { command: "version", code: 2, why: "no such option", args: ["--x"] },
 ];
 
+/** Succeed without a word on stdout, or cannot succeed twice. */
+const SAYS_ONLY = new Set(["produce", "debug bundle", "topic create", "topic add-partitions", "topic trim", "topic delete"]);
+
+const HOLE = { groupId: 7, path: "groups/7-3/1.log", position: 64, first: 1, last: 3, what: "bad CRC" };
+
+/** An admin address of which `debug scrub` hears that a pass is over, with these places left. */
+async function scrubServer(holes: readonly object[]): Promise<Server> {
+  const status = { running: false, groups: 1, segments: 1, bytes: 100, found: holes, rebuilt: [], holes };
+  const server = createServer((_, response) => void response.end(JSON.stringify(status)));
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return server;
+}
+
 describe("Exit codes", { timeout: 120_000 }, () => {
   let fake: FakeBrokers;
+  const scrubbed: Server[] = [];
   before(async () => {
     fake = await startFakeBrokers(1);
-    fake.cluster.addTopic("here", 2);
+    for (const topic of ["here", "grows", "doomed"]) fake.cluster.addTopic(topic, 2);
+    Object.assign(fake.cluster.addTopic("full", 1)[0] ?? {}, { end: 5 });
+    await writeStored(stored);
+    for (const holes of [[], [HOLE]]) scrubbed.push(await scrubServer(holes));
   });
   after(async () => {
     await Promise.all(fake.servers.map((server) => server.close(0)));
+    for (const server of scrubbed) server.close();
     rmSync(folder, { recursive: true, force: true });
   });
 
-  const argsOf = ({ command, args = [], at }: Row): string[] => [
-    ...command.split(" "),
-    ...args,
-    ...(at === undefined ? [] : at === "nobody" ? NOBODY : ["--brokers", fake.addresses.join(",")]),
-  ];
+  const placeOf = (at: Row["at"]): readonly string[] => {
+    if (at === undefined) return [];
+    if (at === "nobody") return NOBODY;
+    if (at === "brokers") return ["--brokers", fake.addresses.join(",")];
+    const bound = scrubbed[at === "whole" ? 0 : 1]?.address();
+    assert.ok(typeof bound === "object" && bound !== null);
+    return ["--admin", `1@127.0.0.1:${bound.port}`];
+  };
+  const argsOf = ({ command, args = [], at }: Row): string[] => [...command.split(" "), ...args, ...placeOf(at)];
 
   const exits = (row: Row): void => {
     it(`${row.command} exits ${row.code}: ${row.why}`, async () => {
@@ -134,19 +184,21 @@ describe("Exit codes", { timeout: 120_000 }, () => {
     for (const row of rows) if (row.at === "nobody") exits(row);
   });
 
-  it("are told of every command there is, a wrong command line always by 2", async () => {
+  it("are told of every command there is, success by 0 and a wrong command line by 2", async () => {
     const parents = /\nCommands:\n/;
     const leaves = (await helpTexts()).filter(({ text }) => !parents.test(text)).map(({ command }) => command.replace(/^millrace ?/, ""));
-    for (const leaf of leaves)
-      assert.ok(
-        rows.some(({ command, code }) => command === leaf && code === 2),
-        `${leaf} has no row`,
-      );
+    for (const leaf of leaves) {
+      const codes = rows.filter(({ command }) => command === leaf).map(({ code }) => code);
+      assert.ok(codes.includes(2), `${leaf} has no row with 2`);
+      const [file, how] = elsewhere[leaf] ?? [];
+      if (file === undefined || how === undefined) assert.ok(codes.includes(0), `${leaf} has no row with 0`);
+      else assert.match(readFileSync(`test/cli/${file}`, "utf8"), how);
+    }
   });
 
   // What a reader like `head` does to each verb that prints: the rest of its output has nowhere to go.
   for (const row of rows.filter(({ code }) => code === 0)) {
-    if (["produce", "debug bundle", "topic create"].includes(row.command)) continue;
+    if (SAYS_ONLY.has(row.command)) continue;
     it(`${row.command} ends quietly, exit 0, when its reader has gone`, async () => {
       const talk: string[] = [];
       const gone = (): never => {

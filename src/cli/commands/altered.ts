@@ -1,6 +1,9 @@
+import type { Argv } from "yargs";
 import type { ConfigEntry } from "../../client/index.ts";
 import { topicConfigKeys } from "../../cluster/topic-config.ts";
 import { ConfigSource } from "../../protocol/public.ts";
+import { UsageError } from "../exit-code.ts";
+import { formatOption, pairsFlag } from "../flags.ts";
 import { table } from "../table.ts";
 
 /** Where the value of a setting comes from, as it is numbered on the wire. */
@@ -8,6 +11,41 @@ const sourceNames = new Map<number, string>(Object.entries(ConfigSource).map(([n
 
 export function sourceName(source: number): string {
   return sourceNames.get(source) ?? "unknown";
+}
+
+/** Flags of a verb that changes settings. */
+export interface ChangeFlags {
+  readonly config?: string[] | undefined;
+  readonly reset?: string[] | undefined;
+  readonly validateOnly?: boolean | undefined;
+  readonly format: string;
+}
+
+export function changeOptions<T>(yargs: Argv<T>): Argv<T & ChangeFlags> {
+  return yargs
+    .option("config", {
+      alias: "set",
+      type: "string",
+      array: true,
+      requiresArg: true,
+      describe: "KEY=VALUE of a setting; may be given again",
+    })
+    .option("reset", {
+      type: "string",
+      array: true,
+      requiresArg: true,
+      describe: "KEY that goes back to its default; may be given again",
+    })
+    .option("validate-only", { type: "boolean", default: false, describe: "Check everything, change nothing" })
+    .option("format", formatOption) as Argv<T & ChangeFlags>;
+}
+
+/** What those flags ask for. @throws {UsageError} when one key is both set and reset */
+export function changeOf(flags: ChangeFlags) {
+  const change = { set: pairsFlag("--config", flags.config), reset: [...new Set(flags.reset)], validateOnly: flags.validateOnly };
+  const twice = change.reset.find((key) => Object.hasOwn(change.set, key));
+  if (twice !== undefined) throw new UsageError(`${twice} is both set and reset: say one of them`);
+  return { change, named: [...Object.keys(change.set), ...change.reset] };
 }
 
 /** The keys of --config, --set and --reset, for the end of their help. */

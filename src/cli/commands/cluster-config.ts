@@ -1,17 +1,12 @@
 import type { Argv, CommandModule } from "yargs";
 import { ADMIN, withClient } from "../connect.ts";
 import { UsageError } from "../exit-code.ts";
-import { formatOption, pairsFlag } from "../flags.ts";
 import { table } from "../table.ts";
 import type { Terminal } from "../terminal.ts";
-import { alteredText, sourceName, topicSettings } from "./altered.ts";
+import { alteredText, type ChangeFlags, changeOf, changeOptions, sourceName, topicSettings } from "./altered.ts";
 
-interface Config {
+interface Config extends ChangeFlags {
   readonly brokers?: string | undefined;
-  readonly format: string;
-  readonly config?: string[] | undefined;
-  readonly reset?: string[] | undefined;
-  readonly validateOnly?: boolean | undefined;
 }
 
 export function configCommand(terminal: Terminal): CommandModule<object, Config> {
@@ -19,32 +14,14 @@ export function configCommand(terminal: Terminal): CommandModule<object, Config>
     command: "config",
     describe: "Show or change what topics get when they have no setting of their own",
     builder: (yargs) =>
-      yargs
-        .option("config", {
-          alias: "set",
-          type: "string",
-          array: true,
-          requiresArg: true,
-          describe: "KEY=VALUE of a setting; may be given again",
-        })
-        .option("reset", {
-          type: "string",
-          array: true,
-          requiresArg: true,
-          describe: "KEY that goes back to its default; may be given again",
-        })
-        .option("validate-only", { type: "boolean", default: false, describe: "Check everything, change nothing" })
-        .option("format", formatOption)
+      changeOptions(yargs)
         .example("$0 cluster config", "")
         .example("$0 cluster config --set retention.ms=86400000", "")
         .epilogue(
           `Takes effect at once, on every topic that does not say otherwise. What each broker is started with is\nshown by \`millrace config print\`.\n\n${topicSettings}`,
         ) as Argv<Config>,
     handler: async (args) => {
-      const change = { set: pairsFlag("--config", args.config), reset: [...new Set(args.reset)], validateOnly: args.validateOnly };
-      const named = [...Object.keys(change.set), ...change.reset];
-      const twice = change.reset.find((key) => Object.hasOwn(change.set, key));
-      if (twice !== undefined) throw new UsageError(`${twice} is both set and reset: say one of them`);
+      const { change, named } = changeOf(args);
       if (named.length === 0 && args.validateOnly) throw new UsageError("Say what to check: --config KEY=VALUE or --reset KEY");
       await withClient(args.brokers, async (client) => {
         const admin = client.admin(ADMIN);

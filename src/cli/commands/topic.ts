@@ -6,7 +6,7 @@ import { UsageError } from "../exit-code.ts";
 import { formatOption, pairsFlag, wholeFlag } from "../flags.ts";
 import { table } from "../table.ts";
 import type { Terminal } from "../terminal.ts";
-import { alteredText, sourceName, topicSettings } from "./altered.ts";
+import { alteredText, type ChangeFlags, changeOf, changeOptions, sourceName, topicSettings } from "./altered.ts";
 import { addPartitionsCommand } from "./topic-add-partitions.ts";
 import { trimCommand } from "./topic-trim.ts";
 
@@ -128,11 +128,8 @@ function describeCommand(terminal: Terminal): CommandModule<object, Describe> {
   };
 }
 
-interface Alter extends Common {
+interface Alter extends Common, ChangeFlags {
   readonly topic: string;
-  readonly config?: string[] | undefined;
-  readonly reset?: string[] | undefined;
-  readonly validateOnly?: boolean | undefined;
 }
 
 function alterCommand(terminal: Terminal): CommandModule<object, Alter> {
@@ -140,31 +137,12 @@ function alterCommand(terminal: Terminal): CommandModule<object, Alter> {
     command: "alter <topic>",
     describe: "Change settings of a topic, all or none, and show them before and after",
     builder: (yargs) =>
-      yargs
-        .positional("topic", { type: "string", demandOption: true, describe: "Its name" })
-        .option("config", {
-          alias: "set",
-          type: "string",
-          array: true,
-          requiresArg: true,
-          describe: "KEY=VALUE of a setting; may be given again",
-        })
-        .option("reset", {
-          type: "string",
-          array: true,
-          requiresArg: true,
-          describe: "KEY that goes back to its default; may be given again",
-        })
-        .option("validate-only", { type: "boolean", default: false, describe: "Check everything, change nothing" })
-        .option("format", formatOption)
+      changeOptions(yargs.positional("topic", { type: "string", demandOption: true, describe: "Its name" }))
         .example("$0 topic alter flights --config retention.ms=86400000 --reset acks.min", "")
         .epilogue(topicSettings) as Argv<Alter>,
     handler: async (args) => {
-      const change = { set: pairsFlag("--config", args.config), reset: [...new Set(args.reset)], validateOnly: args.validateOnly };
-      const named = [...Object.keys(change.set), ...change.reset];
+      const { change, named } = changeOf(args);
       if (named.length === 0) throw new UsageError("Say what to change: --config KEY=VALUE or --reset KEY");
-      const twice = change.reset.find((key) => Object.hasOwn(change.set, key));
-      if (twice !== undefined) throw new UsageError(`${twice} is both set and reset: say one of them`);
       await withClient(args.brokers, async (client) => {
         const admin = client.admin(ADMIN);
         const [topic] = await admin.describeTopics([args.topic]);
