@@ -81,7 +81,7 @@ export const errors = {
   ),
   INVALID_NAME: refused("INVALID_ARGUMENT", "Names are 1 to 249 of a-z A-Z 0-9 . _ - and neither `.` nor `..` nor begin with `__`."),
   INVALID_CONFIG: refused("INVALID_ARGUMENT", "A configuration key is unknown or its value out of range; `key` and `nearest` help."),
-  NOT_IMPLEMENTED: refused("UNIMPLEMENTED", "This call is part of the design but not of this version."),
+  NOT_IMPLEMENTED: refused("UNIMPLEMENTED", "This version does not have this call; `method` names it."),
   // Things that are or are not there
   UNKNOWN_TOPIC: refused("NOT_FOUND", "No topic of this name or id."),
   UNKNOWN_PARTITION: refused("NOT_FOUND", "The topic has fewer partitions; `partitions` says how many."),
@@ -95,6 +95,10 @@ export const errors = {
   PENDING_FULL: retry(
     "RESOURCE_EXHAUSTED",
     "Too many bytes wait for acknowledgement (`limit`). Nothing was written; send again after the delay.",
+  ),
+  REQUEST_TOO_LARGE: refused(
+    "RESOURCE_EXHAUSTED",
+    "A message or the headers of the call are larger than `limit` allows. Nothing of that message was written; it ends a stream.",
   ),
   TOO_MANY_REQUESTS: retry("RESOURCE_EXHAUSTED", "A named limit (`limit`) is reached. Nothing was written."),
   DISK_FULL: retry(

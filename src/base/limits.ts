@@ -7,6 +7,9 @@ export interface FixedLimit {
   readonly doc: string;
 }
 
+const KiB = 1024;
+const MiB = 1024 * KiB;
+
 export const limits = {
   "topic.name.max": { value: 249, doc: "Characters of a topic's name: `INVALID_NAME`." },
   "configs.max": { value: 100, doc: "Settings in one request: `INVALID_CONFIG`." },
@@ -27,6 +30,16 @@ export const limits = {
   },
   "request.unknown.fields.max": { value: 10_000, doc: "Fields this version does not know, in one request: `INVALID_REQUEST`." },
   "request.elements.max": { value: 262_144, doc: "Elements of all lists and maps of one request: `INVALID_REQUEST`." },
+  "request.max.bytes": {
+    value: 3 * MiB + 64 * KiB,
+    doc: "One request message: the largest record set, and what stands around it: `REQUEST_TOO_LARGE`.",
+  },
+  "request.headers.max.bytes": { value: 16 * KiB, doc: "Headers of one call, 32 more for each of them: `REQUEST_TOO_LARGE`." },
+  "request.headers.max": { value: 64, doc: "Headers of one call: `REQUEST_TOO_LARGE`." },
+  "connection.memory.max.bytes": { value: 256 * MiB, doc: "What HTTP/2 keeps for one client connection; new calls on it are reset." },
+  "client.linger.ms": { value: 5_000, doc: "Time a caller has to stop sending once it was answered." },
+  "client.keepalive.ms": { value: 60_000, doc: "A client connection is pinged so often." },
+  "client.keepalive.timeout.ms": { value: 20_000, doc: "And closed when the ping is not answered for so long." },
   "timestamp.ahead.max.ms": { value: 3_600_000, doc: "How far ahead of the leader's clock a record may be stamped: `TIMESTAMP_TOO_NEW`." },
 } as const satisfies Readonly<Record<string, FixedLimit>>;
 

@@ -1,9 +1,10 @@
-const KiB = 1024;
-const MiB = 1024 * KiB;
+import { limits } from "./limits.ts";
+
+const MiB = 1024 * 1024;
 
 /** Every limit of the HTTP/2 and gRPC layers, with its default. */
 export interface RpcServerLimits {
-  /** One request message. Default 3 MiB + 64 KiB: the largest record set, and what stands around it. */
+  /** One request message. */
   readonly requestBytesMax: number;
   /** Connections at the same time; further ones are closed at once. */
   readonly connectionsMax: number;
@@ -29,17 +30,17 @@ export interface RpcServerLimits {
 }
 
 export const defaultRpcServerLimits: RpcServerLimits = {
-  requestBytesMax: 3 * MiB + 64 * KiB,
+  requestBytesMax: limits["request.max.bytes"].value,
   connectionsMax: 4096,
   streamsPerConnectionMax: 1000,
-  headerBytesMax: 16 * KiB,
-  headerPairsMax: 64,
-  sessionMiBMax: 256,
+  headerBytesMax: limits["request.headers.max.bytes"].value,
+  headerPairsMax: limits["request.headers.max"].value,
+  sessionMiBMax: limits["connection.memory.max.bytes"].value / MiB,
   prefaceTimeoutMs: 10_000,
   requestTimeoutMs: 60_000,
   answerTimeoutMs: 60_000,
   requestPendingBytesMax: 256 * MiB,
-  lingerMs: 5_000,
-  keepaliveTimeMs: 60_000,
-  keepaliveTimeoutMs: 20_000,
+  lingerMs: limits["client.linger.ms"].value,
+  keepaliveTimeMs: limits["client.keepalive.ms"].value,
+  keepaliveTimeoutMs: limits["client.keepalive.timeout.ms"].value,
 };

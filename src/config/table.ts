@@ -211,7 +211,7 @@ export const settings = {
     default: defaultRpcServerLimits.requestPendingBytesMax,
     min: 8 * MiB,
     max: 64 * GiB,
-    doc: "Bytes of requests that have not arrived whole, over all clients; the call that brings more is reset.",
+    doc: "Bytes of requests that have not arrived whole, over all clients; the call that brings more is refused.",
   }),
   "client.streams.max": count({
     default: defaultRpcServerLimits.streamsPerConnectionMax,

@@ -1,17 +1,26 @@
 import { constants, type Http2Server, type IncomingHttpHeaders, type ServerHttp2Session, type ServerHttp2Stream } from "node:http2";
+import { MillraceError } from "../base/errors.ts";
 import type { OpenStreams } from "./open-streams.ts";
+import { OwnStatuses, tooLarge } from "./own-statuses.ts";
 
 /** Longest deadline a timer can hold (2^31 − 1 ms, 24.8 days); a caller who asks for more gets this. */
 const TIMEOUT_SECONDS_MAX = 2_147_483;
+/** When to try again that was refused for want of room. */
+const AGAIN_MS = 100;
+/** What a header counts beyond its name and value (RFC 9113 §10.5.1). */
+const HEADER_OVERHEAD_BYTES = 32;
 /** Names no encoding there is: see `normalizeHeaders`. */
 const NO_ENCODING = "none";
 
 export interface GuardLimits {
+  /** Headers of one call; that many more are taken by HTTP/2, so that they can be answered. */
+  readonly maxHeaderBytes: number;
+  readonly maxHeaderPairs: number;
   /** A connection that has not sent its SETTINGS by then is closed. */
   readonly prefaceTimeoutMs: number;
-  /** A request that is not here whole by then is reset; not of methods that take a stream of requests. */
+  /** A request that is not here whole by then is refused; not of methods that take a stream of requests. */
   readonly requestTimeoutMs: number;
-  /** Bytes of requests that are not here whole, over all connections: the call that brings more is reset. */
+  /** Bytes of requests that are not here whole, over all connections: the call that brings more is refused. */
   readonly requestPendingBytesMax: number;
   /** A stream that was answered and whose caller still sends is reset after this. */
   readonly lingerMs: number;
@@ -29,12 +38,16 @@ export function guardHttp2Server(server: Http2Server, limits: GuardLimits): void
   const pending = { bytes: 0 };
   const listeners = server.listeners("stream");
   server.removeAllListeners("stream");
-  server.on("stream", (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, flags: number) => {
+  server.on("stream", (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, flags: number, rawHeaders: readonly string[]) => {
     stream.on("error", ignore);
     if (stream.destroyed || stream.closed) return;
+    const path = headers[":path"] ?? "";
+    const statuses = new OwnStatuses(stream, path);
+    const refusal = refusalOf(headers, rawHeaders, limits);
+    if (refusal !== undefined) return refuse(stream, statuses, refusal);
     resetWhenAnswered(stream, limits.lingerMs);
     limits.streams.opened(stream, headers);
-    if (!limits.streamsRequests(headers[":path"] ?? "")) boundRequest(stream, limits, pending);
+    if (!limits.streamsRequests(path)) boundRequest(stream, statuses, limits, pending);
     normalizeHeaders(headers);
     try {
       for (const listener of listeners) Reflect.apply(listener, server, [stream, headers, flags]);
@@ -48,6 +61,33 @@ export function guardHttp2Server(server: Http2Server, limits: GuardLimits): void
 }
 
 function ignore(): void {}
+
+/** What is to be said to a call for its headers alone; of what is no gRPC call nothing. */
+function refusalOf(headers: IncomingHttpHeaders, rawHeaders: readonly string[], limits: GuardLimits): MillraceError | undefined {
+  if (headers["content-type"]?.startsWith("application/grpc") !== true) return undefined;
+  const count = rawHeaders.length / 2;
+  if (count > limits.maxHeaderPairs) return tooLarge("request.headers.max", `The call has ${count} headers`, limits.maxHeaderPairs);
+  const bytes = rawHeaders.reduce((sum, text) => sum + text.length, count * HEADER_OVERHEAD_BYTES);
+  if (bytes > limits.maxHeaderBytes)
+    return tooLarge("request.headers.max.bytes", `The headers of the call have ${bytes} bytes`, limits.maxHeaderBytes);
+  const timeout = headers["grpc-timeout"];
+  if (typeof timeout === "string" && /^(?:-\d{1,8}|0{1,8})[HMSmun]$/.test(timeout))
+    return new MillraceError("DEADLINE_PASSED", `Cannot serve the call: its deadline had passed when it arrived (${timeout})`);
+  return undefined;
+}
+
+/**
+ * Answers the call and takes no more of it. The reset that tells the caller to stop goes a turn later: nghttp2 drops a status that still
+ * waits to be written when the reset is queued, and what the caller then sees is the reset.
+ */
+function refuse(stream: ServerHttp2Stream, statuses: OwnStatuses, error: MillraceError): void {
+  const answered = statuses.refuse(error);
+  // What has come of the request is given up.
+  stream.removeAllListeners("data");
+  stream.resume();
+  if (answered) setImmediate(() => stream.close(constants.NGHTTP2_NO_ERROR));
+  else stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
+}
 
 /**
  * A caller that is answered before it has sent all is told to stop (RFC 9113 §8.1): grpc-js would go on taking its bytes, and the
@@ -64,16 +104,22 @@ function resetWhenAnswered(stream: ServerHttp2Stream, lingerMs: number): void {
 }
 
 /** Of one call, as of all: what has come of requests that are not here whole, and how long that may take (reliability.md §5.28). */
-function boundRequest(stream: ServerHttp2Stream, limits: GuardLimits, pending: { bytes: number }): void {
+function boundRequest(stream: ServerHttp2Stream, statuses: OwnStatuses, limits: GuardLimits, pending: { bytes: number }): void {
   let received = 0;
   let over = false;
-  const timer = setTimeout(() => stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM), limits.requestTimeoutMs);
+  const tooMuch = (limit: string, what: string): void =>
+    refuse(stream, statuses, new MillraceError("TOO_MANY_REQUESTS", `${what} (${limit})`, { limit }, AGAIN_MS));
+  const timer = setTimeout(
+    () => tooMuch("client.request.timeout.ms", `The request was not here whole after ${limits.requestTimeoutMs} ms`),
+    limits.requestTimeoutMs,
+  );
   timer.unref();
   stream.on("data", (bytes: Buffer) => {
     if (over) return;
     received += bytes.length;
     pending.bytes += bytes.length;
-    if (pending.bytes > limits.requestPendingBytesMax) stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
+    if (pending.bytes > limits.requestPendingBytesMax)
+      tooMuch("request.pending.max.bytes", `The requests that are not here whole have more than ${limits.requestPendingBytesMax} bytes`);
   });
   const ended = (): void => {
     if (over) return;

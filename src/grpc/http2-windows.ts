@@ -11,10 +11,10 @@ export const RECEIVE_WINDOW_BYTES = 8 * 1024 * 1024;
 /** What the HTTP/2 layer of a server is told beyond grpc-js's own options. */
 export interface Http2Limits extends GuardLimits {
   readonly maxConcurrentStreams: number;
-  /** Names and values of all headers of one call. */
-  readonly maxHeaderBytes: number;
-  readonly maxHeaderPairs: number;
 }
+
+/** HTTP/2 resets a call that has so many times the headers a call may have; one that has fewer is told which limit it is over. */
+const HEADERS_TAKEN = 2;
 
 /**
  * Raises the receive windows of a grpc-js server, which has no option for it (`grpc-node.flow_control_window` is the client's;
@@ -27,10 +27,10 @@ export function raiseWindows(server: Server, limits: Http2Limits): void {
   const settings: Settings = {
     initialWindowSize: RECEIVE_WINDOW_BYTES,
     maxConcurrentStreams: limits.maxConcurrentStreams,
-    maxHeaderListSize: limits.maxHeaderBytes,
+    maxHeaderListSize: HEADERS_TAKEN * limits.maxHeaderBytes,
     enablePush: false,
   };
-  Object.assign(options, { settings, maxHeaderListPairs: limits.maxHeaderPairs });
+  Object.assign(options, { settings, maxHeaderListPairs: HEADERS_TAKEN * limits.maxHeaderPairs });
 
   const create: unknown = Reflect.get(server, "createHttp2Server");
   invariant(typeof create === "function", "grpc-js changed: no createHttp2Server");

@@ -4,7 +4,7 @@ import { RpcFailure } from "../base/ports/rpc-client.ts";
 import { decodeErrorDetails, encodeErrorDetails, statusNameOf } from "../protocol/rpc-status.ts";
 
 /** Trailer with a serialized `google.rpc.Status`. */
-const DETAILS_KEY = "grpc-status-details-bin";
+export const DETAILS_KEY = "grpc-status-details-bin";
 const MESSAGE_LENGTH_MAX = 1024;
 
 /** An expected failure as the caller gets it: status, message, ErrorInfo. */

@@ -32,8 +32,8 @@ function setup() {
   };
   const brokers = new Brokers(addresses, rpc, world, world.random);
   const calls = new Calls(brokers, { rpc, clock: world, random: world.random, telemetry: silentTelemetry });
-  const ask = (reachMs?: number): Promise<Uint8Array> =>
-    calls.unary(AdminService.DescribeCluster.path, DescribeClusterRequest.encode({}), { timeoutMs: TIMEOUT_MS, repeatable: true, reachMs });
+  const ask = (reachMs?: number, repeatable = true): Promise<Uint8Array> =>
+    calls.unary(AdminService.DescribeCluster.path, DescribeClusterRequest.encode({}), { timeoutMs: TIMEOUT_MS, repeatable, reachMs });
   return { world, cluster, addresses, ask, dying };
 }
 
@@ -78,5 +78,16 @@ describe("A call that no broker takes", () => {
     });
     await world.until(ask(REACH_MS));
     assert.ok(world.now >= REACH_MS * 3);
+  });
+});
+
+describe("A call whose connection breaks", () => {
+  it("is not sent again when it may have changed something: its outcome is unknown", async () => {
+    const { world, cluster, addresses, ask, dying } = setup();
+    for (const address of addresses) dying.add(address);
+    const error = await failure(world, ask(undefined, false));
+    assert.equal(error.code, "CONNECTION_LOST");
+    assert.ok(!error.outcomeKnown);
+    assert.deepEqual(cluster.calls, [AdminService.DescribeCluster.path]);
   });
 });

@@ -18,6 +18,7 @@ import { answerOf, closed, framed, RawHttp2, sendRaw } from "./raw-http2.ts";
 const ECHO = "/millrace.test.v1.TestService/Echo";
 const WAIT = "/millrace.test.v1.TestService/Wait";
 const FAIL = "/millrace.test.v1.TestService/Fail";
+const NEVER = "/millrace.test.v1.TestService/Never";
 const BUG = "/millrace.test.v1.TestService/Bug";
 const KiB = 1024;
 const MiB = 1024 * KiB;
@@ -65,6 +66,7 @@ describe("The gRPC listener under bad input", () => {
         throw new MillraceError("INVALID_NAME", `Cannot use ${Buffer.from(request).toString("utf16le")}`, { field: "topic" });
       },
     });
+    server.register(NEVER, { kind: "unary", handle: () => new Promise(() => {}) });
     server.register(BUG, {
       kind: "unary",
       handle: async () => {
@@ -104,6 +106,7 @@ describe("The gRPC listener under bad input", () => {
       const answer = await raw.call({ ":path": path }, framed(Buffer.from("x")));
       // A path without a leading slash does not even pass the HTTP/2 layer.
       assert.equal(answer.grpcStatus, path.startsWith("/") ? status.UNIMPLEMENTED : undefined, path);
+      assert.equal(answer.error?.code, path.startsWith("/") ? "NOT_IMPLEMENTED" : undefined, path);
     }
     assert.equal(deadlines.length, before);
   });
@@ -233,7 +236,10 @@ describe("The gRPC listener under bad input", () => {
   it("refuses a deadline that has passed before any handler, and clamps one of years (case 36)", async () => {
     const call = (timeout: string) => raw.call({ ":path": ECHO, "grpc-timeout": timeout }, framed(Buffer.from("x")));
     const before = deadlines.length;
-    for (const timeout of ["0S", "0n", "-5S", "-1m"]) assert.equal((await call(timeout)).grpcStatus, status.DEADLINE_EXCEEDED, timeout);
+    for (const timeout of ["0S", "0n", "00000000H", "-5S", "-1m"]) {
+      const { grpcStatus, error } = await call(timeout);
+      assert.deepEqual([grpcStatus, error?.code, error?.outcomeKnown], [status.DEADLINE_EXCEEDED, "DEADLINE_PASSED", true], timeout);
+    }
     for (const timeout of ["", "S", "five", "5", "5X", "123456789S", "1e3S", "5S5S"])
       assert.equal((await call(timeout)).grpcStatus, status.INTERNAL, timeout);
     assert.equal(deadlines.length, before);
@@ -246,6 +252,13 @@ describe("The gRPC listener under bad input", () => {
     assert.ok((deadlines.at(-1) ?? 0) <= 10_000);
     assert.equal((await raw.call({ ":path": ECHO }, framed(Buffer.from("x")))).grpcStatus, status.OK);
     assert.equal(deadlines.at(-1), undefined);
+  });
+
+  it("says of a deadline that passes meanwhile that the outcome is unknown", async () => {
+    const stream = raw.request({ ":path": NEVER, "grpc-timeout": "20m" });
+    stream.end(framed(Buffer.from("x")));
+    const { grpcStatus, error } = await answerOf(stream);
+    assert.deepEqual([grpcStatus, error?.code, error?.outcomeKnown], [status.DEADLINE_EXCEEDED, "REQUEST_TIMED_OUT", false]);
   });
 
   it("reads every unit of a deadline", () => {

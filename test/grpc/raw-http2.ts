@@ -1,5 +1,7 @@
 import { type ClientHttp2Session, type ClientHttp2Stream, connect, type IncomingHttpHeaders, type OutgoingHttpHeaders } from "node:http2";
 import { connect as connectTcp, type Socket } from "node:net";
+import type { MillraceError } from "../../src/base/errors.ts";
+import { decodeErrorDetails } from "../../src/protocol/rpc-status.ts";
 
 /** A gRPC message as it goes over the wire: flag, u32 big-endian length, bytes. */
 export function framed(bytes: Uint8Array, flag = 0): Buffer {
@@ -14,6 +16,8 @@ export interface RawAnswer {
   /** From the trailers, or from the headers of an answer without a body. */
   readonly grpcStatus: number | undefined;
   readonly grpcMessage: string;
+  /** What its details say; undefined: there are none of ours. */
+  readonly error: MillraceError | undefined;
   readonly body: Buffer;
 }
 
@@ -63,10 +67,12 @@ export async function answerOf(stream: ClientHttp2Stream): Promise<RawAnswer> {
   stream.on("data", (chunk: Buffer) => chunks.push(chunk));
   await closed(stream);
   const status = trailers["grpc-status"] ?? head["grpc-status"];
+  const details = trailers["grpc-status-details-bin"] ?? head["grpc-status-details-bin"];
   return {
     httpStatus: Number(head[":status"]),
     grpcStatus: status === undefined ? undefined : Number(status),
     grpcMessage: decodeURI(String(trailers["grpc-message"] ?? head["grpc-message"] ?? "")),
+    error: details === undefined ? undefined : decodeErrorDetails(Buffer.from(String(details), "base64")),
     body: Buffer.concat(chunks),
   };
 }

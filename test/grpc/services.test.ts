@@ -234,7 +234,7 @@ describe("The receive windows of the server", () => {
     await raw.ping();
     assert.equal(raw.session.remoteSettings.initialWindowSize, RECEIVE_WINDOW_BYTES);
     assert.equal(raw.session.remoteSettings.maxConcurrentStreams, 1000);
-    assert.equal(raw.session.remoteSettings.maxHeaderListSize, 16_384);
+    assert.equal(raw.session.remoteSettings.maxHeaderListSize, 2 * 16_384);
     assert.equal(raw.session.state.remoteWindowSize, RECEIVE_WINDOW_BYTES);
     raw.close();
     await server.close(0);

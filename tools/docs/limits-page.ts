@@ -5,6 +5,43 @@ import { toRow } from "../checks/markdown.ts";
 /** Settings that bound what callers may ask for or leave behind. */
 const BOUNDS = /\.max$|\.max\.|^client\.|\.pending\.|credit|fetch\./;
 
+/** What a caller sees of the limits that no status can name: on the wire, and through a library. */
+const unanswered: readonly (readonly [limit: string, wire: string, library: string])[] = [
+  [
+    "`client.streams.max`",
+    "the number is told when the connection begins (`SETTINGS_MAX_CONCURRENT_STREAMS`); a call beyond it is reset with `REFUSED_STREAM`",
+    "nothing: further calls wait inside the library until one ends, or their deadline passes; `UNAVAILABLE` from one that does not wait, and nothing was written",
+  ],
+  ["`client.connections.max`", "the connection is closed as soon as it is made", "`UNAVAILABLE`; nothing was written"],
+  ["`client.preface.timeout.ms`", "the connection is closed", "nothing: a library begins to speak at once"],
+  [
+    "`request.headers.max.bytes`, `request.headers.max`",
+    "up to twice as many are answered with `REQUEST_TOO_LARGE`; a call with more is reset with `ENHANCE_YOUR_CALM`",
+    "`RESOURCE_EXHAUSTED`, or an error of its own: twice the bytes is told when the connection begins (`SETTINGS_MAX_HEADER_LIST_SIZE`); nothing was written",
+  ],
+  [
+    "`client.request.timeout.ms`, `request.pending.max.bytes`",
+    "answered with `TOO_MANY_REQUESTS`, then reset; the status is lost when the caller does not read",
+    "`RESOURCE_EXHAUSTED` with the name of the limit; nothing was written",
+  ],
+  [
+    "`client.answer.timeout.ms`",
+    "the call is reset with `CANCEL`: its status could only come behind what the caller does not read",
+    "`CANCELLED`; the outcome is unknown",
+  ],
+  [
+    "`connection.memory.max.bytes`",
+    "a new call is reset with `ENHANCE_YOUR_CALM`",
+    "`RESOURCE_EXHAUSTED` without details: nothing was written, which the caller cannot know",
+  ],
+  ["`client.linger.ms`", "the call is reset with `NO_ERROR`, after its status", "the status it was answered with"],
+  [
+    "`client.keepalive.ms`, `client.keepalive.timeout.ms`",
+    "the connection is closed",
+    "`UNAVAILABLE` for its calls; without our `ErrorInfo`, so the outcome is unknown",
+  ],
+];
+
 /** docs/limits.md: the limits that are settings, and those that are not. */
 export function limitsPage(fixed: Readonly<Record<string, FixedLimit>>, settings: readonly SettingDescription[]): string {
   return [
@@ -13,7 +50,7 @@ export function limitsPage(fixed: Readonly<Record<string, FixedLimit>>, settings
     "<!-- Made by `npm run docs` from src/base/limits.ts and src/config/table.ts; edit those files. -->",
     "",
     "Every size, count, queue and wait has a bound. Where a call reaches one, its error has `limit` among the metadata of its `ErrorInfo`, with the",
-    "name below; what HTTP/2 itself refuses (connections, streams, headers, messages) has the status only. Whether to try again says",
+    "name below; where there is no call to answer, the last table says what its caller sees instead. Whether to try again says",
     "[errors.md](errors.md).",
     "",
     "## That can be set",
@@ -29,6 +66,14 @@ export function limitsPage(fixed: Readonly<Record<string, FixedLimit>>, settings
     "| limit | value | meaning |",
     "|---|---|---|",
     ...Object.entries(fixed).map(([name, { value, doc }]) => toRow([`\`${name}\``, String(value), doc])),
+    "",
+    "## Without an answer",
+    "",
+    "HTTP/2 itself keeps these, and has no place for the words of an error.",
+    "",
+    "| limit | on the wire | what a gRPC library tells its caller |",
+    "|---|---|---|",
+    ...unanswered.map((row) => toRow(row)),
     "",
   ].join("\n");
 }

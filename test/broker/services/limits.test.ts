@@ -61,7 +61,13 @@ const elsewhere: Readonly<Record<string, string>> = {
   "producers.per.partition.max": "log/model.test.ts",
   "producer.batches.max": "broker/idempotence.test.ts",
   "compression.inflate.waiting": "compression/gzip.test.ts",
+  "request.max.bytes": "grpc/limits.test.ts",
+  "request.headers.max.bytes": "grpc/limits.test.ts",
+  "request.headers.max": "grpc/limits.test.ts",
 };
+
+/** Limits that end no call with an error, so that there is none to read: what is seen of them stands in docs/limits.md. */
+const unanswered = ["connection.memory.max.bytes", "client.linger.ms", "client.keepalive.ms", "client.keepalive.timeout.ms"];
 
 describe("A limit that is reached", () => {
   let cluster: Cluster;
@@ -118,7 +124,7 @@ describe("A limit that is reached", () => {
   });
 
   it("has a row here, or a test elsewhere that names it or its constant", () => {
-    const named = new Set([...rows.map(([limit]) => limit), ...Object.keys(elsewhere)]);
+    const named = new Set([...rows.map(([limit]) => limit), ...Object.keys(elsewhere), ...unanswered]);
     for (const limit of Object.keys(limits)) assert.ok(named.has(limit), limit);
     for (const [limit, file] of Object.entries(elsewhere)) {
       const text = readFileSync(`test/${file}`, "utf8");

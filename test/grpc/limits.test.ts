@@ -1,0 +1,169 @@
+import assert from "node:assert/strict";
+import { constants } from "node:http2";
+import { describe, it } from "node:test";
+import { gzipSync } from "node:zlib";
+import { status } from "@grpc/grpc-js";
+import { MillraceError } from "../../src/base/errors.ts";
+import { limits } from "../../src/base/limits.ts";
+import { type RpcChannel, RpcFailure } from "../../src/base/ports/rpc-client.ts";
+import type { RpcServerLimits } from "../../src/base/rpc-limits.ts";
+import { createRpcClient } from "../../src/grpc/rpc-client.ts";
+import { createRpcServer } from "../../src/grpc/rpc-server.ts";
+import { nodeClock } from "../../src/host/clock.ts";
+import { Diary } from "./contract.ts";
+import { answerOf, closed, framed, type RawAnswer, RawHttp2 } from "./raw-http2.ts";
+
+const ECHO = "/millrace.test.v1.TestService/Echo";
+const TALK = "/millrace.test.v1.TestService/Talk";
+const KiB = 1024;
+
+interface Callers {
+  readonly raw: RawHttp2;
+  readonly address: string;
+  readonly channel: RpcChannel;
+}
+
+/** Runs against a server with these limits that echoes: requests, and messages of streams. */
+const against = (given: Partial<RpcServerLimits>, run: (callers: Callers) => Promise<void>) => async (): Promise<void> => {
+  const server = createRpcServer({ clock: nodeClock(), reflection: false, limits: given });
+  server.register(ECHO, { kind: "unary", handle: async (request) => request });
+  server.register(TALK, {
+    kind: "bidi",
+    handle: (stream) => {
+      stream.handlers = { message: (message) => void stream.write(message), ended: () => stream.end(), drain() {} };
+    },
+  });
+  const address = await server.listen("127.0.0.1:0");
+  const raw = new RawHttp2(address);
+  const channel = createRpcClient().channel(address);
+  try {
+    await raw.ping();
+    await run({ raw, address, channel });
+  } finally {
+    raw.close();
+    channel.close();
+    await server.close(0);
+  }
+};
+
+/** The answer is typed, and names the limit. */
+function names({ grpcStatus, error }: RawAnswer, limit: string, code: MillraceError["code"]): MillraceError {
+  assert.equal(grpcStatus, status.RESOURCE_EXHAUSTED);
+  assert.deepEqual([error?.code, error?.metadata["limit"]], [code, limit]);
+  return error ?? assert.fail();
+}
+
+const headers = (count: number, bytes: number) =>
+  Object.fromEntries(Array.from({ length: count }, (_, i) => [`x-${i}`, "a".repeat(bytes)]));
+
+describe("A limit of HTTP/2 or gRPC that is reached", () => {
+  it(
+    "is named: request.max.bytes, to a call, to a stream that was answered before, and to a message that inflates",
+    against({ requestBytesMax: 100 * KiB }, async ({ raw, channel }) => {
+      const large = new Uint8Array(100 * KiB + 1);
+      const called: unknown = await channel.unary(ECHO, large, { timeoutMs: 10_000 }).catch((error: unknown) => error);
+      assert.ok(called instanceof MillraceError, String(called));
+      assert.deepEqual(
+        [called.code, called.metadata["limit"], called.metadata["max"]],
+        ["REQUEST_TOO_LARGE", "request.max.bytes", "102400"],
+      );
+      assert.ok(!called.retriable && called.outcomeKnown);
+      const diary = new Diary();
+      const stream = channel.openStream(TALK, "bidi");
+      stream.handlers = {
+        message: () => diary.note("answered"),
+        drain() {},
+        closed: (error) => diary.note(error instanceof MillraceError ? `${error.code} ${error.metadata["limit"]}` : `${error?.message}`),
+      };
+      stream.write(new Uint8Array(1));
+      await diary.has("answered");
+      stream.write(large);
+      await diary.when(() => diary.entries.length > 1);
+      assert.deepEqual(diary.entries, ["answered", "REQUEST_TOO_LARGE request.max.bytes"]);
+      const bomb = await raw.call({ ":path": ECHO, "grpc-encoding": "gzip" }, framed(gzipSync(large), 1));
+      names(bomb, "request.max.bytes", "REQUEST_TOO_LARGE");
+    }),
+  );
+
+  it(
+    "is named: request.headers.max and request.headers.max.bytes; HTTP/2 resets a call that has twice as many",
+    against({}, async ({ raw }) => {
+      const call = async (count: number, bytes: number): Promise<RawAnswer> =>
+        raw.call({ ":path": ECHO, ...headers(count, bytes) }, framed(Buffer.from("x")));
+      assert.equal((await call(50, 10)).grpcStatus, status.OK);
+      names(await call(70, 10), "request.headers.max", "REQUEST_TOO_LARGE");
+      names(await call(20, KiB), "request.headers.max.bytes", "REQUEST_TOO_LARGE");
+      for (const [count, bytes] of [
+        [200, 10],
+        [40, KiB],
+      ] as const) {
+        const stream = raw.request({ ":path": ECHO, ...headers(count, bytes) });
+        stream.end(framed(Buffer.from("x")));
+        assert.equal((await answerOf(stream)).grpcStatus, undefined);
+        assert.equal(stream.rstCode, constants.NGHTTP2_ENHANCE_YOUR_CALM);
+      }
+      assert.equal((await call(1, 1)).grpcStatus, status.OK);
+    }),
+  );
+
+  it(
+    "is named: client.request.timeout.ms, and the caller is told to stop",
+    against({ requestTimeoutMs: 30 }, async ({ raw }) => {
+      const stream = raw.request({ ":path": ECHO });
+      stream.write(Buffer.of(0, 0, 0, 0, 100));
+      const error = names(await answerOf(stream), "client.request.timeout.ms", "TOO_MANY_REQUESTS");
+      assert.ok(error.retryAfterMs !== undefined && error.outcomeKnown);
+      assert.equal(stream.rstCode, constants.NGHTTP2_NO_ERROR);
+    }),
+  );
+
+  it(
+    "is named: request.pending.max.bytes, to the call that brings more; the others go on",
+    against({ requestPendingBytesMax: 100 * KiB }, async ({ raw }) => {
+      const first = raw.request({ ":path": ECHO });
+      const whole = framed(new Uint8Array(80 * KiB));
+      first.write(whole.subarray(0, -1));
+      await raw.ping();
+      const second = raw.request({ ":path": ECHO });
+      second.write(whole.subarray(0, -1));
+      const error = names(await answerOf(second), "request.pending.max.bytes", "TOO_MANY_REQUESTS");
+      assert.ok(error.retryAfterMs !== undefined && error.outcomeKnown);
+      first.end(whole.subarray(-1));
+      assert.equal((await answerOf(first)).body.length, whole.length);
+      assert.equal((await raw.call({ ":path": ECHO }, whole)).grpcStatus, status.OK);
+    }),
+  );
+
+  it(
+    "is known to the caller: client.streams.max; a library keeps further calls until one ends",
+    against({ streamsPerConnectionMax: 2 }, async ({ raw, channel }) => {
+      assert.equal(raw.session.remoteSettings.maxConcurrentStreams, 2);
+      const diary = new Diary();
+      const open = Array.from({ length: 2 }, () => channel.openStream(TALK, "bidi"));
+      for (const stream of open) {
+        stream.handlers = { message: () => diary.note("open"), drain() {}, closed() {} };
+        stream.write(new Uint8Array(1));
+      }
+      await diary.when(() => diary.entries.length === 2);
+      const third = channel.unary(ECHO, Buffer.from("third"), { timeoutMs: 10_000 });
+      open[0]?.end();
+      assert.equal(Buffer.from(await third).toString(), "third");
+    }),
+  );
+
+  it(
+    "closes what it cannot answer: client.connections.max, where nothing was sent",
+    against({ connectionsMax: 1 }, async ({ channel, raw }) => {
+      const refused: unknown = await channel.unary(ECHO, new Uint8Array(1), { timeoutMs: 10_000 }).catch((error: unknown) => error);
+      assert.ok(refused instanceof RpcFailure && refused.status === "UNAVAILABLE", String(refused));
+      const stream = raw.request({ ":path": ECHO });
+      stream.close();
+      await closed(stream);
+    }),
+  );
+
+  it("has a row in the table of limits, unless it can be set", () => {
+    const { "request.max.bytes": request, "request.headers.max.bytes": bytes, "request.headers.max": count } = limits;
+    assert.deepEqual([request.value, bytes.value, count.value], [3 * KiB * KiB + 64 * KiB, 16 * KiB, 64]);
+  });
+});
