@@ -133,6 +133,20 @@ export const events = {
     means: "The index of a segment was missing or bad and was made again from the segment.",
     todo: "Nothing, once. Again and again it says that the disk changes what was written: replace it.",
   },
+  "log.doubted": {
+    level: "warn",
+    fields: ["group"],
+    means:
+      "This replica was found to lack what it once acknowledged. It neither votes nor counts until the others told it what it may have forgotten.",
+    todo: "See that the other replicas of the group run: they end it. Find out how the disk lost what was written (an old copy, a drive that lies).",
+  },
+  "log.peer_remembers_more": {
+    level: "warn",
+    fields: ["broker", "blockSequence", "here"],
+    means:
+      "Another broker heard of more blocks of this disk than it holds: it is an old copy of itself, or its newest blocks were lost. Every replica here is doubted.",
+    todo: "A copy is started with `--new-incarnation`; without one, look at the disk. The other brokers end the doubt by themselves.",
+  },
   "log.producers_lost": {
     level: "warn",
     fields: ["group", "path"],
@@ -237,11 +251,23 @@ export const events = {
     means: "The disk of this replica is gone; the controller has a new one made on the disk its broker has now.",
     todo: "Nothing; `cluster health` names what is still missing.",
   },
+  "replica.kept": {
+    level: "info",
+    fields: ["partition", "replicaId", "instead"],
+    means: "The disk of a replica that was being replaced is back, and that of its successor is gone: the replica stays.",
+    todo: NOTHING,
+  },
   "replica.replaced": {
     level: "info",
     fields: ["partition", "removing", "replicaId"],
     means: "A new replica votes in the place of one whose disk is gone.",
     todo: NOTHING,
+  },
+  "replica.set_aside": {
+    level: "warn",
+    fields: ["partition", "groupId", "replicaId"],
+    means: "Another disk took this one's place while it was away. The replica here belonged to nobody any more; its folder was renamed.",
+    todo: "Remove `groups/*.replaced` once `cluster health` is well.",
   },
   "peer.back": {
     level: "info",

@@ -106,6 +106,7 @@ class BrokerProcess implements Broker {
       peerBack: (broker) => this.#member?.peerBack(broker),
       callable: () => this.#member?.router.changedAll(),
       peerGone: (broker) => this.#member?.peerGone(broker),
+      remembers: (broker, blockSequence) => this.#member?.amnesia.remembers(broker, blockSequence),
     });
   }
 
@@ -204,14 +205,14 @@ class BrokerProcess implements Broker {
   async #openMetadata(store: LogStore, member: Member, form: Form | undefined, meta: Meta): Promise<void> {
     const recovered = store.recovered.find(({ groupId }) => groupId === METADATA_GROUP);
     if (recovered !== undefined)
-      return member.openMetadata(store.open(METADATA_GROUP, keepAll), GroupConfig.decode(recovered.config), recovered);
+      return member.metadata.open(store.open(METADATA_GROUP, keepAll), GroupConfig.decode(recovered.config), recovered);
     const own = form?.seeds.find(({ brokerId, incarnation }) => brokerId === meta.brokerId && incarnation === meta.incarnation);
-    if (form === undefined || own === undefined) return member.followMetadata();
+    if (form === undefined || own === undefined) return member.metadata.follow();
     const members = form.seeds.map(({ replicaId, brokerId }) => ({ replicaId, brokerId, role: MemberRole.voter }));
     const config: GroupConfig = { members, topicId: "", topic: "", partition: 0 };
     const start = { index: 0 as LogIndex, term: 0 as Term, offset: 0 as Offset };
     const log = await store.create(METADATA_GROUP, own.replicaId, start, GroupConfig.encode(config));
-    await member.openMetadata(log, config, undefined);
+    await member.metadata.open(log, config, undefined);
   }
 
   #registerServices(server: RpcServer): void {
@@ -243,6 +244,7 @@ class BrokerProcess implements Broker {
       incarnation: meta?.incarnation ?? ("" as Meta["incarnation"]),
       startNumber: this.#startNumber,
       durableBlockSequence: this.#store?.durableBlockSequence ?? 0,
+      admittedBlockSequence: this.#store?.admittedBlockSequence ?? 0,
     };
   }
 

@@ -1,35 +1,24 @@
 import type { BrokerConfig } from "../base/broker-config.ts";
 import { MillraceError } from "../base/errors.ts";
-import {
-  type BrokerId,
-  type GroupId,
-  type LogIndex,
-  METADATA_GROUP,
-  type Offset,
-  type ReplicaId,
-  type Term,
-  type TopicId,
-} from "../base/ids.ts";
+import { type BrokerId, type GroupId, METADATA_GROUP, type Offset, type ReplicaId, type Term, type TopicId } from "../base/ids.ts";
 import { invariant } from "../base/invariant.ts";
 import type { DecideLimits } from "../cluster/decision.ts";
 import type { Form } from "../cluster/formation-rules.ts";
 import type { MetadataImage } from "../cluster/image.ts";
 import type { PartitionImage } from "../cluster/image-state.ts";
-import { isNoSpace } from "../log/disk-space.ts";
 import type { Meta } from "../log/meta.ts";
-import type { GroupLog, LogStore, RecoveredGroup } from "../log/types.ts";
-import { BrokerReport, ForwardedTransfer, ForwardedTransferred, GroupConfig, type LedGroup } from "../protocol/routing.ts";
+import type { LogStore } from "../log/types.ts";
+import { BrokerReport, ForwardedTransfer, ForwardedTransferred, type LedGroup } from "../protocol/routing.ts";
 import { Departure } from "./departure.ts";
 import { DiskNotices } from "./disk-notices.ts";
 import { IsrRecorder } from "./isr-recorder.ts";
-import { MemberRole } from "./members.ts";
+import { Amnesia } from "./membership/amnesia.ts";
 import { Registration } from "./membership/registration.ts";
 import { Replacements } from "./membership/replacements.ts";
 import { Sessions } from "./membership/sessions.ts";
 import { Succession } from "./membership/succession.ts";
 import { MetadataGroup } from "./metadata/metadata-group.ts";
-import { MetadataSnapshots } from "./metadata/metadata-snapshots.ts";
-import { MetadataFollower } from "./metadata/metadata-tail.ts";
+import { MetadataReplica } from "./metadata/metadata-replica.ts";
 import { MetadataView } from "./metadata/metadata-view.ts";
 import type { Trimmed } from "./partition/trim-partition.ts";
 import { PartitionSet } from "./partition-set.ts";
@@ -48,12 +37,13 @@ import { Transfers } from "./transfers.ts";
 /** Time other brokers have to report for health. */
 const REPORT_MS = 1_000;
 const CONFIRM_MS = 5_000;
-const METADATA_SEGMENT_BYTES_MIN = 256;
 
 /** A broker as a member of a cluster: what exists from the moment its directory belongs to one. Wires the parts; decides nothing itself. */
 export class Member implements MemberParts, AdminBackend {
   readonly host: ReplicaHost;
   readonly group: MetadataGroup;
+  readonly metadata: MetadataReplica;
+  readonly amnesia: Amnesia;
   readonly sessions: Sessions;
   readonly partitions: PartitionSet;
   readonly router: Router;
@@ -73,13 +63,7 @@ export class Member implements MemberParts, AdminBackend {
   readonly #replacements: Replacements;
   readonly #failed: (error: unknown) => void;
   readonly #startedAt: number;
-  #follower: MetadataFollower | undefined;
-  #snapshots: MetadataSnapshots | undefined;
-  readonly #recoveryEpoch: number;
   #confirming = false;
-  /** There is a replica of the metadata group on this disk, open or about to be. */
-  #holdsMetadata = false;
-  #closed = false;
 
   constructor(
     ports: BrokerPorts,
@@ -97,7 +81,6 @@ export class Member implements MemberParts, AdminBackend {
     this.#links = links;
     this.#store = store;
     this.#form = form;
-    this.#recoveryEpoch = meta.recoveryEpoch;
     this.#failed = failed;
     this.#startedAt = clock.monotonic();
     const limits: DecideLimits = {
@@ -106,7 +89,17 @@ export class Member implements MemberParts, AdminBackend {
       defaultPartitions: config.topicDefaults.partitions,
       defaultReplicas: config.topicDefaults.replicas,
     };
-    this.group = new MetadataGroup(clock, telemetry, links, config.brokerId, limits, this.#view, () => this.#controllerChanged(), failed);
+    this.group = new MetadataGroup(
+      clock,
+      telemetry,
+      links,
+      config.brokerId,
+      config.seeds.map(({ id }) => id),
+      limits,
+      this.#view,
+      () => this.#controllerChanged(),
+      failed,
+    );
     this.#repairer = new Repairer({
       clock,
       telemetry,
@@ -159,6 +152,21 @@ export class Member implements MemberParts, AdminBackend {
     });
     this.log = new RoutedLog(clock, config, this.image, this.group, this.partitions, links, this.router);
     this.#registration = new Registration(clock, telemetry, this.group, config, meta.incarnation, version, failed);
+    const registered = (): boolean => this.#registration.epoch !== undefined;
+    this.metadata = new MetadataReplica(
+      { ...ports, store, links, host: this.host, group: this.group, registered, failed },
+      config,
+      meta.recoveryEpoch,
+    );
+    this.amnesia = new Amnesia({
+      clock,
+      telemetry,
+      store,
+      replicas: () => this.host.replicas,
+      registered,
+      allMade: async () => (await this.partitions.reconciled()) && this.metadata.made,
+      failed,
+    });
     this.#transfers = new Transfers(clock, this.partitions);
     this.#departure = new Departure({
       clock,
@@ -177,45 +185,17 @@ export class Member implements MemberParts, AdminBackend {
     return this.#view.image;
   }
 
-  /** Partitions are opened before: the image may be there as soon as this is. */
-  async openMetadata(log: GroupLog, config: GroupConfig, recovered: RecoveredGroup | undefined): Promise<void> {
-    this.#holdsMetadata = true;
-    const { brokerId, limits } = this.#config;
-    const others = config.members.map((member) => member.brokerId as BrokerId).filter((broker) => broker !== brokerId);
-    const options = { everyBytes: limits.metadataSnapshotBytes, recoveryEpoch: this.#recoveryEpoch };
-    const snapshots = new MetadataSnapshots(this.#store.snapshots(METADATA_GROUP), this.#view, others, options, {
-      ...this.#ports,
-      links: this.#links,
-      failed: this.#failed,
-    });
-    this.#snapshots = snapshots;
-    const restored = await snapshots.restore(log);
-    // Only whole segments can be trimmed behind a snapshot.
-    const segmentBytes = Math.min(this.#config.log.segmentBytes, Math.max(limits.metadataSnapshotBytes / 2, METADATA_SEGMENT_BYTES_MIN));
-    log.configure({ segmentBytes, segmentMs: this.#config.log.segmentMs });
-    const known =
-      recovered === undefined ? undefined : { ...recovered, syncedIndex: Math.max(recovered.syncedIndex, restored) as LogIndex };
-    this.host.open(log, config, known, (replica) => this.group.own(replica, snapshots));
-  }
-
-  followMetadata(): void {
-    const sources = (): readonly BrokerId[] => {
-      const seeds = this.image.seeds.length > 0 ? this.image.seeds.map(({ brokerId }) => brokerId) : this.#config.seeds.map(({ id }) => id);
-      return seeds.filter((broker) => broker !== this.#config.brokerId);
-    };
-    this.#follower = new MetadataFollower(this.#ports.clock, this.#ports.telemetry, this.#links, this.#view, sources);
-    this.#follower.run().catch(this.#failed);
-  }
-
   async register(): Promise<void> {
     // What the log found at its start: copied from whoever can be reached, also while this broker is not registered yet.
     for (const { groupId, log } of this.host.replicas) if (log.holes.length > 0) this.#repairer.holesChanged(groupId, log.holes);
     await this.#registration.start();
+    // Told to stop meanwhile.
+    if (this.#registration.epoch === undefined) return;
     this.router.changedAll();
     this.scrubber.start();
-    // The image names every replica of this disk now: who is placed here later was never here before.
-    await this.partitions.reconciled();
-    await this.#store.remembered();
+    // What waited for it, because an older image may name what was replaced since.
+    this.#imageChanged();
+    this.amnesia.recall();
   }
 
   peerBack(broker: BrokerId): void {
@@ -324,10 +304,9 @@ export class Member implements MemberParts, AdminBackend {
   }
 
   async close(): Promise<void> {
-    this.#closed = true;
     this.#registration.stop();
-    this.#follower?.stop();
-    this.#snapshots?.stop();
+    this.metadata.close();
+    this.amnesia.close();
     this.sessions.close();
     this.#replacements.close();
     this.router.close();
@@ -368,41 +347,7 @@ export class Member implements MemberParts, AdminBackend {
     for (const broker of this.image.brokers.values()) this.#links.know(broker.id, broker.peerAddress);
     this.partitions.reconcile(this.image);
     this.router.changedAll();
-    this.#maybeJoinMetadata();
-  }
-
-  /** A seed on a new disk: its replica of the metadata starts empty and silent, until the controller makes a learner and then a voter of it. */
-  #maybeJoinMetadata(): void {
-    const { brokerId } = this.#config;
-    const here = this.image.brokers.get(brokerId);
-    const seed = this.image.seeds.find((one) => one.brokerId === brokerId);
-    if (here?.incarnation !== this.#store.incarnation || seed === undefined) return;
-    const { replica } = this.group;
-    if (replica !== undefined) {
-      // What the local log brings and what is copied from others is one history: from here on the log alone goes on.
-      if (replica.core.commit >= this.#view.applied) this.#follower?.stop();
-      return;
-    }
-    if (this.#holdsMetadata) return;
-    this.#holdsMetadata = true;
-    const others = this.image.seeds.filter(({ replicaId }) => replicaId !== here.metadataReplicaId);
-    const members = [
-      ...others.map(({ replicaId, brokerId: on }) => ({ replicaId, brokerId: on, role: MemberRole.voter })),
-      { replicaId: here.metadataReplicaId, brokerId, role: MemberRole.learner },
-    ];
-    const config: GroupConfig = { members, topicId: "", topic: "", partition: 0 };
-    const start = { index: 0 as LogIndex, term: 0 as Term, offset: 0 as Offset };
-    this.#store.create(METADATA_GROUP, here.metadataReplicaId, start, GroupConfig.encode(config)).then(
-      (log) => {
-        // For good: there is a replica from now on.
-        if (!this.#closed) this.openMetadata(log, config, undefined).catch(this.#failed);
-      },
-      (error: unknown) => {
-        // A full disk: tried again with the next change of the image.
-        if (!isNoSpace(error)) return this.#failed(error);
-        this.#holdsMetadata = false;
-      },
-    );
+    this.metadata.imageChanged();
   }
 
   #controllerChanged(): void {

@@ -4,7 +4,7 @@ import type { Clock, Timer } from "../base/ports/clock.ts";
 import type { Inflate } from "../base/ports/inflate.ts";
 import type { Telemetry } from "../base/ports/telemetry.ts";
 import type { MetadataImage } from "../cluster/image.ts";
-import type { PartitionImage, ReplicaImage } from "../cluster/image-state.ts";
+import { type PartitionImage, placedReplicas, type ReplicaImage } from "../cluster/image-state.ts";
 import { isNoSpace } from "../log/disk-space.ts";
 import type { GroupLog, LogStore, RecoveredGroup, StartPoint } from "../log/types.ts";
 import { GroupConfig } from "../protocol/routing.ts";
@@ -68,6 +68,8 @@ export class PartitionSet {
   readonly #partitions = new Map<GroupId, HostedPartition>();
   #reconciling: Promise<void> | undefined;
   #again = false;
+  /** The last round made whatever was missing. */
+  #allMade = false;
   #closed = false;
   #timer: Timer | undefined;
   readonly #retention: RetentionLoop;
@@ -111,7 +113,11 @@ export class PartitionSet {
       this.#again = true;
       return;
     }
+    this.#allMade = false;
     this.#reconciling = this.#reconcileFiles(image)
+      .then((all) => {
+        this.#allMade = all;
+      })
       .catch((error: unknown) => this.#ports.failed(error))
       .finally(() => {
         this.#reconciling = undefined;
@@ -121,9 +127,10 @@ export class PartitionSet {
       });
   }
 
-  /** Resolves when what the newest image names has been made and deleted. */
-  async reconciled(): Promise<void> {
+  /** Resolves when nothing is made or deleted any more, with whether all that the newest image places on this disk is there. */
+  async reconciled(): Promise<boolean> {
     while (this.#reconciling !== undefined) await this.#reconciling;
+    return this.#allMade;
   }
 
   /** Linearizable: `done` with the commit index of a confirmed leader, or undefined when it is not (any more) the leader. */
@@ -163,15 +170,20 @@ export class PartitionSet {
     await this.#reconciling;
   }
 
-  async #reconcileFiles(image: MetadataImage): Promise<void> {
+  /** @returns whether every replica that belongs on this disk is there */
+  async #reconcileFiles(image: MetadataImage): Promise<boolean> {
     const self = this.#config.brokerId;
+    let all = true;
     for (const { partition, replica } of image.hostedBy(self)) {
-      if (this.#closed) return;
+      if (this.#closed) return false;
       // After a start the image passes through all that ever was. A replica placed on the disk this broker had before stays lost: made
       // here under the same id it would vote without what the lost one had promised (D5).
       if (replica.incarnation !== this.#ports.incarnation) continue;
       // And topics are in it that were deleted later.
-      if (this.#partitions.has(partition.groupId) || this.#store.wasDropped(replica.replicaId)) continue;
+      if (this.#store.wasDropped(replica.replicaId)) continue;
+      const here = this.#partitions.get(partition.groupId);
+      if (here !== undefined && !this.#outlived(here, partition)) continue;
+      if (here !== undefined) await this.#setAside(here);
       const topic = image.topics.get(partition.topicId)?.name ?? "";
       const config: GroupConfig = {
         members: firstMembers(partition, replica),
@@ -180,8 +192,9 @@ export class PartitionSet {
         partition: partition.partition,
       };
       const log = await this.#made(this.#store.create(partition.groupId, replica.replicaId, emptyStart, GroupConfig.encode(config)));
+      if (log === undefined) all = false;
       if (log === undefined) continue;
-      if (this.#closed) return;
+      if (this.#closed) return false;
       this.#open(log, config, undefined);
       if (partition.replicas[0]?.replicaId === replica.replicaId && replica.joined === undefined) this.#campaignSoon(partition.groupId, 0);
       this.#partitions.get(partition.groupId)?.partition.changed(settingsOf(partition, image, this.#config.log));
@@ -189,18 +202,40 @@ export class PartitionSet {
     const confirmed: TopicId[] = [];
     for (const tombstone of image.tombstonesFor(self)) {
       for (const { groupId, brokerId, replicaId } of tombstone.replicas) {
-        if (this.#closed) return;
+        if (this.#closed) return false;
         const hosted = brokerId === self ? this.#partitions.get(groupId) : undefined;
         if (hosted === undefined || hosted.partition.replica.id !== replicaId) continue;
-        this.#host.closeReplica(groupId);
-        this.#partitions.delete(groupId);
-        this.#ended(hosted);
+        this.#close(hosted);
         await this.#store.drop(groupId);
         this.#ports.telemetry.log("info", "partition.deleted", { partition: hosted.partition.name, groupId });
       }
       confirmed.push(tombstone.topicId);
     }
     if (confirmed.length > 0) this.#ports.confirmDeleted(confirmed);
+    return all;
+  }
+
+  /**
+   * Another disk took this one's place while it was away, and has lost its own since: the replica here belongs to nobody, and another one
+   * of the group is to be made on this very disk. Only an image as new as this broker's start says so; an older one passes through all
+   * that ever was.
+   */
+  #outlived({ partition: { replica } }: HostedPartition, partition: PartitionImage): boolean {
+    return this.#ports.settled() && placedReplicas(partition).every(({ replicaId }) => replicaId !== replica.id);
+  }
+
+  async #setAside(hosted: HostedPartition): Promise<void> {
+    const { groupId, id } = hosted.partition.replica;
+    this.#close(hosted);
+    await this.#store.drop(groupId, "set aside");
+    this.#ports.telemetry.log("warn", "replica.set_aside", { partition: hosted.partition.name, groupId, replicaId: id });
+  }
+
+  #close(hosted: HostedPartition): void {
+    const { groupId } = hosted.partition.options;
+    this.#host.closeReplica(groupId);
+    this.#partitions.delete(groupId);
+    this.#ended(hosted);
   }
 
   /** The replica was closed: whoever waits for it asks elsewhere. */

@@ -147,10 +147,22 @@ export class Replica {
     return result;
   }
 
+  /** Leader: this learner could be made a voter now. */
+  caughtUp(learner: ReplicaId): boolean {
+    return !this.#closed && this.core.caughtUp(learner, this.#clock.monotonic());
+  }
+
   /** Asks for votes now, when no leader is known. */
   campaign(): void {
     if (this.#closed) return;
     this.core.campaign(this.#clock.monotonic());
+    this.#perform();
+  }
+
+  /** Somebody remembers more of this disk than it holds: nothing it promised can be relied on. */
+  quarantine(): void {
+    if (this.#closed) return;
+    this.core.quarantine(this.#clock.monotonic());
     this.#perform();
   }
 
@@ -270,6 +282,7 @@ export class Replica {
   }
 
   #performOne(ready: Ready<ReplicaPayload>): void {
+    if (ready.quarantineBegan) this.log.doubt();
     if (ready.write !== undefined) this.#write(ready.write);
     if (ready.configuration !== undefined) {
       this.members.inForce(ready.configuration);

@@ -119,6 +119,13 @@ export const ReportReplaced = message("millrace.internal.v1.ReportReplaced", {
   removing: replicaIdField(3),
   replicaId: replicaIdField(4),
 });
+/** From the partition's leader: the disk of `removing` is back and that of its successor is gone, and no change of voters has begun. */
+export const KeepReplica = message("millrace.internal.v1.KeepReplica", {
+  groupId: groupIdField(1),
+  term: termField(2),
+  removing: replicaIdField(3),
+  replicaId: replicaIdField(4),
+});
 /** From the controller itself: the metadata group's replica on this seed's present disk votes. */
 export const ReplaceSeed = message("millrace.internal.v1.ReplaceSeed", { brokerId: brokerIdField(1) });
 
@@ -139,6 +146,7 @@ export const CommandUnion = new UnionType("millrace.internal.v1.Command", {
   replaceReplica: [30, ReplaceReplica],
   reportReplaced: [31, ReportReplaced],
   replaceSeed: [32, ReplaceSeed],
+  keepReplica: [33, KeepReplica],
 });
 export type Command = UnionOf<typeof CommandUnion>;
 export type CommandOf<K extends Command["kind"]> = Extract<Command, { kind: K }>;

@@ -1,9 +1,10 @@
 import { MillraceError } from "../base/errors.ts";
+import type { ReplicaId } from "../base/ids.ts";
 import type { CommandOf } from "./commands.ts";
 import { unknownBroker } from "./decide-brokers.ts";
 import { type Decision, done, refuse } from "./decision.ts";
 import type { MetadataImage } from "./image.ts";
-import type { PartitionImage } from "./image-state.ts";
+import type { PartitionImage, ReplicaImage } from "./image-state.ts";
 
 /**
  * A replica whose disk is gone is replaced by one with a new id on the disk its broker has now (design §5): the only change of members
@@ -25,27 +26,54 @@ export function decideReplaceReplica(image: MetadataImage, { groupId, removing }
 
 /** The leader of a term says that the configuration with the new replica, and without the old one, is committed. Saying it twice changes nothing. */
 export function decideReportReplaced(image: MetadataImage, command: CommandOf<"reportReplaced">): Decision {
-  const { groupId, term, removing, replicaId } = command;
+  const { groupId, removing, replicaId } = command;
   const partition = image.partitionOfGroup(groupId);
   if (partition === undefined || partition.replicas.some((replica) => replica.replicaId === replicaId)) return done([]);
   const why = refuseReport(partition, command);
-  if (why !== undefined) {
-    return refuse(
-      new MillraceError("STALE_VERSION", `Cannot record replica ${replicaId} of group ${groupId} in term ${term}: ${why}`, {
-        group_id: String(groupId),
-      }),
-    );
-  }
-  return done([{ kind: "replicaReplaced", groupId, removing, replicaId }]);
+  return why === undefined ? done([{ kind: "replicaReplaced", groupId, removing, replicaId }]) : stale(command, why);
 }
 
-function refuseReport({ replacing, claim, isr }: PartitionImage, command: CommandOf<"reportReplaced">): string | undefined {
-  const { term, removing, replicaId } = command;
+function refuseReport(partition: PartitionImage, command: CommandOf<"reportReplaced">): string | undefined {
+  // ISR ⊆ voters (design §6).
+  return refuseLeader(partition, command) ?? inIsr(partition, command.removing);
+}
+
+/**
+ * The leader of a term says that the replica whose disk was gone is there again, and its successor is not: it goes on voting, as if nothing
+ * had been begun. Only the leader knows that no change of voters is under way; a leader of a later term may have begun one.
+ */
+export function decideKeepReplica(image: MetadataImage, command: CommandOf<"keepReplica">): Decision {
+  const { groupId, removing, replicaId } = command;
+  const partition = image.partitionOfGroup(groupId);
+  const kept = partition?.replicas.find((replica) => replica.replicaId === removing);
+  if (partition === undefined || partition.replacing === undefined || kept === undefined) return done([]);
+  const why = refuseLeader(partition, command) ?? inIsr(partition, replicaId) ?? refuseDisks(image, kept, partition.replacing.adding);
+  return why === undefined ? done([{ kind: "replicaKept", groupId, removing, replicaId }]) : stale(command, why);
+}
+
+function refuseDisks(image: MetadataImage, kept: ReplicaImage, adding: ReplicaImage): string | undefined {
+  if (!image.isPresent(kept)) return `the disk of replica ${kept.replicaId} is gone`;
+  return image.isPresent(adding) ? `the disk of replica ${adding.replicaId} is there` : undefined;
+}
+
+function inIsr({ isr }: PartitionImage, replica: ReplicaId): string | undefined {
+  return isr.includes(replica) ? `replica ${replica} is in the ISR` : undefined;
+}
+
+type FromLeader = CommandOf<"reportReplaced"> | CommandOf<"keepReplica">;
+
+function refuseLeader({ replacing, claim }: PartitionImage, { term, removing, replicaId }: FromLeader): string | undefined {
   if (replacing?.removing !== removing || replacing.adding.replicaId !== replicaId)
     return `replica ${replacing?.adding.replicaId ?? "none"} is to take the place of ${replacing?.removing ?? "none"}`;
-  if (claim?.term !== term) return `term ${claim?.term ?? 0} has claimed the partition`;
-  // ISR ⊆ voters (design §6).
-  return isr.includes(removing) ? `replica ${removing} is in the ISR` : undefined;
+  return claim?.term === term ? undefined : `term ${claim?.term ?? 0} has claimed the partition`;
+}
+
+function stale({ groupId, term, replicaId }: FromLeader, why: string): Decision {
+  return refuse(
+    new MillraceError("STALE_VERSION", `Cannot record replica ${replicaId} of group ${groupId} in term ${term}: ${why}`, {
+      group_id: String(groupId),
+    }),
+  );
 }
 
 /** The metadata group's own replica on a seed's present disk votes, and the former one does not any more. From the controller itself. */

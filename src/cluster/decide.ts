@@ -4,7 +4,7 @@ import { decideBrokerHeartbeat, decideFenceBroker, decideFormCluster, decideRegi
 import { decideAllocateProducerIds, decideAlterClusterConfigs } from "./decide-cluster.ts";
 import { decideAlterIsr, decideLeaderClaim } from "./decide-isr.ts";
 import { decideAddPartitions } from "./decide-partitions.ts";
-import { decideReplaceReplica, decideReplaceSeed, decideReportReplaced } from "./decide-replacement.ts";
+import { decideKeepReplica, decideReplaceReplica, decideReplaceSeed, decideReportReplaced } from "./decide-replacement.ts";
 import { decideAlterTopic, decideConfirmDeleted, decideCreateTopic, decideDeleteTopic } from "./decide-topics.ts";
 import { type DecideLimits, type Decision, defaultDecideLimits, type Now } from "./decision.ts";
 import type { MetadataImage } from "./image.ts";
@@ -48,6 +48,8 @@ export function decide(image: MetadataImage, command: Command, _now: Now, limits
       return decideReportReplaced(image, command);
     case "replaceSeed":
       return decideReplaceSeed(image, command);
+    case "keepReplica":
+      return decideKeepReplica(image, command);
     default:
       return unreachable(command);
   }

@@ -108,6 +108,12 @@ export const ReplicaReplaced = message("millrace.internal.v1.ReplicaReplaced", {
   removing: replicaIdField(2),
   replicaId: replicaIdField(3),
 });
+/** It has not, and will not: the disk of the old one is back, that of the new one is gone. */
+export const ReplicaKept = message("millrace.internal.v1.ReplicaKept", {
+  groupId: groupIdField(1),
+  removing: replicaIdField(2),
+  replicaId: replicaIdField(3),
+});
 /** The same for the metadata group's own replica on a seed. */
 export const SeedReplaced = message("millrace.internal.v1.SeedReplaced", {
   brokerId: brokerIdField(1),
@@ -132,6 +138,7 @@ export const FactUnion = new UnionType("millrace.internal.v1.Fact", {
   replicaReplacing: [30, ReplicaReplacing],
   replicaReplaced: [31, ReplicaReplaced],
   seedReplaced: [32, SeedReplaced],
+  replicaKept: [33, ReplicaKept],
 });
 export type Fact = UnionOf<typeof FactUnion>;
 export type FactOf<K extends Fact["kind"]> = Extract<Fact, { kind: K }>;

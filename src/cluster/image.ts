@@ -162,7 +162,8 @@ export class MetadataImage {
       const replica = replicas.find((one) =>
         replacing === undefined ? !this.isPresent(one) && this.#isLive(one.brokerId) : one.replicaId === replacing.removing,
       );
-      if (replica !== undefined && this.#isLive(replica.brokerId)) found.push({ partition, replica });
+      // One whose disk is back is kept, or what replaced it is reported: its leader says which.
+      if (replica !== undefined && !this.isPresent(replica) && this.#isLive(replica.brokerId)) found.push({ partition, replica });
     }
     return found;
   }

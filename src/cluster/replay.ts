@@ -154,6 +154,16 @@ const replays: { readonly [K in Fact["kind"]]: Replay<K> } = {
     state.partitions.set(groupId, { ...partition, replicas });
   },
 
+  replicaKept(state, { groupId, removing, replicaId }) {
+    const { replacing, ...partition } = partitionOf(state, { groupId });
+    invariant(
+      replacing?.removing === removing && replacing.adding.replicaId === replicaId,
+      () => `replica ${replicaId} of group ${groupId} was to take the place of ${removing}`,
+    );
+    invariant(!partition.isr.includes(replicaId), () => `ISR of group ${groupId} is part of its replicas (M4)`);
+    state.partitions.set(groupId, partition);
+  },
+
   seedReplaced(state, { brokerId, incarnation, replicaId }) {
     state.seeds = state.seeds.map((seed) => (seed.brokerId === brokerId ? { ...seed, incarnation, replicaId } : seed));
   },

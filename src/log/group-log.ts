@@ -168,11 +168,20 @@ export class GroupLogImpl implements GroupLog, FrameListener, ReadSource, Segmen
     return this.#reader.findTime(timestampMs, upTo, from);
   }
 
+  doubt(): void {
+    if (!this.#doubted && !this.closed) this.#host.doctor.telemetry.log("warn", "log.doubted", { group: this.groupId });
+    this.#sayDoubted(true);
+  }
+
   vouched(): void {
-    if (!this.#doubted || this.#closed) return;
-    this.#doubted = false;
+    this.#sayDoubted(false);
+  }
+
+  #sayDoubted(doubted: boolean): void {
+    if (this.#doubted === doubted || this.closed) return;
+    this.#doubted = doubted;
     const { groupId, replicaId } = this;
-    this.#host.wal.op({ kind: "doubt", groupId, replicaId, doubted: false }, this.owner);
+    this.#host.wal.op({ kind: "doubt", groupId, replicaId, doubted }, this.owner);
     this.#host.wal.kick();
   }
 

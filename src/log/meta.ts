@@ -27,6 +27,8 @@ export interface Meta {
    * been here before, and voted.
    */
   readonly forgot?: boolean;
+  /** Peers heard of blocks up to this one that are not here: what was lost with them is doubted, and need not be found out again. */
+  readonly admittedBlockSequence?: number;
 }
 
 /** The data directory is not one that this broker may start on. */
@@ -122,7 +124,7 @@ function parse(text: string, root: string): Meta {
   } catch {
     throw bad("is not JSON");
   }
-  const { format, brokerId, incarnation, clusterId, recoveryEpoch, form, logMade, walDamaged, forgot } = fields;
+  const { format, brokerId, incarnation, clusterId, recoveryEpoch, form, logMade, walDamaged, forgot, admittedBlockSequence } = fields;
   if (format !== DISK_FORMAT) throw bad(`has format ${String(format)}, this version knows ${DISK_FORMAT}`);
   if (typeof brokerId !== "number" || !Number.isSafeInteger(brokerId) || brokerId < 1) throw bad("has no broker id");
   if (typeof incarnation !== "string" || !/^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(incarnation))
@@ -140,6 +142,7 @@ function parse(text: string, root: string): Meta {
     logMade: logMade === true,
     ...(walDamaged === true ? { walDamaged } : {}),
     ...(forgot === true ? { forgot } : {}),
+    ...(typeof admittedBlockSequence === "number" ? { admittedBlockSequence } : {}),
   };
 }
 

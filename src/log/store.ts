@@ -6,11 +6,12 @@ import type { Disk } from "../base/ports/disk.ts";
 import type { Random } from "../base/ports/random.ts";
 import type { Telemetry } from "../base/ports/telemetry.ts";
 import { ColdReader } from "./cold-reader.ts";
+import { DiskDoubts } from "./disk-doubts.ts";
 import { DiskScheduler } from "./disk-scheduler.ts";
 import { DiskSpace } from "./disk-space.ts";
 import { Failure } from "./failure.ts";
 import { FileCache } from "./file-cache.ts";
-import { removeFolder, removeLeftFolders } from "./group-folders.ts";
+import { removeFolder, removeLeftFolders, setFolderAside } from "./group-folders.ts";
 import { GroupLogImpl } from "./group-log.ts";
 import { GroupServices, recoveredOf } from "./group-services.ts";
 import { BadDataDirectory, type Meta, readMeta, writeMeta } from "./meta.ts";
@@ -81,9 +82,8 @@ class LogStoreImpl implements LogStore, WalEvents {
   readonly space: DiskSpace;
   readonly #ports: LogPorts;
   readonly #options: LogStoreOptions;
-  readonly #meta: Meta;
   readonly #salvaged: boolean;
-  #forgot: boolean;
+  readonly #doubts: DiskDoubts;
   readonly #files: WalFiles;
   readonly #ring: Ring;
   readonly #image: WalImage;
@@ -113,9 +113,7 @@ class LogStoreImpl implements LogStore, WalEvents {
     const { files, ring, image, sequence, position } = recovered;
     this.#ports = ports;
     this.#options = options;
-    this.#meta = meta;
     this.#salvaged = recovered.salvaged;
-    this.#forgot = recovered.forgot || meta.forgot === true;
     this.incarnation = meta.incarnation;
     this.#files = files;
     this.#ring = ring;
@@ -129,6 +127,7 @@ class LogStoreImpl implements LogStore, WalEvents {
     this.#wal = new Wal(clock, this.#slabs, { incarnation, files, ring, image, sequence, position }, this);
     this.#walReader = new WalReader(files, ring, this.#scheduler, () => this.#wal.kick());
     this.#maker = new RingMaker(disk, ring, files, this.#failure, this.space.reserveBytes, () => this.#wal.kick());
+    this.#doubts = new DiskDoubts(disk, meta, recovered.forgot, () => this.#failure.guard(this.#wal.barrier()));
     const shared = { telemetry, failure: this.#failure, wal: this.#wal, walReader: this.#walReader };
     this.#relief = new RingRelief({ ...shared, ring, fileBytes: files.fileBytes, logs: () => this.#logs() });
     this.#services = new GroupServices({
@@ -166,7 +165,10 @@ class LogStoreImpl implements LogStore, WalEvents {
     return this.#recovered;
   }
   get forgot(): boolean {
-    return this.#forgot;
+    return this.#doubts.forgot;
+  }
+  get admittedBlockSequence(): number {
+    return this.#doubts.admitted;
   }
 
   takes(bytes: number): boolean {
@@ -186,11 +188,11 @@ class LogStoreImpl implements LogStore, WalEvents {
     await this.space.start();
     this.space.onChange(() => this.#maker.ahead());
     await this.#failure.guard(this.#salvaged ? this.#sayWhatIsLeft() : this.#wal.firstCheckpoint());
-    await this.#keepMeta();
-    await removeLeftFolders(disk, telemetry, this.#image, this.#forgot);
+    await this.#doubts.keep();
+    await removeLeftFolders(disk, telemetry, this.#image, this.forgot);
     // A start that was cut off between making a replica and doubting it: the record follows now.
     for (const { groupId, replicaId, doubted } of this.#image.groups.values())
-      if (this.#forgot && !doubted) this.#wal.op({ kind: "doubt", groupId, replicaId, doubted: true }, undefined);
+      if (this.forgot && !doubted) this.#wal.op({ kind: "doubt", groupId, replicaId, doubted: true }, undefined);
     await this.#failure.guard(this.#wal.barrier());
     this.#recovered = [...this.#image.groups.values()].map(recoveredOf);
     for (const image of this.#image.groups.values()) this.#waiting.set(image.groupId, await this.#load(image));
@@ -204,26 +206,20 @@ class LogStoreImpl implements LogStore, WalEvents {
     this.#ports.telemetry.log("warn", "log.wal_salvaged", {
       groups: this.#image.groups.size,
       doubted: doubted.join(" "),
-      forgot: this.#forgot,
+      forgot: this.forgot,
     });
     if (this.#ring.current !== undefined) this.#ring.current.checkpointed = false;
     await this.#wal.checkpoint();
     await this.#wal.firstCheckpoint();
   }
 
-  /** `meta.json` says what this start found, once the write-ahead log says it too. */
-  async #keepMeta(): Promise<void> {
-    const { walDamaged, forgot, ...meta } = (await readMeta(this.#ports.disk)) ?? this.#meta;
-    if (meta.logMade && walDamaged !== true && (forgot === true) === this.#forgot) return;
-    await writeMeta(this.#ports.disk, { ...meta, logMade: true, ...(this.#forgot ? { forgot: true } : {}) });
+  remembered(): Promise<void> {
+    return this.#doubts.remembered();
   }
 
-  async remembered(): Promise<void> {
-    if (!this.#forgot) return;
-    // The replicas made meanwhile are doubted by records of their own.
-    await this.#failure.guard(this.#wal.barrier());
-    this.#forgot = false;
-    await this.#keepMeta();
+  async admit(blockSequence: number): Promise<void> {
+    this.#requireRunning();
+    await this.#doubts.admit(blockSequence, this.#logs());
   }
 
   async #load(image: GroupImage): Promise<GroupLogImpl> {
@@ -265,7 +261,8 @@ class LogStoreImpl implements LogStore, WalEvents {
       const owner = new FrameOwner(groupId);
       this.#wal.op({ kind: "open", groupId, replicaId, start, config }, owner);
       // A crash between the two finds `forgot` in meta.json.
-      if (this.#forgot) this.#wal.op({ kind: "doubt", groupId, replicaId, doubted: true }, owner);
+      const doubted = this.forgot;
+      if (doubted) this.#wal.op({ kind: "doubt", groupId, replicaId, doubted: true }, owner);
       await this.#failure.guard(this.#wal.barrier());
       const log = new GroupLogImpl(
         {
@@ -273,7 +270,7 @@ class LogStoreImpl implements LogStore, WalEvents {
           replicaId,
           start,
           startOffset: start.offset,
-          doubted: this.#forgot,
+          doubted,
           config,
           owner,
           lastAppendTime: 0,
@@ -285,6 +282,8 @@ class LogStoreImpl implements LogStore, WalEvents {
         this.#services,
       );
       this.#open.set(groupId, log);
+      // Found meanwhile.
+      if (this.forgot) log.doubt();
       return log;
     } finally {
       this.#creating.delete(replicaId);
@@ -295,7 +294,7 @@ class LogStoreImpl implements LogStore, WalEvents {
     return new Snapshots(this.#ports.disk, this.#scheduler, groupId, this.#services.recoveredOf(groupId).replicaId);
   }
 
-  async drop(groupId: GroupId): Promise<void> {
+  async drop(groupId: GroupId, folder: "removed" | "set aside" = "removed"): Promise<void> {
     this.#requireRunning();
     const log = this.#open.get(groupId) ?? this.#waiting.get(groupId);
     invariant(log !== undefined, () => `group ${groupId} is not here`);
@@ -307,7 +306,9 @@ class LogStoreImpl implements LogStore, WalEvents {
     await log.abandon();
     const op = { kind: "drop", groupId, replicaId: log.replicaId } as const;
     await this.#failure.guard(new Promise<void>((durable) => this.#wal.system({ kind: "op", op, owner: log.owner, durable })));
-    await removeFolder(this.#ports.disk, groupFolder(groupId, log.replicaId));
+    const path = groupFolder(groupId, log.replicaId);
+    if (folder === "removed") await removeFolder(this.#ports.disk, path);
+    else await setFolderAside(this.#ports.disk, this.#ports.telemetry, path, "replaced");
   }
 
   async close(): Promise<void> {
@@ -324,6 +325,7 @@ class LogStoreImpl implements LogStore, WalEvents {
     this.space.close();
     this.#relief.close();
     await this.#maker.close();
+    await this.#doubts.close();
     await this.#wal.stop();
     for (const log of logs) await log.close();
     await this.#readFiles.close();

@@ -118,6 +118,8 @@ export interface GroupLog {
   readonly holes: readonly Hole[];
   /** It may have forgotten what it promised; durable, until `vouched`. */
   readonly doubted: boolean;
+  /** It was found to have forgotten something: as if recovery had. */
+  doubt(): void;
   /** The cluster told what this replica may have forgotten: its quarantine is over. */
   vouched(): void;
   /** Closes what holes it can with frames from elsewhere. Resolves with whether none is left. @throws {DiskError} */
@@ -221,14 +223,21 @@ export interface LogStore {
    * doubted, until `remembered`.
    */
   readonly forgot: boolean;
-  /** The metadata has named every replica of this disk: who comes from now on is new. Resolves when that is durable. */
+  /** The metadata has named every replica of this disk: who comes from now on is new. Resolves when that is durable; `forgot` says whether it took effect. */
   remembered(): Promise<void>;
+  /** What peers remember of this disk up to here is lost, and whatever was here then is doubted for it. 0: nothing. */
+  readonly admittedBlockSequence: number;
+  /**
+   * A peer heard of so many blocks of this disk, which has fewer: every group is doubted, and whoever is created, until `remembered`.
+   * Resolves when that is durable. @throws {DiskError} ENOSPC: doubted, but `meta.json` does not say so
+   */
+  admit(blockSequence: number): Promise<void>;
   /** Whether this disk dropped the replica: whoever still names it knows something old. */
   wasDropped(replicaId: ReplicaId): boolean;
   /** Snapshots of a machine group of which this disk has a replica. */
   snapshots(groupId: GroupId): Snapshots;
-  /** WAL record `drop`, then removes the files. Resolves when the record is durable. */
-  drop(groupId: GroupId): Promise<void>;
+  /** WAL record `drop`, then the folder goes, or is renamed to `<name>.replaced` when it is set aside. The replica id never comes back. */
+  drop(groupId: GroupId, folder?: "removed" | "set aside"): Promise<void>;
   /** Syncs what is open and stops, also when the ring or the disk is full: then within what is durable. Nothing may be written after it was called. */
   close(): Promise<void>;
 }

@@ -1,6 +1,9 @@
 /** `millrace.internal.v1` peer.proto: what brokers say to each other. Meaning of each field: the .proto. */
-import { bool, int32, int64, type MessageOf, message, string, submessage } from "./codec/index.ts";
+import { bool, int32, int64, type MessageOf, message, repeated, string, submessage } from "./codec/index.ts";
 import { Status } from "./rpc-status.ts";
+
+export const DiskMemory = message("millrace.internal.v1.DiskMemory", { incarnation: string(1), blockSequence: int64(2) });
+export type DiskMemory = MessageOf<typeof DiskMemory>;
 
 export const Hello = message("millrace.internal.v1.Hello", {
   protocol: int32(1),
@@ -13,6 +16,8 @@ export const Hello = message("millrace.internal.v1.Hello", {
   featureLevel: int32(8),
   durableBlockSequence: int64(9),
   kind: string(10),
+  remembered: repeated(submessage(11, DiskMemory)),
+  admittedBlockSequence: int64(12),
 });
 export type Hello = MessageOf<typeof Hello>;
 

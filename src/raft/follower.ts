@@ -84,6 +84,7 @@ export class Follower<P> {
   /** Commit only what this leader's log was seen to match: the rest of ours may be about to be cut (scenario 34). */
   onHeartbeat(from: ReplicaId, heartbeat: Heartbeat): void {
     this.#state.log.commitTo(Math.min(heartbeat.commit, this.#matched));
+    this.#recall(heartbeat);
     this.#maybeEndQuarantine(from, heartbeat.commit);
     this.#state.sendWhenStateDurable(from, {
       kind: "heartbeatReply",
@@ -92,6 +93,18 @@ export class Follower<P> {
       durable: this.#acknowledgeable,
       ...this.#standing,
     });
+  }
+
+  /**
+   * The leader says what this replica acknowledged in this term. Nothing between takes that away: a later leader would have a later term,
+   * and what is committed is never cut. Whoever has not got it lost it, and perhaps a vote too (scenario 70).
+   */
+  #recall({ remembered }: Heartbeat): void {
+    if (remembered === undefined || this.#state.quarantined) return;
+    const { log } = this.#state;
+    const { index, term } = remembered;
+    if (index <= log.commit || (index <= log.durable && (term === 0 || log.termAt(index) === term))) return;
+    this.#state.beginQuarantine();
   }
 
   get #standing(): { readonly impaired?: Impairment } {

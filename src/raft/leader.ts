@@ -7,7 +7,7 @@ import { isVoter, quorumValue } from "./quorum.ts";
 import { PendingReads } from "./reads.ts";
 import type { ReplicaState } from "./replica-state.ts";
 import { type AppendReply, type HeartbeatReply, Replication } from "./replication.ts";
-import type { ChangeResult, Configuration, MembershipChange, Message, Proposal, ProposeResult } from "./types.ts";
+import type { ChangeResult, Configuration, MembershipChange, Proposal, ProposeResult } from "./types.ts";
 
 const NOOP_BYTES = 128;
 
@@ -109,12 +109,12 @@ export class Leader<P> {
     if (transfers.current !== undefined) return { kind: "refused", why: "transferring" };
     const next = firstStep(configuration, change);
     if (next === undefined) return { kind: "refused", why: "invalid" };
-    const ready = change.voters.every((voter) => configuration.voters.includes(voter) || this.#caughtUp(voter, now));
+    const ready = change.voters.every((voter) => configuration.voters.includes(voter) || this.caughtUp(voter, now));
     return ready ? { kind: "accepted", index: this.#configure(next) } : { kind: "refused", why: "not-caught-up" };
   }
 
   /** A new voter must not hold commits up: it streams, answers, and lacks no more than one window (scenario 60). */
-  #caughtUp(replica: ReplicaId, now: number): boolean {
+  caughtUp(replica: ReplicaId, now: number): boolean {
     const { log, options } = this.#state;
     const peer = this.replication.peers.get(replica);
     if (peer === undefined || peer.mode !== "replicate" || peer.gone || peer.barred) return false;
@@ -180,11 +180,20 @@ export class Leader<P> {
     this.#beat();
   }
 
-  /** One message for all: nothing in it is about one follower. */
+  /** One message for all, but for those that are reminded of something. */
   #beat(): void {
     const { term, log, outbox, self } = this.#state;
-    const message: Message<P> = { kind: "heartbeat", term, commit: log.commit, round: this.#round };
-    for (const replica of this.replication.peers.keys()) if (replica !== self) outbox.send(replica, message);
+    const { peers } = this.replication;
+    for (const peer of peers.values()) {
+      if (peer.suspected === undefined || peer.remindedIn !== undefined) continue;
+      // A round of its own: no answer to what was sent before can bear it.
+      this.#round += 1;
+      peer.remindedIn = this.#round;
+    }
+    const message = { kind: "heartbeat", term, commit: log.commit, round: this.#round } as const;
+    for (const [replica, { suspected }] of peers) {
+      if (replica !== self) outbox.send(replica, suspected === undefined ? message : { ...message, remembered: suspected });
+    }
   }
 
   peerGone(replica: ReplicaId): void {
@@ -200,6 +209,8 @@ export class Leader<P> {
     const peer = this.replication.peers.get(replica);
     if (peer === undefined) return;
     peer.gone = false;
+    // What was in flight is lost, and another process may answer now, of a disk that forgot: it is asked what it has.
+    if (peer.mode === "replicate") this.replication.toProbe(peer);
     peer.asked = false;
     // It learns at once who leads.
     this.#heartbeatAt = now;

@@ -1,4 +1,4 @@
-import type { LogIndex } from "../base/ids.ts";
+import type { LogIndex, Term } from "../base/ids.ts";
 import { invariant } from "../base/invariant.ts";
 import type { Impairment, Progress } from "./types.ts";
 
@@ -66,6 +66,12 @@ export class PeerProgress implements Progress {
   /** What it said of itself in its last answer. */
   impaired: Impairment | undefined;
   heardAt: number;
+  /** Highest index it said in this term to have on disk: what it may be reminded of. */
+  told = 0;
+  /** It denied what it had told: this. Nothing it says counts, and it is sent nothing, until it has answered a reminder (scenario 70). */
+  suspected: { readonly index: LogIndex; readonly term: Term } | undefined;
+  /** Round of the first heartbeat that reminded it: an answer to an earlier one does not clear it. */
+  remindedIn: number | undefined;
   /** Its broker is known to be gone: it counts as silent whatever `heardAt` says. */
   gone: boolean;
   /** No entries are sent to it: its disk has no room. */
@@ -101,16 +107,17 @@ export class PeerProgress implements Progress {
   }
 
   get barred(): boolean {
-    return this.impaired !== undefined;
+    return this.impaired !== undefined || this.suspected !== undefined;
   }
   /** What it acknowledges counts, and so does that it answers. */
   get counts(): boolean {
-    return this.impaired !== "quarantined";
+    return this.impaired !== "quarantined" && this.suspected === undefined;
   }
 
   /** Its disk forgot: what it acknowledged in this term is not there any more. */
   forgot(next: number): void {
     this.#match = 0;
+    this.told = 0;
     this.toProbe(next);
   }
 

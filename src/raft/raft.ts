@@ -2,7 +2,6 @@ import type { LogIndex, ReplicaId, Term } from "../base/ids.ts";
 import { invariant, unreachable } from "../base/invariant.ts";
 import { FrameType } from "../records/frame-types.ts";
 import type { Candidate } from "./candidate.ts";
-import { Quarantine } from "./quarantine.ts";
 import { ReplicaState } from "./replica-state.ts";
 import { Roles } from "./roles.ts";
 import { answerOlderTerm, ruleOfLaterTerm, type TermMessage } from "./term-rules.ts";
@@ -271,10 +270,7 @@ class Raft<P> implements RaftCore<P> {
     state.now = now;
     if (this.#failed || state.quarantined) return;
     this.#roles.follow(state.term, undefined, now);
-    // What it was about to answer rested on a disk that forgot.
-    state.outbox.dropHeld();
-    state.quarantine = new Quarantine(state, now);
-    state.resetElection(now);
+    state.beginQuarantine();
   }
 
   // Dispatch
@@ -344,7 +340,7 @@ class Raft<P> implements RaftCore<P> {
     const reads = state.reads.length > 0 ? state.reads.splice(0) : NOTHING;
     const role = this.#told.role(this.#roles.current.kind, state.term, state.leader);
     const configuration = this.#told.configuration(state.configuration);
-    const quarantineEnded = this.#told.quarantineEnded(state.quarantined);
+    const { quarantineBegan, quarantineEnded } = this.#told.quarantine(state.quarantined);
     // Whoever just became a voter has had no election clock so far.
     if (configuration !== undefined && leader === undefined && state.electionAt === Number.POSITIVE_INFINITY)
       state.resetElection(state.now);
@@ -352,8 +348,9 @@ class Raft<P> implements RaftCore<P> {
     const reset = leader?.replication.takeReset() ?? NOTHING;
     const transferEnded = state.transfers.takeEnded();
     const lists = send.length + reads.length + extend.length + reset.length;
-    if (!write && lists === 0 && committed === undefined && !role && !transferEnded && !configuration && !quarantineEnded) return undefined;
-    return { write, send, committed, reads, role, transferEnded, extend, reset, configuration, quarantineEnded };
+    const turned = quarantineBegan || quarantineEnded;
+    if (!write && lists === 0 && committed === undefined && !role && !transferEnded && !configuration && !turned) return undefined;
+    return { write, send, committed, reads, role, transferEnded, extend, reset, configuration, quarantineBegan, quarantineEnded };
   }
 
   /** A leader that is no member any more has done its last duty once the configuration that says so is committed (scenario 58). */
@@ -423,6 +420,9 @@ class Raft<P> implements RaftCore<P> {
   }
   progress(replica: ReplicaId): Progress | undefined {
     return this.#roles.leader?.progress(replica);
+  }
+  caughtUp(learner: ReplicaId, now: number): boolean {
+    return this.#roles.leader?.caughtUp(learner, now) === true;
   }
   termAt(index: LogIndex): Term | undefined {
     return this.#state.log.termAt(index);

@@ -106,6 +106,13 @@ export class ReplicaState<P> {
     this.log.writes.stateChanged();
   }
 
+  /** It forgot something: what it was about to answer rested on that. */
+  beginQuarantine(): void {
+    this.outbox.dropHeld();
+    this.quarantine = new Quarantine(this, this.now);
+    this.resetElection(this.now);
+  }
+
   /** Nothing it forgot can do harm any more: in this term its vote is the leader's, whatever it was (`Quarantine`). */
   leaveQuarantine(leader: ReplicaId): void {
     this.quarantine = undefined;

@@ -1,4 +1,4 @@
-import type { LogIndex, ReplicaId } from "../base/ids.ts";
+import type { LogIndex, ReplicaId, Term } from "../base/ids.ts";
 import { invariant } from "../base/invariant.ts";
 import { InflightWindow, PeerProgress } from "./progress.ts";
 import { isVoter, membersOf } from "./quorum.ts";
@@ -49,12 +49,41 @@ export class Replication<P> {
   // Answers
 
   onAppendReply(from: ReplicaId, peer: PeerProgress, reply: AppendReply): void {
+    if (peer.suspected !== undefined) return;
     this.#heardOf(peer, reply.impaired);
-    this.advance(peer, reply.durable);
+    this.#told(peer, reply.durable);
     this.#spareReset(peer);
     if (reply.refused !== undefined) this.#onRefusal(from, peer, reply.refused);
     else if (peer.mode === "probe" && reply.durable >= peer.match) peer.toReplicate();
     else if (peer.mode === "extend" && peer.match >= peer.extendUpTo) peer.toReplicate();
+  }
+
+  #told(peer: PeerProgress, durable: LogIndex): boolean {
+    const moved = this.advance(peer, durable);
+    peer.told = Math.max(peer.told, durable);
+    return moved;
+  }
+
+  /**
+   * It denies what it acknowledged in this term, on a connection that keeps the order: its disk forgot, and it does not know (scenario 70).
+   * From now on it counts for nothing. It is reminded with each heartbeat, and sent nothing else: once it has caught up again nobody could
+   * tell any more. A replica that forgot quarantines itself and says so; one that has what it is reminded of was suspected for a message
+   * that came late.
+   */
+  #suspect(peer: PeerProgress): void {
+    const { log } = this.#state;
+    const index = peer.told as LogIndex;
+    peer.suspected = { index, term: log.termAt(index) ?? (0 as Term) };
+    peer.remindedIn = undefined;
+    peer.forgot(log.lastIndex + 1);
+  }
+
+  /** A suspected replica answered the heartbeat of this round. */
+  #onReminded(peer: PeerProgress, { round, impaired }: HeartbeatReply): void {
+    if (peer.remindedIn === undefined || round < peer.remindedIn) return;
+    peer.suspected = undefined;
+    peer.impaired = impaired;
+    peer.toProbe(this.#state.log.lastIndex + 1);
   }
 
   /** A replica in quarantine lost some of what it had: nothing it said before holds. */
@@ -72,8 +101,13 @@ export class Replication<P> {
       peer.toProbe(Math.max(peer.match, log.lastAtMost(refused.hintIndex, refused.hintTerm)) + 1);
       return;
     }
-    // An answer to something older: what it asks for was settled since.
-    if (refused.prevIndex <= peer.match) return;
+    if (refused.prevIndex <= peer.match) {
+      // What it said itself it has no more, or another entry stands there. Anything else is an answer to something older.
+      if (refused.prevIndex > peer.told || !this.#denies(refused)) return;
+      if (peer.counts) this.#suspect(peer);
+      else peer.forgot(log.lastIndex + 1);
+      return;
+    }
     if (peer.mode === "replicate") {
       // An append got lost. All above match is open again.
       this.toProbe(peer);
@@ -85,10 +119,19 @@ export class Replication<P> {
     if (peer.next <= log.startIndex) this.#startReset(from, peer);
   }
 
+  /** Its log ends before the place it was asked about, or differs there. (One that refuses bulk frames points behind that place.) */
+  #denies({ prevIndex, hintIndex, hintTerm }: NonNullable<AppendReply["refused"]>): boolean {
+    return hintIndex < prevIndex || (hintIndex === prevIndex && hintIndex > 0 && this.#state.log.termAt(prevIndex) !== hintTerm);
+  }
+
   /** A heartbeat reply carries the durable index, so a lost acknowledgement is made up for (scenario 37). */
   onHeartbeatReply(from: ReplicaId, peer: PeerProgress, reply: HeartbeatReply): void {
+    if (peer.suspected !== undefined) {
+      this.#onReminded(peer, reply);
+      return;
+    }
     this.#heardOf(peer, reply.impaired);
-    const moved = this.advance(peer, reply.durable);
+    const moved = this.#told(peer, reply.durable);
     this.#spareReset(peer);
     if (peer.mode === "probe") {
       if (moved) {
@@ -207,6 +250,7 @@ export class Replication<P> {
 
   #sendTo(replica: ReplicaId, peer: PeerProgress): void {
     const { log, options } = this.#state;
+    if (peer.suspected !== undefined) return;
     if (peer.mode === "probe") {
       if (!peer.asked) this.#probe(replica, peer);
       return;

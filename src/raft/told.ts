@@ -25,10 +25,10 @@ export class Told {
     return configuration;
   }
 
-  quarantineEnded(quarantined: boolean): boolean {
-    const ended = this.#quarantined && !quarantined;
+  quarantine(quarantined: boolean): Pick<Ready<never>, "quarantineBegan" | "quarantineEnded"> {
+    const before = this.#quarantined;
     this.#quarantined = quarantined;
-    return ended;
+    return { quarantineBegan: !before && quarantined, quarantineEnded: before && !quarantined };
   }
 
   committed(commit: LogIndex): Ready<never>["committed"] {

@@ -139,8 +139,11 @@ export type Message<P> =
   | {
       readonly kind: "heartbeat";
       readonly term: Term;
-      readonly commit: LogIndex /** Number of the newest read round; echoed. */;
+      readonly commit: LogIndex;
+      /** Number of the newest read round; echoed. */
       readonly round: number;
+      /** To a replica that seems to have forgotten: in this term it said that it had this entry on disk. If it has not, it quarantines itself (scenario 70). */
+      readonly remembered?: { readonly index: LogIndex; readonly term: Term };
     }
   | {
       readonly kind: "heartbeatReply";
@@ -201,6 +204,8 @@ export interface Ready<P> {
   readonly reset: readonly { readonly to: ReplicaId; readonly start: { readonly index: LogIndex; readonly term: Term } }[];
   /** The configuration in force changed: one was appended, or cut off and the former is back. */
   readonly configuration: Configuration | undefined;
+  /** This replica was found to have forgotten something: doubted on its disk from now on, before anything else of this Ready. */
+  readonly quarantineBegan: boolean;
   /** This replica's quarantine is over. */
   readonly quarantineEnded: boolean;
 }
@@ -245,7 +250,7 @@ export interface Progress {
   readonly heardAt: number;
   /** What it said of itself in its last answer; of this replica, what holds here. */
   readonly impaired: Impairment | undefined;
-  /** It is impaired, so it is in no ISR. */
+  /** It is impaired, or seems to have forgotten what it had: it is in no ISR. */
   readonly barred: boolean;
   /** No entries are sent to it (`hold`). */
   readonly held: boolean;
@@ -334,5 +339,7 @@ export interface RaftCore<P> {
   readonly noopIndex: LogIndex | undefined;
   /** Leader only. Own entry included (match = durable). */
   progress(replica: ReplicaId): Progress | undefined;
+  /** Leader: this learner would be taken as a voter now (scenario 60). */
+  caughtUp(learner: ReplicaId, now: number): boolean;
   termAt(index: LogIndex): Term | undefined;
 }

@@ -588,6 +588,8 @@ describe("A peer connection of a foreigner", () => {
     startNumber: 1,
     featureLevel: 1,
     durableBlockSequence: 0,
+    remembered: [],
+    admittedBlockSequence: 0,
     kind: "control",
   };
   /** What a dialer is told after its first message: the text of the refusal, or that the connection ended. */

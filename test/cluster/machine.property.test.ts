@@ -74,6 +74,7 @@ const intent = fc.oneof(
       other: fc.boolean(),
     }),
   },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant("keep" as const), group: fc.nat(30), term: fc.constantFrom(0, 0, 0, 1) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("seed" as const), broker }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("producers" as const), count: fc.integer({ min: 0, max: 2000 }) }) },
 );
@@ -176,6 +177,13 @@ function commandOf(each: Intent, image: MetadataImage, step: number): Command {
       const removing = partition?.replacing?.removing ?? toReplicaId(77);
       const replicaId = each.other ? toReplicaId(78) : (partition?.replacing?.adding.replicaId ?? toReplicaId(77));
       return { kind: "reportReplaced", groupId: partition?.groupId ?? toGroupId(77), term, removing, replicaId };
+    }
+    case "keep": {
+      const partition = partitions.filter(({ replacing }) => replacing !== undefined)[each.group % 3] ?? at(each.group);
+      const term = toTerm((partition?.claim?.term ?? 0) + each.term);
+      const removing = partition?.replacing?.removing ?? toReplicaId(77);
+      const replicaId = partition?.replacing?.adding.replicaId ?? toReplicaId(77);
+      return { kind: "keepReplica", groupId: partition?.groupId ?? toGroupId(77), term, removing, replicaId };
     }
     case "seed":
       return { kind: "replaceSeed", brokerId: toBrokerId(each.broker) };

@@ -110,6 +110,37 @@ describe("A replica whose disk is gone", () => {
     assert.notEqual(partition().replacing?.adding.replicaId, adding.replicaId);
   });
 
+  it("stays when its disk is back and that of its successor is gone: on the word of the leader, who knows whether voters changed", () => {
+    const { cluster, partition, removing } = withLostDisk();
+    cluster.done(replace(partition(), removing));
+    const { term, replicaId } = report(partition());
+    const keep = { kind: "keepReplica", groupId: partition().groupId, term, removing, replicaId } as const;
+    cluster.refused(keep, "STALE_VERSION");
+    cluster.fence(3);
+    cluster.register(3);
+    assert.deepEqual(cluster.image.replaceable(), [], "nobody replaces a replica that is there");
+    cluster.refused({ ...keep, term: toTerm(4) }, "STALE_VERSION");
+    cluster.refused({ ...keep, replicaId: 99 as ReplicaId }, "STALE_VERSION");
+    const before = partition().isr;
+    // It votes already, and its disk was lost then: an ISR never names who is not placed (M4).
+    cluster.fence(3);
+    cluster.register(3, 2);
+    assert.equal(cluster.alter(partition(), 5, partition().isrVersion, [...before, replicaId]).reason, "");
+    cluster.fence(3);
+    cluster.register(3);
+    cluster.refused(keep, "STALE_VERSION");
+    assert.equal(cluster.alter(partition(), 5, partition().isrVersion, before).reason, "");
+    cluster.done(keep);
+    assert.equal(partition().replacing, undefined);
+    assert.deepEqual(
+      cluster.image.hostedBy(toBrokerId(3)).map(({ replica }) => replica.replicaId),
+      [removing],
+    );
+    const { version } = cluster.image;
+    cluster.done(keep);
+    assert.equal(cluster.image.version, version);
+  });
+
   it("joins the ISR and leads like any other once it votes, before that is recorded", () => {
     const { cluster, partition, removing } = withLostDisk();
     cluster.done(replace(partition(), removing));

@@ -161,6 +161,7 @@ export class TestReplica {
     if (!this.up) return;
     for (let ready = this.core.drain(); ready !== undefined; ready = this.core.drain()) {
       this.readies.push(ready);
+      if (ready.quarantineBegan) this.amnesiac = true;
       if (ready.quarantineEnded) this.amnesiac = false;
       this.reads.push(...ready.reads);
       if (ready.write !== undefined) this.#startWrite(ready.write);

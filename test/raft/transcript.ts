@@ -74,6 +74,7 @@ class Teller {
       for (const { to, from, upTo } of ready.extend) did.push(`stream ${from}..${upTo} to ${to}`);
       for (const { to, start } of ready.reset) did.push(`reset ${to} at ${start.index}@${start.term}`);
       if (ready.configuration !== undefined) did.push(`in force: ${members(ready.configuration)}`);
+      if (ready.quarantineBegan) did.push("quarantined");
       if (ready.quarantineEnded) did.push("quarantine is over");
       if (did.length > 0) this.#lines.push(`${of.id}: ${did.join(", ")}`);
       const sent = ready.send.filter(({ message }) => this.#beats || !message.kind.startsWith("heartbeat"));
@@ -262,7 +263,7 @@ function detail(message: TestMessage): string {
     case "appendReply":
       return `durable ${message.durable}${message.refused ? `, no match at ${message.refused.prevIndex}: look at ${message.refused.hintIndex}@${message.refused.hintTerm}` : ""}${impaired(message)}`;
     case "heartbeat":
-      return `commit ${message.commit} round ${message.round}`;
+      return `commit ${message.commit} round ${message.round}${message.remembered ? `, you had ${message.remembered.index}@${message.remembered.term}` : ""}`;
     case "heartbeatReply":
       return `durable ${message.durable} round ${message.round}${impaired(message)}`;
     case "extend":

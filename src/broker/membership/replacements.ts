@@ -3,7 +3,7 @@ import type { Clock, Timer } from "../../base/ports/clock.ts";
 import type { Telemetry } from "../../base/ports/telemetry.ts";
 import type { MetadataImage } from "../../cluster/image.ts";
 import type { MetadataGroup } from "../metadata/metadata-group.ts";
-import { moveTowards } from "./replacement.ts";
+import { dropLearners, moveTowards } from "./replacement.ts";
 
 const LOOK_EVERY_MS = 500;
 
@@ -59,12 +59,17 @@ export class Replacements {
     if (replica === undefined) return;
     for (const seed of image.seeds) {
       const broker = image.brokers.get(seed.brokerId);
-      if (broker === undefined || broker.incarnation === seed.incarnation || broker.state !== "live") continue;
+      if (broker === undefined || broker.state !== "live") continue;
+      // Also the disk the metadata still names, when another one came in between and its replica votes.
+      const votes = replica.core.configuration.voters.includes(broker.metadataReplicaId);
+      if (broker.incarnation === seed.incarnation && votes) continue;
       const adding = { replicaId: broker.metadataReplicaId, brokerId: broker.id };
       const done = moveTowards(replica, this.#target(broker.id, adding.replicaId), adding, () => true);
-      if (done) this.#group.controller?.submit({ kind: "replaceSeed", brokerId: broker.id }, () => {});
+      if (done && broker.incarnation !== seed.incarnation)
+        this.#group.controller?.submit({ kind: "replaceSeed", brokerId: broker.id }, () => {});
       return;
     }
+    dropLearners(replica);
   }
 
   /** The voters, with the one on this broker exchanged. */

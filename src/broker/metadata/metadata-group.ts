@@ -20,6 +20,8 @@ export const BARRIER_METHOD = "metadata.barrier";
 /** Pause between tries to find a controller, milliseconds. */
 const RETRY_MS = 25;
 const RETRY_MAX_MS = 200;
+/** A voter that heard no leader for so long may belong to nobody any more: who controls is asked elsewhere, as on a broker without one. */
+export const LEADERLESS_MS = 3_000;
 
 interface ReadWait {
   readonly context: number;
@@ -36,6 +38,7 @@ export class MetadataGroup {
   readonly #telemetry: Telemetry;
   readonly #links: PeerLinks;
   readonly #self: BrokerId;
+  readonly #seeds: readonly BrokerId[];
   readonly #limits: DecideLimits;
   readonly #changed: () => void;
   readonly #failed: (error: unknown) => void;
@@ -47,7 +50,9 @@ export class MetadataGroup {
         readonly snapshots: MetadataSnapshots;
       }
     | undefined;
-  /** On a broker without a replica: who answered last. */
+  /** Since when the local replica has heard no leader, as far as was looked. */
+  #leaderlessSince: number | undefined;
+  /** On a broker without a replica that hears a leader: who answered last. */
   #remoteHint: BrokerId | undefined;
   /** Hears every command that reaches this broker as the controller, whoever sent it. */
   onCommand: (command: Command) => void = () => {};
@@ -55,12 +60,16 @@ export class MetadataGroup {
   #nextContext = 1;
   #pumping = false;
 
-  /** @param changed the controller, or who is known to be it, may have changed */
+  /**
+   * @param seeds as configured: where the metadata is when nothing of it is known here
+   * @param changed the controller, or who is known to be it, may have changed
+   */
   constructor(
     clock: Clock,
     telemetry: Telemetry,
     links: PeerLinks,
     self: BrokerId,
+    seeds: readonly BrokerId[],
     limits: DecideLimits,
     view: MetadataView,
     changed: () => void,
@@ -70,6 +79,7 @@ export class MetadataGroup {
     this.#telemetry = telemetry;
     this.#links = links;
     this.#self = self;
+    this.#seeds = seeds;
     this.#limits = limits;
     this.view = view;
     this.#changed = changed;
@@ -116,6 +126,22 @@ export class MetadataGroup {
   }
   get replica(): Replica | undefined {
     return this.#local?.replica;
+  }
+  /** The local replica is none any more: what is known of the controller comes from others. */
+  disown(): void {
+    this.#local = undefined;
+    for (const { done } of this.#reads.splice(0)) this.#clock.soon(() => done(undefined));
+  }
+  /** There is no local replica that hears a leader, or could soon: others must be asked. To be looked at now and then. */
+  get leaderless(): boolean {
+    if (this.#local === undefined) return true;
+    const { core, id } = this.#local.replica;
+    const now = this.#clock.monotonic();
+    if (core.leader !== undefined) this.#leaderlessSince = undefined;
+    else this.#leaderlessSince ??= now;
+    if (this.#leaderlessSince === undefined) return false;
+    // A learner that is new may not be known to any leader yet; a voter mostly learns by itself who leads.
+    return !isVoter(core.configuration, id) || now - this.#leaderlessSince >= LEADERLESS_MS;
   }
   /** The controller's own state, when this broker is it. */
   get controller(): Controller | undefined {
@@ -217,11 +243,13 @@ export class MetadataGroup {
     ask: (broker: BrokerId) => Promise<T | { readonly error: MillraceError }>,
   ): Promise<T | { readonly error: MillraceError }> {
     for (let pause = RETRY_MS; ; pause = Math.min(RETRY_MAX_MS, pause * 2)) {
-      const broker = this.controllerBroker ?? this.#someSeed();
+      // A replica that hears a leader, or may hear one soon, is waited for.
+      const elsewhere = this.leaderless;
+      const broker = this.controllerBroker ?? (elsewhere ? (this.#remoteHint ?? this.#someSeed()) : undefined);
       const answer = broker === undefined ? { error: this.#notController() } : await ask(broker);
-      if (!("error" in answer) && this.#local === undefined) this.#remoteHint = broker;
+      if (!("error" in answer) && elsewhere) this.#remoteHint = broker;
       if (!("error" in answer) || (answer.error.code !== "CONTROLLER_UNKNOWN" && answer.error.code !== "LEADER_UNKNOWN")) return answer;
-      if (this.#local === undefined) this.#remoteHint = hintOf(answer.error) ?? undefined;
+      if (elsewhere) this.#remoteHint = hintOf(answer.error) ?? undefined;
       if (this.#clock.monotonic() + pause >= deadline) {
         return { error: new MillraceError("CONTROLLER_UNKNOWN", "No controller was found in time; nothing was written", {}, 100) };
       }
@@ -231,10 +259,9 @@ export class MetadataGroup {
 
   #seedAt = 0;
   #someSeed(): BrokerId | undefined {
-    // A voter learns by itself who leads; one that is new here may not be known to any leader yet.
-    if (this.#local !== undefined && isVoter(this.#local.replica.core.configuration, this.#local.replica.id)) return undefined;
-    const { seeds } = this.view.image;
-    return seeds[this.#seedAt++ % Math.max(1, seeds.length)]?.brokerId;
+    const known = this.view.image.seeds.map(({ brokerId }) => brokerId);
+    const seeds = (known.length > 0 ? known : this.#seeds).filter((broker) => broker !== this.#self);
+    return seeds[this.#seedAt++ % Math.max(1, seeds.length)];
   }
 
   #submitTo(broker: BrokerId, command: Command, deadline: number): Promise<CommandAnswer> {

@@ -139,10 +139,9 @@ export class IsrTracker {
     this.#settleRequired();
   }
 
-  /** It will not vote much longer: it leaves the ISR and does not come back. */
-  expel(replica: ReplicaId): void {
-    const follower = this.#followers.get(replica);
-    if (follower !== undefined) follower.leaving = true;
+  /** Exactly these will not vote much longer: they leave the ISR, and stay out until they are not named any more. */
+  expel(replicas: readonly ReplicaId[]): void {
+    for (const [replica, follower] of this.#followers) follower.leaving = replicas.includes(replica);
   }
 
   /** This leader's claim is committed: the recorded ISR counts. Before it, ALL waits for all voters. */

@@ -3,6 +3,7 @@ import { toBrokerId } from "../../base/ids.ts";
 import type { Clock } from "../../base/ports/clock.ts";
 import type { Connection } from "../../base/ports/transport.ts";
 import { Hello } from "../../protocol/internal.ts";
+import type { DiskMemory } from "./disk-memory.ts";
 
 /** What each of the connections of a broker pair is for (design §5). `join` may be dialed by anyone, for formation and registration. */
 export const linkKinds = ["control", "log", "bulk", "join"] as const;
@@ -26,6 +27,8 @@ export interface PeerIdentity {
   /** Drawn at process start: tells a restart from a reconnect. */
   readonly startNumber: number;
   readonly durableBlockSequence: number;
+  /** What was lost up to here is known, and doubted (`LogStore.admitted`). */
+  readonly admittedBlockSequence: number;
 }
 
 export interface Greeted {
@@ -34,6 +37,10 @@ export interface Greeted {
   readonly broker: BrokerId;
   readonly startNumber: number;
   readonly incarnation: Incarnation;
+  readonly durableBlockSequence: number;
+  readonly admittedBlockSequence: number;
+  /** Highest block of this broker's own disk that the other one heard of; 0: none. */
+  readonly remembers: number;
 }
 
 const HANDSHAKE_MS = 2_000;
@@ -50,6 +57,8 @@ export function shakeHands(
   dialed: { readonly kind: LinkKind; readonly to: BrokerId | undefined } | undefined,
   greeted: (peer: Greeted) => void,
   failed: (reason: string) => void,
+  /** Of the disks of that broker. */
+  remembered: (of: BrokerId) => readonly DiskMemory[] = () => [],
 ): void {
   let over = false;
   const end = (reason: string): void => {
@@ -74,6 +83,8 @@ export function shakeHands(
         featureLevel: FEATURE_LEVEL,
         durableBlockSequence: me.durableBlockSequence,
         kind,
+        remembered: to < 1 ? [] : remembered(toBrokerId(to)).map((disk) => ({ ...disk })),
+        admittedBlockSequence: me.admittedBlockSequence,
       }),
     ]);
   };
@@ -102,6 +113,9 @@ export function shakeHands(
         broker: toBrokerId(hello.fromBroker),
         startNumber: hello.startNumber,
         incarnation: hello.incarnation as Incarnation,
+        durableBlockSequence: hello.durableBlockSequence,
+        admittedBlockSequence: hello.admittedBlockSequence,
+        remembers: hello.remembered.find(({ incarnation }) => incarnation === self().incarnation)?.blockSequence ?? 0,
       });
     },
     drain() {},

@@ -1,13 +1,15 @@
 import { MillraceError } from "../../base/errors.ts";
-import type { BrokerId } from "../../base/ids.ts";
+import type { BrokerId, Incarnation } from "../../base/ids.ts";
 import type { Clock, Timer } from "../../base/ports/clock.ts";
 import type { Random } from "../../base/ports/random.ts";
 import type { Telemetry } from "../../base/ports/telemetry.ts";
 import type { Connection, Listener, Transport } from "../../base/ports/transport.ts";
 import type { Frame } from "../../records/frame-types.ts";
 import { AppendQueue } from "./append-queue.ts";
+import { DiskMemories } from "./disk-memory.ts";
 import { type Greeted, type LinkKind, type PeerIdentity, shakeHands } from "./hello.ts";
 import { type CallDone, type IncomingCall, PeerCalls } from "./peer-calls.ts";
+import { ProbeKind, Probes, sequenceIn } from "./probes.ts";
 import {
   type AddressedMessage,
   BadPeerMessage,
@@ -36,6 +38,8 @@ export interface PeerLinkEvents {
   peerGone(broker: BrokerId): void;
   /** One more broker can be called. */
   callable(): void;
+  /** That broker once heard of so many blocks of this one's disk. Told before anything else comes over the connection. */
+  remembers(broker: BrokerId, blockSequence: number): void;
 }
 
 export interface PeerLinkPorts {
@@ -44,12 +48,6 @@ export interface PeerLinkPorts {
   readonly transport: Transport;
   readonly telemetry: Telemetry;
 }
-
-/** On every kind of connection, so that a half-open one is found: the other side died without a word, or a cut ate its farewell. */
-const ProbeKind = { ping: 250, pong: 251 } as const;
-const PROBE_MS = 1_000;
-/** A connection that was silent for so long, probes included, is closed and dialed again. */
-const SILENT_MS = 5_000;
 
 interface Peer {
   readonly broker: BrokerId;
@@ -65,6 +63,20 @@ interface Peer {
   grace: Timer | undefined;
 }
 
+function newPeer(broker: BrokerId, address: string): Peer {
+  return {
+    broker,
+    startNumber: undefined,
+    address,
+    control: undefined,
+    log: undefined,
+    bulk: undefined,
+    outbox: [],
+    gone: true,
+    grace: undefined,
+  };
+}
+
 /**
  * The three connections to each other broker (design §5): *control* (Raft records), *log* (appends), *bulk* (calls). Of a pair the
  * higher id dials all three; a new connection of a kind replaces the old one; a lost one is dialed again at once.
@@ -76,9 +88,8 @@ export class PeerLinks {
   readonly #reconnectGraceMs: number;
   readonly #peers = new Map<BrokerId, Peer>();
   readonly #joins = new Set<Connection>();
-  /** When each open connection of a pair last brought anything, monotonic. */
-  readonly #heardAt = new Map<Connection, number>();
-  #prober: Timer | undefined;
+  readonly #probes: Probes;
+  readonly #disks = new DiskMemories();
   #listener: Listener | undefined;
   #flushing = false;
   #closed = false;
@@ -88,10 +99,11 @@ export class PeerLinks {
     this.#identity = identity;
     this.#reconnectGraceMs = reconnectGraceMs;
     this.#events = events;
+    this.#probes = new Probes(ports.clock, () => identity().durableBlockSequence);
   }
 
   async listen(address: string): Promise<string> {
-    this.#prober ??= this.#ports.clock.after(PROBE_MS, () => this.#probe());
+    this.#probes.start();
     this.#listener = await this.#ports.transport.listen(address, (connection) => this.#accept(connection));
     return this.#listener.address;
   }
@@ -105,17 +117,7 @@ export class PeerLinks {
       known.address = address;
       return;
     }
-    const peer: Peer = {
-      broker,
-      startNumber: undefined,
-      address,
-      control: undefined,
-      log: undefined,
-      bulk: undefined,
-      outbox: [],
-      gone: true,
-      grace: undefined,
-    };
+    const peer = newPeer(broker, address);
     this.#peers.set(broker, peer);
     if (self.brokerId > broker) for (const kind of ["control", "log", "bulk"] as const) this.#dial(peer, kind, 0);
   }
@@ -190,7 +192,7 @@ export class PeerLinks {
 
   async close(): Promise<void> {
     this.#closed = true;
-    this.#prober?.cancel();
+    this.#probes.close();
     for (const peer of this.#peers.values()) {
       peer.grace?.cancel();
       for (const connection of [peer.control, peer.log?.connection, peer.bulk?.connection]) connection?.close("broker stops");
@@ -209,6 +211,8 @@ export class PeerLinks {
       const bytes = new Uint8Array(messages.length * RECORD_BYTES);
       const view = new DataView(bytes.buffer);
       for (const [i, message] of messages.entries()) encodeRecord(view, i * RECORD_BYTES, message);
+      // A vote that its disk forgets may be given twice: whoever gets it remembers the block it lies in.
+      if (messages.some(({ message }) => message.kind === "voteReply" && message.granted)) this.#probes.tell(peer.control);
       peer.control.send(RaftKind.records, [bytes]);
     }
   }
@@ -225,6 +229,7 @@ export class PeerLinks {
       undefined,
       (greeted) => this.#greeted(greeted),
       (reason) => this.#refused(connection, reason),
+      (broker) => this.#disks.of(broker),
     );
   }
 
@@ -244,7 +249,15 @@ export class PeerLinks {
     this.#ports.transport.dial(peer.address, DIAL_TIMEOUT_MS).then(
       (connection) => {
         if (this.#closed) return connection.close("broker stops");
-        shakeHands(connection, this.#ports.clock, this.#identity, { kind, to: peer.broker }, (greeted) => this.#greeted(greeted), again);
+        shakeHands(
+          connection,
+          this.#ports.clock,
+          this.#identity,
+          { kind, to: peer.broker },
+          (greeted) => this.#greeted(greeted),
+          again,
+          (broker) => this.#disks.of(broker),
+        );
       },
       (error: unknown) => again(error instanceof Error ? error.message : String(error)),
     );
@@ -256,20 +269,13 @@ export class PeerLinks {
       this.#serveJoin(greeted);
       return;
     }
+    const { incarnation, durableBlockSequence, admittedBlockSequence, remembers } = greeted;
+    this.#disks.heard(broker, { incarnation, blockSequence: durableBlockSequence }, admittedBlockSequence);
+    if (remembers > 0) this.#events.remembers(broker, remembers);
     let peer = this.#peers.get(broker);
     if (peer === undefined) {
       // A member this broker has not read of yet (its image is behind): it may speak, its address comes with the metadata.
-      peer = {
-        broker,
-        startNumber: undefined,
-        address: "",
-        control: undefined,
-        log: undefined,
-        bulk: undefined,
-        outbox: [],
-        gone: true,
-        grace: undefined,
-      };
+      peer = newPeer(broker, "");
       this.#peers.set(broker, peer);
     }
     const link = peer;
@@ -278,22 +284,26 @@ export class PeerLinks {
       link.startNumber = greeted.startNumber;
       for (const old of [link.control, link.log?.connection, link.bulk?.connection]) old?.close("the broker was restarted");
     }
-    if (kind === "control") this.#useControl(link, connection);
+    if (kind === "control") this.#useControl(link, connection, incarnation);
     else if (kind === "log") this.#useLog(link, connection);
     else this.#useBulk(link, connection);
   }
 
-  #useControl(peer: Peer, connection: Connection): void {
+  #useControl(peer: Peer, connection: Connection, incarnation: Incarnation): void {
     const old = peer.control;
     peer.control = connection;
-    this.#heardAt.set(connection, this.#ports.clock.monotonic());
+    this.#probes.watch(connection);
     peer.outbox = [];
     old?.close("replaced by a newer connection");
     connection.handlers = {
-      message: (kind, body) => this.#heard(connection, kind, () => this.#takeRecords(peer, kind, body)),
+      message: (kind, body) => {
+        const blockSequence = kind === ProbeKind.ping || kind === ProbeKind.pong ? sequenceIn(body) : undefined;
+        if (blockSequence !== undefined) this.#disks.heard(peer.broker, { incarnation, blockSequence });
+        this.#heard(connection, kind, () => this.#takeRecords(peer, kind, body));
+      },
       drain() {},
       closed: () => {
-        this.#heardAt.delete(connection);
+        this.#probes.forget(connection);
         if (peer.control === connection) {
           peer.control = undefined;
           peer.grace?.cancel();
@@ -326,7 +336,7 @@ export class PeerLinks {
     const old = peer.log?.connection;
     const appends = new AppendQueue(connection, RaftKind.append);
     peer.log = { connection, appends };
-    this.#heardAt.set(connection, this.#ports.clock.monotonic());
+    this.#probes.watch(connection);
     old?.close("replaced by a newer connection");
     connection.handlers = {
       message: (kind, body) =>
@@ -336,7 +346,7 @@ export class PeerLinks {
         }),
       drain: () => appends.drained(),
       closed: () => {
-        this.#heardAt.delete(connection);
+        this.#probes.forget(connection);
         if (peer.log?.connection !== connection) return; // replaced
         peer.log = undefined;
         this.#redial(peer, "log");
@@ -350,7 +360,7 @@ export class PeerLinks {
     peer.bulk = { connection, calls };
     // After the handlers are set: held calls leave at once.
     this.#ports.clock.soon(() => this.#events.callable());
-    this.#heardAt.set(connection, this.#ports.clock.monotonic());
+    this.#probes.watch(connection);
     old?.connection.close("replaced by a newer connection");
     connection.handlers = {
       message: (kind, body) =>
@@ -359,7 +369,7 @@ export class PeerLinks {
         }),
       drain() {},
       closed: () => {
-        this.#heardAt.delete(connection);
+        this.#probes.forget(connection);
         calls.closed();
         if (peer.bulk?.connection !== connection) return; // replaced
         peer.bulk = undefined;
@@ -389,21 +399,9 @@ export class PeerLinks {
     if (!this.#closed && this.#identity().brokerId > peer.broker) this.#dial(peer, kind, 0);
   }
 
-  /** Answers probes, notes the sign of life, hands everything else on. */
+  /** Answers probes, hands everything else on. */
   #heard(connection: Connection, kind: number, take: () => void): void {
-    this.#heardAt.set(connection, this.#ports.clock.monotonic());
-    if (kind === ProbeKind.ping) connection.send(ProbeKind.pong, []);
-    else if (kind !== ProbeKind.pong) this.#guarded(connection, take);
-  }
-
-  #probe(): void {
-    this.#prober = this.#ports.clock.after(PROBE_MS, () => this.#probe());
-    const now = this.#ports.clock.monotonic();
-    for (const [connection, heardAt] of [...this.#heardAt]) {
-      if (now - heardAt > SILENT_MS) connection.close("silent for too long");
-      // A hung peer reads nothing: probes must not pile up before it.
-      else if (connection.unsentBytes === 0) connection.send(ProbeKind.ping, []);
-    }
+    if (!this.#probes.heard(connection, kind)) this.#guarded(connection, take);
   }
 
   /** Bytes that are no message end the connection; what was understood before them stands. Bugs go up. */

@@ -82,7 +82,7 @@ export function encodeRecord(target: DataView, at: number, { groupId, from, to, 
       return put(flags + REFUSED, message.durable, refused.prevIndex, refused.hintIndex, refused.hintTerm);
     }
     case "heartbeat":
-      return put(0, message.commit, message.round);
+      return put(0, message.commit, message.round, message.remembered?.index, message.remembered?.term);
     case "heartbeatReply":
       return put(impairedFlag(message.impaired), message.durable, message.round);
     case "timeoutNow":
@@ -160,8 +160,10 @@ function decodeMessage(kind: number, flags: number, term: Term, number: (place: 
         ...impairedOf(flags),
         refused: { prevIndex: index(6), hintIndex: index(7), hintTerm: toTerm(number(8)) },
       };
-    case kinds.heartbeat:
-      return { kind: "heartbeat", term, commit: index(5), round: number(6) };
+    case kinds.heartbeat: {
+      const remembered = number(7) === 0 ? {} : { remembered: { index: index(7), term: toTerm(number(8)) } };
+      return { kind: "heartbeat", term, commit: index(5), round: number(6), ...remembered };
+    }
     case kinds.heartbeatReply:
       return { kind: "heartbeatReply", term, durable: index(5), round: number(6), ...impairedOf(flags) };
     case kinds.timeoutNow:

@@ -333,13 +333,25 @@ describe("IsrTracker while voters change", () => {
   it("lets a replica that is about to be left out leave first, and not come back", () => {
     const world = new World();
     const tracker = claimed(world);
-    tracker.expel(r3);
+    tracker.expel([r3]);
     const command = world.run(tracker, 200);
     assert.deepEqual(command?.kind === "alterIsr" && command.isr, [r1, r2]);
     assert.deepEqual(tracker.required, [r1, r2, r3], "until that is recorded ALL waits for it");
     tracker.answered({ kind: "recorded", record: record([r1, r2], 9) }, world.now);
     assert.deepEqual(tracker.required, [r1, r2]);
     assert.equal(world.run(tracker, 5_000), undefined);
+  });
+
+  it("takes one back that is not to leave any more", () => {
+    const world = new World();
+    const tracker = claimed(world);
+    tracker.expel([r3]);
+    world.run(tracker, 200);
+    tracker.answered({ kind: "recorded", record: record([r1, r2], 9) }, world.now);
+    assert.equal(world.run(tracker, 1_000), undefined);
+    tracker.expel([]);
+    const command = world.run(tracker, 1_000);
+    assert.deepEqual(command?.kind === "alterIsr" && command.isr, [r1, r2, r3]);
   });
 
   it("counts those of both sets before the claim, and takes a new voter in once it has everything", () => {

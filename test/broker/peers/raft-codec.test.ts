@@ -42,6 +42,13 @@ const message: fc.Arbitrary<Message<ReplicaPayload>> = fc.oneof(
     refused: fc.record({ prevIndex: index, hintIndex: index, hintTerm: term }),
   }),
   fc.record({ kind: fc.constant("heartbeat" as const), term, commit: index, round: number }),
+  fc.record({
+    kind: fc.constant("heartbeat" as const),
+    term,
+    commit: index,
+    round: number,
+    remembered: fc.record({ index: fc.integer({ min: 1 }) as fc.Arbitrary<LogIndex>, term }),
+  }),
   fc.record({ kind: fc.constant("heartbeatReply" as const), term, round: number, durable: index }),
   fc.record({ kind: fc.constant("heartbeatReply" as const), term, round: number, durable: index, impaired }),
   fc.record({ kind: fc.constant("appendReply" as const), term, durable: index, impaired }),

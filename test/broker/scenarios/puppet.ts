@@ -36,6 +36,7 @@ export class Puppet {
       incarnation: "22222222-0000-4000-8000-000000000000" as Incarnation,
       startNumber,
       durableBlockSequence: 0,
+      admittedBlockSequence: 0,
     });
     this.#links = new PeerLinks({ clock, random, transport, telemetry: quiet }, identity, 150, {
       raft: (_, message) => {
@@ -47,6 +48,7 @@ export class Puppet {
       peerBack() {},
       peerGone() {},
       callable() {},
+      remembers() {},
     });
   }
 

@@ -104,6 +104,17 @@ export class DiskDevice {
     this.#underWay.clear();
   }
 
+  /** A copy of everything, as a snapshot of the volume has it. */
+  backUp(): Tree {
+    return this.#tree.copy();
+  }
+
+  /** A drive with that copy on it takes this one's place. No process may be using it. */
+  restore(copy: Tree): void {
+    this.replace();
+    this.#tree = copy.copy();
+  }
+
   /** The drive of another machine that is off takes this one's place; that machine gets an empty one. */
   takeFrom(other: DiskDevice): void {
     this.replace();

@@ -11,12 +11,20 @@ export type CutMood = "nothing" | "everything" | "some";
 export class FileNode {
   readonly kind = "file";
   #cached = new Pages();
-  readonly #stable = new Pages();
+  #stable = new Pages();
   /** Page number → bits of its dirty sectors. */
   #dirty = new Map<number, number>();
 
   get size(): number {
     return this.#cached.size;
+  }
+
+  /** What programs see of it, all of it on the platter. */
+  copy(): FileNode {
+    const copy = new FileNode();
+    copy.#cached = this.#cached.copy();
+    copy.#stable = this.#cached.copy();
+    return copy;
   }
 
   read(position: number, into: Uint8Array): number {

@@ -12,9 +12,16 @@ interface NameChange {
 
 /** The names of one disk. All calls are synchronous and either happen whole or throw a `DiskError`. */
 export class Tree {
-  readonly #root = new DirectoryNode();
+  #root = new DirectoryNode();
   /** Oldest first. */
   #changes: NameChange[] = [];
+
+  /** As a backup has it: what programs see now, on a disk of its own. */
+  copy(): Tree {
+    const copy = new Tree();
+    copy.#root = this.#root.copy();
+    return copy;
+  }
 
   file(path: string, action: string): FileNode {
     const node = this.#find(path, action);
