@@ -48,7 +48,10 @@ export const errors = {
   ),
   HOP_LOST: unknown("UNKNOWN", "The broker that forwarded the call lost its connection to the leader. The outcome is unknown."),
   SHUTTING_DOWN: retry("UNAVAILABLE", "The broker is stopping. Nothing was written; use another broker."),
-  NOT_READY: retry("UNAVAILABLE", "The broker has not joined its cluster yet. Nothing was written."),
+  NOT_READY: retry(
+    "UNAVAILABLE",
+    "The broker has not joined its cluster yet, or repairs what tells it whether a batch with a producer id is a retry. Nothing was written.",
+  ),
   // Acknowledgement levels
   NOT_ENOUGH_REPLICAS: retry(
     "UNAVAILABLE",

@@ -25,7 +25,7 @@ export interface SpaceView {
  * The free space below one data directory (design §4): says when records are refused, and carries writes through the time without any.
  *
  * ENOSPC is the one failure of a write that may be tried again: nothing was promised of it, and the bytes are still here. All others, and
- * every failed sync, end the broker.
+ * every failed sync, end the broker (`StrictDisk`).
  */
 export class DiskSpace implements SpaceView {
   readonly reserveBytes: number;
@@ -162,6 +162,7 @@ export class DiskSpace implements SpaceView {
   }
 }
 
+/** A write or create found no room. A sync that found none is something else: the kernel gave up on bytes it had taken. */
 export function isNoSpace(error: unknown): boolean {
-  return error instanceof DiskError && error.code === "ENOSPC";
+  return error instanceof DiskError && error.code === "ENOSPC" && !error.action.startsWith("sync");
 }

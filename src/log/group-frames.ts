@@ -202,7 +202,8 @@ export class GroupFrames {
 
   /** A durable `synced` record covers everything up to here. */
   synced(index: LogIndex): void {
-    this.#synced = index;
+    // The log may begin above it by now.
+    this.#synced = Math.max(this.#synced, index) as LogIndex;
   }
 
   /** Forgets frames that a segment has and memory has not. */

@@ -1,14 +1,14 @@
 import type { GroupId, LogIndex, Offset, ReplicaId } from "../base/ids.ts";
 import type { Frame } from "../records/frame-types.ts";
 import type { ColdReader } from "./cold-reader.ts";
+import type { DoctorHost } from "./doctor-host.ts";
 import type { FrameOwner, FrameQueue, HeldFrame } from "./model/held.ts";
 import type { InstallPoint } from "./model/install.ts";
 import type { Producers } from "./model/producers.ts";
-import type { LogStart } from "./model/records.ts";
+import type { LogStart, SyncedMark } from "./model/records.ts";
 import type { StartPoint as SegmentStart } from "./model/segment-files.ts";
 import type { TermStart } from "./model/terms.ts";
 import type { Segment } from "./segment.ts";
-import type { DoctorHost } from "./segment-doctor.ts";
 import type { SegmentSource, SegmentWriter } from "./segment-writer.ts";
 import type { RecoveredGroup } from "./types.ts";
 import type { Wal } from "./wal.ts";
@@ -71,4 +71,6 @@ export interface GroupState {
   /** Undefined: damaged segments keep it from being known, until they are repaired. */
   readonly producers: Producers | undefined;
   readonly syncedIndex: LogIndex;
+  /** The newest `synced` record. */
+  readonly mark: SyncedMark | undefined;
 }

@@ -247,9 +247,10 @@ export class GroupLogImpl implements GroupLog, FrameListener, ReadSource, Segmen
     this.frames.begin(start.index, start.offset);
     this.#lastAppendTime = point.appendTime;
     // A log start offset above this beginning comes with the frames: the trim that moved it there lies behind.
-    const state = { ...point, startOffset: start.offset, segments: [segment] };
+    const mark = markOf(segment, point);
+    const state = { ...point, startOffset: start.offset, segments: [segment], mark };
     this.#segments = new GroupSegments(this, this.#host, state, this.#options);
-    const op = { kind: "install", groupId, replicaId, start, config, mark: markOf(segment, point) } as const;
+    const op = { kind: "install", groupId, replicaId, start, config, mark } as const;
     await new Promise<void>((durable) => this.#host.wal.system({ kind: "op", op, owner: this.owner, durable }));
     await this.#host.removeSegments(this, before.list);
   }

@@ -2,6 +2,7 @@ import type { GroupId, LogIndex, Offset, ReplicaId } from "../base/ids.ts";
 import { InvariantViolated } from "../base/invariant.ts";
 import type { Frame } from "../records/frame-types.ts";
 import { trimOf } from "../records/trim.ts";
+import type { Patient } from "./doctor-host.ts";
 import type { GroupFrames } from "./group-frames.ts";
 import type { GroupHost, HostedGroup } from "./group-host.ts";
 import type { FrameOwner, HeldFrame } from "./model/held.ts";
@@ -9,9 +10,10 @@ import type { InstallPoint } from "./model/install.ts";
 import { Producers } from "./model/producers.ts";
 import type { LogStart, SyncedMark } from "./model/records.ts";
 import type { StartPoint as SegmentStart } from "./model/segment-files.ts";
+import type { TermTable } from "./model/terms.ts";
 import { PastWal } from "./past-wal.ts";
 import type { Segment } from "./segment.ts";
-import { type Patient, SegmentDoctor } from "./segment-doctor.ts";
+import { SegmentDoctor } from "./segment-doctor.ts";
 import { PIECE_BYTES_MIN, type SegmentWriter, type SegmentWriterOptions } from "./segment-writer.ts";
 import { Trimmer } from "./trimmer.ts";
 import type { ProducerTable } from "./types.ts";
@@ -32,6 +34,8 @@ export interface SegmentsState {
   readonly segments: readonly Segment[];
   /** Undefined: damaged segments keep it from being known, until they are repaired. */
   readonly producers: Producers | undefined;
+  /** The newest `synced` or `install` record. */
+  readonly mark: SyncedMark | undefined;
 }
 
 /**
@@ -53,13 +57,15 @@ export class GroupSegments implements Patient {
   readonly #pastWal = new PastWal();
   /** A committed trim that would let segments go once this index is in them. */
   #flushAt = Number.POSITIVE_INFINITY;
+  #mark: SyncedMark | undefined;
 
   constructor(log: SegmentsOwner, host: GroupHost, state: SegmentsState, options: SegmentWriterOptions | undefined) {
     this.groupId = log.groupId;
     this.replicaId = log.replicaId;
-    this.producers = state.producers ?? new Producers();
+    this.producers = state.producers ?? Producers.lost();
     this.config = state.config;
     this.list = [...state.segments];
+    this.#mark = state.mark;
     this.#log = log;
     this.#host = host;
     const newest = this.list.at(-1);
@@ -76,11 +82,14 @@ export class GroupSegments implements Patient {
         moved: (to) => log.frames.coldThrough(to.index),
       },
     );
-    this.doctor = new SegmentDoctor(this, this.list, this.writer, host.doctor, state.producers === undefined);
+    this.doctor = new SegmentDoctor(this, this.writer, host.doctor);
   }
 
   get start(): LogStart {
     return this.trimmer.start;
+  }
+  get mark(): SyncedMark | undefined {
+    return this.#mark;
   }
   get bytes(): number {
     return this.list.reduce((sum, segment) => sum + segment.position, 0);
@@ -145,10 +154,14 @@ export class GroupSegments implements Patient {
     this.#log.frames.wrote(segment.lastIndex);
   }
 
+  terms(): TermTable {
+    return this.#pastWal.table(this.#host.terms(this.groupId));
+  }
+
   startPoint(name: Segment["name"]): Omit<SegmentStart, "producers"> {
     const { groupId, replicaId } = this;
     const index = (name.baseIndex - 1) as LogIndex;
-    const terms = this.#pastWal.table(this.#host.terms(groupId)).starts.filter((start) => start.firstIndex <= index);
+    const terms = this.terms().starts.filter((start) => start.firstIndex <= index);
     const start = { index, term: terms.at(-1)?.term ?? this.start.term, offset: name.baseOffset };
     const config = this.#pastWal.configAt(index) ?? this.#host.configAt(groupId, index) ?? this.config;
     return { groupId, replicaId, start, terms, config };
@@ -161,6 +174,7 @@ export class GroupSegments implements Patient {
   synced(mark: SyncedMark): Promise<void> {
     const { groupId, replicaId } = this;
     const { owner, frames } = this.#log;
+    this.#mark = mark;
     const terms = this.#pastWal.termsUpTo(mark.index);
     const op = { kind: "synced", groupId, replicaId, mark, terms, config: this.#pastWal.configAt(mark.index) } as const;
     return new Promise((resolve) => {

@@ -7,6 +7,7 @@ import type { Frame } from "../records/frame-types.ts";
 import type { ColdReader } from "./cold-reader.ts";
 import type { DiskScheduler } from "./disk-scheduler.ts";
 import type { DiskSpace } from "./disk-space.ts";
+import type { DoctorHost } from "./doctor-host.ts";
 import type { Failure } from "./failure.ts";
 import { writeFirstSegment } from "./first-segment.ts";
 import type { GroupHost, HostedGroup } from "./group-host.ts";
@@ -19,7 +20,6 @@ import type { TermStart } from "./model/terms.ts";
 import type { WalImage } from "./model/wal-image.ts";
 import type { RingRelief } from "./ring-relief.ts";
 import type { Segment } from "./segment.ts";
-import type { DoctorHost } from "./segment-doctor.ts";
 import { readStart, removeFile, removeSegments } from "./segment-loader.ts";
 import { type SegmentSource, SegmentWriter, type SegmentWriterOptions, WriterStopped } from "./segment-writer.ts";
 import { DamagedLog, type LogRepairer, type RecoveredGroup } from "./types.ts";
@@ -57,7 +57,7 @@ export class GroupServices implements GroupHost {
   #uncommittedBytes = 0;
 
   constructor(parts: SharedParts) {
-    const { disk, scheduler, cold, telemetry, image } = parts;
+    const { disk, scheduler, cold, telemetry } = parts;
     this.#parts = parts;
     this.wal = parts.wal;
     this.walReader = parts.walReader;
@@ -68,8 +68,6 @@ export class GroupServices implements GroupHost {
       cold,
       telemetry,
       segmentBytes: parts.options.segmentBytes,
-      syncedMark: (groupId) => image.groups.get(groupId)?.synced,
-      terms: (groupId) => this.terms(groupId),
       holesChanged: (groupId, holes) => this.repairer?.holesChanged(groupId, holes),
       heal: (groupId) => this.repairer?.heal(groupId) ?? Promise.resolve(false),
     };

@@ -72,14 +72,15 @@ export async function surveyFile(
   bounds: SegmentBounds,
   trusted: SparseIndex | undefined,
   paced?: PacedRead,
+  before?: Producers,
 ): Promise<Survey> {
   try {
     return await withFile(disk, path, "read", async (file) =>
-      surveySegment(new FileWindow(file, await file.size(), paced), bounds, trusted),
+      surveySegment(new FileWindow(file, await file.size(), paced), bounds, trusted, before),
     );
   } catch (error) {
     if (!(error instanceof DiskError && (error.code === "ENOENT" || error.code === "EIO"))) throw error;
-    return surveySegment(undefined, bounds, undefined);
+    return surveySegment(undefined, bounds, undefined, before);
   }
 }
 
@@ -182,7 +183,7 @@ async function loadLast(
     await cutTo(disk, segment, segment.position);
     if (mark.sealed) await writeFooter(disk, segment);
   }
-  const same = known?.facts.lastIndex === mark.index ? known.producers : undefined;
+  const same = known?.facts.lastIndex === mark.index && known.producers.known ? known.producers : undefined;
   return { segment, producers: survey.producers ?? same };
 }
 
@@ -210,7 +211,8 @@ async function walkLast(
       );
       if ("wrong" in head) return undefined;
       const { point } = head;
-      const covered = known !== undefined && known.facts.position <= end ? known : undefined;
+      if (!point.producers.known) return undefined;
+      const covered = known !== undefined && known.facts.position <= end && indexFits(known.index, head.bytes) ? known : undefined;
       const producers = covered?.producers ?? point.producers;
       const walked = new Segment(image.groupId, image.replicaId, mark, point.start.term, head.bytes);
       walked.index = covered?.index ?? new SparseIndex();
@@ -238,6 +240,16 @@ async function cutTo(disk: Disk, segment: Segment, bytes: number): Promise<void>
   await withFile(disk, segment.path, "write", async (file) => {
     if ((await file.size()) > bytes) await file.truncate(bytes);
   });
+}
+
+/**
+ * Whether an index is of this very file: a repair may give a segment another start point, and with it other places, and a crash may come
+ * before the index follows.
+ *
+ * @param firstPosition where the first frame lies
+ */
+export function indexFits(index: SparseIndex, firstPosition: number | undefined): boolean {
+  return (index.entry(0)?.position ?? firstPosition) === firstPosition;
 }
 
 /** @returns undefined when the file is missing, bad or another segment's: it is derived, the segment says it all */

@@ -9,6 +9,9 @@ import { decodeStartPoint, type SegmentFacts, START_HEADER_BYTES, type StartPoin
 import type { SegmentName } from "./model/segment-name.ts";
 import { SparseIndex } from "./model/sparse-index.ts";
 
+/** What is wrong with the start point of a segment that was begun while damage before it was not repaired. */
+export const PRODUCERS_NOT_KNOWN = "what producers wrote before it was not known when it was begun";
+
 /** What a segment must hold, as the write-ahead log and its neighbours say. */
 export interface SegmentBounds {
   readonly groupId: GroupId;
@@ -43,17 +46,19 @@ export interface Survey {
  *
  * @param window the file; undefined when there is none
  * @param trusted the index file of this very segment, whose CRC matched
+ * @param before producers as of the first frame, for a segment whose own start point does not know them
  */
 export async function surveySegment(
   window: FileWindow | undefined,
   bounds: SegmentBounds,
   trusted: SparseIndex | undefined,
+  before?: Producers,
 ): Promise<Survey> {
   const walk = new Walk(bounds);
   const head = window === undefined ? { wrong: "the file is missing" } : await readStartPoint(window, bounds);
   const point = "point" in head ? head.point : undefined;
-  const pointWrong = "point" in head ? undefined : head.wrong;
-  let producers = point?.producers.copy();
+  const pointWrong = "wrong" in head ? head.wrong : head.point.producers.known ? undefined : PRODUCERS_NOT_KNOWN;
+  let producers = before?.copy() ?? (pointWrong === undefined ? point?.producers.copy() : undefined);
   const first = trusted?.entry(0);
   let position = "point" in head ? head.bytes : first?.index === bounds.name.baseIndex ? first.position : undefined;
   while (walk.index <= bounds.lastIndex) {

@@ -6,9 +6,10 @@ import { type DiskSpace, isNoSpace } from "./disk-space.ts";
 import type { HeldFrame } from "./model/held.ts";
 import type { Producers } from "./model/producers.ts";
 import type { SyncedMark } from "./model/records.ts";
-import { encodeFooter, encodeStartPoint, type StartPoint } from "./model/segment-files.ts";
+import { encodeFooter, encodeStartPoint, FOOTER_BYTES, type StartPoint } from "./model/segment-files.ts";
 import { groupFolder } from "./model/segment-name.ts";
 import { Segment } from "./segment.ts";
+import { PRODUCERS_NOT_KNOWN } from "./segment-survey.ts";
 
 /** Frames are written to segments in pieces of at least this, unless they have waited long enough. */
 export const PIECE_BYTES_MIN = 256 * 1024;
@@ -120,10 +121,13 @@ export class SegmentWriter {
     await synced.marked;
   }
 
-  /** The growing segment, if it is this one, is written no more: what lies in it is not what was written. */
+  /**
+   * The growing segment, if it is this one, is written no more: what lies in it is not what was written. It gets no footer, for which
+   * there might be no room; whoever finds it whole after all writes one.
+   */
   async sealOff(segment: Segment): Promise<void> {
     await this.#run(async () => {
-      if (this.#segment === segment) await this.#seal(segment);
+      if (this.#segment === segment) await this.#seal(segment, false);
     });
   }
 
@@ -207,7 +211,7 @@ export class SegmentWriter {
   async #segmentFor(next: Frame): Promise<Segment> {
     const current = this.#segment;
     if (current !== undefined && !this.#rolls(current, current.frames, current.position, next)) return current;
-    if (current !== undefined) await this.#seal(current);
+    if (current !== undefined) await this.#seal(current, !current.damaged);
     return this.#begin(next);
   }
 
@@ -222,31 +226,36 @@ export class SegmentWriter {
       () => this.#create(segment.path, bytes),
       () => this.#remove(segment.path),
     );
+    // Repaired like any damage, once what stands before it is.
+    if (!point.producers.known) segment.pointWrong = PRODUCERS_NOT_KNOWN;
     this.#segment = segment;
     this.#newFile = true;
     this.#source.began(segment);
     return segment;
   }
 
-  async #seal(segment: Segment): Promise<void> {
+  /** @param whole with a footer: without one, the next start walks it */
+  async #seal(segment: Segment, whole: boolean): Promise<void> {
     this.#file ??= await this.#disk.open(segment.path, { mode: "write" });
     const file = this.#file;
-    const footer = encodeFooter(segment.facts());
-    await this.#append(file, segment, [footer]);
-    this.#dirty = true;
+    if (whole) {
+      await this.#append(file, segment, [encodeFooter(segment.facts())]);
+      this.#dirty = true;
+    }
     // The record that says so may become durable later; a start in between cuts the segment back and seals it again.
-    await this.#sync(true);
+    await this.#sync(true, whole);
     await file.close();
     this.#file = undefined;
     this.#segment = undefined;
     segment.sealed = true;
-    segment.index = undefined;
+    if (whole) segment.index = undefined;
   }
 
   /** @returns `marked` resolves when the `synced` record is durable too; in an object, because the next piece need not wait for it */
-  async #sync(seals: boolean): Promise<{ readonly marked: Promise<void> }> {
+  async #sync(seals: boolean, footer = false): Promise<{ readonly marked: Promise<void> }> {
     const segment = this.#segment;
-    if (!this.#dirty || segment === undefined) return { marked: this.#lastMark };
+    // A sealed one is said to be so in any case: without a footer, the next start does not go by what it knows of it.
+    if (segment === undefined || !(this.#dirty || seals)) return { marked: this.#lastMark };
     const file = this.#file as DiskFile;
     const folder = groupFolder(this.#source.groupId, this.#source.replicaId);
     await this.#scheduler.run("sync", async () => {
@@ -256,7 +265,7 @@ export class SegmentWriter {
     this.#newFile = false;
     this.#dirty = false;
     await this.#writeIndex(segment);
-    const size = seals ? segment.position + encodeFooter(segment.facts()).length : segment.position;
+    const size = footer ? segment.position + FOOTER_BYTES : segment.position;
     const mark: SyncedMark = {
       index: segment.lastIndex,
       term: segment.lastTerm,

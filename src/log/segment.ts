@@ -28,6 +28,7 @@ export class Segment {
   pointWrong: string | undefined;
   /** It has no file: its name is that of the gap. */
   missing = false;
+  #revision = 0;
   lastIndex: LogIndex;
   lastTerm: Term;
   endOffset: Offset;
@@ -57,6 +58,11 @@ export class Segment {
     return this.holes.length > 0 || this.pointWrong !== undefined;
   }
 
+  /** Rises whenever it is said anew what of it is whole: what was found by reading an earlier one is past. */
+  get revision(): number {
+    return this.#revision;
+  }
+
   /** What is wrong with it, for those who repair. */
   get wrongs(): readonly Hole[] {
     const { groupId, path, pointWrong } = this;
@@ -67,6 +73,7 @@ export class Segment {
 
   /** A survey says what of it is whole. */
   surveyed(survey: Pick<Survey, "holes" | "pointWrong" | "index">): void {
+    this.#revision += 1;
     this.holes = survey.holes;
     this.pointWrong = survey.pointWrong;
     if (this.damaged) this.index = survey.index;

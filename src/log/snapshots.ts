@@ -1,6 +1,7 @@
 import type { GroupId, LogIndex, ReplicaId } from "../base/ids.ts";
 import { type Disk, DiskError } from "../base/ports/disk.ts";
 import type { DiskScheduler } from "./disk-scheduler.ts";
+import { isNoSpace } from "./disk-space.ts";
 import { Malformed } from "./model/bytes.ts";
 import { groupFolder } from "./model/segment-name.ts";
 import { decodeSnapshot, encodeSnapshot, parseSnapshot, type Snapshot, type SnapshotHeader, snapshotName } from "./model/snapshot-file.ts";
@@ -61,7 +62,7 @@ export class Snapshots {
       await this.#scheduler.run("sync", () => file.sync());
     } catch (error) {
       await file.close();
-      if (error instanceof DiskError && error.code === "ENOSPC") await removeFile(this.#disk, temporary);
+      if (isNoSpace(error)) await removeFile(this.#disk, temporary);
       throw error;
     }
     await file.close();

@@ -30,6 +30,7 @@ import { loadSegments } from "./segment-loader.ts";
 import { ignoreStopped } from "./segment-writer.ts";
 import { Slabs } from "./slabs.ts";
 import { Snapshots } from "./snapshots.ts";
+import { StrictDisk } from "./strict-disk.ts";
 import type { DamagedLog, GroupLog, LogRepairer, LogStore, LogStoreOptions, RecoveredGroup, StartPoint } from "./types.ts";
 import { Wal, type WalEvents } from "./wal.ts";
 import type { WalFiles } from "./wal-files.ts";
@@ -81,6 +82,8 @@ class LogStoreImpl implements LogStore, WalEvents {
   readonly incarnation: Incarnation;
   readonly space: DiskSpace;
   readonly #ports: LogPorts;
+  /** Of everything that is written once the log is open. */
+  readonly #disk: Disk;
   readonly #options: LogStoreOptions;
   readonly #salvaged: boolean;
   readonly #doubts: DiskDoubts;
@@ -109,9 +112,12 @@ class LogStoreImpl implements LogStore, WalEvents {
   #closed = false;
 
   constructor(ports: LogPorts, options: LogStoreOptions, meta: Meta, recovered: RecoveredWal) {
-    const { disk, clock, telemetry } = ports;
+    const { clock, telemetry } = ports;
     const { files, ring, image, sequence, position } = recovered;
+    this.#failure = new Failure((error) => this.#failed(error));
+    const disk = new StrictDisk(ports.disk, (error) => this.#failure.broken(error));
     this.#ports = ports;
+    this.#disk = disk;
     this.#options = options;
     this.#salvaged = recovered.salvaged;
     this.incarnation = meta.incarnation;
@@ -122,7 +128,6 @@ class LogStoreImpl implements LogStore, WalEvents {
     this.#slabs = new Slabs(options.hotTailBytes);
     this.space = new DiskSpace(disk, clock, telemetry, options.diskReserveBytes ?? 0);
     this.#readFiles = new FileCache(disk, READ_FILES_MAX);
-    this.#failure = new Failure((error) => this.#failed(error));
     const incarnation = incarnationBytes(meta.incarnation);
     this.#wal = new Wal(clock, this.#slabs, { incarnation, files, ring, image, sequence, position }, this);
     this.#walReader = new WalReader(files, ring, this.#scheduler, () => this.#wal.kick());
@@ -231,7 +236,7 @@ class LogStoreImpl implements LogStore, WalEvents {
     const holes = segments.flatMap((segment) => segment.wrongs);
     if (holes.length > 0) tellHoles(telemetry, holes);
     const found = { segments, producers, ...replayed };
-    const said = { groupId, replicaId, start, startOffset, config: configs.base, doubted, lastAppendTime, syncedIndex };
+    const said = { groupId, replicaId, start, startOffset, config: configs.base, doubted, lastAppendTime, syncedIndex, mark: image.synced };
     return new GroupLogImpl({ ...said, ...found }, this.#services);
   }
 
@@ -256,8 +261,8 @@ class LogStoreImpl implements LogStore, WalEvents {
     invariant(!this.#creating.has(replicaId), () => `replica ${replicaId} is being made`);
     this.#creating.add(replicaId);
     try {
-      await this.#ports.disk.makeDirectory(groupFolder(groupId, replicaId));
-      await this.#ports.disk.syncDirectory(GROUPS_FOLDER);
+      await this.#disk.makeDirectory(groupFolder(groupId, replicaId));
+      await this.#disk.syncDirectory(GROUPS_FOLDER);
       const owner = new FrameOwner(groupId);
       this.#wal.op({ kind: "open", groupId, replicaId, start, config }, owner);
       // A crash between the two finds `forgot` in meta.json.
@@ -278,6 +283,7 @@ class LogStoreImpl implements LogStore, WalEvents {
           segments: [],
           producers: new Producers(),
           syncedIndex: start.index,
+          mark: undefined,
         },
         this.#services,
       );
@@ -291,7 +297,7 @@ class LogStoreImpl implements LogStore, WalEvents {
   }
 
   snapshots(groupId: GroupId): Snapshots {
-    return new Snapshots(this.#ports.disk, this.#scheduler, groupId, this.#services.recoveredOf(groupId).replicaId);
+    return new Snapshots(this.#disk, this.#scheduler, groupId, this.#services.recoveredOf(groupId).replicaId);
   }
 
   async drop(groupId: GroupId, folder: "removed" | "set aside" = "removed"): Promise<void> {
@@ -307,8 +313,8 @@ class LogStoreImpl implements LogStore, WalEvents {
     const op = { kind: "drop", groupId, replicaId: log.replicaId } as const;
     await this.#failure.guard(new Promise<void>((durable) => this.#wal.system({ kind: "op", op, owner: log.owner, durable })));
     const path = groupFolder(groupId, log.replicaId);
-    if (folder === "removed") await removeFolder(this.#ports.disk, path);
-    else await setFolderAside(this.#ports.disk, this.#ports.telemetry, path, "replaced");
+    if (folder === "removed") await removeFolder(this.#disk, path);
+    else await setFolderAside(this.#disk, this.#ports.telemetry, path, "replaced");
   }
 
   async close(): Promise<void> {

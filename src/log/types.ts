@@ -156,6 +156,8 @@ export interface SegmentSpan {
   readonly lastAppendTime: number;
   /** Bytes of its frames. */
   readonly position: number;
+  /** Some of it is not what was written: its times and bytes are those of the rest, or 0. */
+  readonly damaged: boolean;
 }
 
 export interface ProducerEntry {
@@ -177,6 +179,8 @@ export interface ProducerTable {
   /** As of the end of the log, uncommitted frames included. */
   get(producerId: number): ProducerEntry | undefined;
   readonly size: number;
+  /** False: damage keeps it from being known what was written before. A batch that looks new may be a retry, until the repair ends. */
+  readonly known: boolean;
 }
 
 /** Who repairs holes: the broker, which knows where the other replicas are. */

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { gunzipSync, gzipSync } from "node:zlib";
 import { MillraceError } from "../../src/base/errors.ts";
+import { Producers } from "../../src/log/model/producers.ts";
 import { Acks, Compression } from "../../src/protocol/public.ts";
 import { errorOf } from "../../src/protocol/rpc-status.ts";
 import { records } from "../../src/records/log-record.ts";
@@ -67,6 +68,29 @@ describe("An idempotent producer", () => {
       assert.equal(error.metadata["producer_id"], String(producerId));
       assert.ok(error.outcomeKnown && !error.retriable);
     }
+  });
+
+  it("is told to wait while damage keeps the leader from knowing what it wrote, and writes once", async () => {
+    const { producerId } = await cluster.call(1, rpc.InitProducer, {});
+    const batch = (baseSequence: number) => ({ topic: "t", records: recordSet([`${baseSequence}`]), producerId, baseSequence });
+    const first = await cluster.call(1, rpc.Produce, batch(0));
+    const leader = await cluster.leaderOf("t", 0);
+    const { producers } = cluster.replica(leader, await cluster.groupOf("t", 0))?.log ?? {};
+    assert.ok(producers instanceof Producers);
+    const right = producers.copy();
+    producers.adopt(Producers.lost());
+    // One that was here before, for all the leader knows, and one at its beginning: both may be retries.
+    const other = (await cluster.call(1, rpc.InitProducer, {})).producerId;
+    for (const sequence of [0, 1]) {
+      const error = await cluster.refused(2, rpc.Produce, { ...batch(sequence), producerId: other }, "NOT_READY");
+      assert.ok(error.outcomeKnown && error.retriable);
+    }
+    const plain = await cluster.call(1, rpc.Produce, { topic: "t", records: recordSet(["without an id"]) });
+    assert.equal(plain.baseOffset, first.baseOffset + 1);
+    const again = await cluster.call(3, rpc.Produce, batch(0));
+    assert.deepEqual([again.duplicate, again.baseOffset], [true, first.baseOffset]);
+    producers.adopt(right);
+    await cluster.call(3, rpc.Produce, { ...batch(0), producerId: other });
   });
 
   it("that leaves out a sequence is told the expected one; old retries are already written (case 47)", async () => {

@@ -3,11 +3,14 @@ export class DiskError extends Error {
   override readonly name = "DiskError";
   readonly code: string;
   readonly path: string;
+  /** What failed, as words that stand before the path; a failed sync begins with "sync". */
+  readonly action: string;
   /** @param advice what to do about it, where that is known */
   constructor(code: string, path: string, action: string, advice?: string) {
     super(`Cannot ${action} ${path}: ${code}${advice === undefined ? "" : ` (${advice})`}`);
     this.code = code;
     this.path = path;
+    this.action = action;
   }
 }
 

@@ -34,8 +34,6 @@ export class PartitionRetention {
     const { segmentMs } = settings.segments;
     // What has waited longer for company than a segment lives, gets a segment: only those can go.
     if (now !== undefined && log.unwrittenSince !== undefined && now - log.unwrittenSince >= segmentMs) log.push();
-    // Nobody knows how old, or how large, what is missing was: it would pass for the oldest of all (design §4, *Damage*).
-    if (log.holes.length > 0) return undefined;
     const proposed = this.#proposed?.term === core.term ? this.#proposed.start : 0;
     const start = newStartOffset(
       { ...settings.retention, segmentMs },

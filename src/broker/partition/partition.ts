@@ -29,6 +29,7 @@ import {
   leadershipLost,
   notLeader,
   pendingFull,
+  producerNotKnown,
   refusedSequence,
   refuseFuture,
   ringFull,
@@ -202,11 +203,11 @@ export class Partition {
     }
     // Before any refusal for want of room or replicas: a batch that is here already must not be told "nothing was written".
     if (draft.producerId !== NO_PRODUCER) {
-      const verdict = checkProducer(this.replica.log.producers.get(draft.producerId), {
-        epoch: draft.producerEpoch,
-        baseSequence: draft.baseSequence,
-        recordCount: draft.recordCount,
-      });
+      const { producers } = this.replica.log;
+      const { producerEpoch: epoch, baseSequence, recordCount } = draft;
+      // Without another replica nobody will ever know it: producers begin again.
+      const known = producers.known || votersOf(this.replica.core.configuration).length === 1;
+      const verdict = checkProducer(producers.get(draft.producerId), { epoch, baseSequence, recordCount }, known);
       switch (verdict.kind) {
         case "accept":
           break;
@@ -214,6 +215,9 @@ export class Partition {
           const { baseOffset, index, term, appendTime } = verdict;
           return this.#wait(acks, index, 0, done, () => this.#appended(index, baseOffset, draft.recordCount, term, appendTime, true));
         }
+        case "notKnown":
+          done(producerNotKnown(this.name, draft));
+          return noCancel;
         case "alreadyWritten":
           return this.#wait(acks, verdict.index, 0, done, () => alreadyWritten(this.name, draft));
         case "refused":

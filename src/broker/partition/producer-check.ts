@@ -24,6 +24,8 @@ export type ProducerVerdict =
   | { readonly kind: "duplicate"; readonly baseOffset: Offset; readonly index: LogIndex; readonly term: Term; readonly appendTime: number }
   /** A retry of a batch below the remembered ones: answer ALREADY_WRITTEN once everything up to `index` meets the level asked for. */
   | { readonly kind: "alreadyWritten"; readonly index: LogIndex }
+  /** It may be a retry of something that damage keeps from being known: neither appended nor called new. */
+  | { readonly kind: "notKnown" }
   /** Refused, nothing written. */
   | { readonly kind: "refused"; readonly code: "UNKNOWN_PRODUCER" | "INVALID_REQUEST" }
   | { readonly kind: "refused"; readonly code: "OUT_OF_ORDER_SEQUENCE"; readonly expected: number };
@@ -41,14 +43,16 @@ export function sequenceAfter(base: number, count: number): number {
  * partition does not know starts at sequence 0.
  *
  * @param entry what the log knows of the producer as of its end, uncommitted frames included; undefined when it knows nothing
+ * @param known false: there is more than it knows (`ProducerTable.known`)
  */
-export function checkProducer(entry: ProducerEntry | undefined, batch: SequencedBatch): ProducerVerdict {
+export function checkProducer(entry: ProducerEntry | undefined, batch: SequencedBatch, known = true): ProducerVerdict {
   const { baseSequence, recordCount } = batch;
   invariant(baseSequence >= 0 && baseSequence < SEQUENCE_MODULUS, () => `base sequence must be 0 to 2^31 - 1: got ${baseSequence}`);
   invariant(recordCount >= 1 && recordCount < SEQUENCE_MODULUS, () => `record count must be 1 to 2^31 - 1: got ${recordCount}`);
   const newest = entry?.batches.at(-1);
   if (entry === undefined || newest === undefined) {
     if (batch.epoch !== 0) return { kind: "refused", code: "INVALID_REQUEST" };
+    if (!known) return { kind: "notKnown" };
     return baseSequence === 0 ? ACCEPT : { kind: "refused", code: "UNKNOWN_PRODUCER" };
   }
   if (batch.epoch !== entry.epoch) return { kind: "refused", code: "INVALID_REQUEST" };
@@ -58,9 +62,10 @@ export function checkProducer(entry: ProducerEntry | undefined, batch: Sequenced
   const original = entry.batches.find((each) => each.baseSequence === baseSequence && each.recordCount === recordCount);
   if (original !== undefined) return duplicateOf(original);
   const oldest = entry.batches[0];
-  if (oldest !== undefined && entry.batches.length === REMEMBERED_BATCHES && isBelow(baseSequence, recordCount, oldest.baseSequence)) {
+  if (oldest !== undefined && isBelow(baseSequence, recordCount, oldest.baseSequence)) {
     // It lies in some frame before the oldest remembered one, which may be uncommitted itself: the answer waits for the frame between.
-    return { kind: "alreadyWritten", index: Math.max(0, oldest.index - 1) as LogIndex };
+    if (entry.batches.length === REMEMBERED_BATCHES) return { kind: "alreadyWritten", index: Math.max(0, oldest.index - 1) as LogIndex };
+    if (!known) return { kind: "notKnown" };
   }
   return { kind: "refused", code: "OUT_OF_ORDER_SEQUENCE", expected };
 }

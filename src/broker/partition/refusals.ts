@@ -4,6 +4,9 @@ import { limits } from "../../base/limits.ts";
 import type { SpaceView } from "../../log/disk-space.ts";
 import type { FrameDraft } from "../../records/frame-types.ts";
 
+/** A repair of the segments of one partition takes about so long, or several times that. */
+const PRODUCER_WAIT_MS = 500;
+
 /** The errors of one partition, in words: the action, the values, what to do (style 8). `partition` is "topic-number". */
 
 /** A record may be so far ahead of the leader's clock (design §4), milliseconds. */
@@ -87,6 +90,12 @@ export function tooLarge(draft: FrameDraft): MillraceError {
 export function alreadyWritten(partition: string, draft: FrameDraft): MillraceError {
   const text = `Batch ${draft.baseSequence} of producer ${draft.producerId} is in ${partition} already, below the last five`;
   return new MillraceError("ALREADY_WRITTEN", text);
+}
+
+/** Damage keeps the leader from knowing whether this was written before: the repair ends it. */
+export function producerNotKnown(partition: string, draft: FrameDraft): MillraceError {
+  const text = `${partition} is being repaired and cannot tell yet whether it holds batch ${draft.baseSequence} of producer ${draft.producerId}; nothing was written`;
+  return new MillraceError("NOT_READY", text, {}, PRODUCER_WAIT_MS);
 }
 
 export function refusedSequence(

@@ -27,7 +27,8 @@ export interface RetentionState {
 
 /**
  * Where the log of one partition is to begin (design §4, Trim): at the end of the newest segment of which no record is kept, by age or
- * by size. Whole segments only, never the active one, unless it is as old as it may become. Pure.
+ * by size. Whole segments only, never the active one, unless it is as old as it may become. How old a damaged one is nobody knows; but it is
+ * older than what stands behind it (design §4, *Damage*). Pure.
  *
  * @returns the new log start offset; undefined when nothing goes
  */
@@ -40,14 +41,22 @@ export function newStartOffset(policy: RetentionPolicy, state: RetentionState): 
     if (segment.lastIndex > replicated) break;
     left -= segment.position;
     // Append times never fall along the log: what is behind a segment that stays is younger.
-    if (!tooOld(segment, policy, now) && !tooMuch(left, policy)) break;
+    if (!tooOld(newestIn(segments, i), policy, now) && !tooMuch(left, policy)) break;
     start = segment.endOffset;
   }
   return start !== undefined && start > state.startOffset ? start : undefined;
 }
 
-function tooOld(segment: SegmentSpan, { retentionMs }: RetentionPolicy, now: number | undefined): boolean {
-  return retentionMs !== undefined && now !== undefined && now - segment.lastAppendTime > retentionMs;
+/** No record of segment `i` was appended later; undefined when that is not known. */
+function newestIn(segments: readonly SegmentSpan[], i: number): number | undefined {
+  const segment = segments[i];
+  if (segment?.damaged === false) return segment.lastAppendTime;
+  // One without a frame has no time.
+  return segments.slice(i + 1).find(({ damaged, firstAppendTime }) => !damaged && firstAppendTime > 0)?.firstAppendTime;
+}
+
+function tooOld(newest: number | undefined, { retentionMs }: RetentionPolicy, now: number | undefined): boolean {
+  return retentionMs !== undefined && now !== undefined && newest !== undefined && now - newest > retentionMs;
 }
 
 /** @param left bytes without the segment in question */
@@ -57,5 +66,5 @@ function tooMuch(left: number, { retentionBytes }: RetentionPolicy): boolean {
 
 /** The trim frame itself, appended now, begins the next segment. */
 function closes(active: SegmentSpan, { segmentMs }: RetentionPolicy, now: number | undefined): boolean {
-  return now !== undefined && now - active.firstAppendTime >= segmentMs;
+  return !active.damaged && now !== undefined && now - active.firstAppendTime >= segmentMs;
 }

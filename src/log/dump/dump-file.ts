@@ -3,6 +3,7 @@ import { verifyPayload } from "../../records/frame.ts";
 import type { Frame } from "../../records/frame-types.ts";
 import { FileWindow } from "../file-window.ts";
 import { Malformed } from "../model/bytes.ts";
+import type { Producers } from "../model/producers.ts";
 import { decodeFooter, decodeStartPoint, FOOTER_BYTES, START_HEADER_BYTES, startPointBytes } from "../model/segment-files.ts";
 import { SparseIndex } from "../model/sparse-index.ts";
 import { withFile } from "../segment-loader.ts";
@@ -92,7 +93,7 @@ async function startOf(window: FileWindow): Promise<{ readonly bytes: number; re
     const bytes = await window.at(0, length);
     if (typeof bytes === "string") return bytes;
     const { groupId, replicaId, start, terms, producers } = decodeStartPoint(bytes);
-    const text = `start point: group ${groupId}, replica ${replicaId}, after index ${start.index} of term ${start.term}, offset ${start.offset}, ${terms.length} terms, ${producers.size} producers`;
+    const text = `start point: group ${groupId}, replica ${replicaId}, after index ${start.index} of term ${start.term}, offset ${start.offset}, ${terms.length} terms, ${sizeOf(producers)} producers`;
     return { bytes: length, groupId, text };
   } catch (error) {
     if (error instanceof Malformed) return error.message;
@@ -134,7 +135,7 @@ async function dumpIndex(path: string, window: FileWindow, sink: DumpSink): Prom
   if (typeof bytes === "string") return sink({ kind: "bad", path, position: 0, what: bytes });
   try {
     const { owner, facts, index, producers } = SparseIndex.decode(bytes);
-    const text = `index of group ${owner.groupId}, replica ${owner.replicaId}: frames ${facts.baseIndex} to ${facts.lastIndex}, ${index.count} entries, ${producers.size} producers`;
+    const text = `index of group ${owner.groupId}, replica ${owner.replicaId}: frames ${facts.baseIndex} to ${facts.lastIndex}, ${index.count} entries, ${sizeOf(producers)} producers`;
     await sink({ kind: "note", path, position: 0, text });
     for (let i = 0; i < index.count; i += 1) {
       const entry = index.entry(i);
@@ -150,6 +151,10 @@ async function dumpIndex(path: string, window: FileWindow, sink: DumpSink): Prom
     if (!(error instanceof Malformed)) throw error;
     await sink({ kind: "bad", path, position: 0, what: error.message });
   }
+}
+
+function sizeOf({ known, size }: Producers): string {
+  return known ? String(size) : "unknown";
 }
 
 async function wholeOf(window: FileWindow): Promise<Uint8Array | string> {

@@ -7,6 +7,8 @@ export const PRODUCER_BATCHES_MAX = 5;
 export const PRODUCERS_MAX = 10_000;
 /** Of append time, as read from the log, so that every replica forgets at the same index. */
 export const PRODUCER_EXPIRY_MS = 7 * 24 * 60 * 60 * 1000;
+/** Stands where the number of producers does: what they wrote before was not known when this was written. */
+const NOT_KNOWN = 0xffff_ffff;
 
 /** One batch of an idempotent producer. */
 export interface SequencedBatch {
@@ -40,6 +42,9 @@ interface Pending {
  * Sequences of idempotent producers, kept with the log: a base as of some committed index, and the batches above it. Truncation
  * drops from the top; what the five newest pushed out comes back, because the base never saw them. Eviction and expiry happen only
  * in the base, in log order, so equal bases at equal indexes are equal everywhere.
+ *
+ * A table may be *not known*: what stood before it could not be read. It counts what comes, but a batch that looks new to it may be
+ * a retry, and what is derived from it says so, until the right base is found (`adopt`).
  */
 export class Producers {
   /** In order of last write, least recent first. */
@@ -49,6 +54,19 @@ export class Producers {
   #head = 0;
   /** The same by producer. */
   readonly #pendingOf = new Map<number, Pending[]>();
+  #known = true;
+
+  /** One of which the base is not known. */
+  static lost(): Producers {
+    const producers = new Producers();
+    producers.#known = false;
+    return producers;
+  }
+
+  /** False: there was more than what is in it. */
+  get known(): boolean {
+    return this.#known;
+  }
 
   /** Ids known as of the end of the log. */
   get size(): number {
@@ -104,18 +122,24 @@ export class Producers {
   /** A copy of the base alone. */
   copy(): Producers {
     const copy = new Producers();
+    copy.#known = this.#known;
     for (const [id, state] of this.#base) copy.#base.set(id, state);
     return copy;
   }
 
   /** Takes another base, as of the same index: the former could not be read. */
   adopt(base: Producers): void {
+    this.#known = base.#known;
     this.#base.clear();
     for (const [id, state] of base.#base) this.#base.set(id, state);
   }
 
   /** The base alone. */
   write(out: ByteWriter): void {
+    if (!this.#known) {
+      out.u32(NOT_KNOWN);
+      return;
+    }
     out.u32(this.#base.size);
     for (const [id, { epoch, batches }] of this.#base) {
       out.i53(id).i32(epoch).u8(batches.length);
@@ -130,6 +154,7 @@ export class Producers {
   static read(from: ByteReader): Producers {
     const producers = new Producers();
     const count = from.u32();
+    if (count === NOT_KNOWN) return Producers.lost();
     if (count > PRODUCERS_MAX) throw new Malformed(`${count} producers`);
     for (let i = 0; i < count; i += 1) {
       const id = from.i53();

@@ -31,6 +31,18 @@ describe("checkProducer", () => {
     assert.deepEqual(checkProducer(undefined, batch(1)), { kind: "refused", code: "UNKNOWN_PRODUCER" });
   });
 
+  it("says that it does not know, where damage may hide the batch", () => {
+    for (const sequence of [0, 7]) assert.deepEqual(checkProducer(undefined, batch(sequence), false), { kind: "notKnown" });
+    const since = entry([10, 2], [12, 2]);
+    assert.deepEqual(checkProducer(since, batch(8, 2), false), { kind: "notKnown" });
+    // What came since is known as ever: who wrote it knew what stands before it.
+    assert.deepEqual(checkProducer(since, batch(14, 2), false), { kind: "accept" });
+    assert.equal(checkProducer(since, batch(12, 2), false).kind, "duplicate");
+    assert.deepEqual(checkProducer(since, batch(20, 2), false), { kind: "refused", code: "OUT_OF_ORDER_SEQUENCE", expected: 14 });
+    const five = entry([10, 2], [12, 2], [14, 2], [16, 2], [18, 2]);
+    assert.equal(checkProducer(five, batch(8, 2), false).kind, "alreadyWritten");
+  });
+
   it("accepts the sequence that follows, also across the wrap of i32", () => {
     assert.deepEqual(checkProducer(entry([0, 3]), batch(3, 9)), { kind: "accept" });
     assert.deepEqual(checkProducer(entry([SEQUENCE_MODULUS - 2, 2]), batch(0)), { kind: "accept" });

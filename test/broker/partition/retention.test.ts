@@ -15,6 +15,7 @@ function segments(count: number, bytes = 100): SegmentSpan[] {
     firstAppendTime: 1_000 * i,
     lastAppendTime: 1_000 * i + 999,
     position: bytes,
+    damaged: false,
   }));
 }
 
@@ -36,6 +37,22 @@ describe("retention", () => {
     assert.equal(newStartOffset(policy, state({ unwrittenBytes: 99 })), 20);
     assert.equal(newStartOffset(policy, state({ unwrittenBytes: 100 })), 30);
     assert.equal(newStartOffset({ ...KEEP, retentionBytes: 301 }, state()), undefined);
+  });
+
+  it("judges the age of what is damaged by what stands behind it, and keeps it while that is not known", () => {
+    const policy = { ...KEEP, retentionMs: 2_000 };
+    // A lost file says nothing of its times: 1970, if one believed it.
+    const lost = { firstAppendTime: 0, lastAppendTime: 0, position: 0, damaged: true };
+    const gap = segments(4).map((one, i) => (i === 0 || i === 1 ? { ...one, ...lost } : one));
+    assert.equal(newStartOffset(policy, state({ segments: gap, now: 4_000 })), undefined, "the third began 2,000 ms ago");
+    assert.equal(newStartOffset(policy, state({ segments: gap, now: 4_001 })), 20, "older than it are both");
+    const end = segments(4).map((one, i) => (i > 1 ? { ...one, ...lost } : one));
+    assert.equal(newStartOffset(policy, state({ segments: end, now: 100_000 })), 20);
+    const empty = segments(2).map((one, i) =>
+      i === 0 ? { ...one, ...lost } : { ...one, firstAppendTime: 0, lastAppendTime: 0, position: 0 },
+    );
+    assert.equal(newStartOffset(policy, state({ segments: empty, now: 100_000 })), undefined, "nothing stands behind it yet");
+    assert.equal(newStartOffset({ ...KEEP, retentionBytes: 101 }, state({ segments: gap })), 20, "by size, what is missing counts nothing");
   });
 
   it("goes by whichever is reached first", () => {
@@ -89,6 +106,7 @@ describe("retention", () => {
             firstAppendTime: first,
             lastAppendTime: time,
             position: bytes,
+            damaged: false,
           };
         });
       });
