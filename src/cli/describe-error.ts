@@ -2,6 +2,7 @@ import { type ErrorCode, MillraceError } from "../base/errors.ts";
 import { DiskError } from "../base/ports/disk.ts";
 import { ListenError } from "../base/ports/listen-error.ts";
 import { ConfigError } from "../config/config-error.ts";
+import { BadDataDirectory } from "../log/meta.ts";
 import { DamagedLog } from "../log/types.ts";
 import { CommandFailed, ExitCode } from "./exit-code.ts";
 
@@ -36,7 +37,8 @@ export function describeError(error: unknown): { readonly line: string; readonly
     return { line, exitCode: absent.has(error.code) ? ExitCode.absent : ExitCode.failure };
   }
   // Their messages say what is wrong and what to do.
-  if (error instanceof DiskError || error instanceof ListenError || error instanceof DamagedLog) {
+  const said = [DiskError, ListenError, DamagedLog, BadDataDirectory].some((kind) => error instanceof kind);
+  if (said && error instanceof Error) {
     return { line: error.message, exitCode: ExitCode.failure };
   }
   // What the system refused, such as a folder that is a file or may not be written: it names the path, and a stack says no more.

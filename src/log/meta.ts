@@ -1,12 +1,18 @@
 import { type BrokerId, type ClusterId, type Incarnation, toBrokerId } from "../base/ids.ts";
 import { type Disk, DiskError } from "../base/ports/disk.ts";
 import type { Random } from "../base/ports/random.ts";
+import { Malformed } from "./model/bytes.ts";
+import { openSealedJson, sealJson } from "./model/sealed-json.ts";
 import { GROUPS_FOLDER, WAL_FOLDER } from "./model/segment-name.ts";
 
 const PATH = "meta.json";
 const TEMPORARY = "meta.json.tmp";
 /** Version of the whole data directory; another one is refused. */
 export const DISK_FORMAT = 1;
+/** What stood in it before it had a CRC. */
+const UNSEALED = new Set(["format", "brokerId", "incarnation", "clusterId", "recoveryEpoch", "form", "logMade", "walDamaged", "forgot"]);
+
+const OTHERWISE = "restore it, or start once with --new-incarnation, which sets everything there aside";
 
 /** `meta.json`: whose disk this is. */
 export interface Meta {
@@ -45,13 +51,11 @@ export async function readMeta(disk: Disk): Promise<Meta | undefined> {
   const hasLog = names.has(WAL_FOLDER) && (await disk.list(WAL_FOLDER)).length > 0;
   const hasGroups = names.has(GROUPS_FOLDER) && (await disk.list(GROUPS_FOLDER)).length > 0;
   if (!names.has(PATH)) {
-    if (hasLog || hasGroups)
-      throw new BadDataDirectory(`${disk.root} holds data but no ${PATH}: restore it, or start with an empty directory`);
+    if (hasLog || hasGroups) throw new BadDataDirectory(`${disk.root} holds data but no ${PATH}: ${OTHERWISE}`);
     return undefined;
   }
   const meta = parse(await readAll(disk, PATH), disk.root);
-  if (meta.logMade && !hasLog)
-    throw new BadDataDirectory(`${disk.root} has ${PATH} but no write-ahead log: restore it, or start with an empty directory`);
+  if (meta.logMade && !hasLog) throw new BadDataDirectory(`${disk.root} has ${PATH} but no write-ahead log: ${OTHERWISE}`);
   return meta;
 }
 
@@ -93,9 +97,7 @@ export async function writeMeta(disk: Disk, meta: Meta): Promise<void> {
   });
   const file = await disk.open(TEMPORARY, { mode: "create" });
   try {
-    await file.write(0, [
-      new TextEncoder().encode(`${JSON.stringify({ ...meta, form: meta.form === undefined ? undefined : toHex(meta.form) }, null, 2)}\n`),
-    ]);
+    await file.write(0, [new TextEncoder().encode(sealJson({ ...meta, form: meta.form === undefined ? undefined : toHex(meta.form) }))]);
     await file.sync();
   } finally {
     await file.close();
@@ -116,13 +118,13 @@ async function readAll(disk: Disk, path: string): Promise<string> {
 }
 
 function parse(text: string, root: string): Meta {
-  const bad = (what: string): BadDataDirectory =>
-    new BadDataDirectory(`${root}/${PATH} ${what}: restore it, or start with an empty directory`);
-  let fields: Record<string, unknown>;
+  const bad = (what: string): BadDataDirectory => new BadDataDirectory(`${root}/${PATH} ${what}: ${OTHERWISE}`);
+  let fields: Readonly<Record<string, unknown>>;
   try {
-    fields = JSON.parse(text) as Record<string, unknown>;
-  } catch {
-    throw bad("is not JSON");
+    fields = openSealedJson(text, UNSEALED);
+  } catch (error) {
+    if (error instanceof Malformed) throw bad(error.message);
+    throw error;
   }
   const { format, brokerId, incarnation, clusterId, recoveryEpoch, form, logMade, walDamaged, forgot, admittedBlockSequence } = fields;
   if (format !== DISK_FORMAT) throw bad(`has format ${String(format)}, this version knows ${DISK_FORMAT}`);

@@ -10,6 +10,7 @@ import { jsonField } from "../../src/cli/json-field.ts";
 import { LineSplitter } from "../../src/cli/line-splitter.ts";
 import { StallWatch } from "../../src/cli/stall-watch.ts";
 import { table } from "../../src/cli/table.ts";
+import { BadDataDirectory } from "../../src/log/meta.ts";
 
 function split(chunks: readonly Uint8Array[], bytesMax = 1000): { readonly lines: string[]; readonly cut: number[] } {
   const splitter = new LineSplitter(bytesMax);
@@ -118,6 +119,13 @@ describe("describeError", () => {
     assert.equal(unknown.exitCode, 3);
     assert.match(unknown.line, /^UNKNOWN_TOPIC: no topic x \(.*topic list/);
     assert.ok(!unknown.line.includes("\n"));
+  });
+
+  it("shows no stack of what is no bug", () => {
+    assert.deepEqual(describeError(new BadDataDirectory("/x/meta.json is not JSON: restore it")), {
+      line: "/x/meta.json is not JSON: restore it",
+      exitCode: 1,
+    });
   });
 });
 

@@ -114,6 +114,18 @@ describe("meta.json", () => {
     await machine.open();
   });
 
+  it("is refused by name when a letter of an id is another one", async () => {
+    const machine = new Machine();
+    await machine.open();
+    const path = "meta.json";
+    const bytes = new Uint8Array(file(machine, path).size);
+    file(machine, path).read(0, bytes);
+    const at = new TextDecoder().decode(bytes).indexOf("-");
+    file(machine, path).flipBit(at + 1, 0);
+    machine.crash(false);
+    await assert.rejects(machine.run(readMeta(machine.disk)), /meta\.json does not match its CRC/);
+  });
+
   it("and the data refuse to start without each other", async () => {
     const { machine } = await tenBlocks();
     const meta = new Uint8Array(file(machine, "meta.json").size);
