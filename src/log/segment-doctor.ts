@@ -149,11 +149,11 @@ export class SegmentDoctor {
       segment.index = undefined;
       cold.remember(segment, survey.index);
       if (!stands(await loadIndex(disk, segment), segment, survey)) {
-        telemetry.log("warn", "log.index_rebuilt", { path: segment.indexPath });
+        telemetry.log("warn", "log.index_rebuilt", { path: segment.indexPath, position: 0 });
         await writeIndex(disk, segment, survey.index, survey.producers ?? Producers.lost()).catch(ignoreNoSpace);
       }
       if (!(await footerStands(disk, segment))) {
-        telemetry.log("warn", "log.footer_rebuilt", { path: segment.path });
+        telemetry.log("warn", "log.footer_rebuilt", { path: segment.path, position: segment.position });
         await writeFooter(disk, segment).catch(ignoreNoSpace);
       }
       return;

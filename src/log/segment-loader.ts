@@ -26,6 +26,13 @@ export interface LoadedSegments {
   readonly producers: Producers | undefined;
   /** The last one may be written on. */
   readonly grows: boolean;
+  /** Footers that were missing or bad, and were made again: where each begins. */
+  readonly rebuilt: readonly Rebuilt[];
+}
+
+export interface Rebuilt {
+  readonly path: string;
+  readonly position: number;
 }
 
 /**
@@ -36,8 +43,9 @@ export interface LoadedSegments {
 export async function loadSegments(disk: Disk, image: GroupImage): Promise<LoadedSegments> {
   const mark = image.synced;
   const names = await listSegments(disk, image, mark);
-  if (mark === undefined) return { segments: [], producers: new Producers(), grows: false };
+  if (mark === undefined) return { segments: [], producers: new Producers(), grows: false, rebuilt: [] };
   const segments: Segment[] = [];
+  const rebuilt: Rebuilt[] = [];
   let next: SegmentName = { baseIndex: (image.start.index + 1) as LogIndex, baseOffset: image.start.offset };
   const missingBefore = (name: SegmentName): void => {
     if (name.baseIndex <= next.baseIndex) return;
@@ -50,13 +58,13 @@ export async function loadSegments(disk: Disk, image: GroupImage): Promise<Loade
     if (name.baseIndex < next.baseIndex || name.baseOffset < next.baseOffset) continue;
     if (name.baseIndex === next.baseIndex && name.baseOffset !== next.baseOffset) continue;
     missingBefore(name);
-    const segment = await loadSealed(disk, image, name, older[i + 1] ?? mark);
+    const segment = await loadSealed(disk, image, name, older[i + 1] ?? mark, rebuilt);
     segments.push(segment);
     next = { baseIndex: (segment.lastIndex + 1) as LogIndex, baseOffset: segment.endOffset };
   }
   missingBefore(mark);
   const last = await loadLast(disk, image, mark);
-  return { segments: [...segments, last.segment], producers: last.producers, grows: !mark.sealed && !last.segment.damaged };
+  return { segments: [...segments, last.segment], producers: last.producers, grows: !mark.sealed && !last.segment.damaged, rebuilt };
 }
 
 /** What the log says a segment holds. */
@@ -111,11 +119,11 @@ function factsOfGap(image: GroupImage, name: SegmentName, lastIndex: LogIndex, e
 }
 
 /** A sealed segment says at its end what it holds; where it does not, it is walked up to where the next one begins. */
-async function loadSealed(disk: Disk, image: GroupImage, name: SegmentName, following: SegmentName): Promise<Segment> {
+async function loadSealed(disk: Disk, image: GroupImage, name: SegmentName, following: SegmentName, rebuilt: Rebuilt[]): Promise<Segment> {
   const segment = new Segment(image.groupId, image.replicaId, name, image.start.term, 0);
   segment.sealed = true;
   const facts = await readFooter(disk, segment);
-  if (facts !== undefined && facts.lastIndex < following.baseIndex && facts.endOffset <= following.baseOffset) {
+  if (facts !== undefined && (reaches(facts, following) || (await holds(disk, image, segment, facts, following)))) {
     segment.restore(facts);
     return segment;
   }
@@ -124,8 +132,29 @@ async function loadSealed(disk: Disk, image: GroupImage, name: SegmentName, foll
   const survey = await surveyFile(disk, segment.path, bounds, known?.index);
   segment.restore(survey.facts);
   segment.surveyed(survey);
-  if (!segment.damaged) await writeFooter(disk, segment);
+  if (segment.damaged) return segment;
+  rebuilt.push({ path: segment.path, position: segment.position });
+  await writeFooter(disk, segment);
   return segment;
+}
+
+/** It ends where the next one begins. */
+function reaches(facts: SegmentFacts, following: SegmentName): boolean {
+  return facts.lastIndex + 1 === following.baseIndex && facts.endOffset === following.baseOffset;
+}
+
+/**
+ * A footer that ends below the next segment says that one in between is missing: true only when these are the file's own frames, all of
+ * them. Partitions that are written alike have segments of the same name, and a footer does not say whose it is: what it says of another
+ * one's frames would make a gap that no frame fits.
+ */
+async function holds(disk: Disk, image: GroupImage, segment: Segment, facts: SegmentFacts, following: SegmentName): Promise<boolean> {
+  if (facts.lastIndex >= following.baseIndex || facts.endOffset > following.baseOffset) return false;
+  const bounds = boundsOf(image, segment.name, facts.lastIndex, facts.endOffset);
+  const survey = await surveyFile(disk, segment.path, bounds, undefined);
+  const whole = survey.pointWrong === undefined && survey.holes.length === 0;
+  // A footer that ends too early leaves frames between what it counts and itself.
+  return whole && survey.facts.position === facts.position && survey.reached === facts.endOffset;
 }
 
 /** @returns undefined when the file does not end with a footer of its own */

@@ -36,6 +36,8 @@ export interface Survey {
   readonly index: SparseIndex;
   /** `position` is where the last whole frame ends. */
   readonly facts: SegmentFacts;
+  /** Offset after the last frame, by the frames: `facts` repeats what the bounds say. */
+  readonly reached: Offset;
   /** As of the end of the segment; undefined when they cannot be known from this file alone. */
   readonly producers: Producers | undefined;
 }
@@ -87,7 +89,7 @@ export async function surveySegment(
     position = next.position;
     walk.skip({ ...hole, last: (next.index - 1) as LogIndex, endOffset: next.offset, end: position });
   }
-  return { bounds, point, pointWrong, holes: walk.holes, index: walk.sparse, facts: walk.facts(), producers };
+  return { bounds, point, pointWrong, holes: walk.holes, index: walk.sparse, facts: walk.facts(), reached: walk.offset, producers };
 }
 
 /** Where a survey stands: the next frame, and what was found so far. */

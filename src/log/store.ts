@@ -232,7 +232,8 @@ class LogStoreImpl implements LogStore, WalEvents {
     const { groupId, replicaId, start, startOffset, configs, doubted, lastAppendTime, syncedIndex } = image;
     const replayed = this.#replayed.get(groupId);
     invariant(replayed !== undefined, () => `group ${groupId} was not replayed`);
-    const { segments, producers } = await loadSegments(disk, image);
+    const { segments, producers, rebuilt } = await loadSegments(disk, image);
+    for (const footer of rebuilt) telemetry.log("warn", "log.footer_rebuilt", { ...footer });
     const holes = segments.flatMap((segment) => segment.wrongs);
     if (holes.length > 0) tellHoles(telemetry, holes);
     const found = { segments, producers, ...replayed };
