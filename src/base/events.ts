@@ -110,7 +110,7 @@ export const events = {
   },
   "log.footer_rebuilt": {
     level: "warn",
-    fields: ["path"],
+    fields: ["path", "position"],
     means: "The footer of a segment was missing or bad and was made again from the frames.",
     todo: "Nothing, once. Again and again it says that the disk changes what was written: replace it.",
   },
@@ -129,7 +129,7 @@ export const events = {
   },
   "log.index_rebuilt": {
     level: "warn",
-    fields: ["path"],
+    fields: ["path", "position"],
     means: "The index of a segment was missing or bad and was made again from the segment.",
     todo: "Nothing, once. Again and again it says that the disk changes what was written: replace it.",
   },
@@ -217,8 +217,9 @@ export const events = {
   },
   "metadata.snapshot_damaged": {
     level: "warn",
-    fields: ["what"],
-    means: "A snapshot of the metadata is not what was written; an older one, or one of another broker, takes its place.",
+    fields: ["path", "position", "what"],
+    means:
+      "A snapshot of the metadata is not what was written, or none is left (`path` is their folder); an older one, or one of another broker, takes its place.",
     todo: "Look at the disk: it gives back other bytes than it was given.",
   },
   "metadata.snapshot_postponed": {

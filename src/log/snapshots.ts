@@ -22,7 +22,8 @@ export interface FoundSnapshots {
 export class Snapshots {
   readonly #disk: Disk;
   readonly #scheduler: DiskScheduler;
-  readonly #folder: string;
+  /** Where they lie, relative to the data directory. */
+  readonly folder: string;
   readonly #groupId: GroupId;
   readonly #replicaId: ReplicaId;
   /** One is written at a time: they share the temporary name. */
@@ -31,14 +32,14 @@ export class Snapshots {
   constructor(disk: Disk, scheduler: DiskScheduler, groupId: GroupId, replicaId: ReplicaId) {
     this.#disk = disk;
     this.#scheduler = scheduler;
-    this.#folder = groupFolder(groupId, replicaId);
+    this.folder = groupFolder(groupId, replicaId);
     this.#groupId = groupId;
     this.#replicaId = replicaId;
   }
 
   /** Ascending. Files that are not whole yet have other names. */
   async indexes(): Promise<LogIndex[]> {
-    const found = (await this.#disk.list(this.#folder)).map((entry) => parseSnapshot(entry.name));
+    const found = (await this.#disk.list(this.folder)).map((entry) => parseSnapshot(entry.name));
     return found.filter((index) => index !== undefined).sort((a, b) => a - b);
   }
 
@@ -50,7 +51,7 @@ export class Snapshots {
   }
 
   async #write(header: Omit<SnapshotHeader, "groupId" | "replicaId">, state: readonly Uint8Array[]): Promise<void> {
-    const temporary = `${this.#folder}/snapshot.tmp`;
+    const temporary = `${this.folder}/snapshot.tmp`;
     await removeFile(this.#disk, temporary);
     const file = await this.#disk.open(temporary, { mode: "create" });
     try {
@@ -66,13 +67,13 @@ export class Snapshots {
       throw error;
     }
     await file.close();
-    await this.#disk.rename(temporary, `${this.#folder}/${snapshotName(header.start.index)}`);
-    await this.#scheduler.run("sync", () => this.#disk.syncDirectory(this.#folder));
+    await this.#disk.rename(temporary, `${this.folder}/${snapshotName(header.start.index)}`);
+    await this.#scheduler.run("sync", () => this.#disk.syncDirectory(this.folder));
   }
 
   /** @throws {DamagedLog} it is not what was written */
   async read(index: LogIndex): Promise<Snapshot> {
-    const path = `${this.#folder}/${snapshotName(index)}`;
+    const path = `${this.folder}/${snapshotName(index)}`;
     try {
       const snapshot = decodeSnapshot(await this.#bytes(path));
       const { header } = snapshot;
@@ -107,7 +108,7 @@ export class Snapshots {
     bytesMax: number,
   ): Promise<{ readonly total: number; readonly bytes: Uint8Array } | undefined> {
     try {
-      const file = await this.#disk.open(`${this.#folder}/${snapshotName(index)}`, { mode: "read" });
+      const file = await this.#disk.open(`${this.folder}/${snapshotName(index)}`, { mode: "read" });
       try {
         const total = await file.size();
         const bytes = new Uint8Array(Math.max(0, Math.min(bytesMax, total - position)));
@@ -124,7 +125,7 @@ export class Snapshots {
 
   /** Removes all that `wanted` does not want. */
   async prune(wanted: (index: LogIndex) => boolean): Promise<void> {
-    for (const index of await this.indexes()) if (!wanted(index)) await removeFile(this.#disk, `${this.#folder}/${snapshotName(index)}`);
+    for (const index of await this.indexes()) if (!wanted(index)) await removeFile(this.#disk, `${this.folder}/${snapshotName(index)}`);
   }
 
   async #bytes(path: string): Promise<Uint8Array> {

@@ -53,7 +53,12 @@ export class MetadataSnapshots {
    */
   async restore(log: GroupLog): Promise<LogIndex> {
     const { good, damaged } = await this.#files.newest(log.start.index, log.lastIndex);
-    for (const { message } of damaged) this.#ports.telemetry.log("warn", "metadata.snapshot_damaged", { what: message });
+    const tell = (path: string, position: number, what: string): void =>
+      this.#ports.telemetry.log("warn", "metadata.snapshot_damaged", { path, position, what });
+    for (const { path, position, what } of damaged) tell(path, position, what);
+    // Nobody knows what it was called.
+    if (good === undefined && damaged.length === 0 && log.start.index > 0)
+      tell(this.#files.folder, 0, `the log begins behind ${log.start.index}, and no snapshot is there`);
     this.#restored = good;
     if (good !== undefined) log.commit(good.header.start.index);
     return good?.header.start.index ?? (0 as LogIndex);
