@@ -1,13 +1,16 @@
 import { type ClientHttp2Session, type ClientHttp2Stream, connect, type IncomingHttpHeaders, type OutgoingHttpHeaders } from "node:http2";
+import type { MillraceError } from "../../src/base/errors.ts";
 import { decodeErrorDetails } from "../../src/protocol/rpc-status.ts";
-import { message } from "./http2-frames.ts";
+import { framed } from "./http2-frames.ts";
 
 export interface RawAnswer {
   readonly httpStatus: number;
   /** gRPC status number; undefined when the stream ended without one. */
   readonly status: number | undefined;
   readonly text: string;
-  /** `ErrorInfo.reason` of ours. */
+  /** What our details say; undefined: the answer has none. */
+  readonly error: MillraceError | undefined;
+  /** Its code. */
   readonly code: string | undefined;
   readonly metadata: Readonly<Record<string, string>>;
   /** Of the first message, without its frame. */
@@ -32,15 +35,21 @@ export class RawCalls {
 
   /** One call of one message to its end. */
   unary(path: string, request: Uint8Array, headers: OutgoingHttpHeaders = {}): Promise<RawAnswer> {
-    return this.raw({ ":path": path, ...headers }, message(request));
+    return this.call({ ":path": path, ...headers }, framed(request));
   }
 
   /** One call whose body is `bytes` as they are. */
-  raw(headers: OutgoingHttpHeaders, bytes: Uint8Array): Promise<RawAnswer> {
+  call(headers: OutgoingHttpHeaders, bytes: Uint8Array): Promise<RawAnswer> {
     const stream = this.open(headers);
     const answer = answerOf(stream);
     stream.end(bytes);
     return answer;
+  }
+
+  /** When it is answered, the other side has seen everything sent before. */
+  async ping(): Promise<void> {
+    if (this.session.connecting) await new Promise<void>((resolve) => this.session.once("connect", () => resolve()));
+    return new Promise<void>((resolve, reject) => this.session.ping((error) => (error === null ? resolve() : reject(error))));
   }
 
   close(): void {
@@ -48,7 +57,15 @@ export class RawCalls {
   }
 }
 
-/** How long a case waits for one answer. */
+/** Unlike `once`, an error does not matter: `close` follows it. */
+export function closed(stream: ClientHttp2Stream): Promise<void> {
+  return new Promise((resolve) => {
+    if (stream.destroyed) resolve();
+    else stream.once("close", () => resolve());
+  });
+}
+
+/** How long one answer is waited for. */
 const ANSWER_MS = 10_000;
 
 export function answerOf(stream: ClientHttp2Stream): Promise<RawAnswer> {
@@ -67,7 +84,7 @@ export function answerOf(stream: ClientHttp2Stream): Promise<RawAnswer> {
       stream.close(8);
       reject(new Error(`no answer within ${ANSWER_MS} ms`));
     }, ANSWER_MS);
-    stream.once("close", () => {
+    void closed(stream).then(() => {
       clearTimeout(timer);
       const from = trailers["grpc-status"] === undefined ? head : trailers;
       const status = from["grpc-status"];
@@ -77,6 +94,7 @@ export function answerOf(stream: ClientHttp2Stream): Promise<RawAnswer> {
         httpStatus: Number(head[":status"] ?? 0),
         status: status === undefined ? undefined : Number(status),
         text: decodeURIComponent(String(from["grpc-message"] ?? "")),
+        error,
         code: error?.code,
         metadata: error?.metadata ?? {},
         body: Buffer.concat(chunks).subarray(5),

@@ -7,7 +7,7 @@ import { RecordSetBuilder } from "../../src/records/record-set-builder.ts";
 import { callAgain } from "./again.ts";
 import { RawCalls } from "./calls.ts";
 import { type BadInput, failed, refused, Status } from "./case.ts";
-import { message } from "./http2-frames.ts";
+import { framed } from "./http2-frames.ts";
 import type { Target } from "./target.ts";
 
 const MiB = 1024 * 1024;
@@ -51,7 +51,7 @@ export const grpcCases: readonly BadInput[] = [
       withCalls(target, async (raw) => {
         for (const type of ["application/json", "text/html", "application/grpc-web", ""])
           assert.equal(
-            (await raw.raw({ ":path": LIST, "content-type": type }, message(list))).httpStatus,
+            (await raw.call({ ":path": LIST, "content-type": type }, framed(list))).httpStatus,
             type === "application/grpc-web" ? 200 : 415,
           );
         for (const path of [
@@ -65,7 +65,7 @@ export const grpcCases: readonly BadInput[] = [
           assert.equal((await raw.unary(path, list)).status, Status.unimplemented, path);
         const stream = raw.session.request({ ":method": "POST", ":path": LIST, "content-type": "application/grpc+proto" });
         stream.on("error", () => {});
-        stream.end(message(list));
+        stream.end(framed(list));
         await new Promise((resolve) => stream.once("close", resolve).resume());
         return "415 or UNIMPLEMENTED, never a throw";
       }),
@@ -75,16 +75,16 @@ export const grpcCases: readonly BadInput[] = [
     name: "compressed flags without an encoding, unknown and broken encodings",
     run: (target) =>
       withCalls(target, async (raw) => {
-        const flagged = message(list.length > 0 ? list : Buffer.from("x"), 1);
+        const flagged = framed(list.length > 0 ? list : Buffer.from("x"), 1);
         for (const encoding of [undefined, "identity", "snappy", "gzip", "deflate", "__proto__"]) {
           const headers = encoding === undefined ? {} : { "grpc-encoding": encoding };
-          failed(await raw.raw({ ":path": LIST, ...headers }, flagged), `flagged, encoding ${encoding}`);
+          failed(await raw.call({ ":path": LIST, ...headers }, flagged), `flagged, encoding ${encoding}`);
         }
         failed(
-          await raw.raw({ ":path": LIST, "grpc-encoding": "gzip" }, message(gzipSync(Buffer.alloc(1_000)).subarray(0, 20), 1)),
+          await raw.call({ ":path": LIST, "grpc-encoding": "gzip" }, framed(gzipSync(Buffer.alloc(1_000)).subarray(0, 20), 1)),
           "gzip cut short",
         );
-        const whole = await raw.raw({ ":path": LIST, "grpc-encoding": "gzip" }, message(gzipSync(list), 1));
+        const whole = await raw.call({ ":path": LIST, "grpc-encoding": "gzip" }, framed(gzipSync(list), 1));
         assert.equal(whole.status, Status.ok);
         return "refused; well-formed gzip is taken";
       }),
@@ -99,7 +99,7 @@ export const grpcCases: readonly BadInput[] = [
           ["gzip", gzipSync(zeros)],
           ["deflate", deflateSync(zeros)],
         ] as const) {
-          const answer = await raw.raw({ ":path": LogService.Produce.path, "grpc-encoding": encoding }, message(bomb, 1));
+          const answer = await raw.call({ ":path": LogService.Produce.path, "grpc-encoding": encoding }, framed(bomb, 1));
           assert.equal(answer.status, Status.resourceExhausted, encoding);
         }
         const bomb = { topic: "t", compressedRecords: gzipSync(zeros), compression: Compression.gzip, recordCount: 1 };
@@ -117,7 +117,7 @@ export const grpcCases: readonly BadInput[] = [
       withCalls(target, async (raw) => {
         const topic = "t";
         const partition = 2;
-        const bytes = message(ProduceRequest.encode({ topic, partition, records: setOf("first", "second", "third") }));
+        const bytes = framed(ProduceRequest.encode({ topic, partition, records: setOf("first", "second", "third") }));
         for (let cut = 0; cut <= bytes.length; cut++) {
           const stream = raw.open({ ":path": LogService.Produce.path });
           stream.write(bytes.subarray(0, cut));
@@ -208,7 +208,7 @@ export const grpcCases: readonly BadInput[] = [
                 clearTimeout(timer);
                 resolve(said);
               });
-              stream.end(message(bytes));
+              stream.end(framed(bytes));
             });
             assert.doesNotMatch(decodeURIComponent(text), /\n\s+at |node_modules|\.js:\d/, `${path}: a stack is shown`);
           }
@@ -229,4 +229,13 @@ export const grpcCases: readonly BadInput[] = [
   },
 ];
 
-const none = { httpStatus: 0, status: undefined, text: "", code: undefined, metadata: {}, body: Buffer.alloc(0), resetCode: undefined };
+const none = {
+  httpStatus: 0,
+  status: undefined,
+  text: "",
+  error: undefined,
+  code: undefined,
+  metadata: {},
+  body: Buffer.alloc(0),
+  resetCode: undefined,
+};

@@ -5,7 +5,7 @@ import { Draws } from "../draws.ts";
 import { sleep } from "../report.ts";
 import { RawCalls } from "./calls.ts";
 import { type BadInput, failed, Status } from "./case.ts";
-import { callHeaders, Flag, FrameKind, frame, literal, message, resetStream, Setting, settings, windowUpdate } from "./http2-frames.ts";
+import { callHeaders, Flag, FrameKind, frame, framed, literal, resetStream, Setting, settings, windowUpdate } from "./http2-frames.ts";
 import { RawConnection } from "./raw-connection.ts";
 import { BIG, type Target } from "./target.ts";
 
@@ -77,7 +77,7 @@ export const http2Cases: readonly BadInput[] = [
           (n) =>
             Buffer.concat([
               headers(2 * n + 1, LIST),
-              frame(FrameKind.data, 1, 2 * n + 1, message(ListTopicsRequest.encode({}))),
+              frame(FrameKind.data, 1, 2 * n + 1, framed(ListTopicsRequest.encode({}))),
               resetStream(2 * n + 1),
             ]),
         ],
@@ -228,7 +228,7 @@ export const http2Cases: readonly BadInput[] = [
       const calls = await RawConnection.http2(target.address);
       await calls.until(() => calls.seen(FrameKind.settings) !== undefined, END_MS);
       calls.send(frame(FrameKind.settings, Flag.ack, 0));
-      const poll = message(FetchRequest.encode({ topic: "t", maxWaitMs: 2_000 }));
+      const poll = framed(FetchRequest.encode({ topic: "t", maxWaitMs: 2_000 }));
       for (let i = 0; i < 1_100; i++)
         calls.send(headers(2 * i + 1, LogService.Fetch.path), frame(FrameKind.data, Flag.endStream, 2 * i + 1, poll));
       const resets = (): number => calls.frames.filter(({ kind }) => kind === FrameKind.resetStream).length;
@@ -292,11 +292,11 @@ export const http2Cases: readonly BadInput[] = [
       const raw = new RawCalls(target.address);
       const before = await target.memory();
       for (const length of [0xffff_ffff, 0x8000_0000, 3 * MiB + 64 * KiB + 1]) {
-        const answer = await raw.raw({ ":path": LogService.Produce.path }, message(Buffer.alloc(100), 0, length));
+        const answer = await raw.call({ ":path": LogService.Produce.path }, framed(Buffer.alloc(100), 0, length));
         failed(answer, `a length of ${length}`);
         assert.ok([Status.resourceExhausted, Status.internal].includes(answer.status as 8), `status ${answer.status}`);
       }
-      const stream = await raw.raw({ ":path": LogService.ProduceStream.path }, message(ProduceStreamRequest.encode({}), 0, 0xffff_ffff));
+      const stream = await raw.call({ ":path": LogService.ProduceStream.path }, framed(ProduceStreamRequest.encode({}), 0, 0xffff_ffff));
       failed(stream, "a length of 4 GiB on a stream");
       raw.close();
       const grown = ((await target.memory()).heapBytes - before.heapBytes) / MiB;
@@ -323,8 +323,8 @@ async function refuseToRead(target: Target, heapBefore: number, readers: RawConn
     for (let i = 0; i < 50; i++) {
       const body =
         i % 2 === 0
-          ? message(SubscribeRequest.encode({ topic: BIG, partitions: [{ partition: 0 }] }))
-          : message(FetchRequest.encode({ topic: BIG, maxBytes: i % 4 === 1 ? 60 * MiB : 3 * MiB }));
+          ? framed(SubscribeRequest.encode({ topic: BIG, partitions: [{ partition: 0 }] }))
+          : framed(FetchRequest.encode({ topic: BIG, maxBytes: i % 4 === 1 ? 60 * MiB : 3 * MiB }));
       const path = i % 2 === 0 ? LogService.Subscribe.path : LogService.Fetch.path;
       connection.send(headers(2 * i + 1, path), frame(FrameKind.data, Flag.endStream, 2 * i + 1, body));
     }

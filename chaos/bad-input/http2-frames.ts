@@ -83,7 +83,7 @@ export function callHeaders(path: string, more: readonly (readonly [string, stri
 }
 
 /** A gRPC message as it goes over the wire: flag, u32 big-endian length, bytes. */
-export function message(bytes: Uint8Array, flag = 0, length = bytes.length): Buffer {
+export function framed(bytes: Uint8Array, flag = 0, length = bytes.length): Buffer {
   const header = Buffer.alloc(5);
   header.writeUInt8(flag, 0);
   header.writeUInt32BE(length, 1);

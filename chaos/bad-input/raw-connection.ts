@@ -106,3 +106,10 @@ export class RawConnection {
     this.#rest = Buffer.from(rest);
   }
 }
+
+/** A connection that sends `bytes` and is over when the broker closes it. */
+export async function sendRaw(address: string, bytes: Uint8Array): Promise<void> {
+  const connection = await RawConnection.open(address);
+  connection.send(bytes);
+  if (!connection.closed) await new Promise<void>((resolve) => connection.socket.once("close", () => resolve()));
+}

@@ -5,7 +5,7 @@ import { sleep } from "../report.ts";
 import { RawCalls } from "./calls.ts";
 import type { BadInput } from "./case.ts";
 import { setOf } from "./grpc-cases.ts";
-import { message } from "./http2-frames.ts";
+import { framed } from "./http2-frames.ts";
 import type { Target } from "./target.ts";
 
 const STREAMS = 1_000;
@@ -37,9 +37,9 @@ export const streamCases: readonly BadInput[] = [
 /** Long polls, subscriptions, produce streams and calls that are cancelled, a quarter each; then the connection is gone. */
 async function abandon(target: Target, streams: number): Promise<void> {
   const raw = new RawCalls(target.address);
-  const poll = message(FetchRequest.encode({ topic: "t", partition: 2, offset: 0, maxWaitMs: 30_000, minBytes: 2 ** 30 }));
-  const subscribe = message(SubscribeRequest.encode({ topic: "t", partitions: [0, 1, 2].map((partition) => ({ partition, end: true })) }));
-  const batch = message(
+  const poll = framed(FetchRequest.encode({ topic: "t", partition: 2, offset: 0, maxWaitMs: 30_000, minBytes: 2 ** 30 }));
+  const subscribe = framed(SubscribeRequest.encode({ topic: "t", partitions: [0, 1, 2].map((partition) => ({ partition, end: true })) }));
+  const batch = framed(
     ProduceStreamRequest.encode({ batches: [{ correlationId: 1, request: { topic: "t", partition: 0, records: setOf("left") } }] }),
   );
   for (let n = 0; n < streams / 4; n++) {

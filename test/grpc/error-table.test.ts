@@ -2,13 +2,14 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { after, before, describe, it } from "node:test";
 import { status } from "@grpc/grpc-js";
+import { RawCalls } from "../../chaos/bad-input/calls.ts";
+import { framed } from "../../chaos/bad-input/http2-frames.ts";
 import { type ErrorCode, errors, MillraceError } from "../../src/base/errors.ts";
 import type { RpcChannel } from "../../src/base/ports/rpc-client.ts";
 import { createRpcClient } from "../../src/grpc/rpc-client.ts";
 import { createRpcServer, type GrpcRpcServer } from "../../src/grpc/rpc-server.ts";
 import { nodeClock } from "../../src/host/clock.ts";
 import { tableRows } from "../../tools/checks/markdown.ts";
-import { framed, RawHttp2 } from "./raw-http2.ts";
 
 const codes = Object.keys(errors) as ErrorCode[];
 const FAIL = "/millrace.test.v1.TestService/Fail";
@@ -74,7 +75,7 @@ const neverHeard: Readonly<Partial<Record<ErrorCode, string>>> = {
 describe("The table of errors", () => {
   let server: GrpcRpcServer;
   let channel: RpcChannel;
-  let raw: RawHttp2;
+  let raw: RawCalls;
   before(async () => {
     server = createRpcServer({ clock: nodeClock(), reflection: false });
     server.register(FAIL, {
@@ -85,7 +86,7 @@ describe("The table of errors", () => {
     });
     const address = await server.listen("127.0.0.1:0");
     channel = createRpcClient().channel(address);
-    raw = new RawHttp2(address);
+    raw = new RawCalls(address);
   });
   after(async () => {
     raw.close();
@@ -96,7 +97,7 @@ describe("The table of errors", () => {
   it("is on the wire what it is in the code: status, reason, whether to retry, whether anything was written", async () => {
     for (const code of codes) {
       const answer = await raw.call({ ":path": FAIL }, framed(Buffer.from(code)));
-      assert.equal(answer.grpcStatus, status[errors[code].status], code);
+      assert.equal(answer.status, status[errors[code].status], code);
       const error: unknown = await channel.unary(FAIL, Buffer.from(code), { timeoutMs: 10_000 }).catch((failure: unknown) => failure);
       assert.ok(error instanceof MillraceError, code);
       assert.deepEqual(

@@ -3,6 +3,8 @@ import { constants } from "node:http2";
 import { describe, it } from "node:test";
 import { gzipSync } from "node:zlib";
 import { status } from "@grpc/grpc-js";
+import { answerOf, closed, type RawAnswer, RawCalls } from "../../chaos/bad-input/calls.ts";
+import { framed } from "../../chaos/bad-input/http2-frames.ts";
 import { MillraceError } from "../../src/base/errors.ts";
 import { limits } from "../../src/base/limits.ts";
 import { type RpcChannel, RpcFailure } from "../../src/base/ports/rpc-client.ts";
@@ -11,14 +13,13 @@ import { createRpcClient } from "../../src/grpc/rpc-client.ts";
 import { createRpcServer } from "../../src/grpc/rpc-server.ts";
 import { nodeClock } from "../../src/host/clock.ts";
 import { Diary } from "./contract.ts";
-import { answerOf, closed, framed, type RawAnswer, RawHttp2 } from "./raw-http2.ts";
 
 const ECHO = "/millrace.test.v1.TestService/Echo";
 const TALK = "/millrace.test.v1.TestService/Talk";
 const KiB = 1024;
 
 interface Callers {
-  readonly raw: RawHttp2;
+  readonly raw: RawCalls;
   readonly address: string;
   readonly channel: RpcChannel;
 }
@@ -34,7 +35,7 @@ const against = (given: Partial<RpcServerLimits>, run: (callers: Callers) => Pro
     },
   });
   const address = await server.listen("127.0.0.1:0");
-  const raw = new RawHttp2(address);
+  const raw = new RawCalls(address);
   const channel = createRpcClient().channel(address);
   try {
     await raw.ping();
@@ -47,8 +48,8 @@ const against = (given: Partial<RpcServerLimits>, run: (callers: Callers) => Pro
 };
 
 /** The answer is typed, and names the limit. */
-function names({ grpcStatus, error }: RawAnswer, limit: string, code: MillraceError["code"]): MillraceError {
-  assert.equal(grpcStatus, status.RESOURCE_EXHAUSTED);
+function names({ status: ended, error }: RawAnswer, limit: string, code: MillraceError["code"]): MillraceError {
+  assert.equal(ended, status.RESOURCE_EXHAUSTED);
   assert.deepEqual([error?.code, error?.metadata["limit"]], [code, limit]);
   return error ?? assert.fail();
 }
@@ -90,26 +91,26 @@ describe("A limit of HTTP/2 or gRPC that is reached", () => {
     against({}, async ({ raw }) => {
       const call = async (count: number, bytes: number): Promise<RawAnswer> =>
         raw.call({ ":path": ECHO, ...headers(count, bytes) }, framed(Buffer.from("x")));
-      assert.equal((await call(50, 10)).grpcStatus, status.OK);
+      assert.equal((await call(50, 10)).status, status.OK);
       names(await call(70, 10), "request.headers.max", "REQUEST_TOO_LARGE");
       names(await call(20, KiB), "request.headers.max.bytes", "REQUEST_TOO_LARGE");
       for (const [count, bytes] of [
         [200, 10],
         [40, KiB],
       ] as const) {
-        const stream = raw.request({ ":path": ECHO, ...headers(count, bytes) });
+        const stream = raw.open({ ":path": ECHO, ...headers(count, bytes) });
         stream.end(framed(Buffer.from("x")));
-        assert.equal((await answerOf(stream)).grpcStatus, undefined);
+        assert.equal((await answerOf(stream)).status, undefined);
         assert.equal(stream.rstCode, constants.NGHTTP2_ENHANCE_YOUR_CALM);
       }
-      assert.equal((await call(1, 1)).grpcStatus, status.OK);
+      assert.equal((await call(1, 1)).status, status.OK);
     }),
   );
 
   it(
     "is named: client.request.timeout.ms, and the caller is told to stop",
     against({ requestTimeoutMs: 30 }, async ({ raw }) => {
-      const stream = raw.request({ ":path": ECHO });
+      const stream = raw.open({ ":path": ECHO });
       stream.write(Buffer.of(0, 0, 0, 0, 100));
       const error = names(await answerOf(stream), "client.request.timeout.ms", "TOO_MANY_REQUESTS");
       assert.ok(error.retryAfterMs !== undefined && error.outcomeKnown);
@@ -120,17 +121,17 @@ describe("A limit of HTTP/2 or gRPC that is reached", () => {
   it(
     "is named: request.pending.max.bytes, to the call that brings more; the others go on",
     against({ requestPendingBytesMax: 100 * KiB }, async ({ raw }) => {
-      const first = raw.request({ ":path": ECHO });
+      const first = raw.open({ ":path": ECHO });
       const whole = framed(new Uint8Array(80 * KiB));
       first.write(whole.subarray(0, -1));
       await raw.ping();
-      const second = raw.request({ ":path": ECHO });
+      const second = raw.open({ ":path": ECHO });
       second.write(whole.subarray(0, -1));
       const error = names(await answerOf(second), "request.pending.max.bytes", "TOO_MANY_REQUESTS");
       assert.ok(error.retryAfterMs !== undefined && error.outcomeKnown);
       first.end(whole.subarray(-1));
-      assert.equal((await answerOf(first)).body.length, whole.length);
-      assert.equal((await raw.call({ ":path": ECHO }, whole)).grpcStatus, status.OK);
+      assert.equal((await answerOf(first)).body.length, 80 * KiB);
+      assert.equal((await raw.call({ ":path": ECHO }, whole)).status, status.OK);
     }),
   );
 
@@ -156,7 +157,7 @@ describe("A limit of HTTP/2 or gRPC that is reached", () => {
     against({ connectionsMax: 1 }, async ({ channel, raw }) => {
       const refused: unknown = await channel.unary(ECHO, new Uint8Array(1), { timeoutMs: 10_000 }).catch((error: unknown) => error);
       assert.ok(refused instanceof RpcFailure && refused.status === "UNAVAILABLE", String(refused));
-      const stream = raw.request({ ":path": ECHO });
+      const stream = raw.open({ ":path": ECHO });
       stream.close();
       await closed(stream);
     }),

@@ -16,6 +16,7 @@ import {
   status,
 } from "@grpc/grpc-js";
 import { loadSync } from "@grpc/proto-loader";
+import { RawCalls } from "../../chaos/bad-input/calls.ts";
 import { MillraceError } from "../../src/base/errors.ts";
 import { assertWindows, RECEIVE_WINDOW_BYTES, raiseWindows } from "../../src/grpc/http2-windows.ts";
 import { OpenStreams } from "../../src/grpc/open-streams.ts";
@@ -25,7 +26,6 @@ import { nodeClock } from "../../src/host/clock.ts";
 import { message, repeated, string, submessage } from "../../src/protocol/codec/index.ts";
 import { publicMethods } from "../../src/protocol/methods.ts";
 import { Status } from "../../src/protocol/rpc-status.ts";
-import { RawHttp2 } from "./raw-http2.ts";
 
 const protos = fileURLToPath(new URL("../../../proto", import.meta.url));
 const loaderOptions = { keepCase: true, longs: String, enums: String, defaults: true, oneofs: true };
@@ -230,7 +230,7 @@ describe("The receive windows of the server", () => {
 
   it("are what a caller on a real socket gets, with the limits on calls and headers", async () => {
     const server = createRpcServer({ clock: nodeClock() });
-    const raw = new RawHttp2(await server.listen("127.0.0.1:0"));
+    const raw = new RawCalls(await server.listen("127.0.0.1:0"));
     await raw.ping();
     assert.equal(raw.session.remoteSettings.initialWindowSize, RECEIVE_WINDOW_BYTES);
     assert.equal(raw.session.remoteSettings.maxConcurrentStreams, 1000);
