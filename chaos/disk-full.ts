@@ -1,9 +1,7 @@
-import { type ChildProcess, spawn } from "node:child_process";
-import { closeSync, openSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { connect } from "../src/client-entry.ts";
 import { AckedWriter } from "./acked-writer.ts";
+import { Brokers } from "./brokers.ts";
 import { freePort } from "./cluster.ts";
 import { drawSeed, Flags } from "./flags.ts";
 import { header, Report, sleep } from "./report.ts";
@@ -37,57 +35,31 @@ if (typeof made === "string") {
   process.exit(0);
 }
 const { folder, volumes } = made;
-const main = fileURLToPath(new URL("../src/main.js", import.meta.url));
-const port = await freePort(BROKERS);
-const addresses = Array.from({ length: BROKERS }, (_, i) => `127.0.0.1:${port + 10 * i}`);
-const brokers: ChildProcess[] = [];
-const ended = new Map<number, string>();
-process.on("exit", () => {
-  for (const broker of brokers) broker.kill("SIGKILL");
+const volume = (n: number): Volume => volumes[n - 1] as Volume;
+const brokers = new Brokers({
+  folder,
+  port: await freePort(BROKERS),
+  count: BROKERS,
+  settings: SETTINGS,
+  data: (n) => join(volume(n).path, "data"),
 });
-for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(name, () => process.exit(130));
+const { addresses } = brokers;
 
 try {
-  for (let n = 1; n <= BROKERS; n++) brokers.push(start(n));
+  for (const n of brokers.numbers) brokers.start(n);
   await run();
 } catch (error) {
   report.check("disk-full", false, () => `${(error as Error).stack}`);
 } finally {
-  report.check("no broker ended, or was started again", ended.size === 0, () => [...ended].map(([n, why]) => `${n}: ${why}`).join("; "));
-  const complaints = brokers.flatMap((_, i) => logOf(i + 1).filter((line) => /"level":"(error|fatal)"/.test(line)));
-  report.check("no broker logs an error", complaints.length === 0, () => complaints.slice(0, 5).join("; "));
-  if (report.failed > 0) for (let n = 1; n <= BROKERS; n++) console.log(logOf(n).slice(-15).join("\n"));
-  for (const broker of brokers) broker.kill("SIGKILL");
+  const { surprises } = brokers;
+  report.check("no broker ended, or was started again", surprises.length === 0, () => surprises.join("; "));
+  const complaints = brokers.numbers.flatMap((n) => brokers.lines(n).filter(({ level }) => level === "error" || level === "fatal"));
+  report.check("no broker logs an error", complaints.length === 0, () => JSON.stringify(complaints.slice(0, 5)));
+  if (report.failed > 0) for (const n of brokers.numbers) console.log(brokers.said(n).trimEnd().split("\n").slice(-15).join("\n"));
+  brokers.killAll();
   await sleep(200);
 }
 process.exit(report.close());
-
-function start(n: number): ChildProcess {
-  const at = (which: number): string => `127.0.0.1:${port + 10 * (n - 1) + which}`;
-  const seeds = addresses.map((_, i) => `${i + 1}@127.0.0.1:${port + 10 * i + 1}`).join(",");
-  const log = openSync(join(folder, `broker-${n}.log`), "a");
-  const child = spawn(
-    process.execPath,
-    [
-      ...[main, "broker", "--id", `${n}`, "--data", join(volume(n).path, "data"), "--listen", at(0), "--peer-listen", at(1)],
-      ...["--admin-listen", at(2), "--seeds", seeds, ...SETTINGS.flatMap((setting) => ["--set", setting])],
-    ],
-    { stdio: ["ignore", log, log] },
-  );
-  closeSync(log);
-  child.once("exit", (code, signal) => ended.set(n, `exit ${code ?? signal}`));
-  return child;
-}
-
-function logOf(n: number): readonly string[] {
-  return readFileSync(join(folder, `broker-${n}.log`), "utf8")
-    .trimEnd()
-    .split("\n");
-}
-
-function volume(n: number): Volume {
-  return volumes[n - 1] as Volume;
-}
 
 async function run(): Promise<void> {
   const client = connect({ brokers: addresses });
@@ -193,8 +165,8 @@ async function state(): Promise<string> {
       `t-${partition}: leader ${leaderId}, ISR ${isrBrokerIds.join()}, HW ${highWatermark}`,
   );
   const gauges = await Promise.all(
-    addresses.map(async (_, i) => {
-      const text = await (await fetch(`http://127.0.0.1:${port + 10 * i + 2}/metrics`)).text();
+    brokers.numbers.map(async (n) => {
+      const text = await (await fetch(`http://${brokers.adminAddress(n)}/metrics`)).text();
       return [
         ...text.matchAll(/^millrace_(?:wal_files_used|uncommitted_bytes|disk_free_bytes|disk_full|produce_pending_bytes) .*$/gm),
       ].join(" ");
