@@ -81,6 +81,25 @@ describe("A broker whose disk was emptied", () => {
   });
 });
 
+describe("A broker whose disk was emptied, and that is started again whenever it ends", () => {
+  it("is let in when the session of the former disk is over: its asking does not keep that alive", async () => {
+    const cluster = await Cluster.start({ seed: 7 });
+    cluster.kill(EMPTIED);
+    cluster.disk(EMPTIED).replace();
+    const end = cluster.world.now + 2 * SESSION_MS;
+    for (let isIn = false; !isIn; ) {
+      assert.ok(cluster.world.now < end, "it is kept out");
+      cluster.boot(EMPTIED);
+      isIn = await cluster.settle(cluster.started(EMPTIED)).then(
+        () => true,
+        () => false,
+      );
+      if (!isIn) await cluster.pass(1_000);
+    }
+    cluster.close();
+  });
+});
+
 describe("A disk that was emptied while it was needed", () => {
   it("gives no vote in place of the lost one: what only it and a dead broker had acknowledged is not elected away (FS12, L2)", async () => {
     const cluster = await Cluster.start({ seed: 6 });

@@ -27,9 +27,15 @@ export class Sessions {
     this.#seen.clear();
   }
 
-  /** Some commands prove that a broker lives, the controller's own among them. */
+  /**
+   * Some commands prove that a broker lives, the controller's own among them. Another disk under its id does not: one that asks to be let in
+   * again and again would keep the session of the former alive for ever, and itself out.
+   */
   #saw(command: Command): void {
-    if (command.kind === "brokerHeartbeat" || command.kind === "registerBroker") this.#seen.set(command.brokerId, this.#clock.monotonic());
+    if (command.kind !== "brokerHeartbeat" && command.kind !== "registerBroker") return;
+    const known = this.#group.controller?.image.brokers.get(command.brokerId);
+    if (known?.state === "live" && known.incarnation !== command.incarnation) return;
+    this.#seen.set(command.brokerId, this.#clock.monotonic());
   }
 
   close(): void {

@@ -249,7 +249,9 @@ export class MetadataGroup {
       const answer = broker === undefined ? { error: this.#notController() } : await ask(broker);
       if (!("error" in answer) && elsewhere) this.#remoteHint = broker;
       if (!("error" in answer) || (answer.error.code !== "CONTROLLER_UNKNOWN" && answer.error.code !== "LEADER_UNKNOWN")) return answer;
-      if (elsewhere) this.#remoteHint = hintOf(answer.error) ?? undefined;
+      const hint = hintOf(answer.error);
+      // Others may take this broker for what it was before its disk was emptied.
+      if (elsewhere) this.#remoteHint = hint === this.#self ? undefined : hint;
       if (this.#clock.monotonic() + pause >= deadline) {
         return { error: new MillraceError("CONTROLLER_UNKNOWN", "No controller was found in time; nothing was written", {}, 100) };
       }
