@@ -5,7 +5,7 @@ import type { BrokerNumbers } from "../base/metrics.ts";
 import type { RpcServer } from "../base/ports/rpc-server.ts";
 import { Form } from "../cluster/formation-rules.ts";
 import { drawMeta, type Meta, readMeta } from "../log/meta.ts";
-import { setAside } from "../log/set-aside.ts";
+import { type SetAside, setAsideIf } from "../log/set-aside.ts";
 import { openLogStore } from "../log/store.ts";
 import type { LogStore } from "../log/types.ts";
 import { GroupConfig } from "../protocol/routing.ts";
@@ -31,10 +31,10 @@ export interface BrokerOptions {
   /** Something after which this broker must not go on (a failed write or sync, a bug): the process ends, exit ≠ 0. Called at most once. */
   readonly fatal: (error: Error) => void;
   /**
-   * The data directory is a restored copy: what it holds is set aside, and the broker joins as a new disk, whose replicas are then made
-   * anew (design §4). Called with the folder it went to; undefined: there was nothing.
+   * The data directory may be a restored copy: while it has the incarnation `of`, what it holds is set aside, and the broker joins as a new
+   * disk, whose replicas are then made anew (design §4).
    */
-  readonly newIncarnation?: (folder: string | undefined) => void;
+  readonly newIncarnation?: { readonly of: string; readonly done: (outcome: SetAside) => void };
 }
 
 /** Produce streams have so long for the answers to what they took, when the broker stops. */
@@ -138,7 +138,7 @@ class BrokerProcess implements Broker {
     const { disk, random, clock, telemetry, rpcServer } = this.#ports;
     this.#lock = await disk.lock();
     const { newIncarnation } = this.#options;
-    if (newIncarnation !== undefined) newIncarnation(await setAside(disk));
+    if (newIncarnation !== undefined) newIncarnation.done(await setAsideIf(disk, newIncarnation.of));
     let meta = (await readMeta(disk)) ?? (await drawMeta(disk, random, this.#config.brokerId));
     if (meta.brokerId !== this.#config.brokerId) {
       throw new MillraceError(

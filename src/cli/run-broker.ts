@@ -14,6 +14,7 @@ import { nodeClock } from "../host/clock.ts";
 import { collectLessOften } from "../host/heap.ts";
 import { nodeRandom } from "../host/random.ts";
 import { THREADS, threadPoolSize } from "../host/thread-pool.ts";
+import type { SetAside } from "../log/set-aside.ts";
 import { createAdminHttp } from "../telemetry/admin-http.ts";
 import { brokerMetrics } from "../telemetry/broker-metrics.ts";
 import { meteredDisk, meteredRpcServer } from "../telemetry/metered-ports.ts";
@@ -25,10 +26,10 @@ import { CommandFailed, ExitCode, UsageError } from "./exit-code.ts";
 import type { Terminal } from "./terminal.ts";
 import { packageVersion } from "./version.ts";
 
-function saySetAside(data: string, folder: string | undefined): string {
-  return folder === undefined
-    ? `${data} held nothing: this broker joins as a new disk`
-    : `What ${data} held is set aside in ${data}/${folder}; this broker joins as a new disk. Start it without --new-incarnation from now on.`;
+function saySetAside(data: string, { found, folder }: SetAside): string {
+  if (found === undefined) return `${data} held nothing: this broker joins as a new disk`;
+  if (folder !== undefined) return `What ${data} held is set aside in ${data}/${folder}; this broker joins as a new disk`;
+  return `${data} is another disk than --new-incarnation names (${found}): it is used as it is`;
 }
 
 /** A broker that could not start is gone so soon after it said why, milliseconds. */
@@ -46,10 +47,10 @@ function dataDirectory(directory: string): Disk {
 /**
  * Runs one broker on the real ports until SIGTERM or SIGINT, then hands leadership over and stops.
  *
- * @param newIncarnation the data directory is a restored copy: it is set aside, and this broker joins as a new disk
+ * @param newIncarnation while the data directory has this incarnation, it is set aside, and this broker joins as a new disk
  * @throws {CommandFailed} when it cannot start
  */
-export async function runBroker(config: ProcessConfig, terminal: Terminal, newIncarnation = false): Promise<void> {
+export async function runBroker(config: ProcessConfig, terminal: Terminal, newIncarnation?: string): Promise<void> {
   collectLessOften();
   setCrc32c(crc32cNative);
   const clock = nodeClock();
@@ -87,7 +88,9 @@ export async function runBroker(config: ProcessConfig, terminal: Terminal, newIn
     {
       version: packageVersion(),
       fatal: (error) => die("it cannot go on", error),
-      ...(newIncarnation ? { newIncarnation: (folder) => terminal.say(saySetAside(config.data, folder)) } : {}),
+      ...(newIncarnation === undefined
+        ? {}
+        : { newIncarnation: { of: newIncarnation, done: (outcome) => terminal.say(saySetAside(config.data, outcome)) } }),
     },
   );
 

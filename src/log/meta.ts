@@ -59,6 +59,21 @@ export async function readMeta(disk: Disk): Promise<Meta | undefined> {
   return meta;
 }
 
+/** Says that no `meta.json` names whose the data is, or that it cannot be read. */
+export const UNREADABLE = "unreadable";
+
+/** Whose disk this is, before anything else is looked at. @returns undefined for an empty directory */
+export async function incarnationOf(disk: Disk): Promise<Incarnation | typeof UNREADABLE | undefined> {
+  const names = new Set((await disk.list("")).map((entry) => entry.name));
+  if (!names.has(PATH)) return names.has(WAL_FOLDER) || names.has(GROUPS_FOLDER) ? UNREADABLE : undefined;
+  try {
+    return parse(await readAll(disk, PATH), disk.root).incarnation;
+  } catch (error) {
+    if (!(error instanceof BadDataDirectory)) throw error;
+    return UNREADABLE;
+  }
+}
+
 /** Makes an unformed `meta.json` with a new incarnation (design §7: a seed draws its incarnation at first start). */
 export async function drawMeta(disk: Disk, random: Random, brokerId: BrokerId): Promise<Meta> {
   const incarnation = random.uuid() as Incarnation;

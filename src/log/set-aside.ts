@@ -1,10 +1,30 @@
 import type { Disk } from "../base/ports/disk.ts";
+import { incarnationOf } from "./meta.ts";
 import { GROUPS_FOLDER, WAL_FOLDER } from "./model/segment-name.ts";
 
 /** Where data goes that its broker shall not use any more: `set-aside/1`, `set-aside/2`, … */
 export const SET_ASIDE_FOLDER = "set-aside";
 
 const PARTS = [GROUPS_FOLDER, WAL_FOLDER, "meta.json"];
+
+/** What came of `--new-incarnation`. */
+export interface SetAside {
+  /** Whose disk it was: an incarnation, or that this cannot be read; undefined: the directory was empty. */
+  readonly found: string | undefined;
+  /** Where it went; undefined: it stayed, because it is another one than was named. */
+  readonly folder: string | undefined;
+}
+
+/**
+ * Sets a disk aside if it is the one that was named. One that was set aside has another incarnation from then on: who says the same at
+ * every start (a unit file, a chart) changes nothing by it.
+ *
+ * @param incarnation of the disk that shall not be used any more, or `UNREADABLE`
+ */
+export async function setAsideIf(disk: Disk, incarnation: string): Promise<SetAside> {
+  const found = await incarnationOf(disk);
+  return { found, folder: found === incarnation ? await setAside(disk) : undefined };
+}
 
 /**
  * Moves everything a log consists of out of the way, so that the directory begins as an empty one: the data of a restored copy may

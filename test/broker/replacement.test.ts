@@ -166,6 +166,15 @@ describe("A data directory that was restored from a copy", () => {
     await cluster.pass(500);
     return { cluster, groups: [METADATA_GROUP, await cluster.groupOf("t", 0)] };
   };
+  const incarnationOf = (cluster: Cluster, n: number): string => {
+    const file = cluster
+      .disk(n)
+      .files()
+      .find(({ path }) => path === "meta.json")?.file;
+    const bytes = new Uint8Array(file?.size ?? 0);
+    file?.read(0, bytes);
+    return (JSON.parse(new TextDecoder().decode(bytes)) as { readonly incarnation: string }).incarnation;
+  };
   const paths = (cluster: Cluster, n: number): readonly string[] =>
     cluster
       .disk(n)
@@ -178,21 +187,26 @@ describe("A data directory that was restored from a copy", () => {
     cluster.kill(3);
     const held = paths(cluster, 3).filter((path) => !path.startsWith("lock"));
     await cluster.pass(SESSION_MS + 2_000);
-    let folder: string | undefined;
-    cluster.boot(3, {
-      newIncarnation: (to) => {
-        folder = to;
-      },
-    });
+    const told: unknown[] = [];
+    const of = incarnationOf(cluster, 3);
+    const asWritten = { newIncarnation: { of, done: (outcome: unknown) => void told.push(outcome) } };
+    cluster.boot(3, asWritten);
     await cluster.settle(cluster.started(3));
     await healthy(cluster);
     settled(cluster, groups);
-    assert.equal(folder, "set-aside/1");
+    assert.deepEqual(told, [{ found: of, folder: "set-aside/1" }]);
     for (const path of held) assert.ok(paths(cluster, 3).includes(`set-aside/1/${path}`), `${path} is kept`);
     assert.ok(groups.every((group, at) => cluster.replica(3, group)?.id !== before[at]));
-    // From then on it is a disk like any other.
+    // From then on it is a disk like any other, also when it is started with the same words again.
+    const after = groups.map((group) => cluster.replica(3, group)?.id);
     cluster.kill(3);
-    await cluster.restart(3);
+    cluster.boot(3, asWritten);
+    await cluster.settle(cluster.started(3));
+    assert.deepEqual(told[1], { found: incarnationOf(cluster, 3), folder: undefined });
+    assert.deepEqual(
+      groups.map((group) => cluster.replica(3, group)?.id),
+      after,
+    );
     await healthy(cluster);
     assert.deepEqual(await cluster.values("t", 0, 3), ["a"]);
     cluster.close();
@@ -210,7 +224,7 @@ describe("A data directory that was restored from a copy", () => {
     cluster.boot(3);
     await assert.rejects(cluster.settle(cluster.started(3)), /meta\.json/);
     cluster.kill(3);
-    cluster.boot(3, { newIncarnation: () => {} });
+    cluster.boot(3, { newIncarnation: { of: "unreadable", done() {} } });
     await cluster.settle(cluster.started(3));
     await healthy(cluster);
     settled(cluster, groups);

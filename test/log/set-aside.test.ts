@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { setAside } from "../../src/log/set-aside.ts";
+import { incarnationOf } from "../../src/log/meta.ts";
+import { setAside, setAsideIf } from "../../src/log/set-aside.ts";
 import { append, draft, EMPTY, group, replica, term, text } from "./frames.ts";
 import { Machine } from "./machine.ts";
 
@@ -63,5 +64,18 @@ describe("Setting a data directory aside", () => {
       );
       assert.deepEqual(left.map((path) => path.split("/").at(-1)).sort(), [...names].sort());
     }
+  });
+
+  it("is done to the disk that was named, and to no other", async () => {
+    const machine = await written(4);
+    const found = (await machine.run(incarnationOf(machine.disk))) as string;
+    assert.deepEqual(await machine.run(setAsideIf(machine.disk, "0".repeat(8))), { found, folder: undefined });
+    assert.deepEqual(await machine.run(setAsideIf(machine.disk, "unreadable")), { found, folder: undefined });
+    assert.deepEqual(await machine.run(setAsideIf(machine.disk, found)), { found, folder: "set-aside/1" });
+    assert.deepEqual(await machine.run(setAsideIf(machine.disk, found)), { found: undefined, folder: undefined });
+    const again = await written(5);
+    await again.run(again.disk.unlink("meta.json"));
+    assert.deepEqual(await again.run(setAsideIf(again.disk, found)), { found: "unreadable", folder: undefined });
+    assert.deepEqual(await again.run(setAsideIf(again.disk, "unreadable")), { found: "unreadable", folder: "set-aside/1" });
   });
 });
