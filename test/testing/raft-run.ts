@@ -62,10 +62,12 @@ export async function raftRun(seed: number, print?: (line: string) => void, lies
       machine.crash();
       start(machine);
     },
+    mayLoseDisk: () => false,
+    loseDisk: () => {},
     leader: () => machines.find((machine) => machine.running && programs.get(machine)?.core?.role === "leader"),
   };
   // No clients, and no log store that would wait for a failed or full disk.
-  const plan = new FaultPlan(world, ["disk-failure", "disk-full", "split-clients"]);
+  const plan = new FaultPlan(world, ["disk-failure", "disk-full", "split-clients", "wiped-disk", "restored-disk"]);
   plan.begin(targets);
   await world.scheduler.run(FAULTS_MS);
   plan.end();

@@ -1,6 +1,7 @@
 import type { BrokerConfig } from "../../base/broker-config.ts";
 import type { GroupId, ReplicaId } from "../../base/ids.ts";
 import type { Telemetry } from "../../base/ports/telemetry.ts";
+import type { BrokerOptions } from "../../broker/broker.ts";
 import type { GroupLog } from "../../log/types.ts";
 import type { RaftCore } from "../../raft/types.ts";
 import type { MachinePorts } from "../sim/machine.ts";
@@ -16,12 +17,15 @@ export interface BrokerUnderTest {
 export interface ReplicaUnderTest {
   readonly groupId: GroupId;
   readonly id: ReplicaId;
-  readonly core: Pick<RaftCore<unknown>, "role" | "term" | "votedFor" | "commit" | "durable" | "lastIndex" | "configuration" | "termAt">;
+  readonly core: Pick<
+    RaftCore<unknown>,
+    "role" | "term" | "votedFor" | "commit" | "durable" | "lastIndex" | "configuration" | "configurationIndex" | "quarantined" | "termAt"
+  >;
   readonly log: GroupLog;
 }
 
 export type MakeBroker = (
   ports: MachinePorts & { readonly telemetry: Telemetry },
   config: BrokerConfig,
-  options: { readonly version: string; readonly fatal: (error: Error) => void },
+  options: { readonly version: string; readonly fatal: (error: Error) => void } & Pick<BrokerOptions, "newIncarnation">,
 ) => BrokerUnderTest;

@@ -2,6 +2,7 @@ import { MillraceError } from "../../base/errors.ts";
 import type { ReplicaDump } from "../checkers/history.ts";
 import { checkHistory } from "../checkers/index.ts";
 import type { Verdict } from "../checkers/verdict.ts";
+import type { Tree } from "../sim/disk/tree.ts";
 import { FaultPlan } from "../sim/faults/plan.ts";
 import { pump } from "../sim/pump.ts";
 import { World } from "../sim/world.ts";
@@ -59,6 +60,8 @@ export async function runSeed(seed: number, { makeBroker, print }: SeedOptions):
     restart: (machine: (typeof clients)[number]) => cluster.start(machine),
     stop: (machine: (typeof clients)[number]) => cluster.stop(machine),
     leader: () => cluster.leader(),
+    mayLoseDisk: () => cluster.mayLoseDisk,
+    loseDisk: (machine: (typeof clients)[number], copy?: Tree) => cluster.loseDisk(machine, copy),
   };
   // Every fourth cluster is troubled from its first moment on, while it forms, and then left alone until it has.
   const early = random.chance(1, 4);
@@ -80,6 +83,8 @@ export async function runSeed(seed: number, { makeBroker, print }: SeedOptions):
     throw new Error(`V1: ${history.pending} sends have not ended ${LIVENESS_MS} ms after all was healed`);
   if (!(await scheduler.run(world.now + LIVENESS_MS, () => cluster.allRunning)))
     throw new Error(`V1: not all brokers run ${LIVENESS_MS} ms after all was healed`);
+  if (cluster.disksLost > 0 && !(await scheduler.run(world.now + LIVENESS_MS, () => cluster.whole)))
+    throw new Error(`V1: not every replica of a lost disk is replaced ${LIVENESS_MS} ms after all was healed`);
   const finals = await within(
     world,
     LIVENESS_MS,

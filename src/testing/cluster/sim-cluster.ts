@@ -2,11 +2,13 @@ import type { BrokerConfig } from "../../base/broker-config.ts";
 import { invariant } from "../../base/invariant.ts";
 import { DiskError } from "../../base/ports/disk.ts";
 import { RaftInvariants } from "../checkers/raft/raft-invariants.ts";
+import type { Tree } from "../sim/disk/tree.ts";
 import type { Machine } from "../sim/machine.ts";
 import type { World } from "../sim/world.ts";
 import type { BrokerUnderTest, MakeBroker, ReplicaUnderTest } from "./broker-under-test.ts";
 import { BrokerReplicaView } from "./broker-views.ts";
 import { brokerConfigs, brokerHost } from "./config.ts";
+import { incarnationIn, LostDisks } from "./lost-disks.ts";
 import { SimTelemetry } from "./telemetry.ts";
 
 /** How long a supervisor waits before it starts a broker again that ended by itself. */
@@ -35,6 +37,8 @@ export class SimCluster {
   readonly #stopping = new Set<Machine>();
   /** Have belonged to the cluster in some life. */
   readonly #joined = new Set<Machine>();
+  readonly #lost = new LostDisks();
+  readonly #late = new Set<Machine>();
   #watching = true;
 
   constructor(world: World, brokers: number, makeBroker: MakeBroker) {
@@ -49,16 +53,52 @@ export class SimCluster {
   start(machine: Machine): void {
     const config = this.#configs.get(machine);
     invariant(config !== undefined, `${machine.name} is no broker`);
+    const away = this.#lost.awayFor(machine, this.world.now);
+    if (away > 0) return this.#startLate(machine, away);
     this.#stopping.delete(machine);
     const ports = machine.boot();
     const telemetry = new SimTelemetry(this.world, ports.process.name, this.errors);
     const life = machine.lives;
+    const setsAside = this.#lost.setsAside(machine);
     const broker = this.#makeBroker({ ...ports, telemetry }, config, {
       version: "simulated",
       fatal: (error) => this.#ended(machine, life, error),
+      ...(setsAside === undefined ? {} : { newIncarnation: { of: setsAside, done() {} } }),
     });
     this.#running.set(machine, { broker, life, diskFailures: machine.device.failed, views: new Map() });
     broker.start().catch((error: unknown) => this.#ended(machine, life, error instanceof Error ? error : new Error(String(error))));
+  }
+
+  /** Its disk was lost: the registration of the former one must end first. */
+  #startLate(machine: Machine, ms: number): void {
+    if (this.#late.has(machine)) return;
+    this.#late.add(machine);
+    this.world.scheduler.after(ms, `start ${machine.name} with another disk`, () => {
+      this.#late.delete(machine);
+      if (!machine.running && this.#watching) this.start(machine);
+    });
+  }
+
+  /** No disk is lost, or what was lost with it was replaced; and all have belonged to the cluster. */
+  get mayLoseDisk(): boolean {
+    return this.#joined.size === this.machines.length && this.whole;
+  }
+
+  /** Every group votes with replicas that are there and count. */
+  get whole(): boolean {
+    return LostDisks.whole(this.replicas(), this.machines.length);
+  }
+
+  get disksLost(): number {
+    return this.#lost.count;
+  }
+
+  /** The machine dies, and starts some time later with an empty disk, or with a copy it is told to set aside. */
+  loseDisk(machine: Machine, copy?: Tree): void {
+    machine.crash();
+    this.#running.delete(machine);
+    this.#lost.lose(machine, this.world.now, copy, copy === undefined ? undefined : incarnationIn(copy));
+    this.start(machine);
   }
 
   startAll(): void {
@@ -114,7 +154,7 @@ export class SimCluster {
     // One that has never been in its cluster cannot even begin on a full disk; all others go on.
     const explained = failed || (error instanceof DiskError && error.code === "ENOSPC" && !this.#joined.has(machine));
     this.world.note(`${machine.name} ends: ${error.message}`);
-    if (!explained && !this.#stopping.has(machine)) this.world.scheduler.fail(error);
+    if (!explained && !this.#stopping.has(machine) && !this.#lost.explains(machine, error)) this.world.scheduler.fail(error);
     machine.crash();
     this.#restartSoon(machine);
   }

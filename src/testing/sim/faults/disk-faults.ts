@@ -34,6 +34,26 @@ export const diskFaults: readonly Fault[] = [
     },
   },
   {
+    kind: "wiped-disk",
+    begin(targets) {
+      if (!targets.mayLoseDisk()) return undefined;
+      targets.loseDisk(targets.world.random.pick(targets.machines));
+      return () => {};
+    },
+  },
+  {
+    kind: "restored-disk",
+    begin(targets) {
+      if (!targets.mayLoseDisk()) return undefined;
+      const machine = targets.world.random.pick(targets.machines);
+      const copy = machine.device.backUp();
+      // Of two that are under way only one may lose a disk; the other copy is thrown away.
+      return () => {
+        if (targets.mayLoseDisk()) targets.loseDisk(machine, copy);
+      };
+    },
+  },
+  {
     kind: "write-back",
     begin({ machines }) {
       for (const { device } of machines) device.writeBack();

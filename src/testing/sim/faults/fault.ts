@@ -1,3 +1,4 @@
+import type { Tree } from "../disk/tree.ts";
 import type { Machine } from "../machine.ts";
 import type { World } from "../world.ts";
 
@@ -13,12 +14,16 @@ export interface FaultTargets {
   stop(machine: Machine): void;
   /** A machine that leads something, if any does. */
   leader(): Machine | undefined;
+  /** Whether the cluster survives the loss of a disk now: no other one is lost, or what was lost with it was replaced. */
+  mayLoseDisk(): boolean;
+  /** The machine dies with its disk: an empty one is there at its next start, or one with this older copy, which it is told to set aside. */
+  loseDisk(machine: Machine, copy?: Tree): void;
 }
 
-/** One kind of trouble. `begin` returns what ends it. */
+/** One kind of trouble. `begin` returns what ends it; undefined: it makes no sense now. */
 export interface Fault {
   readonly kind: FaultKind;
-  begin(targets: FaultTargets): () => void;
+  begin(targets: FaultTargets): (() => void) | undefined;
 }
 
 export const faultKinds = [
@@ -42,6 +47,8 @@ export const faultKinds = [
   "disk-failure",
   "disk-full",
   "write-back",
+  "wiped-disk",
+  "restored-disk",
   "stop",
   "clock-jump",
 ] as const;

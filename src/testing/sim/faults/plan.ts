@@ -55,8 +55,9 @@ export class FaultPlan {
   #fire(targets: FaultTargets, fault: Fault): void {
     const { scheduler, random } = targets.world;
     targets.world.note(`fault ${fault.kind}`);
-    this.#fired.set(fault.kind, (this.#fired.get(fault.kind) ?? 0) + 1);
     const undo = fault.begin(targets);
+    if (undo === undefined) return;
+    this.#fired.set(fault.kind, (this.#fired.get(fault.kind) ?? 0) + 1);
     const ending = () => {
       if (!this.#endings.delete(ending)) return;
       targets.world.note(`fault ${fault.kind} is over`);
