@@ -50,7 +50,6 @@ function main(args: readonly string[]): number {
   const { status } = spawnSync(
     process.execPath,
     [
-      "--enable-source-maps",
       "--test",
       `--test-concurrency=${concurrency}`,
       "--test-timeout=230000",

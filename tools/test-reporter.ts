@@ -1,5 +1,6 @@
 import { relative, resolve } from "node:path";
 import { inspect } from "node:util";
+import { SourcePlaces } from "./source-places.ts";
 
 /**
  * A reporter for node:test that says little: each failure with its place and error, and one line of counts at the end. A skipped
@@ -13,6 +14,7 @@ interface TestEvent {
     readonly name?: string;
     readonly file?: string;
     readonly line?: number;
+    readonly column?: number;
     readonly nesting?: number;
     readonly skip?: string | boolean;
     readonly todo?: string | boolean;
@@ -34,6 +36,12 @@ export default async function* report(events: AsyncIterable<TestEvent>): AsyncGe
   const output: string[] = [];
   const spentMs = new Map<string, number>();
   const seen = new Set<string>();
+  const places = new SourcePlaces();
+  const placeOf = ({ file, line = 0, column = 1 }: TestEvent["data"]): string => {
+    if (file === undefined) return "";
+    const source = places.of(file, line, column) ?? { path: relative(process.cwd(), file), line };
+    return `${source.path}:${source.line}`;
+  };
   for await (const { type, data } of events) {
     if (type === "test:stdout" || type === "test:stderr") output.push(data.message ?? "");
     if (type !== "test:pass" && type !== "test:fail") continue;
@@ -41,12 +49,11 @@ export default async function* report(events: AsyncIterable<TestEvent>): AsyncGe
       spentMs.set(data.file, (spentMs.get(data.file) ?? 0) + (data.details?.duration_ms ?? 0));
     if (data.file !== undefined) seen.add(moduleOf(data.file));
     const suite = data.details?.type === "suite";
-    const place = data.file === undefined ? "" : `${relative(process.cwd(), data.file)}:${data.line ?? 0}`;
     const marked =
       data.skip !== undefined && data.skip !== false ? "skipped" : data.todo !== undefined && data.todo !== false ? "to do" : undefined;
     if (marked !== undefined) {
       failed += 1;
-      yield `✖ ${data.name}  (${place})\n  is ${marked}: it would pass whatever the code does\n\n`;
+      yield `✖ ${data.name}  (${placeOf(data)})\n  is ${marked}: it would pass whatever the code does\n\n`;
     } else if (type === "test:pass") {
       if (suite) continue;
       if (/\.test\.m?js$/.test(data.name ?? "") && data.nesting === 0) {
@@ -59,7 +66,8 @@ export default async function* report(events: AsyncIterable<TestEvent>): AsyncGe
       if (failure?.failureType === "subtestsFailed") continue;
       failed += 1;
       const cause = failure?.cause ?? failure;
-      yield `✖ ${data.name}  (${place})\n${indent(cause instanceof Error ? (cause.stack ?? cause.message) : inspect(cause))}\n\n`;
+      const told = cause instanceof Error ? (cause.stack ?? cause.message) : inspect(cause);
+      yield `✖ ${data.name}  (${placeOf(data)})\n${indent(places.inText(told))}\n\n`;
     }
   }
   for (const file of process.env["TEST_FILES_EXPECTED"]?.split(" ") ?? []) {
@@ -72,7 +80,7 @@ export default async function* report(events: AsyncIterable<TestEvent>): AsyncGe
   if (slow.length > 0) {
     yield `note: slowest ${slow
       .slice(0, 5)
-      .map(([file, ms]) => `${relative(process.cwd(), file)} ${(ms / 1000).toFixed(1)} s`)
+      .map(([file, ms]) => `${places.of(file, 1, 1)?.path ?? relative(process.cwd(), file)} ${(ms / 1000).toFixed(1)} s`)
       .join(", ")}\n`;
   }
   // node --test itself succeeds when all that is wrong is that tests were skipped or are missing.
