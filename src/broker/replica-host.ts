@@ -58,6 +58,8 @@ export class ReplicaHost {
   readonly #catchUp: CatchUp;
   readonly #placedOn: (group: GroupId, replica: ReplicaId) => BrokerId | undefined;
   readonly #hosted = new Map<GroupId, Hosted>();
+  /** Those of `#hosted`; made anew when somebody asks after one came or went. */
+  #replicas: readonly Replica[] | undefined;
   /** Closed, to be opened when their log has begun elsewhere. */
   readonly #anew = new Set<GroupId>();
 
@@ -82,7 +84,8 @@ export class ReplicaHost {
   }
 
   get replicas(): Iterable<Replica> {
-    return [...this.#hosted.values()].map((hosted) => hosted.replica);
+    this.#replicas ??= Array.from(this.#hosted.values(), ({ replica }) => replica);
+    return this.#replicas;
   }
 
   get(groupId: GroupId): Replica | undefined {
@@ -153,6 +156,7 @@ export class ReplicaHost {
     };
     const hosted: Hosted = { replica, ticking, makeOwner, owner: undefined };
     this.#hosted.set(log.groupId, hosted);
+    this.#replicas = undefined;
     hosted.owner = makeOwner(replica);
     this.#ticker.add(ticking);
     replica.start();
@@ -166,6 +170,7 @@ export class ReplicaHost {
     hosted.replica.close();
     this.#ticker.remove(hosted.ticking);
     this.#hosted.delete(groupId);
+    this.#replicas = undefined;
   }
 
   /**
@@ -228,6 +233,7 @@ export class ReplicaHost {
     for (const { replica } of this.#hosted.values()) replica.close();
     this.#anew.clear();
     this.#hosted.clear();
+    this.#replicas = undefined;
   }
 }
 
