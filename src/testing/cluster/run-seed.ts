@@ -72,7 +72,7 @@ export async function runSeed(seed: number, { makeBroker, print }: SeedOptions):
   await within(world, FORMATION_MS, "the cluster was not formed and its topic not made", createTopic(world, partitions));
   const workload = new Workload(world, history, { brokers: BROKERS, partitions });
   workload.begin(clients.map((machine) => machine.boot()));
-  quiet.cancelled = true;
+  quiet.cancel();
   plan.begin(targets);
   await scheduler.run(world.now + random.between(1_000, 2_800));
 

@@ -4,6 +4,7 @@ import { DiskError } from "../../base/ports/disk.ts";
 import { RaftInvariants } from "../checkers/raft/raft-invariants.ts";
 import type { Tree } from "../sim/disk/tree.ts";
 import type { Machine } from "../sim/machine.ts";
+import type { SimProcess } from "../sim/process.ts";
 import type { World } from "../sim/world.ts";
 import type { BrokerUnderTest, MakeBroker, ReplicaUnderTest } from "./broker-under-test.ts";
 import { BrokerReplicaView } from "./broker-views.ts";
@@ -15,9 +16,15 @@ import { SimTelemetry } from "./telemetry.ts";
 const RESTART_MS_MAX = 300;
 /** A broker told to stop that takes longer is killed. */
 const STOP_MS_MAX = 10_000;
+/** Every so many events all replicas are looked at, and those of brokers that were not called must be as they were. */
+const LOOK_AT_ALL_EVERY = 1_000;
 
 interface Running {
+  readonly machine: Machine;
   readonly broker: BrokerUnderTest;
+  readonly process: SimProcess;
+  /** `process.turns` when its replicas were last looked at. */
+  seen: number;
   readonly life: number;
   /** Failures of the disk before this life: one that came since explains why the broker ended. */
   readonly diskFailures: number;
@@ -65,7 +72,8 @@ export class SimCluster {
       fatal: (error) => this.#ended(machine, life, error),
       ...(setsAside === undefined ? {} : { newIncarnation: { of: setsAside, done() {} } }),
     });
-    this.#running.set(machine, { broker, life, diskFailures: machine.device.failed, views: new Map() });
+    const { process } = ports;
+    this.#running.set(machine, { machine, broker, process, seen: -1, life, diskFailures: machine.device.failed, views: new Map() });
     broker.start().catch((error: unknown) => this.#ended(machine, life, error instanceof Error ? error : new Error(String(error))));
   }
 
@@ -119,6 +127,7 @@ export class SimCluster {
       this.#restartSoon(machine);
     };
     scheduler.after(STOP_MS_MAX, `kill ${machine.name}`, end);
+    running.process.turn();
     running.broker.stop().then(end, (error: Error) => scheduler.fail(error));
   }
 
@@ -166,20 +175,34 @@ export class SimCluster {
     });
   }
 
+  /** What an event changed: the replicas of the brokers it called. */
   #observe(): void {
     if (!this.#watching) return;
-    for (const [machine, { broker, life, views }] of this.#running) {
-      if (broker.state === "running") this.#joined.add(machine);
-      for (const replica of broker.replicas) {
-        let view = views.get(replica);
-        if (view === undefined) {
-          view = new BrokerReplicaView(replica, life, () => machine.running && machine.lives === life);
-          views.set(replica, view);
-        }
-        this.invariants.observe(view);
+    const all = this.world.scheduler.ran % LOOK_AT_ALL_EVERY === 0;
+    for (const running of this.#running.values()) {
+      const { turns } = running.process;
+      if (turns === running.seen && !all) continue;
+      const changed = this.#observeBroker(running);
+      if (changed && turns === running.seen)
+        throw new Error(`${running.machine.name} changed without being called: the simulator missed it`);
+      running.seen = turns;
+    }
+  }
+
+  /** @returns whether anything had changed */
+  #observeBroker({ machine, broker, life, views }: Running): boolean {
+    let changed = false;
+    if (broker.state === "running") this.#joined.add(machine);
+    for (const replica of broker.replicas) {
+      let view = views.get(replica);
+      if (view === undefined) {
+        view = new BrokerReplicaView(replica, life, () => machine.running && machine.lives === life);
+        views.set(replica, view);
       }
+      if (this.invariants.observe(view)) changed = true;
     }
     const { broken } = this.invariants;
     if (broken !== undefined) throw new Error(broken);
+    return changed;
   }
 }

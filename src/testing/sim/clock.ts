@@ -37,12 +37,7 @@ export class SimClock implements Clock {
     if (!this.#process.alive) return { cancel() {} };
     const late = (this.#process.scheduler.random.below(1024) / 1024) * LATE_MS_MAX;
     // A deadline that has just passed: as soon as possible, like a real timer.
-    const event = this.#process.after(Math.max(0, delayMs) + late, "timer", fire);
-    return {
-      cancel() {
-        event.cancelled = true;
-      },
-    };
+    return this.#process.after(Math.max(0, delayMs) + late, "timer", fire);
   }
 
   soon(run: () => void): void {

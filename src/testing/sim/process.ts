@@ -1,14 +1,15 @@
-import type { Scheduler, SimEvent } from "./scheduler.ts";
+import type { EventOwner, Scheduler, SimEvent } from "./scheduler.ts";
 
 /**
  * One life of one simulated process. Everything that could call into it goes through here, so that after `kill` nothing does: timers do
  * not fire, promises of its ports never settle, messages are not delivered. Its own code may still be on the stack when it dies (a
  * crash in the middle of a disk call); then its ports swallow what it goes on to ask for.
  */
-export class SimProcess {
+export class SimProcess implements EventOwner {
   readonly name: string;
   readonly scheduler: Scheduler;
   #alive = true;
+  #turns = 0;
   readonly #atDeath: (() => void)[] = [];
 
   constructor(scheduler: Scheduler, name: string) {
@@ -20,10 +21,21 @@ export class SimProcess {
     return this.#alive;
   }
 
+  /** Rises whenever something calls into this process, and when it dies: while it stays, nothing in here has changed. */
+  get turns(): number {
+    return this.#turns;
+  }
+
+  /** Said by whoever is about to call into this process. */
+  turn(): void {
+    this.#turns++;
+  }
+
   /** Dies at once. What the kernel does for a dead process (closing sockets, dropping the lock) is registered with `atDeath`. */
   kill(): void {
     if (!this.#alive) return;
     this.#alive = false;
+    this.#turns++;
     this.scheduler.trace.note(this.scheduler.now, `${this.name} dies`);
     for (const run of this.#atDeath) run();
     this.#atDeath.length = 0;
@@ -35,15 +47,11 @@ export class SimProcess {
 
   /** @param what for the trace */
   after(delayMs: number, what: string, run: () => void): SimEvent {
-    return this.scheduler.after(delayMs, `${this.name} ${what}`, () => {
-      if (this.#alive) run();
-    });
+    return this.scheduler.after(delayMs, what, run, this);
   }
 
   soon(what: string, run: () => void): SimEvent {
-    return this.scheduler.soon(`${this.name} ${what}`, () => {
-      if (this.#alive) run();
-    });
+    return this.scheduler.soon(what, run, this);
   }
 
   /** A promise that settles only while this process lives. */
@@ -52,10 +60,14 @@ export class SimProcess {
       if (!this.#alive) return;
       start(
         (value) => {
-          if (this.#alive) resolve(value);
+          if (!this.#alive) return;
+          this.#turns++;
+          resolve(value);
         },
         (error) => {
-          if (this.#alive) reject(error);
+          if (!this.#alive) return;
+          this.#turns++;
+          reject(error);
         },
       );
     });

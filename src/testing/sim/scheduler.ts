@@ -2,16 +2,44 @@ import { invariant } from "../../base/invariant.ts";
 import { SimRandom } from "./random.ts";
 import { Trace } from "./trace.ts";
 
-/** Something that will happen. `cancelled` events are skipped when their time comes. */
+/** Something that will happen, unless it is cancelled. */
 export interface SimEvent {
   readonly at: number;
-  readonly label: string;
-  cancelled: boolean;
+  cancel(): void;
 }
 
-interface QueuedEvent extends SimEvent {
+/** Whose code an event runs. Nothing of one that is dead happens any more. */
+export interface EventOwner {
+  readonly name: string;
+  readonly alive: boolean;
+  turn(): void;
+}
+
+function nothing(): void {}
+
+class QueuedEvent implements SimEvent {
+  readonly at: number;
   readonly tiebreak: number;
-  readonly run: () => void;
+  readonly label: string;
+  readonly owner: EventOwner | undefined;
+  run: () => void;
+
+  constructor(at: number, tiebreak: number, label: string, run: () => void, owner: EventOwner | undefined) {
+    this.at = at;
+    this.tiebreak = tiebreak;
+    this.label = label;
+    this.owner = owner;
+    this.run = run;
+  }
+
+  get cancelled(): boolean {
+    return this.run === nothing;
+  }
+
+  /** It stays in the queue until its time comes; what it would have run is let go of now. */
+  cancel(): void {
+    this.run = nothing;
+  }
 }
 
 /** So many events of one instant mean that somebody calls itself without end: virtual time would never go on. */
@@ -60,18 +88,18 @@ export class Scheduler {
     this.#failure ??= error;
   }
 
-  after(delayMs: number, label: string, run: () => void): SimEvent {
+  after(delayMs: number, label: string, run: () => void, owner?: EventOwner): SimEvent {
     invariant(delayMs >= 0 && Number.isFinite(delayMs), () => `cannot schedule "${label}" in ${delayMs} ms`);
-    return this.#push(this.#now + delayMs, this.random.uint32(), label, run);
+    return this.#push(this.#now + delayMs, this.random.uint32(), label, run, owner);
   }
 
   /** At this instant, after all that is queued for it. */
-  soon(label: string, run: () => void): SimEvent {
-    return this.#push(this.#now, LAST + this.#sequence++, label, run);
+  soon(label: string, run: () => void, owner?: EventOwner): SimEvent {
+    return this.#push(this.#now, LAST + this.#sequence++, label, run, owner);
   }
 
-  #push(at: number, tiebreak: number, label: string, run: () => void): SimEvent {
-    const event: QueuedEvent = { at, tiebreak, label, run, cancelled: false };
+  #push(at: number, tiebreak: number, label: string, run: () => void, owner: EventOwner | undefined): SimEvent {
+    const event = new QueuedEvent(at, tiebreak, label, run, owner);
     this.#heap.push(event);
     siftUp(this.#heap);
     return event;
@@ -81,35 +109,54 @@ export class Scheduler {
    * Runs until virtual time `until`, or until `done` says so, or until nothing is left to happen.
    * @returns whether `done` was reached
    */
-  async run(until: number, done: () => boolean = () => false): Promise<boolean> {
-    // What was started before the first event may still be on its way to a port.
-    await settle();
-    while (!done()) {
+  run(until: number, done: () => boolean = () => false): Promise<boolean> {
+    return new Promise((resolve, reject) => {
+      let first = true;
+      // Between two turns of the real event loop microtasks, and what they start, run dry. No promise of its own per event: there are many.
+      const turn = (): void => {
+        try {
+          // What was started before the first event may still be on its way to a port.
+          if (first) first = false;
+          else this.#judge();
+          const reached = done();
+          if (reached || !this.#step(until)) resolve(reached);
+          else setImmediate(turn);
+        } catch (error) {
+          reject(error);
+        }
+      };
+      setImmediate(turn);
+    });
+  }
+
+  /** Runs the next event. @returns false: none is left up to `until`, where time stands now */
+  #step(until: number): boolean {
+    for (;;) {
       const next = this.#heap[0];
       if (next === undefined || next.at > until) {
         this.#now = Math.max(this.#now, until);
         return false;
       }
       pop(this.#heap);
-      if (next.cancelled) continue;
+      const { owner } = next;
+      if (next.cancelled || owner?.alive === false) continue;
       this.#atThisInstant = next.at > this.#now ? 1 : this.#atThisInstant + 1;
       if (this.#atThisInstant > EVENTS_PER_INSTANT_MAX)
         throw new Error(`time stands still at ${next.at} ms: "${next.label}" comes again and again`);
       this.#now = next.at;
       this.#ran++;
-      this.trace.note(this.#now, next.label);
+      this.trace.note(this.#now, next.label, owner?.name);
+      owner?.turn();
       next.run();
-      await settle();
-      if (this.#failure !== undefined) throw this.#failure;
-      for (const check of this.#afterEach) check();
+      return true;
     }
-    return true;
   }
-}
 
-/** Microtasks and what they start run dry before the next turn of the real event loop. */
-function settle(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
+  /** After an event and the microtasks that followed from it. */
+  #judge(): void {
+    if (this.#failure !== undefined) throw this.#failure;
+    for (const check of this.#afterEach) check();
+  }
 }
 
 function before(a: QueuedEvent, b: QueuedEvent): boolean {

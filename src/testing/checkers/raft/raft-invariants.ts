@@ -23,24 +23,24 @@ type Row = keyof typeof rows;
  */
 export class RaftInvariants {
   readonly #findings = new Map<Row, Findings>((Object.keys(rows) as Row[]).map((row) => [row, new Findings()]));
-  readonly #books = new Map<number, GroupBook>();
-  readonly #memories = new Map<number, Map<number, ReplicaMemory>>();
+  readonly #groups = new Map<number, Group>();
+  #broken: string | undefined;
 
   /** One verdict per row, for the totals of a run. */
   verdicts(): readonly Verdict[] {
     return [...this.#findings].map(([row, { judged, violations }]) => ({ row, judged, violations }));
   }
 
-  /** The first violation found so far. */
+  /** The first violation found. */
   get broken(): string | undefined {
-    for (const [row, { violations }] of this.#findings) if (violations[0] !== undefined) return `${row} (${rows[row]}): ${violations[0]}`;
-    return undefined;
+    return this.#broken;
   }
 
-  observe(view: ReplicaView): void {
+  /** @returns whether there was anything new to judge */
+  observe(view: ReplicaView): boolean {
     const group = this.#group(view.group);
     const memory = remembered(group.replicas, view.replica);
-    if (memory.isLike(view)) return;
+    if (memory.isLike(view)) return false;
     const reborn = memory.life !== view.life;
     this.#terms(view, memory, reborn);
     this.#votes(view, memory, reborn);
@@ -51,6 +51,7 @@ export class RaftInvariants {
     memory.role = view.role;
     memory.votedFor = view.votedFor;
     this.#commit(view, memory, reborn, group);
+    return true;
   }
 
   #terms(view: ReplicaView, memory: ReplicaMemory, reborn: boolean): void {
@@ -189,19 +190,18 @@ export class RaftInvariants {
   }
 
   #judge(row: Row, holds: boolean, message: () => string): void {
-    this.#findings.get(row)?.judge(holds, message);
+    const findings = this.#findings.get(row);
+    findings?.judge(holds, message);
+    if (!holds) this.#broken ??= `${row} (${rows[row]}): ${findings?.violations[0]}`;
   }
 
   #group(number: number): Group {
-    let book = this.#books.get(number);
-    let replicas = this.#memories.get(number);
-    if (book === undefined || replicas === undefined) {
-      book = new GroupBook();
-      replicas = new Map();
-      this.#books.set(number, book);
-      this.#memories.set(number, replicas);
+    let group = this.#groups.get(number);
+    if (group === undefined) {
+      group = { book: new GroupBook(), replicas: new Map() };
+      this.#groups.set(number, group);
     }
-    return { book, replicas };
+    return group;
   }
 }
 

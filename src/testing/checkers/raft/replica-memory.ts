@@ -9,6 +9,8 @@ export class ReplicaMemory {
   votedFor: number | undefined;
   commit = 0;
   lastIndex = 0;
+  /** Of the entry at `lastIndex`, also where that is the start of the log. */
+  lastTerm: number | undefined;
   /** Entries up to here were once durable here and have not been truncated since, whatever a restarted process knows of it yet. */
   proven = 0;
   /** Entries up to here were compared with what the group chose. */
@@ -37,7 +39,7 @@ export class ReplicaMemory {
       this.commit === view.commit &&
       this.lastIndex === view.lastIndex &&
       this.proven >= view.durable &&
-      this.#terms.get(view.lastIndex) === view.termAt(view.lastIndex)
+      this.lastTerm === view.termAt(view.lastIndex)
     );
   }
 
@@ -56,6 +58,7 @@ export class ReplicaMemory {
       if (term !== undefined) this.#terms.set(index, term);
     }
     this.lastIndex = view.lastIndex;
+    this.lastTerm = view.termAt(view.lastIndex);
     this.compared = Math.min(this.compared, shared);
     this.proven = Math.max(Math.min(this.proven, shared), view.durable);
   }

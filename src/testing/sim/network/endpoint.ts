@@ -207,6 +207,7 @@ export class Endpoint {
       if (message === "end") this.#end("closed by the other side");
       else {
         this.#inboxBytes -= message.bytes;
+        this.process.turn();
         this.handlers.message(message);
       }
     }

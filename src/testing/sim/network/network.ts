@@ -138,6 +138,7 @@ export class SimNetwork {
     const finish = (act: () => void) => {
       if (over) return;
       over = true;
+      process.turn();
       act();
     };
     const giveUp = () => {
@@ -161,6 +162,7 @@ export class SimNetwork {
       const accepter = this.#endpoint(listening.process, toHost, back, `${fromHost}:${1024 + (number % 64_000)}`, number);
       Endpoint.join(dialer, accepter);
       mine = dialer;
+      listening.process.turn();
       listening.accept(accepter);
       accepter.resume();
       const done = () => {

@@ -11,7 +11,10 @@ export type WireMessage =
  */
 export function arrived(message: WireMessage): WireMessage {
   if (message.type === "rpc") return message;
-  const body = new Uint8Array(message.chunks.reduce((sum, chunk) => sum + chunk.length, 0));
+  let length = 0;
+  for (const chunk of message.chunks) length += chunk.length;
+  // A piece of a larger buffer, as on a real socket.
+  const body = Buffer.allocUnsafe(length);
   let at = 0;
   for (const chunk of message.chunks) {
     body.set(chunk, at);

@@ -95,7 +95,7 @@ export class ClientCall implements ClientStream {
   over(error: CallError | undefined): void {
     if (this.#closed) return;
     this.#closed = true;
-    if (this.#timer !== undefined) this.#timer.cancelled = true;
+    this.#timer?.cancel();
     this.#flow.stop();
     this.#gone();
     this.handlers.closed(error);
