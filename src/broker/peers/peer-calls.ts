@@ -29,6 +29,9 @@ interface Pending {
   readonly timer: Timer;
 }
 
+/** Longest wait for an answer: what its field on the wire holds (24.8 days). */
+const TIMEOUT_MS_MAX = 2 ** 31 - 1;
+
 /**
  * Calls over one connection, both ways: requests with an id, answered in any order. One object per connection; when the connection
  * closes, every open call of ours ends HOP_LOST (outcome unknown) and every call of theirs is cancelled.
@@ -55,8 +58,11 @@ export class PeerCalls {
   }
 
   /** @returns cancels the call: `done` is not called any more, and the other side is told */
-  call(method: string, body: readonly Uint8Array[], timeoutMs: number, done: CallDone): () => void {
+  call(method: string, body: readonly Uint8Array[], wantedMs: number, done: CallDone): () => void {
     const id = this.#nextId++;
+    const timeoutMs = Math.min(TIMEOUT_MS_MAX, Math.max(0, Math.ceil(wantedMs)));
+    // Before anything is kept for the call: what cannot be written leaves nothing behind.
+    const request = withHead(CallRequest.encode({ callId: id, method, timeoutMs }), body);
     if (this.#closed) {
       done({ error: new MillraceError("LEADER_UNKNOWN", `Cannot reach broker ${this.#peer}: the connection is closed`) });
       return () => {};
@@ -69,17 +75,14 @@ export class PeerCalls {
       this.#connection.send(CallKind.cancel, [CallCancel.encode({ callId: id })]);
       return true;
     };
-    const timer = this.#clock.after(Math.max(0, timeoutMs), () => {
+    const timer = this.#clock.after(timeoutMs, () => {
       if (cancel())
         done({
-          error: new MillraceError("REQUEST_TIMED_OUT", `Broker ${this.#peer} did not answer ${method} within ${Math.round(timeoutMs)} ms`),
+          error: new MillraceError("REQUEST_TIMED_OUT", `Broker ${this.#peer} did not answer ${method} within ${timeoutMs} ms`),
         });
     });
     this.#pending.set(id, { done, timer });
-    this.#connection.send(
-      CallKind.request,
-      withHead(CallRequest.encode({ callId: id, method, timeoutMs: Math.max(0, Math.ceil(timeoutMs)) }), body),
-    );
+    this.#connection.send(CallKind.request, request);
     return () => void cancel();
   }
 

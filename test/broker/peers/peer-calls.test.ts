@@ -129,6 +129,17 @@ describe("Calls between brokers", () => {
     assert.deepEqual([it.outcomes, told], [["x REQUEST_TIMED_OUT"], 2]);
   });
 
+  it("carry a deadline as far as the wire goes, and wait no longer for one that is farther", async () => {
+    const it = await pair();
+    it.call("x", 2 ** 40);
+    await it.pass();
+    const [call] = it.incoming;
+    assert.ok(call !== undefined && call.deadline - it.clock.monotonic() < 2 ** 31);
+    call.reply([bytes("fine")]);
+    await it.pass();
+    assert.deepEqual(it.outcomes, ["x fine"]);
+  });
+
   it("that are cancelled are never answered, and the other side hears of it once", async () => {
     const it = await pair();
     const cancel = it.call("x");
