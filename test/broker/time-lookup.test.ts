@@ -40,4 +40,29 @@ describe("the offset of a time", () => {
     }
     cluster.close();
   });
+
+  it("is before everything that was committed while it was searched for: nothing found means the end as it was then", async () => {
+    const cluster = await Cluster.start({ seed: 72 });
+    await cluster.createTopic("t");
+    await cluster.moveLeader("t", 0, 1);
+    await cluster.call(1, stubs.Produce, { topic: "t", records: at(0, 1) });
+    const log = cluster.replica(1, await cluster.groupOf("t", 0))?.log ?? assert.fail();
+    const search = log.findTime.bind(log);
+    let found = (): void => {};
+    const held = new Promise<void>((resolve) => {
+      found = resolve;
+    });
+    log.findTime = async (...args) => {
+      const frame = await search(...args);
+      await held;
+      return frame;
+    };
+    const asked = cluster.ask(1, stubs.ListOffsets, { topic: "t", partitions: [0], timeMs: BASE_MS + 5_000 });
+    await cluster.pass(100);
+    await cluster.call(1, stubs.Produce, { topic: "t", records: at(10, 11) });
+    found();
+    const [answer] = (await cluster.settle(asked)).partitions;
+    assert.deepEqual([answer?.offset, answer?.highWatermark], [undefined, 2]);
+    cluster.close();
+  });
 });

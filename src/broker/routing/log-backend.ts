@@ -234,10 +234,12 @@ export class RoutedLog implements LogBackend {
     this.#partitions.readIndex(hosted, (index) => {
       if (over) return;
       if (index === undefined || !partition.replica.serves) return done(partition.notLeader());
+      // As they are when the search begins: what is committed meanwhile was not searched, and "not found" must not stand before it.
+      const { logStartOffset, highWatermark } = partition;
       const answer = (found: OffsetsOf["found"]): void =>
         done({
-          logStartOffset: partition.logStartOffset,
-          highWatermark: partition.highWatermark,
+          logStartOffset,
+          highWatermark,
           found,
           leaderId: this.#config.brokerId,
           term: partition.replica.core.term,
