@@ -12,6 +12,7 @@ const MiB = 1024 * KiB;
 
 export const limits = {
   "topic.name.max": { value: 249, doc: "Characters of a topic's name: `INVALID_NAME`." },
+  "describe.topics.max": { value: 1_000, doc: "Topics named in one call that describes them: `INVALID_REQUEST`." },
   "configs.max": { value: 100, doc: "Settings in one request: `INVALID_CONFIG`." },
   "produce.stream.partitions.max": {
     value: 10_000,

@@ -19,6 +19,7 @@ import {
   ListTopicsResponse,
 } from "../../protocol/public.ts";
 import type { AdminCalls } from "./admin-calls.ts";
+import { requireDistinctNames } from "./named-partitions.ts";
 import { describeTopic, topicConfigs } from "./topic-description.ts";
 
 /** Topics: made, described, listed, altered, grown, deleted. */
@@ -32,7 +33,7 @@ export function registerTopicCalls(calls: AdminCalls, { log }: BrokerConfig, ran
       deadline,
     );
     if (reply.kind !== "topicMade") throw new MillraceError("INTERNAL", "The controller answered another question");
-    if (validateOnly) return CreateTopicResponse.encode({ topic: { name, replicas: reply.replicas }, metadataVersion });
+    if (validateOnly) return CreateTopicResponse.encode({ metadataVersion });
     const topic = calls.image.topics.get(reply.topicId);
     return CreateTopicResponse.encode({
       ...(topic === undefined ? {} : { topic: describeTopic(topic, calls.parts, log) }),
@@ -44,7 +45,8 @@ export function registerTopicCalls(calls: AdminCalls, { log }: BrokerConfig, ran
     const request = DescribeTopicsRequest.decode(bytes);
     await calls.seen(request.minMetadataVersion, deadline);
     const topics: TopicImage[] = [];
-    if (request.names.length === 0) topics.push(...calls.image.topics.values());
+    requireDistinctNames(request.names);
+    if (request.names.length === 0) topics.push(...[...calls.image.topics.values()].sort((a, b) => (a.name < b.name ? -1 : 1)));
     else for (const name of request.names) topics.push(await calls.topicNamed(name, deadline));
     const { parts } = calls;
     return DescribeTopicsResponse.encode({

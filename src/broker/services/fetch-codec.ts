@@ -8,6 +8,10 @@ import type { ReadBatch, ReadReply, ReadRequest } from "../partition/reader.ts";
 /** Codecs a reader gets when it names none. */
 const defaultAccept: ReadonlySet<Codec> = new Set([Codec.none, Codec.gzip]);
 
+/** Before its deadline a long poll is answered, so that "nothing yet" is an answer: a tenth of the time there is, and at most this. */
+const ANSWER_MS_MAX = 100;
+const ANSWER_PART = 10;
+
 const NOTHING = new Uint8Array(0);
 
 const codecOf: Readonly<Record<Compression, Codec>> = {
@@ -53,6 +57,12 @@ export function readRequestOf(request: FetchRequest, limits: BrokerLimits, now: 
     waitUntil: Math.min(now + Math.min(request.maxWaitMs, waitMaxMs), deadline),
     accept: acceptOf(request.accept),
   };
+}
+
+/** @returns how long a long poll may wait here or behind a hop, so that "nothing yet" is an answer in time */
+export function waitWithin(maxWaitMs: number, now: number, deadline: number): number {
+  const left = Math.max(0, deadline - now);
+  return Math.min(maxWaitMs, Math.floor(left - Math.min(ANSWER_MS_MAX, left / ANSWER_PART)));
 }
 
 function fetchedBatch(batch: ReadBatch): FetchedBatch {

@@ -19,7 +19,7 @@ import {
 } from "../../protocol/public.ts";
 import { statusOf } from "../../protocol/rpc-status.ts";
 import type { AppendBatch, Appended } from "../partition/partition.ts";
-import { readRequestOf } from "./fetch-codec.ts";
+import { readRequestOf, waitWithin } from "./fetch-codec.ts";
 import { requireDistinct } from "./named-partitions.ts";
 import { batchOf } from "./produce-request.ts";
 import { type Prepared, ProduceStreamSession } from "./produce-stream.ts";
@@ -220,10 +220,15 @@ export function registerLogService(
       const backend = running();
       const allowed = room.bytesFor(call, request.maxBytes);
       const target = await backend.resolve(request.topic, request.partition, deadline);
+      const maxWaitMs = waitWithin(request.maxWaitMs, clock.monotonic(), deadline);
       const { bytes: maxBytes, done } = room.large(Math.min(allowed, config.limits.fetchMaxBytes));
       try {
-        const { result, cancel } = read(backend, target, { ...request, maxBytes }, { deadline, direct: request.direct });
-        call.onCancel(cancel);
+        const { result, cancel } = read(backend, target, { ...request, maxBytes, maxWaitMs }, { deadline, direct: request.direct });
+        call.onCancel(() => {
+          cancel();
+          // Nobody waits for the result of a read that was given up.
+          done();
+        });
         const fetched = await result;
         room.admit(fetched.batches.reduce((sum, batch) => sum + (batch.records ?? batch.compressedRecords).byteLength, 0));
         return FetchResponse.encode(fetched);

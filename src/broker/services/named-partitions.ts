@@ -1,4 +1,5 @@
 import { MillraceError } from "../../base/errors.ts";
+import { limits } from "../../base/limits.ts";
 
 /**
  * Refuses what would make one small request much work: a partition named twice would be read twice (reliability case 49).
@@ -16,6 +17,17 @@ export function requireDistinct(partitions: readonly number[], max: number): voi
     if (seen.has(partition)) throw invalid(`Cannot take partition ${partition} twice in one call: name each once`);
     seen.add(partition);
   }
+}
+
+/** The same of topics: each is described in full. @throws {MillraceError} INVALID_REQUEST */
+export function requireDistinctNames(names: readonly string[]): void {
+  const max = limits["describe.topics.max"].value;
+  if (names.length > max) {
+    const text = `Cannot describe ${names.length} topics in one call: describe.topics.max is ${max}; name none for all`;
+    throw new MillraceError("INVALID_REQUEST", text, { field: "names", limit: "describe.topics.max" });
+  }
+  if (new Set(names).size < names.length)
+    throw new MillraceError("INVALID_REQUEST", "Cannot describe a topic twice in one call: name each once", { field: "names" });
 }
 
 function invalid(message: string): MillraceError {

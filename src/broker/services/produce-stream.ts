@@ -43,6 +43,9 @@ interface Lane {
   failed: boolean;
 }
 
+/** Results of one message: with the longest errors there are, it stays below what every stub takes. */
+const RESULTS_MAX = 1_000;
+
 /** Partitions with something unanswered or failed on one stream. */
 const LANES_MAX = limits["produce.stream.partitions.max"].value;
 
@@ -56,6 +59,8 @@ export class ProduceStreamSession {
   readonly #clock: Clock;
   readonly #creditBytes: number;
   readonly #lanes = new Map<string, Lane>();
+  /** Partitions refused for want of a lane, until they are resumed: what was sent behind must not overtake. */
+  readonly #turnedAway = new Set<string>();
   readonly #cancels = new Set<() => void>();
   #results: Result[] = [];
   #flushing = false;
@@ -115,7 +120,7 @@ export class ProduceStreamSession {
     try {
       request = ProduceStreamRequest.decode(bytes);
     } catch (error) {
-      return this.close(asMillraceError(error));
+      return this.drain(asMillraceError(error));
     }
     for (const resume of request.resume) this.#resume(resume);
     for (const batch of request.batches) this.#take(batch);
@@ -123,7 +128,9 @@ export class ProduceStreamSession {
   }
 
   #resume({ topic, partition }: ResumePartition): void {
-    const lane = this.#lanes.get(laneKey(topic, partition));
+    const key = laneKey(topic, partition);
+    this.#turnedAway.delete(key);
+    const lane = this.#lanes.get(key);
     if (lane === undefined) return;
     lane.failed = false;
     this.#forgetIdle(lane);
@@ -131,28 +138,33 @@ export class ProduceStreamSession {
 
   #take(batch: ProduceBatch): void {
     const { request } = batch;
-    if (request === undefined) {
-      return this.close(new MillraceError("INVALID_REQUEST", `Batch ${batch.correlationId} has no request`, { field: "batches.request" }));
-    }
     this.#unanswered++;
+    if (request === undefined) {
+      this.#draining ??= new MillraceError("INVALID_REQUEST", `Batch ${batch.correlationId} has no request`, { field: "batches.request" });
+      return this.#answer(batch, this.#draining);
+    }
     this.#unansweredBytes += sizeOf(request);
     if (this.#draining !== undefined) return this.#answer(batch, this.#draining);
     const key = laneKey(request.topic, request.partition);
     let lane = this.#lanes.get(key);
     if (lane === undefined) {
-      if (this.#lanes.size >= LANES_MAX) {
-        const limit = { limit: "produce.stream.partitions.max" };
-        return this.#answer(
-          batch,
-          new MillraceError("TOO_MANY_REQUESTS", `A stream may use ${LANES_MAX} partitions at a time`, limit, 100),
-        );
-      }
+      if (this.#turnedAway.has(key)) return this.#answer(batch, precedingFailed(request));
+      if (this.#lanes.size >= LANES_MAX) return this.#answer(batch, this.#turnAway(key));
       lane = { key, waiting: [], preparing: false, unanswered: 0, failed: false };
       this.#lanes.set(key, lane);
     }
     lane.waiting.push(batch);
     lane.unanswered++;
     this.#pump(lane);
+  }
+
+  /** As many refusals as lanes are remembered, each until its partition is resumed; a caller who resumes none must begin anew. */
+  #turnAway(key: string): MillraceError {
+    const limit = { limit: "produce.stream.partitions.max" };
+    const refusal = new MillraceError("TOO_MANY_REQUESTS", `A stream may use ${LANES_MAX} partitions at a time`, limit, 100);
+    if (this.#turnedAway.size < LANES_MAX) this.#turnedAway.add(key);
+    else this.#draining = refusal;
+    return refusal;
   }
 
   /** A lane that remembers nothing need not be kept. */
@@ -166,14 +178,7 @@ export class ProduceStreamSession {
       if (batch?.request === undefined) return;
       const { request } = batch;
       if (lane.failed) {
-        this.#answerOf(
-          lane,
-          batch,
-          new MillraceError(
-            "PRECEDING_FAILED",
-            `An earlier batch of ${request.topic}-${request.partition} failed on this stream: resume the partition first`,
-          ),
-        );
+        this.#answerOf(lane, batch, precedingFailed(request));
         continue;
       }
       let prepared: Prepared | Promise<Prepared>;
@@ -256,7 +261,8 @@ export class ProduceStreamSession {
     if (this.#over) return;
     const results = this.#results;
     this.#results = [];
-    if (results.length > 0) this.#room = this.#stream.write(ProduceStreamResponse.encode({ results }));
+    for (let at = 0; at < results.length; at += RESULTS_MAX)
+      this.#room = this.#stream.write(ProduceStreamResponse.encode({ results: results.slice(at, at + RESULTS_MAX) }));
     this.#balance();
     this.#maybeEnd();
   }
@@ -284,8 +290,16 @@ export class ProduceStreamSession {
     for (const cancel of [...this.#cancels]) cancel();
     this.#cancels.clear();
     this.#lanes.clear();
+    this.#turnedAway.clear();
     this.#results = [];
   }
+}
+
+function precedingFailed({ topic, partition }: ProduceRequest): MillraceError {
+  return new MillraceError(
+    "PRECEDING_FAILED",
+    `An earlier batch of ${topic}-${partition} failed on this stream: resume the partition first`,
+  );
 }
 
 function laneKey(topic: string, partition: number): string {

@@ -43,15 +43,17 @@ export class ReplyRoom {
     return unsentBytes > 0 || call.unsentBytes >= this.#bytesMax / SMALL_SHARES || this.#unsent >= 2 * this.#bytesMax;
   }
 
-  /** Reads more than a stub takes unasked share half of the room while they are under way; who comes later gets a smaller answer. */
+  /** `done` may be called more than once. Reads more than a stub takes unasked share half of the room while they are under way; who comes later gets a smaller answer. */
   large(wanted: number): { readonly bytes: number; done(): void } {
     if (wanted <= LARGE_BYTES) return { bytes: wanted, done() {} };
     if (this.#reading + wanted > this.#bytesMax / 2 && this.#reading > 0) return { bytes: LARGE_BYTES, done() {} };
     this.#reading += wanted;
+    let over = false;
     return {
       bytes: wanted,
       done: () => {
-        this.#reading -= wanted;
+        if (!over) this.#reading -= wanted;
+        over = true;
       },
     };
   }

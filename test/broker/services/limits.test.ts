@@ -30,6 +30,11 @@ const rows: readonly Row[] = [
     "INVALID_REQUEST",
     (c) => c.call(1, rpc.ListOffsets, { topic: "t", partitions: [0, 1, 2, 3, 4, 5, 6, 7, 8] }),
   ],
+  [
+    "describe.topics.max",
+    "INVALID_REQUEST",
+    (c) => c.call(2, rpc.DescribeTopics, { names: Array.from({ length: 1_001 }, (_, n) => `t${n}`) }),
+  ],
   ["partitions.max", "TOO_MANY_REQUESTS", (c) => c.call(2, rpc.CreateTopic, { name: "wide", partitions: 8 })],
   [
     "configs.max",

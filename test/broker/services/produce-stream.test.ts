@@ -16,12 +16,13 @@ function session(creditBytes = 1_000) {
   const { clock } = world.machine("a").boot();
   const results: ProduceResult[] = [];
   const appends: { readonly topic: string; readonly done: Done; cancelled: boolean }[] = [];
-  const told = { credit: 0 };
+  const told = { credit: 0, largest: 0 };
   let answerAtOnce = false;
   let here = true;
   const { stream, seen, cancel, room } = fakeStream((bytes) => {
     const response = ProduceStreamResponse.decode(bytes);
     told.credit ||= response.creditBytes;
+    told.largest = Math.max(told.largest, bytes.length);
     results.push(...response.results);
   });
   const prepare = (request: Prepared["request"]): Prepared => {
@@ -65,6 +66,9 @@ function session(creditBytes = 1_000) {
         }),
       ),
     resume: (topic: string) => stream.handlers.message(ProduceStreamRequest.encode({ resume: [{ topic, partition: 0 }] })),
+    nonsense: () => stream.handlers.message(Buffer.from([0xff])),
+    /** A batch without a request. */
+    empty: (correlationId: number) => stream.handlers.message(ProduceStreamRequest.encode({ batches: [{ correlationId }] })),
     half: () => stream.handlers.ended(),
     cancel,
     atOnce: () => {
@@ -96,6 +100,59 @@ describe("ProduceStreamSession", () => {
     it.appends[0]?.done({ baseOffset: 1 });
     it.send([max + 1, "another"]);
     assert.equal(it.appends.length, max + 1);
+    // Sent before its refusal was heard: it must not overtake the one that was refused.
+    it.appends[1]?.done({ baseOffset: 1 });
+    it.send([max + 2, "one more"]);
+    await it.turn();
+    assert.deepEqual(it.codes().at(-1), [max + 2, "PRECEDING_FAILED"]);
+    it.resume("one more");
+    it.send([max + 3, "one more"]);
+    assert.equal(it.appends.length, max + 2);
+  });
+
+  it("ends when more partitions failed than it can remember, once it has answered what it took", async () => {
+    const it = session(100_000_000);
+    const max = limits["produce.stream.partitions.max"].value;
+    it.send([0, "first"]);
+    for (let id = 1; id <= 2 * max; id++) it.send([id, `t${id}`]);
+    it.send([2 * max + 1, "the last straw"]);
+    for (const { done } of it.appends) done({ baseOffset: 1 });
+    await it.turn();
+    assert.equal(it.results.length, 2 * max + 2);
+    assert.ok(it.seen.ended instanceof MillraceError && it.seen.ended.metadata["limit"] === "produce.stream.partitions.max");
+  });
+
+  it("answers many in messages that every stub takes", async () => {
+    const it = session(100_000_000);
+    const failed = Array.from({ length: 40_000 }, (_, id) => [id, "bad", 0] as const);
+    it.send(...failed);
+    await it.turn();
+    assert.equal(it.results.length, failed.length);
+    assert.ok(it.told.largest < 4 * 1024 * 1024, `${it.told.largest} bytes in one message`);
+  });
+
+  it("answers what it took before it ends because of a message that is none", async () => {
+    const it = session();
+    it.send([1, "a"]);
+    it.nonsense();
+    await it.turn();
+    assert.equal(it.seen.ended, undefined);
+    it.appends[0]?.done({ baseOffset: 7 });
+    await it.turn();
+    assert.deepEqual(it.codes(), [[1, "OK"]]);
+    const why: unknown = it.seen.ended;
+    assert.ok(why instanceof MillraceError && why.code === "INVALID_REQUEST");
+    assert.equal(it.seen.gone, 1);
+    const other = session();
+    other.send([1, "a"]);
+    other.empty(2);
+    other.appends[0]?.done({ baseOffset: 7 });
+    await other.turn();
+    assert.deepEqual(other.codes(), [
+      [2, "INVALID_REQUEST"],
+      [1, "OK"],
+    ]);
+    assert.ok(other.seen.ended instanceof MillraceError && other.seen.ended.code === "INVALID_REQUEST");
   });
 
   it("sends one batch at a time behind a hop when there is no producer id, so that a refused one is not overtaken", async () => {
