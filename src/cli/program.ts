@@ -46,12 +46,23 @@ export async function runProgram(args: readonly string[], terminal: Terminal = p
     return ExitCode.ok;
   } catch (error) {
     if (error instanceof ReaderGone) return ExitCode.ok;
+    // What was done and shown before it failed.
+    await shown(terminal);
     const { line, exitCode } = describeError(error);
     terminal.say(`millrace: ${line}`);
     // A mistake inside a file is not one of the command line.
     if (exitCode === ExitCode.usage && (error instanceof UsageError || !(error instanceof CommandFailed)))
       terminal.say("See `millrace --help`, or --help after a command.");
     return exitCode;
+  }
+}
+
+/** Shows what waits to be shown, if there is still somebody to see it. */
+async function shown(terminal: Terminal): Promise<void> {
+  try {
+    await terminal.flush();
+  } catch (error) {
+    if (!(error instanceof ReaderGone)) throw error;
   }
 }
 
@@ -87,6 +98,7 @@ async function parse(args: readonly string[], terminal: Terminal): Promise<void>
   const words = args[0] === "--version" ? ["version"] : [...args];
   for (const verb of asked(words)) await commands[verb](program, terminal);
   await program
+    .check((given, options) => saidOnce(given, options))
     .demandCommand(1, "Say what to do: one of the commands")
     .strict()
     .strictCommands()
@@ -107,6 +119,15 @@ async function parse(args: readonly string[], terminal: Terminal): Promise<void>
       help = output;
     });
   if (help !== "") await terminal.data(`${help}\n`);
+}
+
+/** yargs makes a list of what is said twice, for which no option but those of lists is meant. @throws {UsageError} */
+function saidOnce(given: Readonly<Record<string, unknown>>, options: unknown): true {
+  const lists = typeof options === "object" && options !== null ? Reflect.get(options, "array") : undefined;
+  for (const [key, value] of Object.entries(given))
+    if (key !== "_" && key.length > 1 && Array.isArray(value) && !(Array.isArray(lists) && lists.includes(key)))
+      throw new UsageError(`--${key} is given twice: say it once`);
+  return true;
 }
 
 /** The words of yargs for a person; a mistyped verb is answered with the one that was meant. */
