@@ -113,6 +113,14 @@ export const errors = {
   DUPLICATE_BROKER: refused("ALREADY_EXISTS", "A live broker with this id runs on another disk."),
   WRONG_CLUSTER: refused("FAILED_PRECONDITION", "The other side belongs to another cluster."),
   STALE_VERSION: retry("ABORTED", "A compare-and-set lost against a newer version or term."),
+  RECOVERY_REFUSED: refused(
+    "FAILED_PRECONDITION",
+    "A recovery after a lost majority was not begun; `why` says whether the plan is stale, of another cluster, not needed, or for another broker. Nothing was changed.",
+  ),
+  FENCED: refused(
+    "FAILED_PRECONDITION",
+    "The metadata was recovered without this broker's disk: what it held of it is fenced. Start the broker again; it joins what was recovered.",
+  ),
   TRANSFER_FAILED: retry("ABORTED", "Leadership could not be handed over; the old leader goes on."),
   CONTROLLER_UNKNOWN: retry("UNAVAILABLE", "The metadata group has no leader now. Nothing was written."),
   METADATA_OUTCOME_UNKNOWN: unknown(

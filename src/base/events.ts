@@ -30,6 +30,13 @@ export const events = {
     means: "The controller has registered this broker.",
     todo: NOTHING,
   },
+  "broker.fenced": {
+    level: "warn",
+    fields: ["recoveryEpoch"],
+    means:
+      "The metadata was recovered after a lost majority, without this broker's disk: the broker ends, and joins what was recovered at its next start.",
+    todo: "Start it again. What it held of recovered groups is set aside in `groups/`, not deleted.",
+  },
   "broker.running": {
     level: "info",
     fields: ["clientAddress", "peerAddress"],
@@ -203,6 +210,12 @@ export const events = {
     means: "A write or sync of the log failed; the broker stops.",
     todo: "Look at the disk (space, quota, kernel log), then start the broker again: it recovers what was acknowledged.",
   },
+  "metadata.recovered": {
+    level: "warn",
+    fields: ["recoveryEpoch", "replicaId"],
+    means: "An operator has given up the other replicas of the metadata: the one on this broker goes on alone.",
+    todo: "Start or replace the other brokers; they get new replicas by themselves.",
+  },
   "metadata.role": {
     level: "info",
     fields: ["role", "term"],
@@ -240,11 +253,29 @@ export const events = {
     means: "A replica and its files were removed, because its topic was deleted.",
     todo: NOTHING,
   },
+  "partition.fenced": {
+    level: "warn",
+    fields: ["groupId", "replicaId"],
+    means: "A recovery has given up the replica of this partition that was here; what it had in segments is set aside in `groups/`.",
+    todo: "Nothing, or look into the folder with `millrace debug log-dump` for records that were lost; then remove it.",
+  },
+  "partition.recovered": {
+    level: "warn",
+    fields: ["partition", "groupId", "recovery"],
+    means: "An operator has given up the other replicas of this partition: the one on this broker goes on alone.",
+    todo: "Start or replace the other brokers; they get new replicas by themselves.",
+  },
   "partition.role": {
     level: "info",
     fields: ["partition", "role", "term"],
     means: "This broker's role in a partition changed.",
     todo: "Nothing, once. Terms that rise without a broker stopping say that heartbeats come late: look at `nodejs_eventloop_lag_p99_seconds` and the network.",
+  },
+  "recovery.applied": {
+    level: "warn",
+    fields: ["digest", "metadata", "partitions"],
+    means: "A plan of `millrace recover` was confirmed and is being applied by this broker.",
+    todo: "Keep the plan: it says what was given up. Then start or replace the other brokers.",
   },
   "replica.replacing": {
     level: "info",

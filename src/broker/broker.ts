@@ -4,6 +4,7 @@ import { type LogIndex, METADATA_GROUP, type Offset, type Term } from "../base/i
 import type { BrokerNumbers } from "../base/metrics.ts";
 import type { RpcServer } from "../base/ports/rpc-server.ts";
 import { Form } from "../cluster/formation-rules.ts";
+import type { RecoveryPlan } from "../cluster/recovery-plan.ts";
 import { drawMeta, type Meta, readMeta } from "../log/meta.ts";
 import { type SetAside, setAsideIf } from "../log/set-aside.ts";
 import { openLogStore } from "../log/store.ts";
@@ -17,6 +18,7 @@ import { PeerService } from "./peer-service.ts";
 import type { PeerIdentity } from "./peers/hello.ts";
 import { PeerLinks } from "./peers/peer-links.ts";
 import type { BrokerPorts } from "./ports.ts";
+import type { Recovery, RecoveryConfirmed, RecoveryOutcome } from "./recovery/recovery.ts";
 import type { ScrubStatus } from "./repair/scrubber.ts";
 import type { Replica } from "./replica.ts";
 import { registerAdminService } from "./services/admin-service.ts";
@@ -58,6 +60,10 @@ export interface Broker {
   scrub(): Promise<void>;
   /** Undefined while the broker has not joined its cluster. */
   readonly scrubStatus: ScrubStatus | undefined;
+  /** What could be done about groups that have lost their majority (ADR 0014). @throws {MillraceError} NOT_READY · RECOVERY_REFUSED */
+  planRecovery(): Promise<RecoveryPlan>;
+  /** Does it, if it still is what the operator has confirmed. @throws {MillraceError} NOT_READY · RECOVERY_REFUSED: nothing was changed */
+  applyRecovery(confirmed: RecoveryConfirmed): Promise<RecoveryOutcome>;
   /** For tests and simulation: every open replica. */
   readonly replicas: Iterable<Replica>;
   /** For `/metrics`; undefined while it belongs to no cluster. */
@@ -87,6 +93,8 @@ class BrokerProcess implements Broker {
   #member: Member | undefined;
   #log: MeteredLog | undefined;
   #failed = false;
+  #fenced = false;
+  #askingEpoch = false;
   #endStreams: (error: MillraceError, graceMs: number) => Promise<void> = () => Promise.resolve();
 
   constructor(ports: BrokerPorts, config: BrokerConfig, options: BrokerOptions) {
@@ -107,6 +115,8 @@ class BrokerProcess implements Broker {
       callable: () => this.#member?.router.changedAll(),
       peerGone: (broker) => this.#member?.peerGone(broker),
       remembers: (broker, blockSequence) => this.#member?.amnesia.remembers(broker, blockSequence),
+      outdated: () => void this.#outdated().catch((error: unknown) => this.#fatal(error)),
+      recoveries: (count) => this.#member?.recoveries.heard(count),
     });
   }
 
@@ -132,6 +142,19 @@ class BrokerProcess implements Broker {
   }
   get scrubStatus(): ScrubStatus | undefined {
     return this.#member?.scrubber.status;
+  }
+
+  async planRecovery(): Promise<RecoveryPlan> {
+    return this.#recovery.plan();
+  }
+  async applyRecovery(confirmed: RecoveryConfirmed): Promise<RecoveryOutcome> {
+    return this.#recovery.apply(confirmed);
+  }
+  /** Also without a controller, which may be what is to be recovered. */
+  get #recovery(): Recovery {
+    if (this.#member === undefined || this.#stopping || this.#fenced)
+      throw new MillraceError("NOT_READY", "This broker has not read its log yet, or stops; nothing was changed", {}, 100);
+    return this.#member.recoveries.recovery;
   }
 
   async start(): Promise<void> {
@@ -195,21 +218,38 @@ class BrokerProcess implements Broker {
       this.#fatal(error),
     );
     this.#member = member;
+    member.recoveries.mark.onChange = (changed) => this.#formation?.changed(changed);
     for (const seed of this.#config.seeds) this.#links.know(seed.id, seed.address);
     // Before any metadata is there: what it names must not be made a second time.
-    for (const recovered of store.recovered) if (recovered.groupId !== METADATA_GROUP) member.partitions.openRecovered(recovered);
-    await this.#openMetadata(store, member, form, meta);
+    const fenced = meta.recovery === "fenced";
+    for (const recovered of store.recovered) {
+      if (recovered.groupId === METADATA_GROUP) continue;
+      if (fenced) member.partitions.hold(recovered);
+      else member.partitions.openRecovered(recovered);
+    }
+    if (fenced) await this.#leaveMetadata(store, member);
+    else await this.#openMetadata(store, member, form, meta);
     await member.register();
+  }
+
+  /** A disk of an earlier recovery epoch: what it holds of the metadata is void, and what is true now is read from others (ADR 0014). */
+  async #leaveMetadata(store: LogStore, member: Member): Promise<void> {
+    if (store.recovered.some(({ groupId }) => groupId === METADATA_GROUP)) await store.drop(METADATA_GROUP, "fenced");
+    member.metadata.follow();
   }
 
   async #openMetadata(store: LogStore, member: Member, form: Form | undefined, meta: Meta): Promise<void> {
     const recovered = store.recovered.find(({ groupId }) => groupId === METADATA_GROUP);
     if (recovered !== undefined)
       return member.metadata.open(store.open(METADATA_GROUP, keepAll), GroupConfig.decode(recovered.config), recovered);
-    const own = form?.seeds.find(({ brokerId, incarnation }) => brokerId === meta.brokerId && incarnation === meta.incarnation);
+    // A Form of before a recovery names replicas that were given up.
+    const own =
+      meta.recoveryEpoch > 0
+        ? undefined
+        : form?.seeds.find(({ brokerId, incarnation }) => brokerId === meta.brokerId && incarnation === meta.incarnation);
     if (form === undefined || own === undefined) return member.metadata.follow();
     const members = form.seeds.map(({ replicaId, brokerId }) => ({ replicaId, brokerId, role: MemberRole.voter }));
-    const config: GroupConfig = { members, topicId: "", topic: "", partition: 0 };
+    const config: GroupConfig = { members, topicId: "", topic: "", partition: 0, recovery: 0, fenced: [] };
     const start = { index: 0 as LogIndex, term: 0 as Term, offset: 0 as Offset };
     const log = await store.create(METADATA_GROUP, own.replicaId, start, GroupConfig.encode(config));
     await member.metadata.open(log, config, undefined);
@@ -240,12 +280,31 @@ class BrokerProcess implements Broker {
       brokerId: this.#config.brokerId,
       // Nothing but formation is spoken before the replicas are open.
       clusterId: this.#member === undefined ? undefined : meta?.clusterId,
-      recoveryEpoch: meta?.recoveryEpoch ?? 0,
+      recoveryEpoch: this.#member?.recoveries.epoch ?? meta?.recoveryEpoch ?? 0,
       incarnation: meta?.incarnation ?? ("" as Meta["incarnation"]),
       startNumber: this.#startNumber,
       durableBlockSequence: this.#store?.durableBlockSequence ?? 0,
       admittedBlockSequence: this.#store?.admittedBlockSequence ?? 0,
+      recoveries: this.#member?.recoveries.known ?? meta?.recoveries ?? 0,
     };
+  }
+
+  /** Somebody says that this disk is of an earlier recovery epoch: a seed has to say so too. */
+  async #outdated(): Promise<void> {
+    if (this.#member === undefined || this.#askingEpoch || this.#fenced || this.#stopping) return;
+    this.#askingEpoch = true;
+    const epoch = await this.#formation?.laterEpoch().finally(() => {
+      this.#askingEpoch = false;
+    });
+    if (epoch === undefined || this.#stopping) return;
+    this.#fenced = true;
+    this.#ports.telemetry.log("warn", "broker.fenced", { recoveryEpoch: epoch });
+    await this.#member.recoveries.fence(epoch);
+    throw new MillraceError(
+      "FENCED",
+      `The metadata was recovered without this disk (recovery epoch ${epoch}): start the broker again, and it joins what was recovered`,
+      { recovery_epoch: String(epoch) },
+    );
   }
 
   #fatal(error: unknown): void {

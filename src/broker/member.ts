@@ -25,6 +25,7 @@ import { PartitionSet } from "./partition-set.ts";
 import { type MemberParts, REPORT_METHOD, TRANSFER_METHOD } from "./peer-service.ts";
 import type { PeerLinks } from "./peers/peer-links.ts";
 import type { BrokerPorts } from "./ports.ts";
+import { Recoveries } from "./recovery/recoveries.ts";
 import { Repairer } from "./repair/repairer.ts";
 import { Scrubber } from "./repair/scrubber.ts";
 import { ReplicaHost } from "./replica-host.ts";
@@ -63,6 +64,7 @@ export class Member implements MemberParts, AdminBackend {
   readonly #replacements: Replacements;
   readonly #failed: (error: unknown) => void;
   readonly #startedAt: number;
+  readonly recoveries: Recoveries;
   #confirming = false;
 
   constructor(
@@ -125,6 +127,13 @@ export class Member implements MemberParts, AdminBackend {
       others: () => [...this.image.brokers.keys()].filter((broker) => broker !== config.brokerId),
       changed: () => this.partitions.disksChanged(),
     });
+    this.recoveries = new Recoveries(ports, config, meta, links, {
+      group: this.group,
+      image: () => this.image,
+      host: () => this.host,
+      partitions: () => this.partitions,
+      failed,
+    });
     this.host = new ReplicaHost(clock, random, config, links, store, (group, replica) => this.#placedOn(group, replica));
     this.sessions = new Sessions(clock, this.group, config.timings.brokerSessionMs);
     this.router = new Router({
@@ -148,6 +157,7 @@ export class Member implements MemberParts, AdminBackend {
       confirmDeleted: (topicIds) => void this.#confirmDeleted(topicIds),
       settled: () => this.#registration.epoch !== undefined,
       succeed: (partition) => succession.tick(partition),
+      mayOpen: () => this.recoveries.mayOpen(this.#registration.epoch !== undefined),
       failed,
     });
     this.log = new RoutedLog(clock, config, this.image, this.group, this.partitions, links, this.router);
@@ -156,7 +166,7 @@ export class Member implements MemberParts, AdminBackend {
     this.metadata = new MetadataReplica(
       { ...ports, store, links, host: this.host, group: this.group, registered, failed },
       config,
-      meta.recoveryEpoch,
+      this.recoveries,
     );
     this.amnesia = new Amnesia({
       clock,
@@ -187,15 +197,25 @@ export class Member implements MemberParts, AdminBackend {
 
   async register(): Promise<void> {
     // What the log found at its start: copied from whoever can be reached, also while this broker is not registered yet.
-    for (const { groupId, log } of this.host.replicas) if (log.holes.length > 0) this.#repairer.holesChanged(groupId, log.holes);
+    this.#tellHoles();
     await this.#registration.start();
     // Told to stop meanwhile.
     if (this.#registration.epoch === undefined) return;
+    if (this.partitions.holdsBack) {
+      this.partitions.reconcile(this.image);
+      await this.partitions.reconciled();
+      this.#tellHoles();
+    }
+    await this.recoveries.mark.joined();
     this.router.changedAll();
     this.scrubber.start();
     // What waited for it, because an older image may name what was replaced since.
     this.#imageChanged();
     this.amnesia.recall();
+  }
+
+  #tellHoles(): void {
+    for (const { groupId, log } of this.host.replicas) if (log.holes.length > 0) this.#repairer.holesChanged(groupId, log.holes);
   }
 
   peerBack(broker: BrokerId): void {
@@ -307,6 +327,7 @@ export class Member implements MemberParts, AdminBackend {
     this.#registration.stop();
     this.metadata.close();
     this.amnesia.close();
+    this.recoveries.close();
     this.sessions.close();
     this.#replacements.close();
     this.router.close();
@@ -348,11 +369,13 @@ export class Member implements MemberParts, AdminBackend {
     this.partitions.reconcile(this.image);
     this.router.changedAll();
     this.metadata.imageChanged();
+    this.recoveries.imageChanged();
   }
 
   #controllerChanged(): void {
     this.sessions.restart();
     const { controller } = this.group;
+    if (controller !== undefined) this.recoveries.controls(controller);
     if (controller === undefined || controller.image.clusterId !== undefined) return;
     invariant(this.#form !== undefined, "only a seed that took the Form can become the first controller");
     controller.submit({ kind: "formCluster", clusterId: this.#form.clusterId, seeds: this.#form.seeds }, () => {});

@@ -15,6 +15,13 @@ export interface Member {
   readonly brokerId: BrokerId;
 }
 
+/** What a stored configuration says besides who votes. */
+interface Learned {
+  readonly members: readonly { readonly replicaId: number; readonly brokerId: number }[];
+  readonly recovery?: number;
+  readonly fenced?: readonly number[];
+}
+
 /** The configuration a stored one says. */
 export function configurationOf({ members }: GroupConfig): Configuration {
   const ids = (...roles: number[]): ReplicaId[] =>
@@ -39,6 +46,8 @@ export class Members {
   readonly #lookUp: (replica: ReplicaId) => BrokerId | undefined;
   #configuration: Configuration;
   #inForce: readonly Member[] = [];
+  #recovery = 0;
+  readonly #fenced = new Set<ReplicaId>();
 
   constructor(stored: GroupConfig, lookUp: (replica: ReplicaId) => BrokerId | undefined) {
     this.#about = stored;
@@ -58,12 +67,21 @@ export class Members {
     return this.#inForce.filter(({ replicaId }) => this.#configuration.voters.includes(replicaId));
   }
 
+  /** Number of the newest recovery after a lost majority that a configuration here names (ADR 0014); 0: none. */
+  get recovery(): number {
+    return this.#recovery;
+  }
+
+  /** Undefined for a replica that a recovery has given up as well: nothing is heard from it, nothing sent to it. */
   brokerOf(replica: ReplicaId): BrokerId | undefined {
+    if (this.#fenced.has(replica)) return undefined;
     return this.#brokers.get(replica) ?? this.#lookUp(replica);
   }
 
   /** A configuration frame, or the metadata, says where replicas are. */
-  learn({ members }: { readonly members: readonly { readonly replicaId: number; readonly brokerId: number }[] }): void {
+  learn({ members, recovery, fenced }: Learned): void {
+    this.#recovery = Math.max(this.#recovery, recovery ?? 0);
+    for (const replicaId of fenced ?? []) this.#fenced.add(replicaId as ReplicaId);
     for (const { replicaId, brokerId } of members) if (brokerId > 0) this.#brokers.set(replicaId as ReplicaId, brokerId as BrokerId);
   }
 
@@ -88,7 +106,7 @@ export class Members {
       brokerId: this.brokerOf(replicaId) ?? 0,
       role: roleOf(replicaId),
     }));
-    const payload = GroupConfig.encode({ ...this.#about, members });
+    const payload = GroupConfig.encode({ ...this.#about, members, recovery: this.#recovery, fenced: [...this.#fenced] });
     return { ...emptyDraft, type: FrameType.config, payloadCrc: crc32c(payload), payload };
   }
 }

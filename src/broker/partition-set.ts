@@ -1,5 +1,5 @@
 import type { BrokerConfig, BrokerLogOptions } from "../base/broker-config.ts";
-import type { BrokerId, GroupId, Incarnation, LogIndex, TopicId } from "../base/ids.ts";
+import type { BrokerId, GroupId, Incarnation, LogIndex, ReplicaId, TopicId } from "../base/ids.ts";
 import type { Clock, Timer } from "../base/ports/clock.ts";
 import type { Inflate } from "../base/ports/inflate.ts";
 import type { Telemetry } from "../base/ports/telemetry.ts";
@@ -14,6 +14,8 @@ import { Partition, type PartitionSettings } from "./partition/partition.ts";
 import { PartitionRetention } from "./partition/partition-retention.ts";
 import { PartitionReader } from "./partition/reader.ts";
 import type { PeerLinks } from "./peers/peer-links.ts";
+import { HeldReplicas } from "./recovery/held-replicas.ts";
+import { needsRecovery } from "./recovery/recoveries.ts";
 import type { ReplicaHost } from "./replica-host.ts";
 import { RetentionLoop } from "./retention-loop.ts";
 
@@ -43,6 +45,8 @@ export interface PartitionSetPorts {
   readonly settled: () => boolean;
   /** Once per heartbeat for each partition that is led here: a replica of it may have to be replaced. */
   readonly succeed: (partition: Partition) => void;
+  /** The image says of every replica here whether it still stands: what was held back may be opened (ADR 0014). */
+  readonly mayOpen: () => boolean;
   /** The log cannot do what it must: the broker stops. */
   readonly failed: (error: unknown) => void;
 }
@@ -52,6 +56,8 @@ const emptyStart: StartPoint = { index: 0 as LogIndex, term: 0 as StartPoint["te
 const ISR_RETRY_MS = 200;
 /** Milliseconds until a replica is made again that had no room. */
 const NO_ROOM_RETRY_MS = 1_000;
+/** Milliseconds until a survivor is asked again that was just taking bulk frames. */
+const RECOVER_RETRY_MS = 50;
 /** The preferred replica of a new group asks for votes so long after it was made, and again, before ordinary timeouts take over. */
 const CAMPAIGN_AFTER_MS = [10, 40, 100];
 
@@ -66,6 +72,7 @@ export class PartitionSet {
   readonly #config: BrokerConfig;
   readonly #ports: PartitionSetPorts;
   readonly #partitions = new Map<GroupId, HostedPartition>();
+  readonly #held: HeldReplicas;
   #reconciling: Promise<void> | undefined;
   #again = false;
   /** The last round made whatever was missing. */
@@ -83,6 +90,7 @@ export class PartitionSet {
     this.#links = links;
     this.#config = config;
     this.#ports = ports;
+    this.#held = new HeldReplicas(ports.clock);
     this.#arm();
     this.#retention = new RetentionLoop(ports.clock, ports.telemetry, config.timings.retentionCheckMs, () =>
       this.all.map(({ retention }) => retention),
@@ -100,6 +108,26 @@ export class PartitionSet {
   openRecovered(recovered: RecoveredGroup): void {
     const config = GroupConfig.decode(recovered.config);
     this.#open(this.#store.open(recovered.groupId), config, recovered);
+  }
+
+  /** A replica found on disk that a recovery may have given up: opened when the metadata was read (ADR 0014). */
+  hold(recovered: RecoveredGroup): void {
+    this.#held.hold(this.#store.open(recovered.groupId));
+  }
+
+  /** There was a recovery that is not known here: nothing is served, nobody voted for, until the image tells of it. */
+  suspend(): void {
+    for (const [groupId, hosted] of this.#partitions) {
+      const { replica } = hosted.partition;
+      // One that is being reset is closed already, and follows a leader that somebody elected.
+      if (this.#host.get(groupId) !== replica) continue;
+      this.#close(hosted);
+      this.#held.hold(replica.log, replica);
+    }
+  }
+
+  get holdsBack(): boolean {
+    return this.#held.any;
   }
 
   /** Makes what is missing, deletes what a tombstone names, passes settings on. Runs one at a time. */
@@ -170,10 +198,41 @@ export class PartitionSet {
     await this.#reconciling;
   }
 
+  /** What recoveries after a lost majority mean here: who was given up is set aside, who survived goes on alone. */
+  async #followRecoveries(image: MetadataImage): Promise<void> {
+    if (this.#ports.mayOpen())
+      await this.#held.release(
+        (groupId, replicaId) => this.#closed || isFenced(image, groupId, replicaId),
+        (log) => this.#open(log, GroupConfig.decode(log.asRecovered.config), log.asRecovered),
+      );
+    for (const [groupId, hosted] of this.#partitions) {
+      const { replica, name } = hosted.partition;
+      const recovery = image.partitionOfGroup(groupId)?.recovery;
+      if (this.#closed || recovery === undefined) continue;
+      if (recovery.fenced.includes(replica.id)) {
+        this.#close(hosted);
+        this.#held.hold(replica.log, replica);
+      } else if (recovery.survivor === replica.id && needsRecovery(replica, recovery.number)) {
+        if (!replica.recover(recovery.number, recovery.fenced, recovery.term)) this.#later(RECOVER_RETRY_MS);
+        else this.#ports.telemetry.log("warn", "partition.recovered", { partition: name, groupId, recovery: recovery.number });
+      }
+    }
+    for (const log of this.#held.take((groupId, replicaId) => isFenced(image, groupId, replicaId))) {
+      if (this.#closed) return;
+      await this.#store.drop(log.groupId, "fenced");
+      this.#ports.telemetry.log("warn", "partition.fenced", { groupId: log.groupId, replicaId: log.replicaId });
+    }
+  }
+
+  #later(ms: number): void {
+    this.#ports.clock.after(ms, () => this.#ports.reconcileAgain());
+  }
+
   /** @returns whether every replica that belongs on this disk is there */
   async #reconcileFiles(image: MetadataImage): Promise<boolean> {
     const self = this.#config.brokerId;
     let all = true;
+    await this.#followRecoveries(image);
     for (const { partition, replica } of image.hostedBy(self)) {
       if (this.#closed) return false;
       // After a start the image passes through all that ever was. A replica placed on the disk this broker had before stays lost: made
@@ -181,6 +240,10 @@ export class PartitionSet {
       if (replica.incarnation !== this.#ports.incarnation) continue;
       // And topics are in it that were deleted later.
       if (this.#store.wasDropped(replica.replicaId)) continue;
+      if (this.#held.has(partition.groupId)) {
+        all = false;
+        continue;
+      }
       const here = this.#partitions.get(partition.groupId);
       if (here !== undefined && !this.#outlived(here, partition)) continue;
       if (here !== undefined) await this.#setAside(here);
@@ -190,6 +253,8 @@ export class PartitionSet {
         topicId: partition.topicId,
         topic,
         partition: partition.partition,
+        recovery: partition.recovery?.number ?? 0,
+        fenced: [...(partition.recovery?.fenced ?? [])],
       };
       const log = await this.#made(this.#store.create(partition.groupId, replica.replicaId, emptyStart, GroupConfig.encode(config)));
       if (log === undefined) all = false;
@@ -347,10 +412,16 @@ export class PartitionSet {
  * sends it the log (design §5).
  */
 function firstMembers(partition: PartitionImage, self: ReplicaImage): GroupConfig["members"] {
-  const others = partition.replicas.filter(({ replicaId }) => replicaId !== self.replicaId || self.joined === undefined);
+  const others = partition.replicas.filter(
+    ({ replicaId, lost }) => lost === undefined && (replicaId !== self.replicaId || self.joined === undefined),
+  );
   const voters = others.map(({ replicaId, brokerId }) => ({ replicaId, brokerId, role: MemberRole.voter }));
   if (self.joined === undefined) return voters;
   return [...voters, { replicaId: self.replicaId, brokerId: self.brokerId, role: MemberRole.learner }];
+}
+
+function isFenced(image: MetadataImage, groupId: GroupId, replicaId: ReplicaId): boolean {
+  return image.partitionOfGroup(groupId)?.recovery?.fenced.includes(replicaId) === true;
 }
 
 /** Before any metadata was read. Nothing is let go of by then: only a leader does, and it serves only once it has read them. */

@@ -4,6 +4,7 @@ import type { Clock } from "../base/ports/clock.ts";
 import { FetchResponse } from "../protocol/public.ts";
 import {
   BrokerReport,
+  BrokerStanding,
   ForwardedFetch,
   ForwardedOffsets,
   ForwardedOffsetsFound,
@@ -28,6 +29,8 @@ import type { Appended } from "./partition/partition.ts";
 import type { Trimmed } from "./partition/trim-partition.ts";
 import type { IncomingCall } from "./peers/peer-calls.ts";
 import { BadPeerMessage, verifiedFrames } from "./peers/raft-codec.ts";
+import type { Recoveries } from "./recovery/recoveries.ts";
+import { STANDING_METHOD } from "./recovery/standings.ts";
 import { RANGE_METHOD, serveRange } from "./repair/range-read.ts";
 import type { ReplicaHost } from "./replica-host.ts";
 import { decodeForwardedAppend, encodeForwardedAppended } from "./routing/forwarded.ts";
@@ -45,6 +48,7 @@ export interface MemberParts {
   readonly log: RoutedLog;
   readonly router: Router;
   report(): Promise<BrokerReport>;
+  readonly recoveries: Pick<Recoveries, "standing">;
   /** That broker stops soon. */
   peerLeaves(broker: BrokerId): void;
   /** That broker's disk has no room, or has again. */
@@ -85,6 +89,7 @@ export class PeerService {
       [OFFSETS_METHOD, (call, parts) => this.#offsets(call, parts)],
       [TRIM_METHOD, (call, parts) => this.#trim(call, parts)],
       [REPORT_METHOD, async (call, parts) => call.reply([BrokerReport.encode(await parts.report())])],
+      [STANDING_METHOD, (call, parts) => call.reply([BrokerStanding.encode(parts.recoveries.standing())])],
       [LEAVE_METHOD, (call, parts) => this.#leave(call, parts)],
       [DISK_METHOD, (call, parts) => this.#disk(call, parts)],
       [TRANSFER_METHOD, (call, parts) => this.#transfer(call, parts)],

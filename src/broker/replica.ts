@@ -152,6 +152,18 @@ export class Replica {
     return !this.#closed && this.core.caughtUp(learner, this.#clock.monotonic());
   }
 
+  /**
+   * An operator has given up the other replicas: this one alone votes from now on, and hears none of those that are `fenced` (ADR 0014).
+   *
+   * @returns false: not now, ask again
+   */
+  recover(recovery: number, fenced: readonly ReplicaId[], after: Term): boolean {
+    if (this.#closed || !this.core.recover(after, this.#clock.monotonic())) return false;
+    this.members.learn({ members: [], recovery, fenced });
+    this.#perform();
+    return true;
+  }
+
   /** Asks for votes now, when no leader is known. */
   campaign(): void {
     if (this.#closed) return;

@@ -16,6 +16,7 @@ const commands = {
   consume: async (program, terminal) => program.command((await import("./commands/consume.ts")).consumeCommand(terminal)),
   cluster: async (program, terminal) => program.command((await import("./commands/cluster.ts")).clusterCommand(terminal)),
   partition: async (program, terminal) => program.command((await import("./commands/partition.ts")).partitionCommand(terminal)),
+  recover: async (program, terminal) => program.command((await import("./commands/recover.ts")).recoverCommand(terminal)),
   check: async (program, terminal) => program.command((await import("./commands/check.ts")).checkCommand(terminal)),
   config: async (program, terminal) => program.command((await import("./commands/config.ts")).configCommand(terminal)),
   debug: async (program, terminal) => program.command((await import("./commands/debug.ts")).debugCommand(terminal)),

@@ -23,6 +23,7 @@ import { createTelemetry } from "../telemetry/telemetry.ts";
 import { createTcpTransport } from "../transport/tcp-transport.ts";
 import { describeError } from "./describe-error.ts";
 import { CommandFailed, ExitCode, UsageError } from "./exit-code.ts";
+import { recoverCalls } from "./recover/calls.ts";
 import type { Terminal } from "./terminal.ts";
 import { packageVersion } from "./version.ts";
 
@@ -123,6 +124,7 @@ export async function runBroker(config: ProcessConfig, terminal: Terminal, newIn
         },
       ],
     ]),
+    calls: recoverCalls(broker),
   });
 
   let stopping: Promise<void> | undefined;

@@ -129,6 +129,25 @@ export const KeepReplica = message("millrace.internal.v1.KeepReplica", {
 /** From the controller itself: the metadata group's replica on this seed's present disk votes. */
 export const ReplaceSeed = message("millrace.internal.v1.ReplaceSeed", { brokerId: brokerIdField(1) });
 
+export const PartitionRecovery = message("millrace.internal.v1.PartitionRecovery", {
+  groupId: groupIdField(1),
+  survivor: replicaIdField(2),
+  /** Above every term that anybody knows of; the controller adds what is recorded. */
+  term: termField(3),
+  /** As the plan saw it: a later one refuses the command. */
+  isrVersion: int64(4),
+});
+/** From the broker that applies a plan after a lost majority (ADR 0014). All or none. */
+export const RecoverPartitions = message("millrace.internal.v1.RecoverPartitions", {
+  partitions: repeated(submessage(1, PartitionRecovery)),
+});
+/** From the first controller after a recovery of the metadata: what its disk says. */
+export const RecoverCluster = message("millrace.internal.v1.RecoverCluster", {
+  recoveryEpoch: int64(1),
+  survivor: replicaIdField(2),
+  brokerId: brokerIdField(3),
+});
+
 export const CommandUnion = new UnionType("millrace.internal.v1.Command", {
   formCluster: [1, FormCluster],
   registerBroker: [2, RegisterBroker],
@@ -147,6 +166,8 @@ export const CommandUnion = new UnionType("millrace.internal.v1.Command", {
   reportReplaced: [31, ReportReplaced],
   replaceSeed: [32, ReplaceSeed],
   keepReplica: [33, KeepReplica],
+  recoverPartitions: [40, RecoverPartitions],
+  recoverCluster: [41, RecoverCluster],
 });
 export type Command = UnionOf<typeof CommandUnion>;
 export type CommandOf<K extends Command["kind"]> = Extract<Command, { kind: K }>;

@@ -4,6 +4,7 @@ import type { ReplicaId } from "../base/ids.ts";
 import type { CommandOf } from "./commands.ts";
 import { type Decision, done, refuse } from "./decision.ts";
 import type { MetadataImage } from "./image.ts";
+import { NO_REPLICA } from "./replay.ts";
 
 /** Records what the formation decided. Every controller of a young cluster sends it; only the first one changes anything. */
 export function decideFormCluster(image: MetadataImage, command: CommandOf<"formCluster">): Decision {
@@ -62,7 +63,7 @@ function metadataReplicaOf(image: MetadataImage, { brokerId, incarnation }: Comm
   const seed = image.seeds.find((each) => each.brokerId === brokerId && each.incarnation === incarnation);
   if (seed !== undefined) return seed.replicaId;
   const before = image.brokers.get(brokerId);
-  return before?.incarnation === incarnation ? before.metadataReplicaId : image.nextIds.replica;
+  return before?.incarnation === incarnation && before.metadataReplicaId !== NO_REPLICA ? before.metadataReplicaId : image.nextIds.replica;
 }
 
 /** Says that the session lives; only lifting a fence is recorded. An older start of the same broker is refused (STALE_VERSION). */

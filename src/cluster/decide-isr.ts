@@ -57,6 +57,9 @@ export function decideLeaderClaim(image: MetadataImage, { claims }: CommandOf<"l
     if (!placedReplicas(partition).some(({ replicaId }) => replicaId === claim.replicaId)) {
       return { partition, refused: `replica ${claim.replicaId} is no voter` };
     }
+    if (partition.recovery?.fenced.includes(claim.replicaId) === true) {
+      return { partition, refused: `replica ${claim.replicaId} was given up by recovery ${partition.recovery.number}` };
+    }
     if (taken.has(claim.groupId)) return { partition, refused: "one claim of a partition at a time" };
     if (before !== undefined && before.term >= claim.term) {
       if (before.term === claim.term && before.replicaId === claim.replicaId) return { partition };

@@ -4,6 +4,7 @@ import { decideBrokerHeartbeat, decideFenceBroker, decideFormCluster, decideRegi
 import { decideAllocateProducerIds, decideAlterClusterConfigs } from "./decide-cluster.ts";
 import { decideAlterIsr, decideLeaderClaim } from "./decide-isr.ts";
 import { decideAddPartitions } from "./decide-partitions.ts";
+import { decideRecoverCluster, decideRecoverPartitions } from "./decide-recovery.ts";
 import { decideKeepReplica, decideReplaceReplica, decideReplaceSeed, decideReportReplaced } from "./decide-replacement.ts";
 import { decideAlterTopic, decideConfirmDeleted, decideCreateTopic, decideDeleteTopic } from "./decide-topics.ts";
 import { type DecideLimits, type Decision, defaultDecideLimits, type Now } from "./decision.ts";
@@ -50,6 +51,10 @@ export function decide(image: MetadataImage, command: Command, _now: Now, limits
       return decideReplaceSeed(image, command);
     case "keepReplica":
       return decideKeepReplica(image, command);
+    case "recoverPartitions":
+      return decideRecoverPartitions(image, command);
+    case "recoverCluster":
+      return decideRecoverCluster(image, command);
     default:
       return unreachable(command);
   }

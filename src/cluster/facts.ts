@@ -121,6 +121,22 @@ export const SeedReplaced = message("millrace.internal.v1.SeedReplaced", {
   replicaId: replicaIdField(3),
 });
 
+/**
+ * An operator has given up all replicas of a partition but one (ADR 0014): those are fenced for good, on whatever disk they are, and the
+ * survivor is to be the only voter, from a term above `term` on.
+ */
+export const PartitionRecovered = message("millrace.internal.v1.PartitionRecovered", {
+  groupId: groupIdField(1),
+  survivor: replicaIdField(2),
+  term: termField(3),
+});
+/** First fact after a recovery of the metadata itself: this replica alone voted. All ids jump. */
+export const ClusterRecovered = message("millrace.internal.v1.ClusterRecovered", {
+  recoveryEpoch: int64(1),
+  survivor: replicaIdField(2),
+  brokerId: brokerIdField(3),
+});
+
 export const FactUnion = new UnionType("millrace.internal.v1.Fact", {
   clusterFormed: [1, ClusterFormed],
   brokerRegistered: [2, BrokerRegistered],
@@ -139,6 +155,8 @@ export const FactUnion = new UnionType("millrace.internal.v1.Fact", {
   replicaReplaced: [31, ReplicaReplaced],
   seedReplaced: [32, SeedReplaced],
   replicaKept: [33, ReplicaKept],
+  partitionRecovered: [40, PartitionRecovered],
+  clusterRecovered: [41, ClusterRecovered],
 });
 export type Fact = UnionOf<typeof FactUnion>;
 export type FactOf<K extends Fact["kind"]> = Extract<Fact, { kind: K }>;

@@ -42,6 +42,19 @@ export interface ReplicaImage {
   readonly incarnation: Incarnation;
   /** It came later than the partition: it starts empty and silent, never as a voter from nothing (design §5). */
   readonly joined?: true;
+  /** A recovery has given it up (ADR 0014): it is to be replaced, whether its disk is there or not. */
+  readonly lost?: true;
+}
+
+/** The newest recovery of a partition after a lost majority. */
+export interface RecoveryImage {
+  /** Rises over all partitions. */
+  readonly number: number;
+  readonly survivor: ReplicaId;
+  /** The survivor goes on in a later one. */
+  readonly term: Term;
+  /** All replica ids that recoveries of this partition have given up, ascending. */
+  readonly fenced: readonly ReplicaId[];
 }
 
 /** A replica on a new disk takes the place of one whose disk is gone. */
@@ -64,6 +77,7 @@ export interface PartitionImage {
   readonly isrVersion: number;
   /** The newest leader known, with its term; undefined before the first claim. */
   readonly claim: { readonly replicaId: ReplicaId; readonly term: Term } | undefined;
+  readonly recovery?: RecoveryImage;
 }
 
 export interface TopicImage {
@@ -105,6 +119,8 @@ export interface ImageState {
   nextGroupId: GroupId;
   nextReplicaId: ReplicaId;
   nextProducerId: ProducerId;
+  /** Number of the newest recovery of a partition; it only rises. */
+  recoveries: number;
   // Derived, rebuilt by `derive`:
   topicsByName: Map<string, TopicId>;
   groupsByBroker: Map<BrokerId, Set<GroupId>>;
@@ -125,6 +141,7 @@ export function emptyState(): ImageState {
     nextGroupId: FIRST_ALLOCATED_ID as GroupId,
     nextReplicaId: FIRST_ALLOCATED_ID as ReplicaId,
     nextProducerId: FIRST_ALLOCATED_ID as ProducerId,
+    recoveries: 0,
     topicsByName: new Map(),
     groupsByBroker: new Map(),
   };

@@ -89,6 +89,10 @@ export class MetadataImage {
   get recoveryEpoch(): number {
     return this.#state.recoveryEpoch;
   }
+  /** Number of the newest recovery of a partition after a lost majority; 0: there was none. */
+  get recoveries(): number {
+    return this.#state.recoveries;
+  }
   get featureLevel(): number {
     return this.#state.featureLevel;
   }
@@ -157,8 +161,9 @@ export class MetadataImage {
     for (const partition of this.#state.partitions.values()) {
       const { replacing, replicas } = partition;
       if (replacing !== undefined && this.isPresent(replacing.adding)) continue;
-      // Without a majority there is no leader that could do it: that takes an operator (`recover`).
-      if (replicas.filter((one) => this.isPresent(one)).length * 2 <= replicas.length) continue;
+      // Without a majority there is no leader that could do it: that takes an operator (`recover`). Who was given up votes no more.
+      const voters = replicas.filter(({ lost }) => lost === undefined);
+      if (voters.filter((one) => this.isPresent(one)).length * 2 <= voters.length) continue;
       const replica = replicas.find((one) =>
         replacing === undefined ? !this.isPresent(one) && this.#isLive(one.brokerId) : one.replicaId === replacing.removing,
       );
@@ -172,8 +177,9 @@ export class MetadataImage {
     return this.#state.brokers.get(broker)?.state === "live";
   }
 
-  /** The disk this replica was placed on is the one its broker has now. */
+  /** The disk this replica was placed on is the one its broker has now, and it was not given up. */
   isPresent(replica: ReplicaImage): boolean {
+    if (replica.lost === true) return false;
     return this.#state.brokers.get(replica.brokerId)?.incarnation === replica.incarnation;
   }
 

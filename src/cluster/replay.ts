@@ -1,4 +1,4 @@
-import type { GroupId, LogIndex, ProducerId, ReplicaId } from "../base/ids.ts";
+import type { GroupId, Incarnation, LogIndex, ProducerId, ReplicaId } from "../base/ids.ts";
 import { invariant } from "../base/invariant.ts";
 import type { Fact, FactOf } from "./facts.ts";
 import {
@@ -7,9 +7,18 @@ import {
   indexPartition,
   type PartitionImage,
   placedReplicas,
+  type ReplicaImage,
   type TopicImage,
   unindexPartition,
 } from "./image-state.ts";
+
+/** How far ids jump when the metadata was recovered (design §7). */
+const ID_JUMP = 2 ** 32;
+/** The same for the number of recoveries of partitions, which are by hand. */
+const RECOVERIES_JUMP = 1_000_000;
+const NO_DISK = "" as Incarnation;
+/** A broker whose replica of the metadata was fenced: its next registration gives it another. */
+export const NO_REPLICA = 0 as ReplicaId;
 
 type Replay<K extends Fact["kind"]> = (state: ImageState, fact: FactOf<K>, index: LogIndex) => void;
 
@@ -166,6 +175,47 @@ const replays: { readonly [K in Fact["kind"]]: Replay<K> } = {
 
   seedReplaced(state, { brokerId, incarnation, replicaId }) {
     state.seeds = state.seeds.map((seed) => (seed.brokerId === brokerId ? { ...seed, incarnation, replicaId } : seed));
+  },
+
+  partitionRecovered(state, { groupId, survivor, term }) {
+    const partition = partitionOf(state, { groupId });
+    const placed = placedReplicas(partition);
+    invariant(
+      placed.some(({ replicaId }) => replicaId === survivor),
+      () => `replica ${survivor} of group ${groupId} is placed`,
+    );
+    state.recoveries += 1;
+    // A successor that survives stands where the replica stood that it was to replace.
+    const { replacing, ...rest } = partition;
+    const replicas = rest.replicas
+      .map((replica) => (replacing?.adding.replicaId === survivor && replica.replicaId === replacing.removing ? replacing.adding : replica))
+      .map((replica): ReplicaImage => (replica.replicaId === survivor ? replica : { ...replica, lost: true }));
+    const out = placed.map(({ replicaId }) => replicaId).filter((replicaId) => replicaId !== survivor);
+    const fenced = ascending([...new Set([...(partition.recovery?.fenced ?? []), ...out])]);
+    state.partitions.set(groupId, {
+      ...rest,
+      replicas,
+      isr: [survivor],
+      isrVersion: partition.isrVersion + 1,
+      claim: { replicaId: survivor, term },
+      recovery: { number: state.recoveries, survivor, term, fenced },
+    });
+  },
+
+  clusterRecovered(state, { recoveryEpoch, survivor, brokerId }) {
+    invariant(recoveryEpoch > state.recoveryEpoch, () => `recovery epoch ${recoveryEpoch} follows ${state.recoveryEpoch}`);
+    state.recoveryEpoch = recoveryEpoch;
+    // What the lost majority gave out, and nobody here has read, is not given again.
+    state.nextGroupId = (state.nextGroupId + ID_JUMP) as GroupId;
+    state.nextReplicaId = (state.nextReplicaId + ID_JUMP) as ReplicaId;
+    state.nextProducerId = (state.nextProducerId + ID_JUMP) as ProducerId;
+    state.recoveries += RECOVERIES_JUMP;
+    // No other replica of the metadata counts any more: their brokers get new ones, on whatever disk.
+    state.seeds = state.seeds.map((seed) =>
+      seed.brokerId === brokerId ? { ...seed, replicaId: survivor } : { ...seed, incarnation: NO_DISK },
+    );
+    for (const broker of state.brokers.values())
+      if (broker.id !== brokerId) state.brokers.set(broker.id, { ...broker, metadataReplicaId: NO_REPLICA });
   },
 
   producerIdsAllocated(state, { first, count }) {

@@ -35,6 +35,14 @@ const Replica = message("millrace.internal.v1.ReplicaImage", {
   /** Only in tombstones. */
   groupId: groupIdField(4),
   joined: bool(5),
+  lost: bool(6),
+});
+
+const Recovery = message("millrace.internal.v1.RecoveryImage", {
+  number: int64(1),
+  survivor: replicaIdField(2),
+  term: termField(3),
+  fenced: repeated(replicaIdField(4)),
 });
 
 const Partition = message("millrace.internal.v1.PartitionImage", {
@@ -49,6 +57,7 @@ const Partition = message("millrace.internal.v1.PartitionImage", {
   /** Set together, while a replica is being replaced. */
   removing: optional(replicaIdField(9)),
   adding: submessage(10, Replica),
+  recovery: submessage(11, Recovery),
 });
 
 const Topic = message("millrace.internal.v1.TopicImage", {
@@ -81,6 +90,7 @@ const Image = message("millrace.internal.v1.MetadataImage", {
   nextGroupId: groupIdField(11),
   nextReplicaId: replicaIdField(12),
   nextProducerId: producerIdField(13),
+  recoveries: int64(14),
 });
 
 export function encodeState(state: ImageState): Uint8Array {
@@ -103,6 +113,7 @@ export function encodeState(state: ImageState): Uint8Array {
     nextGroupId: state.nextGroupId,
     nextReplicaId: state.nextReplicaId,
     nextProducerId: state.nextProducerId,
+    recoveries: state.recoveries,
   });
 }
 
@@ -112,14 +123,14 @@ const SLICE_ENTRIES = 200;
 /** The same bytes in slices, so that nobody waits for all of them at once (design §3). The state must not change meanwhile. */
 export function* encodeStateSlices(state: ImageState): Generator<Uint8Array> {
   const none = { ...emptyState(), nextGroupId: 0, nextReplicaId: 0, nextProducerId: 0 } as ImageState;
-  const { version, clusterId, recoveryEpoch, featureLevel, seeds } = state;
+  const { version, clusterId, recoveryEpoch, featureLevel, seeds, recoveries } = state;
   yield encodeState({ ...none, version, clusterId, recoveryEpoch, featureLevel, seeds });
   for (const brokers of sliced(state.brokers)) yield encodeState({ ...none, brokers });
   for (const topics of sliced(state.topics)) yield encodeState({ ...none, topics });
   for (const partitions of sliced(state.partitions)) yield encodeState({ ...none, partitions });
   for (const tombstones of sliced(state.tombstones)) yield encodeState({ ...none, tombstones });
   const { clusterConfigs, nextGroupId, nextReplicaId, nextProducerId } = state;
-  yield encodeState({ ...none, clusterConfigs, nextGroupId, nextReplicaId, nextProducerId });
+  yield encodeState({ ...none, clusterConfigs, nextGroupId, nextReplicaId, nextProducerId, recoveries });
 }
 
 function* sliced<K extends string | number, V>(entries: ReadonlyMap<K, V>): Generator<Map<K, V>> {
@@ -146,9 +157,11 @@ export function decodeState(bytes: Uint8Array): ImageState {
   return state;
 }
 
-function partitionOf({ claimReplicaId, claimTerm, replicas, removing, adding, ...partition }: MessageOf<typeof Partition>): PartitionImage {
+function partitionOf(stored: MessageOf<typeof Partition>): PartitionImage {
+  const { claimReplicaId, claimTerm, replicas, removing, adding, recovery, ...partition } = stored;
   return {
     ...partition,
+    ...(recovery === undefined ? {} : { recovery }),
     replicas: replicas.map(replicaOf),
     ...(removing === undefined || adding === undefined ? {} : { replacing: { removing, adding: replicaOf(adding) } }),
     claim: claimReplicaId === undefined ? undefined : { replicaId: claimReplicaId, term: claimTerm },
@@ -159,8 +172,8 @@ function buried(replica: MessageOf<typeof Replica>): TombstoneImage["replicas"][
   return { ...replicaOf(replica), groupId: replica.groupId };
 }
 
-function replicaOf({ brokerId, replicaId, incarnation, joined }: MessageOf<typeof Replica>): ReplicaImage {
-  return { brokerId, replicaId, incarnation, ...(joined ? { joined } : {}) };
+function replicaOf({ brokerId, replicaId, incarnation, joined, lost }: MessageOf<typeof Replica>): ReplicaImage {
+  return { brokerId, replicaId, incarnation, ...(joined ? { joined } : {}), ...(lost ? { lost } : {}) };
 }
 
 /** By key, by code unit: the same everywhere. */

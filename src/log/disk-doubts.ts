@@ -1,5 +1,5 @@
 import type { Disk } from "../base/ports/disk.ts";
-import { type Meta, readMeta, writeMeta } from "./meta.ts";
+import { changeMeta, type Meta } from "./meta.ts";
 
 interface DoubtedLog {
   doubt(): void;
@@ -70,10 +70,14 @@ export class DiskDoubts {
   }
 
   async #write(admitted: number): Promise<void> {
-    const { walDamaged, forgot, ...meta } = (await readMeta(this.#disk)) ?? this.#meta;
-    const same = (forgot === true) === this.#forgot && (meta.admittedBlockSequence ?? 0) >= admitted;
-    if (meta.logMade && walDamaged !== true && same) return;
-    const more = { ...(this.#forgot ? { forgot: true } : {}), ...(admitted > 0 ? { admittedBlockSequence: admitted } : {}) };
-    await writeMeta(this.#disk, { ...meta, logMade: true, ...more });
+    const changed = (found: Meta): Meta => {
+      const { walDamaged, forgot, ...meta } = found;
+      const same = (forgot === true) === this.#forgot && (meta.admittedBlockSequence ?? 0) >= admitted;
+      if (meta.logMade && walDamaged !== true && same) return found;
+      const more = { ...(this.#forgot ? { forgot: true } : {}), ...(admitted > 0 ? { admittedBlockSequence: admitted } : {}) };
+      return { ...meta, logMade: true, ...more };
+    };
+    // Others change other fields.
+    await changeMeta(this.#disk, changed, this.#meta);
   }
 }

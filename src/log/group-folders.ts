@@ -18,7 +18,7 @@ export async function removeLeftFolders(disk: Disk, telemetry: Telemetry, image:
     const dropped = image.dropped.has(parseGroupFolder(entry.name)?.replicaId ?? (0 as ReplicaId));
     if (dropped || (await disk.list(folder)).length === 0) await removeFolder(disk, folder);
     else if (forgot && parseGroupFolder(entry.name) !== undefined) await setFolderAside(disk, telemetry, folder, "forgotten");
-    else telemetry.log("warn", "log.unknown_folder", { folder });
+    else if (!isSetAside(entry.name)) telemetry.log("warn", "log.unknown_folder", { folder });
   }
 }
 
@@ -33,12 +33,23 @@ export async function removeFolder(disk: Disk, folder: string): Promise<void> {
   }
 }
 
-/** Its replica may be made again from its peers, or has a successor on this disk; nothing is deleted. */
-export async function setFolderAside(disk: Disk, telemetry: Telemetry, folder: string, why: "forgotten" | "replaced"): Promise<void> {
+/** What is renamed may be made again from its peers, has a successor on this disk, or was given up by a recovery; nothing is deleted. */
+export async function setFolderAside(
+  disk: Disk,
+  telemetry: Telemetry,
+  folder: string,
+  why: "forgotten" | "replaced" | "fenced",
+): Promise<void> {
   const names = new Set((await disk.list(GROUPS_FOLDER)).map(({ name }) => `${GROUPS_FOLDER}/${name}`));
+  // A crash came after it had been set aside.
+  if (!names.has(folder)) return;
   let aside = `${folder}.${why}`;
   for (let i = 2; names.has(aside); i += 1) aside = `${folder}.${why}-${i}`;
   await disk.rename(folder, aside);
   await disk.syncDirectory(GROUPS_FOLDER);
   telemetry.log("warn", "log.folder_set_aside", { folder, aside });
+}
+
+function isSetAside(name: string): boolean {
+  return /^\d+-\d+\.(?:forgotten|replaced|fenced)(?:-\d+)?$/.test(name);
 }

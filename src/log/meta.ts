@@ -35,6 +35,14 @@ export interface Meta {
   readonly forgot?: boolean;
   /** Peers heard of blocks up to this one that are not here: what was lost with them is doubted, and need not be found out again. */
   readonly admittedBlockSequence?: number;
+  /**
+   * Where this disk stands in the recovery epoch it names (ADR 0014). `survivor`: its replica of the metadata alone is to vote, and that
+   * has not been recorded yet. `fenced`: it comes from an earlier epoch; what it holds of the metadata is void, and of its partitions only
+   * those stand that the metadata still places here.
+   */
+  readonly recovery?: "survivor" | "fenced";
+  /** Recoveries of partitions that this disk has followed. */
+  readonly recoveries?: number;
 }
 
 /** The data directory is not one that this broker may start on. */
@@ -105,8 +113,35 @@ export async function formMeta(disk: Disk, clusterId: ClusterId, recoveryEpoch: 
   return formed;
 }
 
+/** What is there, changed; resolves when durable. The same object back: nothing is written. @throws {BadDataDirectory} no `meta.json`, and none is given */
+export function changeMeta(disk: Disk, change: (meta: Meta) => Meta, absent?: Meta): Promise<Meta> {
+  return oneByOne(disk, async () => {
+    const meta = (await readMeta(disk)) ?? absent;
+    if (meta === undefined) throw new BadDataDirectory(`${disk.root} has no ${PATH} yet`);
+    const changed = change(meta);
+    if (changed !== meta) await put(disk, changed);
+    return changed;
+  });
+}
+
+/** Resolves when durable. */
+export function writeMeta(disk: Disk, meta: Meta): Promise<void> {
+  return oneByOne(disk, () => put(disk, meta));
+}
+
+/** All of them use the same temporary name. */
+const underWay = new WeakMap<Disk, Promise<unknown>>();
+function oneByOne<T>(disk: Disk, work: () => Promise<T>): Promise<T> {
+  const done = (underWay.get(disk) ?? Promise.resolve()).then(work);
+  underWay.set(
+    disk,
+    done.catch(() => {}),
+  );
+  return done;
+}
+
 /** Temporary name, sync, rename, directory sync: after a crash there is the old file or the new one. */
-export async function writeMeta(disk: Disk, meta: Meta): Promise<void> {
+async function put(disk: Disk, meta: Meta): Promise<void> {
   await disk.unlink(TEMPORARY).catch((error: unknown) => {
     if (!(error instanceof DiskError && error.code === "ENOENT")) throw error;
   });
@@ -141,7 +176,8 @@ function parse(text: string, root: string): Meta {
     if (error instanceof Malformed) throw bad(error.message);
     throw error;
   }
-  const { format, brokerId, incarnation, clusterId, recoveryEpoch, form, logMade, walDamaged, forgot, admittedBlockSequence } = fields;
+  const { format, brokerId, incarnation, clusterId, recoveryEpoch, form, logMade, walDamaged, forgot } = fields;
+  const { admittedBlockSequence, recovery, recoveries } = fields;
   if (format !== DISK_FORMAT) throw bad(`has format ${String(format)}, this version knows ${DISK_FORMAT}`);
   if (typeof brokerId !== "number" || !Number.isSafeInteger(brokerId) || brokerId < 1) throw bad("has no broker id");
   if (typeof incarnation !== "string" || !/^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(incarnation))
@@ -149,6 +185,9 @@ function parse(text: string, root: string): Meta {
   if (clusterId !== undefined && typeof clusterId !== "string") throw bad("has no readable cluster id");
   if (typeof recoveryEpoch !== "number" || !Number.isSafeInteger(recoveryEpoch)) throw bad("has no recovery epoch");
   if (form !== undefined && (typeof form !== "string" || !/^(?:[0-9a-f]{2})+$/.test(form))) throw bad("has no readable form");
+  if (recovery !== undefined && recovery !== "survivor" && recovery !== "fenced") throw bad("has no readable state of a recovery");
+  if (recoveries !== undefined && (typeof recoveries !== "number" || !Number.isSafeInteger(recoveries)))
+    throw bad("has no readable number of recoveries");
   return {
     format,
     brokerId: toBrokerId(brokerId),
@@ -160,6 +199,8 @@ function parse(text: string, root: string): Meta {
     ...(walDamaged === true ? { walDamaged } : {}),
     ...(forgot === true ? { forgot } : {}),
     ...(typeof admittedBlockSequence === "number" ? { admittedBlockSequence } : {}),
+    ...(recovery === undefined ? {} : { recovery }),
+    ...(recoveries === undefined ? {} : { recoveries }),
   };
 }
 

@@ -301,21 +301,28 @@ class LogStoreImpl implements LogStore, WalEvents {
     return new Snapshots(this.#disk, this.#scheduler, groupId, this.#services.recoveredOf(groupId).replicaId);
   }
 
-  async drop(groupId: GroupId, folder: "removed" | "set aside" = "removed"): Promise<void> {
+  async drop(groupId: GroupId, folder: "removed" | "set aside" | "fenced" = "removed"): Promise<void> {
     this.#requireRunning();
     const log = this.#open.get(groupId) ?? this.#waiting.get(groupId);
     invariant(log !== undefined, () => `group ${groupId} is not here`);
+    if (folder === "fenced") {
+      // What lies in the write-ahead log alone would not be kept; committed or not, whoever looks has to judge. Not on a full disk: it
+      // could wait for ever.
+      log.commit(log.lastIndex);
+      if (!this.space.full) await this.#failure.guard(log.flush().catch(ignoreStopped));
+    }
     log.refuseWrites();
     // What it wrote may wait for room in the ring, and it is one of those that make room: it goes when all of that is on disk.
     await this.#failure.guard(this.#wal.barrier());
     this.#open.delete(groupId);
     this.#waiting.delete(groupId);
     await log.abandon();
+    const path = groupFolder(groupId, log.replicaId);
+    // Before the record: a start removes the folder of whoever was dropped. In between it finds the replica without its files.
+    if (folder !== "removed") await setFolderAside(this.#disk, this.#ports.telemetry, path, folder === "fenced" ? "fenced" : "replaced");
     const op = { kind: "drop", groupId, replicaId: log.replicaId } as const;
     await this.#failure.guard(new Promise<void>((durable) => this.#wal.system({ kind: "op", op, owner: log.owner, durable })));
-    const path = groupFolder(groupId, log.replicaId);
     if (folder === "removed") await removeFolder(this.#disk, path);
-    else await setFolderAside(this.#disk, this.#ports.telemetry, path, "replaced");
   }
 
   async close(): Promise<void> {

@@ -240,8 +240,11 @@ export interface LogStore {
   wasDropped(replicaId: ReplicaId): boolean;
   /** Snapshots of a machine group of which this disk has a replica. */
   snapshots(groupId: GroupId): Snapshots;
-  /** WAL record `drop`, then the folder goes, or is renamed to `<name>.replaced` when it is set aside. The replica id never comes back. */
-  drop(groupId: GroupId, folder?: "removed" | "set aside"): Promise<void>;
+  /**
+   * WAL record `drop`, then the folder goes; or it is renamed, before that, to `<name>.replaced` when it is set aside, or with all the log
+   * holds, committed or not, to `<name>.fenced`. The replica id never comes back.
+   */
+  drop(groupId: GroupId, folder?: "removed" | "set aside" | "fenced"): Promise<void>;
   /** Syncs what is open and stops, also when the ring or the disk is full: then within what is durable. Nothing may be written after it was called. */
   close(): Promise<void>;
 }

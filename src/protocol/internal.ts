@@ -18,6 +18,7 @@ export const Hello = message("millrace.internal.v1.Hello", {
   kind: string(10),
   remembered: repeated(submessage(11, DiskMemory)),
   admittedBlockSequence: int64(12),
+  recoveries: int64(13),
 });
 export type Hello = MessageOf<typeof Hello>;
 

@@ -9,6 +9,8 @@ export const GroupConfig = message("millrace.internal.v1.GroupConfig", {
   topicId: string(2),
   topic: string(3),
   partition: int32(4),
+  recovery: int64(5),
+  fenced: repeated(int64(6)),
 });
 export type GroupConfig = MessageOf<typeof GroupConfig>;
 
@@ -91,6 +93,7 @@ export const WhoAnswer = message("millrace.internal.v1.WhoAnswer", {
   clusterId: string(3),
   seeds: repeated(submessage(4, WhoSeed)),
   form: bytes(5),
+  recoveryEpoch: int64(6),
 });
 
 export const LedGroup = message("millrace.internal.v1.LedGroup", {
@@ -113,3 +116,26 @@ export const BrokerReport = message("millrace.internal.v1.BrokerReport", {
   diskFull: bool(7),
 });
 export type BrokerReport = MessageOf<typeof BrokerReport>;
+
+export const ReplicaStanding = message("millrace.internal.v1.ReplicaStanding", {
+  groupId: int64(1),
+  replicaId: int64(2),
+  term: int64(3),
+  lastIndex: int64(4),
+  lastTerm: int64(5),
+  commit: int64(6),
+  endOffset: int64(7),
+  voters: repeated(submessage(8, GroupMember)),
+  oldVoters: repeated(submessage(9, GroupMember)),
+  hasLeader: bool(10),
+  quarantined: bool(11),
+  holes: int32(12),
+});
+export type ReplicaStanding = MessageOf<typeof ReplicaStanding>;
+
+export const BrokerStanding = message("millrace.internal.v1.BrokerStanding", {
+  replicas: repeated(submessage(1, ReplicaStanding)),
+  connected: repeated(int32(2)),
+  held: bool(3),
+});
+export type BrokerStanding = MessageOf<typeof BrokerStanding>;

@@ -2,6 +2,7 @@ import type { LogIndex, ReplicaId, Term } from "../base/ids.ts";
 import { invariant, unreachable } from "../base/invariant.ts";
 import { FrameType } from "../records/frame-types.ts";
 import type { Candidate } from "./candidate.ts";
+import { configurationBytes } from "./membership.ts";
 import { ReplicaState } from "./replica-state.ts";
 import { Roles } from "./roles.ts";
 import { answerOlderTerm, ruleOfLaterTerm, type TermMessage } from "./term-rules.ts";
@@ -183,6 +184,20 @@ class Raft<P> implements RaftCore<P> {
     this.#state.now = now;
     if (this.#failed) return { kind: "refused", why: "failed" };
     return this.#roles.leader?.changeMembership(change, now) ?? { kind: "refused", why: "not-leader" };
+  }
+
+  recover(after: Term, now: number): boolean {
+    const state = this.#state;
+    state.now = now;
+    if (this.#failed || state.takingBulk) return false;
+    state.quarantine = undefined;
+    // A term that nobody voted in here: no leader of the old configuration can have had this replica's vote in it.
+    this.#roles.follow((Math.max(state.term, after) + 1) as Term, undefined, now);
+    const configuration = { voters: [state.self], learners: [] };
+    state.log.appendNew(state.term, FrameType.config, configurationBytes(configuration), undefined, configuration);
+    state.attempts = 0;
+    state.electionAt = now;
+    return true;
   }
 
   campaign(now: number): void {

@@ -274,6 +274,12 @@ export interface RaftCore<P> {
    * stands: it is over when `configuration.old` is undefined again and `configurationIndex` is committed.
    */
   changeMembership(change: MembershipChange, now: number): ChangeResult;
+  /**
+   * An operator has given up the other voters (ADR 0014): this replica alone is the configuration from now on, in an entry of a term above
+   * `after` and above its own, and asks for votes at once. It is in quarantine no more: nobody is left whose word could end it. False: not
+   * now, frames are being written past the WAL, or its storage failed.
+   */
+  recover(after: Term, now: number): boolean;
   /** Asks for votes now (pre-vote first) unless it leads or knows a leader: for the preferred replica of a new group, which has nobody to wait for. */
   campaign(now: number): void;
   /** Answered in `Ready.reads` by `context`. Refused at once (index undefined) when not leader. */

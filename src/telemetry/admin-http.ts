@@ -9,6 +9,13 @@ export interface AdminHttpOptions extends Probes {
   readonly pages?: ReadonlyMap<string, () => string>;
   /** What a POST to a path begins; the answer is what is to be known of it by then. */
   readonly actions?: ReadonlyMap<string, () => string>;
+  /** What a POST of JSON to a path asks for; it never rejects. */
+  readonly calls?: ReadonlyMap<string, (body: string) => Promise<AdminAnswer>>;
+}
+
+export interface AdminAnswer {
+  readonly status: number;
+  readonly text: string;
 }
 
 export interface AdminHttp {
@@ -20,6 +27,8 @@ export interface AdminHttp {
 const CONNECTIONS_MAX = 64;
 const REQUEST_TIMEOUT_MS = 10_000;
 const HEADER_BYTES_MAX = 8 * 1024;
+/** Of what a call is sent. */
+const BODY_BYTES_MAX = 64 * 1024;
 
 /** `/livez`, `/readyz`, `/startz` and `/metrics` for probes and scrapers, the pages it was given, and what a POST begins: nothing else. */
 export function createAdminHttp(options: AdminHttpOptions): AdminHttp {
@@ -50,6 +59,7 @@ function answerer({
   metrics,
   pages,
   actions,
+  calls,
 }: AdminHttpOptions): (request: IncomingMessage, response: ServerResponse) => void {
   const probes = new Map([
     ["/livez", live],
@@ -68,6 +78,11 @@ function answerer({
     );
   };
   return (request, response) => {
+    const call = request.method === "POST" ? calls?.get((request.url ?? "").split("?")[0] ?? "") : undefined;
+    if (call !== undefined) {
+      answerCall(request, response, call);
+      return;
+    }
     // Bodies are of no interest; reading them on would only cost.
     request.resume();
     const [path] = (request.url ?? "").split("?");
@@ -97,6 +112,25 @@ function answerer({
     const { ok, detail } = probe();
     send(response, ok ? 200 : 503, `${detail}\n`);
   };
+}
+
+/** Only JSON, and said to be: a page in somebody's browser cannot send that to another address unasked. */
+function answerCall(request: IncomingMessage, response: ServerResponse, call: (body: string) => Promise<AdminAnswer>): void {
+  if (request.headers["content-type"] !== "application/json") {
+    request.resume();
+    send(response, 415, "send application/json\n");
+    return;
+  }
+  const pieces: Buffer[] = [];
+  let bytes = 0;
+  request.on("data", (piece: Buffer) => {
+    bytes += piece.byteLength;
+    if (bytes <= BODY_BYTES_MAX) pieces.push(piece);
+  });
+  request.on("end", () => {
+    if (bytes > BODY_BYTES_MAX) send(response, 413, `at most ${BODY_BYTES_MAX} bytes\n`);
+    else void call(Buffer.concat(pieces).toString("utf8")).then(({ status, text }) => send(response, status, text, "application/json"));
+  });
 }
 
 function send(response: ServerResponse, status: number, text: string, contentType = "text/plain; charset=utf-8"): void {

@@ -7,7 +7,7 @@ import { GroupConfig } from "../../src/protocol/routing.ts";
 import type { Configuration } from "../../src/raft/types.ts";
 import { FrameType } from "../../src/records/frame-types.ts";
 
-const about: GroupConfig = { members: [], topicId: "id", topic: "orders", partition: 3 };
+const about: GroupConfig = { members: [], topicId: "id", topic: "orders", partition: 3, recovery: 0, fenced: [] };
 const stored = (members: readonly (readonly [replica: number, broker: number, role?: number])[]): GroupConfig => ({
   ...about,
   members: members.map(([replicaId, brokerId, role = 0]) => ({ replicaId, brokerId, role })),

@@ -44,6 +44,8 @@ const elsewhere: Readonly<Record<string, readonly [file: string, how: RegExp]>> 
   dev: ["dev.slow.test.ts", /kill\("SIGINT"\);\n\s+assert\.equal\(await dev\.closed, 0\)/],
   "dev start": ["dev.slow.test.ts", /\["dev", "start", "2", "--data", folder\]\)\)\.code, 0\)/],
   "dev stop": ["dev.slow.test.ts", /\["dev", "stop", "3", "--data", folder\]\);\n\s+assert\.equal\(stopped\.code, 0/],
+  "recover plan": ["recover.test.ts", /\["recover", "plan", \.\.\.at\]\)\)\.code, 0\)/],
+  "recover apply": ["recover.test.ts", /\["recover", "apply", file\(\), \.\.\.at, \.\.\.yes\]\)\)\.code, 0\)/],
 };
 
 /** What every verb exits with: 0 ok, 1 failure, 2 usage, 3 not found or unhealthy (design §10). */
@@ -102,6 +104,9 @@ const rows: readonly Row[] = [
   { command: "partition transfer-leader", code: 0, why: "handed over", args: ["here", "0"], at: "brokers" },
   { command: "partition transfer-leader", code: 3, why: "no such partition", args: ["here", "9"], at: "brokers" },
   { command: "partition transfer-leader", code: 1, why: "nobody there", args: ["t", "0"], at: "nobody" },
+  { command: "recover plan", code: 2, why: "no address", args: ["--admin", "x"] },
+  { command: "recover plan", code: 3, why: "nobody there", args: ["--admin", "127.0.0.1:1"] },
+  { command: "recover apply", code: 2, why: "no plan", args: [join(folder, "none")] },
   { command: "check", code: 0, why: "all came back", args: ["-n", "2"], at: "brokers" },
   { command: "check", code: 2, why: "no number", args: ["-n", "x"] },
   { command: "check", code: 3, why: "nobody there", at: "nobody" },

@@ -76,6 +76,17 @@ const intent = fc.oneof(
   },
   { weight: 2, arbitrary: fc.record({ do: fc.constant("keep" as const), group: fc.nat(30), term: fc.constantFrom(0, 0, 0, 1) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("seed" as const), broker }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      do: fc.constant("recover" as const),
+      group: fc.nat(30),
+      replica: fc.nat(4),
+      term: fc.nat(3),
+      version: fc.constantFrom(0, 0, 0, 1),
+    }),
+  },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant("recoverCluster" as const), broker, epoch: fc.integer({ min: 0, max: 2 }) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("producers" as const), count: fc.integer({ min: 0, max: 2000 }) }) },
 );
 type Intent = typeof intent extends fc.Arbitrary<infer T> ? T : never;
@@ -187,6 +198,20 @@ function commandOf(each: Intent, image: MetadataImage, step: number): Command {
     }
     case "seed":
       return { kind: "replaceSeed", brokerId: toBrokerId(each.broker) };
+    case "recover": {
+      const partition = at(each.group);
+      if (partition === undefined) return { kind: "recoverPartitions", partitions: [] };
+      const survivor = placedReplicas(partition)[each.replica]?.replicaId ?? toReplicaId(77);
+      const { groupId, isrVersion } = partition;
+      return {
+        kind: "recoverPartitions",
+        partitions: [{ groupId, survivor, term: toTerm(each.term), isrVersion: isrVersion + each.version }],
+      };
+    }
+    case "recoverCluster": {
+      const brokerId = toBrokerId(Math.min(3, each.broker));
+      return { kind: "recoverCluster", recoveryEpoch: image.recoveryEpoch + each.epoch, survivor: toReplicaId(brokerId), brokerId };
+    }
     case "producers":
       return { kind: "allocateProducerIds", count: each.count };
   }
@@ -216,7 +241,18 @@ class History {
       assert.equal(new Set(brokers).size, brokers.length, "replicas are on distinct brokers (M4)");
       const ids = placedReplicas(partition).map(({ replicaId }) => replicaId);
       assert.ok(partition.isr.length > 0 && partition.isr.every((member) => ids.includes(member)), "ISR is a part of the replicas (M4)");
-      if (known !== undefined && (known.replicas !== partition.replicas || known.replacing !== partition.replacing)) {
+      if (known !== undefined && known.recovery !== partition.recovery) {
+        const { survivor, term, fenced, number } = partition.recovery ?? assert.fail("a recovery is never forgotten");
+        assert.deepEqual([partition.isr, partition.isrVersion], [[survivor], known.isrVersion + 1]);
+        assert.ok(term >= (known.claim?.term ?? 0) && number > (known.recovery?.number ?? 0));
+        assert.ok(!fenced.includes(survivor), "who survives is not fenced");
+        for (const { replicaId } of [...placedReplicas(known), ...(known.recovery?.fenced ?? []).map((replicaId) => ({ replicaId }))])
+          assert.ok(replicaId === survivor || fenced.includes(replicaId), "everybody else is, for good");
+        assert.deepEqual(
+          partition.replicas.filter((one) => after.isPresent(one)).map(({ replicaId }) => replicaId),
+          [survivor],
+        );
+      } else if (known !== undefined && (known.replicas !== partition.replicas || known.replacing !== partition.replacing)) {
         // Replicas that come and go change nothing else, and only one whose disk is gone goes.
         assert.deepEqual([partition.isr, partition.isrVersion, partition.claim], [known.isr, known.isrVersion, known.claim]);
         assert.equal(partition.replicas.length, known.replicas.length);

@@ -65,6 +65,8 @@ const saidOtherwise: Readonly<Partial<Record<ErrorCode, string>>> = {
   BROKERS_UNREACHABLE: "client/calls.test.ts",
   CONNECTION_LOST: "client/calls.test.ts",
   CLIENT_CLOSED: "client/producer.test.ts",
+  RECOVERY_REFUSED: "broker/recover.test.ts",
+  FENCED: "broker/recover.test.ts",
 };
 
 const neverHeard: Readonly<Partial<Record<ErrorCode, string>>> = {

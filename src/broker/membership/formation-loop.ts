@@ -7,7 +7,7 @@ import type { Random } from "../../base/ports/random.ts";
 import type { Telemetry } from "../../base/ports/telemetry.ts";
 import { Formation } from "../../cluster/formation.ts";
 import { Form, refuseForeign, refuseOtherVoters, refuseSeeds, type Seed, type SeedAnswer } from "../../cluster/formation-rules.ts";
-import { formMeta, type Meta } from "../../log/meta.ts";
+import { changeMeta, formMeta, type Meta } from "../../log/meta.ts";
 import { WhoAnswer, WhoQuestion } from "../../protocol/routing.ts";
 import type { IncomingCall } from "../peers/peer-calls.ts";
 import type { PeerLinks } from "../peers/peer-links.ts";
@@ -36,6 +36,8 @@ export class FormationLoop {
   readonly #config: BrokerConfig;
   readonly #core: Formation | undefined;
   #meta: Meta;
+  /** Newest recovery epoch somebody has named, by cluster. */
+  readonly #epochs = new Map<string, number>();
   /** Somebody belongs to the same cluster; or nobody else has to be asked. */
   #confirmed = false;
   #stopped = false;
@@ -62,6 +64,19 @@ export class FormationLoop {
     return this.#meta.form === undefined ? undefined : Form.decode(this.#meta.form);
   }
 
+  /** What this disk says of itself changed: a recovery epoch began. */
+  changed(meta: Meta): void {
+    this.#meta = meta;
+  }
+
+  /** The later recovery epoch that a seed belongs to, asked at its own address: a stranger's word in a hello is not enough to end for. */
+  async laterEpoch(): Promise<number | undefined> {
+    const { clusterId, recoveryEpoch } = this.#meta;
+    await Promise.all(this.#config.seeds.filter(({ id }) => id !== this.#config.brokerId).map(({ address }) => this.#who(address)));
+    const epoch = this.#epochs.get(clusterId ?? "") ?? 0;
+    return epoch > recoveryEpoch ? epoch : undefined;
+  }
+
   /** Asks nobody any more. */
   stop(): void {
     this.#stopped = true;
@@ -80,6 +95,7 @@ export class FormationLoop {
         brokerId,
         incarnation,
         clusterId: answer.kind === "belongs" ? answer.clusterId : "",
+        recoveryEpoch: this.#meta.recoveryEpoch,
         seeds: this.#config.seeds.map(({ id, address }) => ({ brokerId: id, address })),
         ...(form === undefined ? {} : { form }),
       }),
@@ -89,6 +105,10 @@ export class FormationLoop {
   /** Resolves when the directory belongs to a cluster, or the broker stops. @throws {MillraceError} an operator's mistake */
   async run(): Promise<Meta> {
     if (this.#meta.clusterId !== undefined) await this.#confirm(this.#meta.clusterId);
+    // Nothing is open yet: a disk of an earlier epoch begins as a fenced one (ADR 0014).
+    const epoch = this.#epochs.get(this.#meta.clusterId ?? "") ?? 0;
+    if (epoch > this.#meta.recoveryEpoch)
+      this.#meta = await changeMeta(this.#ports.disk, (meta) => ({ ...meta, recoveryEpoch: epoch, recovery: "fenced" }));
     for (let pause = PAUSE_MS; this.#meta.clusterId === undefined && !this.#stopped; pause = Math.min(PAUSE_MAX_MS, pause * 2)) {
       if (this.#core === undefined) await this.#join();
       else await this.#round(this.#core);
@@ -172,7 +192,12 @@ export class FormationLoop {
   }
 
   async #persist(core: Formation | undefined, clusterId: ClusterId, form: Form | undefined): Promise<void> {
-    this.#meta = await formMeta(this.#ports.disk, clusterId, 0, form === undefined ? undefined : Form.encode(form));
+    this.#meta = await formMeta(
+      this.#ports.disk,
+      clusterId,
+      this.#epochs.get(clusterId) ?? 0,
+      form === undefined ? undefined : Form.encode(form),
+    );
     core?.persisted({ clusterId, form });
     this.#ports.telemetry.log("info", form === undefined ? "formation.joined" : "formation.formed", { clusterId });
   }
@@ -181,9 +206,11 @@ export class FormationLoop {
   async #who(address: string): Promise<ReturnType<typeof WhoAnswer.decode> | undefined> {
     const { brokerId, incarnation } = this.#meta;
     try {
-      return WhoAnswer.decode(
+      const answer = WhoAnswer.decode(
         await this.#ports.links.callOnce(address, WHO_METHOD, WhoQuestion.encode({ brokerId, incarnation }), ASK_TIMEOUT_MS),
       );
+      this.#epochs.set(answer.clusterId, Math.max(answer.recoveryEpoch, this.#epochs.get(answer.clusterId) ?? 0));
+      return answer;
     } catch (error) {
       this.#ports.telemetry.log("debug", "formation.unreachable", {
         address,

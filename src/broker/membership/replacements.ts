@@ -2,6 +2,7 @@ import type { BrokerId, ReplicaId } from "../../base/ids.ts";
 import type { Clock, Timer } from "../../base/ports/clock.ts";
 import type { Telemetry } from "../../base/ports/telemetry.ts";
 import type { MetadataImage } from "../../cluster/image.ts";
+import { NO_REPLICA } from "../../cluster/replay.ts";
 import type { MetadataGroup } from "../metadata/metadata-group.ts";
 import { dropLearners, moveTowards } from "./replacement.ts";
 
@@ -63,6 +64,8 @@ export class Replacements {
       // Also the disk the metadata still names, when another one came in between and its replica votes.
       const votes = replica.core.configuration.voters.includes(broker.metadataReplicaId);
       if (broker.incarnation === seed.incarnation && votes) continue;
+      // Its replica was given up, and it has not registered since.
+      if (broker.metadataReplicaId === NO_REPLICA) continue;
       const adding = { replicaId: broker.metadataReplicaId, brokerId: broker.id };
       const done = moveTowards(replica, this.#target(broker.id, adding.replicaId), adding, () => true);
       if (done && broker.incarnation !== seed.incarnation)
@@ -80,6 +83,8 @@ export class Replacements {
       const next = members?.brokerOf(voter) === broker ? adding : voter;
       if (!target.includes(next)) target.push(next);
     }
+    // Nobody votes there any more: the replica was given up (ADR 0014).
+    if (!target.includes(adding)) target.push(adding);
     return target;
   }
 }

@@ -43,7 +43,11 @@ export class Succession {
       return;
     }
     const { removing, adding } = replacing;
-    const target = known.replicas.map(({ replicaId }) => (replicaId === removing ? adding.replicaId : replicaId));
+    // Who was given up votes no more, and comes back one by one (ADR 0014).
+    const target = known.replicas
+      .map((each) => (each.replicaId === removing ? adding : each))
+      .filter(({ lost }) => lost === undefined)
+      .map(({ replicaId }) => replicaId);
     if (this.#keeps(partition, known, replacing)) {
       isr.expel([]);
       this.#submit(partition, "keepReplica", replacing, () => {

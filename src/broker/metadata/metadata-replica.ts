@@ -1,6 +1,7 @@
 import type { BrokerConfig } from "../../base/broker-config.ts";
 import { type BrokerId, type LogIndex, METADATA_GROUP, type Offset, type Term } from "../../base/ids.ts";
 import type { Timer } from "../../base/ports/clock.ts";
+import { NO_REPLICA } from "../../cluster/replay.ts";
 import { isNoSpace } from "../../log/disk-space.ts";
 import type { GroupLog, LogStore, RecoveredGroup } from "../../log/types.ts";
 import type { GroupConfig } from "../../protocol/routing.ts";
@@ -8,6 +9,7 @@ import { GroupConfig as StoredConfig } from "../../protocol/routing.ts";
 import { MemberRole } from "../members.ts";
 import type { PeerLinks } from "../peers/peer-links.ts";
 import type { BrokerPorts } from "../ports.ts";
+import type { Recoveries } from "../recovery/recoveries.ts";
 import type { Replica } from "../replica.ts";
 import type { ReplicaHost } from "../replica-host.ts";
 import type { MetadataGroup } from "./metadata-group.ts";
@@ -36,7 +38,7 @@ export interface MetadataReplicaPorts extends Pick<BrokerPorts, "clock" | "telem
 export class MetadataReplica {
   readonly #ports: MetadataReplicaPorts;
   readonly #config: BrokerConfig;
-  readonly #recoveryEpoch: number;
+  readonly #recoveries: Pick<Recoveries, "epoch" | "metadataOpened">;
   #snapshots: MetadataSnapshots | undefined;
   #follower: MetadataFollower | undefined;
   #watch: Timer | undefined;
@@ -44,10 +46,10 @@ export class MetadataReplica {
   #holds = false;
   #closed = false;
 
-  constructor(ports: MetadataReplicaPorts, config: BrokerConfig, recoveryEpoch: number) {
+  constructor(ports: MetadataReplicaPorts, config: BrokerConfig, recoveries: Pick<Recoveries, "epoch" | "metadataOpened">) {
     this.#ports = ports;
     this.#config = config;
-    this.#recoveryEpoch = recoveryEpoch;
+    this.#recoveries = recoveries;
   }
 
   /** Partitions are opened before: the image may be there as soon as this is. */
@@ -56,7 +58,7 @@ export class MetadataReplica {
     const { store, links, host, group, failed, clock, telemetry, background } = this.#ports;
     const { brokerId, limits } = this.#config;
     const others = config.members.map((member) => member.brokerId as BrokerId).filter((broker) => broker !== brokerId);
-    const options = { everyBytes: limits.metadataSnapshotBytes, recoveryEpoch: this.#recoveryEpoch };
+    const options = { everyBytes: limits.metadataSnapshotBytes, recoveryEpoch: this.#recoveries.epoch };
     const ports = { clock, telemetry, background, links, failed };
     const snapshots = new MetadataSnapshots(store.snapshots(METADATA_GROUP), group.view, others, options, ports);
     this.#snapshots = snapshots;
@@ -68,6 +70,7 @@ export class MetadataReplica {
       recovered === undefined ? undefined : { ...recovered, syncedIndex: Math.max(recovered.syncedIndex, restored) as LogIndex };
     if (this.#closed) return;
     host.open(log, config, known, (replica) => group.own(replica, snapshots));
+    this.#recoveries.metadataOpened();
     this.#lookLater();
   }
 
@@ -119,6 +122,8 @@ export class MetadataReplica {
     const { brokerId } = this.#config;
     const here = image.brokers.get(brokerId);
     if (here?.incarnation !== this.#ports.store.incarnation) return undefined;
+    // One that was given up by a recovery is none: the next registration brings another one.
+    if (here.metadataReplicaId === NO_REPLICA || this.#ports.store.wasDropped(here.metadataReplicaId)) return undefined;
     return image.seeds.some((seed) => seed.brokerId === brokerId) ? here.metadataReplicaId : undefined;
   }
 
@@ -134,7 +139,7 @@ export class MetadataReplica {
         .map(({ replicaId, brokerId: on }) => ({ replicaId, brokerId: on, role: MemberRole.voter })),
       { replicaId: placed, brokerId, role: MemberRole.learner },
     ];
-    const config: GroupConfig = { members, topicId: "", topic: "", partition: 0 };
+    const config: GroupConfig = { members, topicId: "", topic: "", partition: 0, recovery: this.#recoveries.epoch, fenced: [] };
     const start = { index: 0 as LogIndex, term: 0 as Term, offset: 0 as Offset };
     this.#ports.store.create(METADATA_GROUP, placed, start, StoredConfig.encode(config)).then(
       (log) => {

@@ -29,6 +29,8 @@ export interface PeerIdentity {
   readonly durableBlockSequence: number;
   /** What was lost up to here is known, and doubted (`LogStore.admitted`). */
   readonly admittedBlockSequence: number;
+  /** Recoveries of partitions this broker has read of. */
+  readonly recoveries: number;
 }
 
 export interface Greeted {
@@ -41,6 +43,7 @@ export interface Greeted {
   readonly admittedBlockSequence: number;
   /** Highest block of this broker's own disk that the other one heard of; 0: none. */
   readonly remembers: number;
+  readonly recoveries: number;
 }
 
 const HANDSHAKE_MS = 2_000;
@@ -59,6 +62,8 @@ export function shakeHands(
   failed: (reason: string) => void,
   /** Of the disks of that broker. */
   remembered: (of: BrokerId) => readonly DiskMemory[] = () => [],
+  /** The other side says it belongs to a later recovery epoch of this cluster (ADR 0014). `failed` is called as well. */
+  outdated: () => void = () => {},
 ): void {
   let over = false;
   const end = (reason: string): void => {
@@ -85,6 +90,7 @@ export function shakeHands(
         kind,
         remembered: to < 1 ? [] : remembered(toBrokerId(to)).map((disk) => ({ ...disk })),
         admittedBlockSequence: me.admittedBlockSequence,
+        recoveries: me.recoveries,
       }),
     ]);
   };
@@ -101,6 +107,17 @@ export function shakeHands(
       }
       const why = mismatch(hello, self(), dialed);
       if (why !== undefined) {
+        const me = self();
+        const sameCluster = me.clusterId !== undefined && hello.clusterId === me.clusterId && hello.fromBroker !== me.brokerId;
+        // Whoever was fenced has to hear it from those who are not: the refusal alone is only words.
+        if (
+          sameCluster &&
+          hello.recoveryEpoch < me.recoveryEpoch &&
+          dialed === undefined &&
+          linkKinds.some((known) => known === hello.kind)
+        )
+          sayHello(hello.kind as LinkKind, hello.fromBroker);
+        if (sameCluster && hello.kind !== "join" && hello.recoveryEpoch > me.recoveryEpoch) outdated();
         connection.send(REFUSED, [new TextEncoder().encode(why)]);
         return end(why);
       }
@@ -116,6 +133,7 @@ export function shakeHands(
         durableBlockSequence: hello.durableBlockSequence,
         admittedBlockSequence: hello.admittedBlockSequence,
         remembers: hello.remembered.find(({ incarnation }) => incarnation === self().incarnation)?.blockSequence ?? 0,
+        recoveries: hello.recoveries,
       });
     },
     drain() {},

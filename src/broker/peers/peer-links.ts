@@ -40,6 +40,10 @@ export interface PeerLinkEvents {
   callable(): void;
   /** That broker once heard of so many blocks of this one's disk. Told before anything else comes over the connection. */
   remembers(broker: BrokerId, blockSequence: number): void;
+  /** Somebody belongs to a later recovery epoch of this cluster. */
+  outdated(): void;
+  /** A broker was greeted that has read of so many recoveries of partitions. */
+  recoveries(count: number): void;
 }
 
 export interface PeerLinkPorts {
@@ -190,6 +194,12 @@ export class PeerLinks {
     }
   }
 
+  /** Everybody has to greet anew: this broker is of another recovery epoch now. */
+  greetAnew(): void {
+    for (const { control, log, bulk } of [...this.#peers.values()])
+      for (const connection of [control, log?.connection, bulk?.connection]) connection?.close("another recovery epoch");
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
     this.#probes.close();
@@ -230,6 +240,7 @@ export class PeerLinks {
       (greeted) => this.#greeted(greeted),
       (reason) => this.#refused(connection, reason),
       (broker) => this.#disks.of(broker),
+      () => this.#events.outdated(),
     );
   }
 
@@ -257,6 +268,7 @@ export class PeerLinks {
           (greeted) => this.#greeted(greeted),
           again,
           (broker) => this.#disks.of(broker),
+          () => this.#events.outdated(),
         );
       },
       (error: unknown) => again(error instanceof Error ? error.message : String(error)),
@@ -272,6 +284,8 @@ export class PeerLinks {
     const { incarnation, durableBlockSequence, admittedBlockSequence, remembers } = greeted;
     this.#disks.heard(broker, { incarnation, blockSequence: durableBlockSequence }, admittedBlockSequence);
     if (remembers > 0) this.#events.remembers(broker, remembers);
+    // Before anything is heard on it: what it says may be of partitions that were given up here.
+    this.#events.recoveries(greeted.recoveries);
     let peer = this.#peers.get(broker);
     if (peer === undefined) {
       // A member this broker has not read of yet (its image is behind): it may speak, its address comes with the metadata.

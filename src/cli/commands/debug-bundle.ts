@@ -1,4 +1,3 @@
-import { writeFileSync } from "node:fs";
 import { gzipSync } from "node:zlib";
 import type { Argv, CommandModule } from "yargs";
 import { parseAddress } from "../../base/address.ts";
@@ -8,6 +7,7 @@ import { tarOf } from "../bundle/tar.ts";
 import { parseBrokers, withClient } from "../connect.ts";
 import { CommandFailed, ExitCode, UsageError } from "../exit-code.ts";
 import { durationFlag } from "../flags.ts";
+import { writeNew } from "../new-file.ts";
 import type { Terminal } from "../terminal.ts";
 import { packageVersion } from "../version.ts";
 
@@ -67,16 +67,6 @@ function archive({ pieces, missing }: Bundle, now: Date): Buffer {
     files.map(({ name, text }) => ({ name: `bundle/${name}`, data: Buffer.from(text) })),
     now.getTime(),
   );
-}
-
-/** @throws {UsageError} when the file exists: a bundle may be all that is left of yesterday */
-function writeNew(path: string, bytes: Uint8Array): void {
-  try {
-    writeFileSync(path, bytes, { flag: "wx", mode: 0o600 });
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "EEXIST") throw new UsageError(`--out ${path} exists already: say another name`);
-    throw error;
-  }
 }
 
 /** @throws {UsageError} */

@@ -37,6 +37,7 @@ export class Puppet {
       startNumber,
       durableBlockSequence: 0,
       admittedBlockSequence: 0,
+      recoveries: 0,
     });
     this.#links = new PeerLinks({ clock, random, transport, telemetry: quiet }, identity, 150, {
       raft: (_, message) => {
@@ -49,6 +50,8 @@ export class Puppet {
       peerGone() {},
       callable() {},
       remembers() {},
+      outdated() {},
+      recoveries() {},
     });
   }
 

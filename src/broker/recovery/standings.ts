@@ -1,0 +1,60 @@
+import type { BrokerId, GroupId, ReplicaId, Term } from "../../base/ids.ts";
+import type { Standing } from "../../cluster/recovery-plan.ts";
+import type { BrokerStanding, ReplicaStanding } from "../../protocol/routing.ts";
+import type { PeerLinks } from "../peers/peer-links.ts";
+import type { Replica } from "../replica.ts";
+
+export const STANDING_METHOD = "recovery.standing";
+
+/** What this broker says of its replicas to whoever makes a plan (ADR 0014). */
+export function standingHere(
+  replicas: Iterable<Replica>,
+  links: Pick<PeerLinks, "connected">,
+  known: readonly BrokerId[],
+  held: boolean,
+): BrokerStanding {
+  const connected = known.filter((broker) => links.connected(broker));
+  return { replicas: [...replicas].map((replica) => standingOf(replica, links)), connected, held };
+}
+
+function standingOf({ groupId, id, core, log, members }: Replica, links: Pick<PeerLinks, "connected">): ReplicaStanding {
+  const { voters, old = [] } = core.configuration;
+  const placed = (replicaId: ReplicaId): { replicaId: number; brokerId: number; role: number } => ({
+    replicaId,
+    brokerId: members.brokerOf(replicaId) ?? 0,
+    role: 0,
+  });
+  const leader = core.leader === undefined ? undefined : members.brokerOf(core.leader);
+  return {
+    groupId,
+    replicaId: id,
+    term: core.term,
+    lastIndex: core.lastIndex,
+    lastTerm: core.termAt(core.lastIndex) ?? 0,
+    commit: core.commit,
+    endOffset: log.endOffset,
+    voters: voters.map(placed),
+    oldVoters: old.map(placed),
+    hasLeader: core.role === "leader" || (leader !== undefined && links.connected(leader)),
+    quarantined: core.quarantined,
+    holes: log.holes.length,
+  };
+}
+
+/** As the planner takes it. */
+export function standingsOf(brokerId: BrokerId, said: BrokerStanding): readonly Standing[] {
+  const placed = ({ replicaId, brokerId: on }: { replicaId: number; brokerId: number }) => ({
+    replicaId: replicaId as ReplicaId,
+    brokerId: on as BrokerId,
+  });
+  return said.replicas.map((one) => ({
+    ...one,
+    brokerId,
+    groupId: one.groupId as GroupId,
+    replicaId: one.replicaId as ReplicaId,
+    term: one.term as Term,
+    lastTerm: one.lastTerm as Term,
+    voters: one.voters.map(placed),
+    oldVoters: one.oldVoters.map(placed),
+  }));
+}

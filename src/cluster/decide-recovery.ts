@@ -1,0 +1,41 @@
+import { MillraceError } from "../base/errors.ts";
+import type { Term } from "../base/ids.ts";
+import type { CommandOf } from "./commands.ts";
+import { type Decision, done, refuse } from "./decision.ts";
+import type { FactOf } from "./facts.ts";
+import type { MetadataImage } from "./image.ts";
+import { placedReplicas } from "./image-state.ts";
+
+/**
+ * A plan of an operator is applied (ADR 0014). What cannot be seen from here, that no majority is left, was seen by whoever made the plan; a
+ * partition whose ISR or leader was recorded anew since refuses all of it.
+ */
+export function decideRecoverPartitions(image: MetadataImage, { partitions }: CommandOf<"recoverPartitions">): Decision {
+  const facts: FactOf<"partitionRecovered">[] = [];
+  for (const { groupId, survivor, term, isrVersion } of partitions) {
+    const partition = image.partitionOfGroup(groupId);
+    const replica = partition === undefined ? undefined : placedReplicas(partition).find(({ replicaId }) => replicaId === survivor);
+    if (partition === undefined || replica === undefined || !image.isPresent(replica))
+      return refuse(refused("stale_plan", `replica ${survivor} of group ${groupId} is not placed any more`));
+    if (partition.isrVersion !== isrVersion)
+      return refuse(refused("stale_plan", `group ${groupId} has ISR version ${partition.isrVersion}, the plan saw ${isrVersion}`));
+    if (facts.some((fact) => fact.groupId === groupId)) return refuse(refused("stale_plan", `group ${groupId} is named twice`));
+    // No claim of an older leader may stand above those of the survivor.
+    facts.push({ kind: "partitionRecovered", groupId, survivor, term: Math.max(term, partition.claim?.term ?? 0) as Term });
+  }
+  return done(facts);
+}
+
+/** Every controller of a recovered cluster says so until it is recorded; only the first one changes anything. */
+export function decideRecoverCluster(image: MetadataImage, command: CommandOf<"recoverCluster">): Decision {
+  if (image.recoveryEpoch >= command.recoveryEpoch) return done([]);
+  const { recoveryEpoch, survivor, brokerId } = command;
+  return done([{ kind: "clusterRecovered", recoveryEpoch, survivor, brokerId }]);
+}
+
+/** Why a recovery was not begun; nothing was changed. `why`: what a script may look at. */
+export function refused(why: RefusedRecovery, what: string): MillraceError {
+  return new MillraceError("RECOVERY_REFUSED", `Cannot recover: ${what}. Nothing was changed.`, { why });
+}
+
+export type RefusedRecovery = "wrong_cluster" | "stale_plan" | "not_needed" | "wrong_broker" | "not_ready";

@@ -1,0 +1,227 @@
+import { crc32c } from "../base/crc32c.ts";
+import { type BrokerId, type GroupId, METADATA_GROUP, type ReplicaId, type Term } from "../base/ids.ts";
+import type { MetadataImage } from "./image.ts";
+import { placedReplicas } from "./image-state.ts";
+import { mayBeLost, notProved } from "./recovery-words.ts";
+
+/** A replica and where it is. */
+export interface PlacedMember {
+  readonly replicaId: ReplicaId;
+  readonly brokerId: BrokerId;
+}
+
+/** What a broker that can be reached says of one of its replicas. */
+export interface Standing {
+  readonly groupId: GroupId;
+  readonly replicaId: ReplicaId;
+  readonly brokerId: BrokerId;
+  readonly term: Term;
+  readonly lastIndex: number;
+  readonly lastTerm: Term;
+  readonly commit: number;
+  /** Offset the next record would get. */
+  readonly endOffset: number;
+  /** Of its configuration in force. */
+  readonly voters: readonly PlacedMember[];
+  /** While joint. */
+  readonly oldVoters: readonly PlacedMember[];
+  /** It leads, or follows a leader whose broker it is connected to. */
+  readonly hasLeader: boolean;
+  readonly quarantined: boolean;
+  /** Damaged places below its synced index. */
+  readonly holes: number;
+}
+
+/** All that is known when a plan is made. */
+export interface Survey {
+  readonly clusterId: string;
+  readonly recoveryEpoch: number;
+  readonly image: MetadataImage;
+  readonly standings: readonly Standing[];
+  /** Brokers that answered. */
+  readonly answered: ReadonlySet<BrokerId>;
+  /** Those, and every broker that one of them is connected to. */
+  readonly alive: ReadonlySet<BrokerId>;
+}
+
+/** A survivor, as the plan shows it. */
+export interface Survivor extends Omit<Standing, "groupId" | "voters" | "oldVoters" | "hasLeader"> {
+  readonly inSync: boolean;
+}
+
+export interface GroupPlan {
+  readonly groupId: GroupId;
+  /** `topic-partition`, or "metadata". */
+  readonly name: string;
+  readonly survivor: Survivor;
+  /** Other replicas that could be reached, best first: they are given up too, and copied anew. */
+  readonly others: readonly Survivor[];
+  /** Replicas on brokers that nobody can reach. */
+  readonly unreachable: readonly PlacedMember[];
+  /** Recorded ISR and its version; none for the metadata. */
+  readonly isr: readonly ReplicaId[];
+  readonly isrVersion: number;
+  /** Highest term anybody knows of. */
+  readonly term: Term;
+  /** Sentences. */
+  readonly mayBeLost: readonly string[];
+}
+
+export interface RecoveryPlan {
+  readonly format: 1;
+  /** 16 hex digits over what is to be done and what it rests on. */
+  readonly digest: string;
+  readonly clusterId: string;
+  readonly recoveryEpoch: number;
+  readonly unreachable: readonly BrokerId[];
+  /** Set when the metadata itself has lost its majority: it comes first. */
+  readonly metadata?: GroupPlan;
+  readonly partitions: readonly GroupPlan[];
+  /** Nobody is left: these stay lost, whatever is done. */
+  readonly gone: readonly { readonly groupId: GroupId; readonly name: string; readonly replicas: readonly PlacedMember[] }[];
+  /** What no broker can know; sentences. */
+  readonly notProved: readonly string[];
+}
+
+/** Which groups have lost their majority, who of each is best to go on from, and what that costs (ADR 0014). Changes nothing. */
+export function planRecovery(survey: Survey): RecoveryPlan {
+  const { image, clusterId, recoveryEpoch } = survey;
+  const byGroup = new Map<GroupId, Standing[]>();
+  for (const standing of survey.standings) byGroup.set(standing.groupId, [...(byGroup.get(standing.groupId) ?? []), standing]);
+
+  const metadata = planMetadata(survey, byGroup.get(METADATA_GROUP) ?? []);
+  const partitions: GroupPlan[] = [];
+  const gone: RecoveryPlan["gone"][number][] = [];
+  for (const partition of [...image.partitions.values()].sort((a, b) => a.groupId - b.groupId)) {
+    const { groupId, isr, isrVersion, claim } = partition;
+    const name = `${image.topics.get(partition.topicId)?.name ?? partition.topicId}-${partition.partition}`;
+    const placed = placedReplicas(partition).filter((replica) => image.isPresent(replica));
+    const standings = (byGroup.get(groupId) ?? []).filter((one) => placed.some(({ replicaId }) => replicaId === one.replicaId));
+    if (standings.length === 0) {
+      if (!placed.some(({ brokerId }) => survey.alive.has(brokerId)))
+        gone.push({ groupId, name, replicas: partition.replicas.map(({ replicaId, brokerId }) => ({ replicaId, brokerId })) });
+      continue;
+    }
+    if (!hasLostMajority(survey, standings)) continue;
+    const plan = planGroup(survey, groupId, name, standings, isr, isrVersion, claim?.term ?? (0 as Term));
+    partitions.push(plan);
+  }
+
+  const unreachable = [...image.brokers.keys()].filter((broker) => !survey.alive.has(broker)).sort((a, b) => a - b);
+  const plan = {
+    format: 1,
+    clusterId,
+    recoveryEpoch,
+    unreachable,
+    ...(metadata === undefined ? {} : { metadata }),
+    partitions,
+    gone,
+    notProved: notProved(image, unreachable, metadata),
+  } as const;
+  return { ...plan, digest: digestOf(plan) };
+}
+
+/**
+ * Whether what was confirmed of a partition still holds when the metadata was recovered in between: the same survivor, as it was, and the
+ * same price. Who else was there may have gone by then: other survivors of the former epoch are being started again.
+ */
+export function sameGroupPlan(a: GroupPlan, b: GroupPlan): boolean {
+  const said = ({ survivor, mayBeLost: price }: GroupPlan): string => JSON.stringify([essenceOf(survivor), price]);
+  return said(a) === said(b);
+}
+
+function planMetadata(survey: Survey, standings: readonly Standing[]): GroupPlan | undefined {
+  if (standings.length === 0 || !hasLostMajority(survey, standings)) return undefined;
+  return planGroup(survey, METADATA_GROUP, "metadata", standings, [], 0, 0 as Term);
+}
+
+/**
+ * No reachable replica could ever win an election: by nobody's configuration is a quorum alive and in good standing. A leader that is
+ * heard of, or a member that merely cannot be reached from here but from somebody else, is a majority that may live.
+ */
+function hasLostMajority({ answered, alive }: Survey, standings: readonly Standing[]): boolean {
+  if (standings.some(({ hasLeader }) => hasLeader)) return false;
+  const counts = ({ replicaId, brokerId }: PlacedMember): boolean => {
+    const standing = standings.find((one) => one.replicaId === replicaId);
+    if (standing !== undefined) return !standing.quarantined;
+    // A broker that answered, and did not name it, does not have it.
+    return alive.has(brokerId) && !answered.has(brokerId);
+  };
+  const quorum = (voters: readonly PlacedMember[]): boolean => voters.filter(counts).length * 2 > voters.length;
+  return !standings.some(({ voters, oldVoters }) => quorum(voters) && (oldVoters.length === 0 || quorum(oldVoters)));
+}
+
+function planGroup(
+  { alive }: Survey,
+  groupId: GroupId,
+  name: string,
+  standings: readonly Standing[],
+  isr: readonly ReplicaId[],
+  isrVersion: number,
+  claimed: Term,
+): GroupPlan {
+  const ranked = standings.map((standing) => survivorOf(standing, isr)).sort(better);
+  const [survivor, ...others] = ranked as [Survivor, ...Survivor[]];
+  const members = new Map<ReplicaId, PlacedMember>();
+  for (const { voters, oldVoters } of standings) for (const member of [...voters, ...oldVoters]) members.set(member.replicaId, member);
+  const unreachable = [...members.values()]
+    .filter(({ replicaId, brokerId }) => !alive.has(brokerId) && !ranked.some((one) => one.replicaId === replicaId))
+    .map(({ replicaId, brokerId }) => ({ replicaId, brokerId }))
+    .sort((a, b) => a.replicaId - b.replicaId);
+  const term = Math.max(claimed, ...standings.map((one) => one.term)) as Term;
+  return {
+    groupId,
+    name,
+    survivor,
+    others,
+    unreachable,
+    isr,
+    isrVersion,
+    term,
+    mayBeLost: mayBeLost(survivor, isr, claimed, groupId === METADATA_GROUP),
+  };
+}
+
+function survivorOf({ groupId, voters, oldVoters, hasLeader, ...standing }: Standing, isr: readonly ReplicaId[]): Survivor {
+  return { ...standing, inSync: isr.includes(standing.replicaId) };
+}
+
+/** Best first. A quarantined replica's place in the ISR proves nothing: it may have forgotten what it stood for. */
+function better(a: Survivor, b: Survivor): number {
+  const rank = (one: Survivor): readonly number[] => [
+    one.inSync && !one.quarantined && one.holes === 0 ? 1 : 0,
+    one.inSync && !one.quarantined ? 1 : 0,
+    one.lastTerm,
+    one.lastIndex,
+    one.quarantined ? 0 : 1,
+    one.holes === 0 ? 1 : 0,
+    -one.brokerId,
+  ];
+  const [of, against] = [rank(a), rank(b)];
+  const differs = of.findIndex((value, at) => value !== against[at]);
+  return differs < 0 ? 0 : (against[differs] as number) - (of[differs] as number);
+}
+
+/** What is done, and what that rests on; terms move by themselves and are not part of it. */
+function essence({ groupId, survivor, others, unreachable, isr, isrVersion }: GroupPlan): readonly unknown[] {
+  return [groupId, essenceOf(survivor), others.map(essenceOf), unreachable.map(({ replicaId }) => replicaId), isr, isrVersion];
+}
+
+function essenceOf({ replicaId, brokerId, lastIndex, lastTerm, inSync, holes, quarantined }: Survivor): readonly unknown[] {
+  return [replicaId, brokerId, lastIndex, lastTerm, inSync, holes > 0, quarantined];
+}
+
+function digestOf({ clusterId, recoveryEpoch, metadata, partitions, gone }: Omit<RecoveryPlan, "digest">): string {
+  const said = [
+    clusterId,
+    recoveryEpoch,
+    metadata === undefined ? [] : essence(metadata),
+    partitions.map(essence),
+    gone.map((one) => one.groupId),
+  ];
+  const half = (salt: string): string =>
+    crc32c(new TextEncoder().encode(salt + JSON.stringify(said)))
+      .toString(16)
+      .padStart(8, "0");
+  return half("a") + half("b");
+}

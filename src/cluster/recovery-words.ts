@@ -1,0 +1,42 @@
+import type { BrokerId, ReplicaId, Term } from "../base/ids.ts";
+import { counted } from "../base/plural.ts";
+import type { MetadataImage } from "./image.ts";
+import type { GroupPlan, Survivor } from "./recovery-plan.ts";
+
+/** What a recovery from this survivor may cost, for the person who decides. */
+export function mayBeLost(survivor: Survivor, isr: readonly ReplicaId[], claimed: Term, metadata: boolean): readonly string[] {
+  const { inSync, quarantined, holes, lastTerm, lastIndex, commit, endOffset } = survivor;
+  const said: string[] = [];
+  if (metadata) {
+    said.push(`what the lost majority recorded after entry ${lastIndex} of term ${lastTerm}: topics, settings, ISRs, registrations`);
+  } else if (inSync && !quarantined) {
+    said.push(
+      `nothing that was acknowledged at ALL; what was acknowledged at QUORUM, LEADER or NONE and never came here: from offset ${endOffset} on`,
+    );
+  } else {
+    said.push(
+      `whatever was acknowledged after this replica left the ISR (${isr.join(", ") || "nobody"}): records from offset ${endOffset} on, and any before that which are not committed here`,
+    );
+  }
+  if (claimed > lastTerm) said.push(`a leader of term ${claimed} came after the last entry here, which is of term ${lastTerm}`);
+  if (quarantined) said.push("its disk forgot something: records that it acknowledged may be missing");
+  if (holes > 0) said.push(`what lies in ${counted(holes, "damaged place")} of its files, if no other survivor has it`);
+  if (lastIndex > commit)
+    said.push(`nothing, but ${lastIndex - commit} of its last entries may become readable although nobody was told that they were written`);
+  return said;
+}
+
+/** What nobody who can be asked knows. */
+export function notProved(image: MetadataImage, unreachable: readonly BrokerId[], metadata: GroupPlan | undefined): readonly string[] {
+  const said: string[] = [];
+  if (unreachable.length > 0)
+    said.push(
+      `that ${counted(unreachable.length, "broker")} (${unreachable.join(", ")}) will not come back with their disks: if they run where nobody here can reach them, what they acknowledge from now on is lost too`,
+    );
+  if (metadata !== undefined)
+    said.push(
+      `that the ISRs and leaders used here are the newest: this metadata ends at version ${image.version}, and the lost majority may have recorded more`,
+    );
+  said.push("that nobody else recovers another survivor at the same time");
+  return said;
+}
