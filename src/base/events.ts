@@ -121,6 +121,12 @@ export const events = {
     means: "The footer of a segment was missing or bad and was made again from the frames.",
     todo: "Nothing, once. Again and again it says that the disk changes what was written: replace it.",
   },
+  "log.frames_proved": {
+    level: "warn",
+    fields: ["group", "first", "last"],
+    means: "A damaged write-ahead log forgot that frames first to last of a group were synced. The segments hold them, and they stay.",
+    todo: "Nothing for these frames. Look at the disk: its write-ahead log was damaged (log.wal_found_damaged).",
+  },
   "log.hole_found": {
     level: "error",
     fields: ["group", "path", "position", "first", "last", "what"],

@@ -15,6 +15,8 @@ import { DamagedLog } from "./types.ts";
 
 /** Ending of the file that a damaged segment is written anew under. */
 export const REPAIR_SUFFIX = ".repair";
+/** Of a segment that a damaged write-ahead log names no more. */
+const ASIDE_SUFFIX = ".forgotten";
 
 /** A start point alone is short, most often. */
 const START_READ_BYTES = 4096;
@@ -158,7 +160,7 @@ async function holds(disk: Disk, image: GroupImage, segment: Segment, facts: Seg
 }
 
 /** @returns undefined when the file does not end with a footer of its own */
-async function readFooter(disk: Disk, segment: Segment): Promise<SegmentFacts | undefined> {
+export async function readFooter(disk: Disk, segment: Segment): Promise<SegmentFacts | undefined> {
   const bytes = new Uint8Array(FOOTER_BYTES);
   try {
     return await withFile(disk, segment.path, "read", async (file) => {
@@ -298,7 +300,10 @@ export async function loadIndex(disk: Disk, segment: Segment): Promise<IndexFile
   }
 }
 
-/** Names of the segments up to the mark, ascending; files behind it, and those of a repair that was cut off, go away. */
+/**
+ * Names of the segments up to the mark, ascending; files behind it, and those of a repair that was cut off, go away. Of a group that is
+ * doubted they are kept under another name: what was above the mark may be what the damaged log said of it.
+ */
 async function listSegments(disk: Disk, image: GroupImage, mark: SyncedMark | undefined): Promise<SegmentName[]> {
   const folder = groupFolder(image.groupId, image.replicaId);
   const entries = await disk.list(folder).catch(async (error: unknown) => {
@@ -318,7 +323,8 @@ async function listSegments(disk: Disk, image: GroupImage, mark: SyncedMark | un
     if (mark === undefined || name.baseIndex <= image.start.index || name.baseIndex > mark.baseIndex) left.push(name);
     else if (name.baseIndex !== mark.baseIndex || name.baseOffset === mark.baseOffset) names.push(name);
   }
-  await removeSegments(disk, folder, left);
+  if (image.doubted) await setSegmentsAside(disk, folder, left);
+  else await removeSegments(disk, folder, left);
   return names.sort((a, b) => a.baseIndex - b.baseIndex);
 }
 
@@ -328,6 +334,17 @@ export async function removeSegments(disk: Disk, folder: string, names: readonly
     const stem = `${folder}/${segmentStem(name)}`;
     for (const path of [`${stem}.index`, `${stem}.log`]) await removeFile(disk, path);
   }
+}
+
+async function setSegmentsAside(disk: Disk, folder: string, names: readonly SegmentName[]): Promise<void> {
+  for (const name of names) {
+    const stem = `${folder}/${segmentStem(name)}`;
+    await removeFile(disk, `${stem}.index`);
+    await disk.rename(`${stem}.log`, `${stem}.log${ASIDE_SUFFIX}`).catch((error: unknown) => {
+      if (!(error instanceof DiskError && error.code === "ENOENT")) throw error;
+    });
+  }
+  if (names.length > 0) await disk.syncDirectory(folder);
 }
 
 /** The start point of a segment. @throws {DamagedLog} @throws {DiskError} */

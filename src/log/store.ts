@@ -5,6 +5,7 @@ import type { Clock } from "../base/ports/clock.ts";
 import type { Disk } from "../base/ports/disk.ts";
 import type { Random } from "../base/ports/random.ts";
 import type { Telemetry } from "../base/ports/telemetry.ts";
+import { adoptProof } from "./adopt-proof.ts";
 import { ColdReader } from "./cold-reader.ts";
 import { DiskDoubts } from "./disk-doubts.ts";
 import { DiskScheduler } from "./disk-scheduler.ts";
@@ -27,6 +28,7 @@ import { RingMaker } from "./ring-maker.ts";
 import { RingRelief } from "./ring-relief.ts";
 import { tellHoles } from "./segment-doctor.ts";
 import { loadSegments } from "./segment-loader.ts";
+import { proveAbove } from "./segment-proof.ts";
 import { ignoreStopped } from "./segment-writer.ts";
 import { Slabs } from "./slabs.ts";
 import { Snapshots } from "./snapshots.ts";
@@ -199,6 +201,7 @@ class LogStoreImpl implements LogStore, WalEvents {
     for (const { groupId, replicaId, doubted } of this.#image.groups.values())
       if (this.forgot && !doubted) this.#wal.op({ kind: "doubt", groupId, replicaId, doubted: true }, undefined);
     await this.#failure.guard(this.#wal.barrier());
+    for (const image of this.#image.groups.values()) if (image.doubted) await this.#prove(image);
     this.#recovered = [...this.#image.groups.values()].map(recoveredOf);
     for (const image of this.#image.groups.values()) this.#waiting.set(image.groupId, await this.#load(image));
     await warm([...this.#waiting.values()], this.#slabs, this.#walReader, this.#options.hotTailBytes * WARM_TAILS);
@@ -225,6 +228,15 @@ class LogStoreImpl implements LogStore, WalEvents {
   async admit(blockSequence: number): Promise<void> {
     this.#requireRunning();
     await this.#doubts.admit(blockSequence, this.#logs());
+  }
+
+  /** Committed frames above the last `synced` record that is left are said to be synced again, so that they stay. */
+  async #prove(image: GroupImage): Promise<void> {
+    const proof = await proveAbove(this.#ports.disk, image);
+    const replayed = this.#replayed.get(image.groupId);
+    if (proof === undefined || replayed === undefined) return;
+    this.#ports.telemetry.log("warn", "log.frames_proved", { group: image.groupId, first: image.syncedIndex + 1, last: proof.mark.index });
+    await this.#failure.guard(adoptProof(this.#wal, image, replayed, proof));
   }
 
   async #load(image: GroupImage): Promise<GroupLogImpl> {

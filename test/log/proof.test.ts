@@ -1,0 +1,117 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import type { Incarnation } from "../../src/base/ids.ts";
+import { incarnationBytes, padded, readBlockHeader } from "../../src/log/model/block.ts";
+import { readBlock } from "../../src/log/model/block-reader.ts";
+import type { GroupLog } from "../../src/log/types.ts";
+import { decodeFrame } from "../../src/records/frame.ts";
+import type { Frame } from "../../src/records/frame-types.ts";
+import { assertSame, file, lostOf, peer, readAll, segmentPaths } from "./damaged.ts";
+import { append, EMPTY, fromProducer, group, replica, term, text } from "./frames.ts";
+import { KiB, Machine } from "./machine.ts";
+
+const options = { walFileBytes: 128 * KiB, walFilesMax: 6 };
+
+interface Written {
+  readonly machine: Machine;
+  readonly frames: readonly Frame[];
+  readonly incarnation: Incarnation;
+  /** The newest frame that was in a segment. */
+  readonly inSegments: number;
+}
+
+/** One group, written and committed for a while; then the process dies. */
+async function written(count: number): Promise<Written> {
+  const machine = new Machine(7);
+  const store = await machine.open(options);
+  const log = await machine.run(store.create(group(7), replica(3), EMPTY, text("who votes")));
+  const frames: Frame[] = [];
+  for (let i = 0; i < count; i += 1) {
+    for (const frame of append(log, term(1 + Math.floor(i / 60)), [fromProducer(40 + (i % 3), Math.floor(i / 3), i, 4000)]))
+      frames.push(decodeFrame(Uint8Array.from(frame.bytes)));
+    log.commit(log.lastIndex);
+    if (i % 2 === 0) await machine.settle();
+  }
+  await machine.settle();
+  const inSegments = log.segments.at(-1)?.lastIndex ?? 0;
+  machine.crash();
+  return { machine, frames, incarnation: store.incarnation, inSegments };
+}
+
+/** The newest block that says that something is synced, unless it is the last one of all, which would pass for torn. */
+function lastSynced({ machine, incarnation }: Written): { readonly path: string; readonly at: number } | undefined {
+  const found: { path: string; at: number; sequence: number; synced: boolean }[] = [];
+  for (const { path, file: node } of machine.device.files()) {
+    if (!/^\/?wal\//.test(path)) continue;
+    const bytes = new Uint8Array(node.size);
+    node.read(0, bytes);
+    for (let at = 0, last = 0; ; ) {
+      const header = readBlockHeader(bytes, at, incarnationBytes(incarnation));
+      if (header === undefined || (last > 0 && header.sequence !== last + 1)) break;
+      last = header.sequence;
+      const records = readBlock(bytes.subarray(at, at + header.bytes), header);
+      const synced = typeof records !== "string" && records.some((one) => one.kind === "op" && one.op.kind === "synced");
+      found.push({ path: path.replace(/^\//, ""), at, sequence: last, synced });
+      at += padded(header.bytes);
+    }
+  }
+  found.sort((a, b) => b.sequence - a.sequence);
+  return found.slice(1).find(({ synced }) => synced);
+}
+
+/** Opens it again without that block. @returns whether frames were proved by segments alone */
+async function reopened(of: Written): Promise<{ readonly log: GroupLog; readonly proved: boolean }> {
+  const store = await of.machine.open(options);
+  const proved = of.machine.events.some((event) => event.startsWith("log.frames_proved"));
+  return { log: store.open(group(7)), proved };
+}
+
+describe("Segments above the last record that says they are synced", () => {
+  it("stay when that record goes bad: what stands in them is committed", async () => {
+    let proofs = 0;
+    for (let count = 100; count < 136; count += 4) {
+      const of = await written(count);
+      const block = lastSynced(of);
+      if (block === undefined) continue;
+      file(of.machine, block.path).flipBit(block.at + 70, 5);
+      const { log, proved } = await reopened(of);
+      if (proved) proofs += 1;
+      assert.ok(log.lastIndex >= of.inSegments, `${log.lastIndex} is left of ${of.inSegments} in segments and ${count} in all`);
+      assert.deepEqual(log.holes, []);
+      assertSame(await readAll(of.machine, log), of.frames.slice(0, log.lastIndex));
+      const known = log.producers.get(40);
+      // The same after the next start, and it goes on.
+      of.machine.crash(true);
+      const again = (await reopened(of)).log;
+      assert.ok(again.lastIndex >= of.inSegments);
+      assert.deepEqual(again.producers.get(40), known);
+      append(again, term(9), [fromProducer(40, 1_000)]);
+      again.commit(again.lastIndex);
+      await of.machine.settle();
+      assert.deepEqual(of.machine.failures, []);
+    }
+    assert.ok(proofs > 0, "some block said alone that frames were synced");
+  });
+
+  it("stay behind one that is damaged too, which is a hole and repaired", async () => {
+    let proofs = 0;
+    for (let count = 100; count < 136; count += 4) {
+      const of = await written(count);
+      const block = lastSynced(of);
+      const path = segmentPaths(of.machine).at(-2);
+      if (block === undefined || path === undefined) continue;
+      file(of.machine, block.path).flipBit(block.at + 70, 5);
+      file(of.machine, path).flipBit(20_000, 2);
+      const { log, proved } = await reopened(of);
+      if (proved) proofs += 1;
+      assert.ok(log.lastIndex >= of.inSegments, `${log.lastIndex} is left of ${of.inSegments} in segments`);
+      await of.machine.run(log.scrub((_bytes, read) => read()));
+      const lost = lostOf(log.holes);
+      assertSame(await readAll(of.machine, log, lost), of.frames.slice(0, log.lastIndex), lost);
+      assert.equal(await of.machine.run(log.repair(peer(of.frames))), true);
+      assertSame(await readAll(of.machine, log), of.frames.slice(0, log.lastIndex));
+      assert.deepEqual(of.machine.failures, []);
+    }
+    assert.ok(proofs > 0);
+  });
+});
