@@ -37,7 +37,7 @@ process.exit(report.close());
 
 async function attempt({ number, name, run }: BadInput, at: number): Promise<void> {
   target.victim = (at % 3) + 1;
-  target.bystander.mark();
+  await target.mark();
   const began = performance.now();
   let said = "";
   let wrong: readonly string[];

@@ -20,7 +20,7 @@ export const streamCases: readonly BadInput[] = [
       const before = await target.memory();
       await abandon(target, STREAMS);
       let after = await target.memory();
-      for (let wait = 0; wait < 50 && after.heapBytes > before.heapBytes * 1.15 + 4 * 1024 * 1024; wait++) {
+      for (let wait = 0; wait < 200 && after.heapBytes > before.heapBytes * 1.15 + 4 * 1024 * 1024; wait++) {
         await sleep(100);
         after = await target.memory();
       }

@@ -17,14 +17,19 @@ const REFERENCE_BATCHES = 40;
 /** Topic of records that fill windows and buffers. */
 export const BIG = "big";
 export const BIG_BATCHES = 64;
-/** Heap, after collection, may be so much above where it was before the first case. */
+/** Heap and external memory, after collection, may be so much above where they were before the case. */
 const HEAP_SLACK_BYTES = 48 * MiB;
-/** Memory the process keeps from the system: allocators give back late. */
-const RSS_SLACK_BYTES = 400 * MiB;
+/**
+ * Resident memory over the whole run may be so much above where it began. It is no measure of one case: what was freed the allocator
+ * keeps. After case 27 a broker has 97 MiB of heap and buffers and 614 MiB resident; the same attack again leaves 97 and 614 MiB: it
+ * lives on what the first one freed. With glibc told to give every buffer back (MALLOC_MMAP_THRESHOLD_=131072) 196 MiB are resident. So
+ * a case is judged by heap and buffers, which come back; resident memory by its growth when the same is done again, and by this bound.
+ */
+const RSS_SLACK_BYTES = 1024 * MiB;
 const SETUP_MS = 30_000;
 const SETTLE_MS = 20_000;
 /** A call of the client that behaves, while others do not. */
-const CALL_MS_MAX = 5_000;
+const CALL_MS_MAX = 10_000;
 
 export interface Memory {
   /** JavaScript objects and buffers outside the heap, after a collection. */
@@ -52,6 +57,7 @@ export class Target {
   readonly channels: readonly RpcChannel[];
   #pids: readonly (number | undefined)[] = [];
   #checksum = "";
+  #first: readonly Memory[] = [];
   #before: readonly Memory[] = [];
   /** Number of the attacked broker, 1 to 3: a case has one. */
   victim = 1;
@@ -90,7 +96,7 @@ export class Target {
     target.#pids = cluster.brokers.map(({ id }) => cluster.pid(id));
     target.#checksum = await target.#readReference();
     await sleep(500);
-    target.#before = await target.memories();
+    target.#first = await target.memories();
     return target;
   }
 
@@ -117,6 +123,12 @@ export class Target {
 
   memories(): Promise<readonly Memory[]> {
     return Promise.all(this.cluster.brokers.map(({ id }) => this.memory(id)));
+  }
+
+  /** A case begins: it is judged by what it leaves behind. */
+  async mark(): Promise<void> {
+    this.#before = await this.memories();
+    this.bystander.mark();
   }
 
   /** What must be true after every case. @returns what is not */
@@ -160,9 +172,10 @@ export class Target {
       const now = await this.memories();
       const leaks = now.flatMap((memory, at) => {
         const before = this.#before[at] as Memory;
+        const first = this.#first[at] as Memory;
         const heap = memory.heapBytes - before.heapBytes > HEAP_SLACK_BYTES;
-        const rss = memory.rssBytes - before.rssBytes > RSS_SLACK_BYTES;
-        return heap || rss ? [`broker ${at + 1} keeps ${text(memory)}, ${text(before)} before the first case`] : [];
+        const rss = memory.rssBytes - first.rssBytes > RSS_SLACK_BYTES;
+        return heap || rss ? [`broker ${at + 1} keeps ${text(memory)}, ${text(before)} before, ${text(first)} at first`] : [];
       });
       if (leaks.length === 0 || performance.now() > deadline) return leaks;
       await sleep(200);
