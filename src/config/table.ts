@@ -199,7 +199,7 @@ export const settings = {
     default: defaultRpcServerLimits.requestTimeoutMs,
     min: 100,
     max: 10 * MINUTE,
-    doc: "Time a caller has to send its request, once begun; streams of requests have no such limit.",
+    doc: "Time a caller has to send its request, once begun; on a stream of requests each message by itself.",
   }),
   "client.answer.timeout.ms": ms({
     default: defaultRpcServerLimits.answerTimeoutMs,
@@ -211,7 +211,7 @@ export const settings = {
     default: defaultRpcServerLimits.requestPendingBytesMax,
     min: 8 * MiB,
     max: 64 * GiB,
-    doc: "Bytes of requests that have not arrived whole, over all clients; the call that brings more is refused.",
+    doc: "Bytes of requests, and of messages of streams, that have not arrived whole, over all clients; the call that brings more is refused.",
   }),
   "client.streams.max": count({
     default: defaultRpcServerLimits.streamsPerConnectionMax,

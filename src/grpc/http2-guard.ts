@@ -1,30 +1,25 @@
 import { constants, type Http2Server, type IncomingHttpHeaders, type ServerHttp2Session, type ServerHttp2Stream } from "node:http2";
 import { MillraceError } from "../base/errors.ts";
+import { type HalfRequestLimits, HalfRequests } from "./half-requests.ts";
 import type { OpenStreams } from "./open-streams.ts";
 import { OwnStatuses, tooLarge } from "./own-statuses.ts";
 
 /** Longest deadline a timer can hold (2^31 − 1 ms, 24.8 days); a caller who asks for more gets this. */
 const TIMEOUT_SECONDS_MAX = 2_147_483;
-/** When to try again that was refused for want of room. */
-const AGAIN_MS = 100;
 /** What a header counts beyond its name and value (RFC 9113 §10.5.1). */
 const HEADER_OVERHEAD_BYTES = 32;
 /** Names no encoding there is: see `normalizeHeaders`. */
 const NO_ENCODING = "none";
 
-export interface GuardLimits {
+export interface GuardLimits extends HalfRequestLimits {
   /** Headers of one call; that many more are taken by HTTP/2, so that they can be answered. */
   readonly maxHeaderBytes: number;
   readonly maxHeaderPairs: number;
   /** A connection that has not sent its SETTINGS by then is closed. */
   readonly prefaceTimeoutMs: number;
-  /** A request that is not here whole by then is refused; not of methods that take a stream of requests. */
-  readonly requestTimeoutMs: number;
-  /** Bytes of requests that are not here whole, over all connections: the call that brings more is refused. */
-  readonly requestPendingBytesMax: number;
   /** A stream that was answered and whose caller still sends is reset after this. */
   readonly lingerMs: number;
-  /** The method takes a stream of requests, which may stay open for ever. */
+  /** The method takes a stream of requests, which may stay open for ever: what is bounded is each message. */
   readonly streamsRequests: (path: string) => boolean;
   readonly streams: OpenStreams;
 }
@@ -35,7 +30,7 @@ export interface GuardLimits {
  * and closes connections that never speak HTTP/2.
  */
 export function guardHttp2Server(server: Http2Server, limits: GuardLimits): void {
-  const pending = { bytes: 0 };
+  const half = new HalfRequests(limits);
   const listeners = server.listeners("stream");
   server.removeAllListeners("stream");
   server.on("stream", (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, flags: number, rawHeaders: readonly string[]) => {
@@ -47,7 +42,7 @@ export function guardHttp2Server(server: Http2Server, limits: GuardLimits): void
     if (refusal !== undefined) return refuse(stream, statuses, refusal);
     resetWhenAnswered(stream, limits.lingerMs);
     limits.streams.opened(stream, headers);
-    if (!limits.streamsRequests(path)) boundRequest(stream, statuses, limits, pending);
+    half.watch(stream, limits.streamsRequests(path), (error) => refuse(stream, statuses, error));
     normalizeHeaders(headers);
     try {
       for (const listener of listeners) Reflect.apply(listener, server, [stream, headers, flags]);
@@ -101,34 +96,6 @@ function resetWhenAnswered(stream: ServerHttp2Stream, lingerMs: number): void {
     timer.unref();
     stream.once("close", () => clearTimeout(timer));
   });
-}
-
-/** Of one call, as of all: what has come of requests that are not here whole, and how long that may take (reliability.md §5.28). */
-function boundRequest(stream: ServerHttp2Stream, statuses: OwnStatuses, limits: GuardLimits, pending: { bytes: number }): void {
-  let received = 0;
-  let over = false;
-  const tooMuch = (limit: string, what: string): void =>
-    refuse(stream, statuses, new MillraceError("TOO_MANY_REQUESTS", `${what} (${limit})`, { limit }, AGAIN_MS));
-  const timer = setTimeout(
-    () => tooMuch("client.request.timeout.ms", `The request was not here whole after ${limits.requestTimeoutMs} ms`),
-    limits.requestTimeoutMs,
-  );
-  timer.unref();
-  stream.on("data", (bytes: Buffer) => {
-    if (over) return;
-    received += bytes.length;
-    pending.bytes += bytes.length;
-    if (pending.bytes > limits.requestPendingBytesMax)
-      tooMuch("request.pending.max.bytes", `The requests that are not here whole have more than ${limits.requestPendingBytesMax} bytes`);
-  });
-  const ended = (): void => {
-    if (over) return;
-    over = true;
-    clearTimeout(timer);
-    pending.bytes -= received;
-  };
-  stream.once("end", ended);
-  stream.once("close", ended);
 }
 
 function closeUnlessSpeaking(session: ServerHttp2Session, prefaceTimeoutMs: number): void {
