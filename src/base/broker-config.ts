@@ -66,6 +66,8 @@ export interface BrokerLimits {
   readonly forwardPendingMaxBytes: number;
   /** Bytes of unanswered batches a produce stream, or of unread batches a subscription, may have. */
   readonly streamCreditBytes: number;
+  /** The same of all produce streams; above it none is read. */
+  readonly streamPendingMaxBytes: number;
   /** One fetch reply when the caller does not say. */
   readonly fetchDefaultBytes: number;
   /** One fetch reply at most (callers that raised their own receive limit). */
@@ -125,6 +127,7 @@ export const defaultLimits: BrokerLimits = {
   producePendingMaxBytes: 16 * MiB,
   forwardPendingMaxBytes: 64 * MiB,
   streamCreditBytes: 4 * MiB,
+  streamPendingMaxBytes: 256 * MiB,
   fetchDefaultBytes: 1 * MiB,
   fetchMaxBytes: 60 * MiB,
   catchUpBytesPerSecond: 64 * MiB,

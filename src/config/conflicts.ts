@@ -15,6 +15,7 @@ const ordered: readonly { readonly small: NumberKey; readonly large: NumberKey; 
   { small: "election.max.ms", large: "broker.session.ms", why: "an election must not fence a live broker" },
   { small: "max.message.bytes", large: "produce.pending.max.bytes", why: "one batch must fit" },
   { small: "max.message.bytes", large: "stream.credit.bytes", why: "one batch must fit" },
+  { small: "stream.credit.bytes", large: "stream.pending.max.bytes", why: "one stream must have its credit" },
   { small: "fetch.max.bytes", large: "reply.pending.max.bytes", why: "one answer must fit" },
   { small: "max.message.bytes", large: "forward.pending.max.bytes", why: "one batch must fit" },
   { small: "fetch.default.bytes", large: "fetch.max.bytes", why: "the default is within the maximum" },

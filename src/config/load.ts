@@ -104,6 +104,7 @@ function brokerConfig(values: SettingValues): BrokerConfig {
       producePendingMaxBytes: values.get("produce.pending.max.bytes"),
       forwardPendingMaxBytes: values.get("forward.pending.max.bytes"),
       streamCreditBytes: values.get("stream.credit.bytes"),
+      streamPendingMaxBytes: values.get("stream.pending.max.bytes"),
       fetchDefaultBytes: values.get("fetch.default.bytes"),
       fetchMaxBytes: values.get("fetch.max.bytes"),
       catchUpBytesPerSecond: values.get("replica.catchup.rate.bytes"),

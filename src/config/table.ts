@@ -132,6 +132,12 @@ export const settings = {
     max: 256 * MiB,
     doc: "Unanswered batches of a produce stream, or unread batches of a subscription.",
   }),
+  "stream.pending.max.bytes": bytes({
+    default: defaultLimits.streamPendingMaxBytes,
+    min: MiB,
+    max: 64 * GiB,
+    doc: "Unanswered batches of all produce streams of a broker; above it none of them is read.",
+  }),
   "fetch.default.bytes": bytes({
     default: defaultLimits.fetchDefaultBytes,
     min: KiB,

@@ -131,6 +131,7 @@ describe("loadConfig", () => {
       ["election.min.ms", { "election.min.ms": "1000" }],
       ["election.max.ms", { "election.max.ms": "10s" }],
       ["max.message.bytes", { "max.message.bytes": "2MiB", "stream.credit.bytes": "1MiB" }],
+      ["stream.credit.bytes", { "stream.credit.bytes": "8MiB", "stream.pending.max.bytes": "4MiB" }],
       ["cluster.join", { "broker.id": "7" }],
       ["peer.listen", { "peer.listen": "127.0.0.1:7400" }],
     ];

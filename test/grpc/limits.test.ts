@@ -139,13 +139,13 @@ describe("A limit of HTTP/2 or gRPC that is reached", () => {
   it(
     "is named: client.request.timeout.ms, to a stream whose message stays half; one without a message under way may wait",
     against({ requestTimeoutMs: 40 }, async ({ raw }) => {
-      const idle = raw.request({ ":path": TALK });
+      const idle = raw.open({ ":path": TALK });
       idle.write(framed(Buffer.from("first")));
       await once(idle, "data");
-      const half = raw.request({ ":path": TALK });
+      const half = raw.open({ ":path": TALK });
       half.write(Buffer.of(0, 0, 0));
       names(await answerOf(half), "client.request.timeout.ms", "TOO_MANY_REQUESTS");
-      const begun = raw.request({ ":path": TALK });
+      const begun = raw.open({ ":path": TALK });
       begun.write(Buffer.concat([framed(Buffer.from("whole")), framed(Buffer.from("half")).subarray(0, -1)]));
       await closed(begun);
       assert.equal(begun.rstCode, constants.NGHTTP2_ENHANCE_YOUR_CALM, "its headers had been answered");
@@ -159,7 +159,7 @@ describe("A limit of HTTP/2 or gRPC that is reached", () => {
     "is named: request.pending.max.bytes, over messages that are half, however they are cut; whole ones are not counted",
     against({ requestPendingBytesMax: 100 * KiB }, async ({ raw }) => {
       const message = framed(Uint8Array.from({ length: 700 }, (_, i) => i));
-      const cut = raw.request({ ":path": TALK });
+      const cut = raw.open({ ":path": TALK });
       const echoed: Buffer[] = [];
       cut.on("data", (bytes: Buffer) => echoed.push(bytes));
       const many = Buffer.concat(Array.from({ length: 200 }, () => message));
@@ -167,11 +167,11 @@ describe("A limit of HTTP/2 or gRPC that is reached", () => {
         cut.write(many.subarray(at, at + 1_009));
         if (at % 8 === 0) await raw.ping();
       }
-      const first = raw.request({ ":path": TALK });
+      const first = raw.open({ ":path": TALK });
       const whole = framed(new Uint8Array(80 * KiB));
       first.write(whole.subarray(0, -1));
       await raw.ping();
-      const second = raw.request({ ":path": TALK });
+      const second = raw.open({ ":path": TALK });
       second.write(whole.subarray(0, -1));
       names(await answerOf(second), "request.pending.max.bytes", "TOO_MANY_REQUESTS");
       first.end(whole.subarray(-1));

@@ -24,6 +24,7 @@ import { requireDistinct } from "./named-partitions.ts";
 import { batchOf } from "./produce-request.ts";
 import { type Prepared, ProduceStreamSession } from "./produce-stream.ts";
 import { ReplyRoom } from "./reply-room.ts";
+import { StreamRoom } from "./stream-room.ts";
 import { Subscription, type SubscriptionFetch } from "./subscription.ts";
 
 /** One partition as a request names it, resolved against the metadata. */
@@ -94,6 +95,7 @@ export function registerLogService(
   inflate: Inflate,
 ): (error: MillraceError, graceMs: number) => Promise<void> {
   const open = new Set<ProduceStreamSession | Subscription>();
+  const streams = new StreamRoom(config.limits.streamPendingMaxBytes);
   const room = new ReplyRoom(server, config.limits.replyPendingMaxBytes, clock);
   let whenEmpty: () => void = () => {};
   const gone = (session: ProduceStreamSession | Subscription): void => {
@@ -205,6 +207,7 @@ export function registerLogService(
         },
         clock,
         config.limits.streamCreditBytes,
+        streams,
       );
       open.add(session);
       session.start(() => gone(session));

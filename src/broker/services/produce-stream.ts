@@ -13,6 +13,7 @@ import {
 } from "../../protocol/public.ts";
 import { statusOf } from "../../protocol/rpc-status.ts";
 import type { AppendBatch } from "../partition/partition.ts";
+import type { StreamRoom } from "./stream-room.ts";
 
 type Result = MessageInput<typeof ProduceStreamResponse>["results"] extends readonly (infer R)[] | undefined ? R : never;
 type Response = MessageInput<typeof ProduceResponse>;
@@ -51,13 +52,14 @@ const LANES_MAX = limits["produce.stream.partitions.max"].value;
 
 /**
  * The server's side of one `ProduceStream`. Unanswered bytes are bounded by the credit: above it the stream is not read, and
- * HTTP/2 holds the sender. Results of one turn leave as one message.
+ * HTTP/2 holds the sender. Results of one turn leave as one message, or as few.
  */
 export class ProduceStreamSession {
   readonly #stream: ServerStream;
   readonly #backend: ProduceStreamBackend;
   readonly #clock: Clock;
   readonly #creditBytes: number;
+  readonly #all: StreamRoom;
   readonly #lanes = new Map<string, Lane>();
   /** Partitions refused for want of a lane, until they are resumed: what was sent behind must not overtake. */
   readonly #turnedAway = new Set<string>();
@@ -71,15 +73,19 @@ export class ProduceStreamSession {
   #over = false;
   /** The stream takes more answers; else nothing is read until it drains. */
   #room = true;
-  /** Set while the broker stops: new batches are refused with it, and the stream ends with it once all are answered. */
+  /** New batches are refused with it, and the stream ends with it once all are answered. */
   #draining: MillraceError | undefined;
+  /** The caller broke the rules of the stream: what it sends after that is not read. */
+  #broken = false;
   #gone: () => void = () => {};
 
-  constructor(stream: ServerStream, backend: ProduceStreamBackend, clock: Clock, creditBytes: number) {
+  /** @param all unanswered bytes of all produce streams */
+  constructor(stream: ServerStream, backend: ProduceStreamBackend, clock: Clock, creditBytes: number, all: StreamRoom) {
     this.#stream = stream;
     this.#backend = backend;
     this.#clock = clock;
     this.#creditBytes = creditBytes;
+    this.#all = all;
   }
 
   /** Begins; it may be over before this returns. @param gone called once, when the stream is over for whatever reason */
@@ -93,7 +99,7 @@ export class ProduceStreamSession {
       },
       drain: () => {
         this.#room = true;
-        this.#balance();
+        this.#flush();
       },
     };
     this.#stream.call.onCancel(() => this.#stop());
@@ -110,17 +116,24 @@ export class ProduceStreamSession {
   /** Refuses new batches, answers those it took, then ends with `error`: what it says of them must be true. */
   drain(error: MillraceError): void {
     if (this.#over) return;
-    this.#draining = error;
+    this.#draining ??= error;
     this.#maybeEnd();
   }
 
+  /** The same, and nothing more is read. */
+  #break(error: MillraceError): void {
+    this.#broken = true;
+    this.#balance();
+    this.drain(error);
+  }
+
   #message(bytes: Uint8Array): void {
-    if (this.#over) return;
+    if (this.#over || this.#broken) return;
     let request: ProduceStreamRequest;
     try {
       request = ProduceStreamRequest.decode(bytes);
     } catch (error) {
-      return this.drain(asMillraceError(error));
+      return this.#break(asMillraceError(error));
     }
     for (const resume of request.resume) this.#resume(resume);
     for (const batch of request.batches) this.#take(batch);
@@ -137,6 +150,7 @@ export class ProduceStreamSession {
   }
 
   #take(batch: ProduceBatch): void {
+    if (this.#over) return;
     const { request } = batch;
     this.#unanswered++;
     if (request === undefined) {
@@ -144,6 +158,7 @@ export class ProduceStreamSession {
       return this.#answer(batch, this.#draining);
     }
     this.#unansweredBytes += sizeOf(request);
+    this.#all.take(sizeOf(request));
     if (this.#draining !== undefined) return this.#answer(batch, this.#draining);
     const key = laneKey(request.topic, request.partition);
     let lane = this.#lanes.get(key);
@@ -250,7 +265,10 @@ export class ProduceStreamSession {
       outcome instanceof MillraceError ? { correlationId, error: statusOf(outcome) } : { correlationId, response: outcome },
     );
     this.#unanswered--;
-    if (request !== undefined) this.#unansweredBytes -= sizeOf(request);
+    if (request !== undefined) {
+      this.#unansweredBytes -= sizeOf(request);
+      this.#all.release(sizeOf(request));
+    }
     if (this.#flushing) return;
     this.#flushing = true;
     this.#clock.soon(() => this.#flush());
@@ -258,27 +276,31 @@ export class ProduceStreamSession {
 
   #flush(): void {
     this.#flushing = false;
+    while (this.#results.length > 0 && this.#room && !this.#over) {
+      const results = this.#results.length <= RESULTS_MAX ? this.#results : this.#results.slice(0, RESULTS_MAX);
+      this.#results = results === this.#results ? [] : this.#results.slice(RESULTS_MAX);
+      this.#room = this.#stream.write(ProduceStreamResponse.encode({ results }));
+    }
     if (this.#over) return;
-    const results = this.#results;
-    this.#results = [];
-    for (let at = 0; at < results.length; at += RESULTS_MAX)
-      this.#room = this.#stream.write(ProduceStreamResponse.encode({ results: results.slice(at, at + RESULTS_MAX) }));
     this.#balance();
     this.#maybeEnd();
   }
 
-  #balance(): void {
-    const full = this.#unansweredBytes >= this.#creditBytes || !this.#room;
-    if (full === this.#paused || this.#over) return;
+  readonly #balance = (): void => {
+    if (this.#over) return;
+    const full = this.#unansweredBytes >= this.#creditBytes || !this.#room || this.#all.isFull || this.#broken;
+    if (full && this.#all.isFull) this.#all.whenRoom(this.#balance);
+    if (full === this.#paused) return;
     this.#paused = full;
     if (full) this.#stream.pause();
     else this.#stream.resume();
-  }
+  };
 
   #maybeEnd(): void {
     const done = this.#ended || this.#draining !== undefined;
     if (!done || this.#over || this.#unanswered > 0 || this.#results.length > 0) return;
     this.#over = true;
+    this.#all.forget(this.#balance);
     this.#stream.end(this.#draining);
     this.#gone();
   }
@@ -286,6 +308,9 @@ export class ProduceStreamSession {
   #stop(): void {
     if (this.#over) return;
     this.#over = true;
+    this.#all.forget(this.#balance);
+    this.#all.release(this.#unansweredBytes);
+    this.#unansweredBytes = 0;
     this.#gone();
     for (const cancel of [...this.#cancels]) cancel();
     this.#cancels.clear();

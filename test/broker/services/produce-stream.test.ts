@@ -3,6 +3,7 @@ import { describe, it } from "node:test";
 import { MillraceError } from "../../../src/base/errors.ts";
 import { limits } from "../../../src/base/limits.ts";
 import { type Prepared, ProduceStreamSession } from "../../../src/broker/services/produce-stream.ts";
+import { StreamRoom } from "../../../src/broker/services/stream-room.ts";
 import { type ProduceResult, ProduceStreamRequest, ProduceStreamResponse } from "../../../src/protocol/public.ts";
 import { errorOf } from "../../../src/protocol/rpc-status.ts";
 import { World } from "../../../src/testing/sim/world.ts";
@@ -11,17 +12,18 @@ import { fakeStream } from "./stream-fake.ts";
 type Done = (outcome: { readonly baseOffset: number } | MillraceError) => void;
 
 /** One session on a stream whose other side is the test; appends stay open until the test answers them. */
-function session(creditBytes = 1_000) {
+function session(creditBytes = 1_000, all = new StreamRoom(Number.MAX_SAFE_INTEGER)) {
   const world = new World(1);
   const { clock } = world.machine("a").boot();
   const results: ProduceResult[] = [];
   const appends: { readonly topic: string; readonly done: Done; cancelled: boolean }[] = [];
-  const told = { credit: 0, largest: 0 };
+  const told = { credit: 0, largest: 0, messages: 0 };
   let answerAtOnce = false;
   let here = true;
   const { stream, seen, cancel, room } = fakeStream((bytes) => {
     const response = ProduceStreamResponse.decode(bytes);
     told.credit ||= response.creditBytes;
+    told.messages++;
     told.largest = Math.max(told.largest, bytes.length);
     results.push(...response.results);
   });
@@ -48,6 +50,7 @@ function session(creditBytes = 1_000) {
     },
     clock,
     creditBytes,
+    all,
   );
   made.start(() => seen.gone++);
   return {
@@ -136,7 +139,7 @@ describe("ProduceStreamSession", () => {
     it.send([1, "a"]);
     it.nonsense();
     await it.turn();
-    assert.equal(it.seen.ended, undefined);
+    assert.deepEqual([it.seen.ended, it.seen.paused], [undefined, true]);
     it.appends[0]?.done({ baseOffset: 7 });
     await it.turn();
     assert.deepEqual(it.codes(), [[1, "OK"]]);
@@ -153,6 +156,42 @@ describe("ProduceStreamSession", () => {
       [1, "OK"],
     ]);
     assert.ok(other.seen.ended instanceof MillraceError && other.seen.ended.code === "INVALID_REQUEST");
+  });
+
+  it("keeps answers where the caller does not read them, and writes them when there is room", async () => {
+    const it = session(100_000_000);
+    const count = 20_000;
+    it.send(...Array.from({ length: count }, (_, id) => [id, "a"] as const));
+    it.full();
+    it.appends[0]?.done(new MillraceError("NOT_LEADER", "x".repeat(500)));
+    for (const append of it.appends.slice(1)) append.done(new MillraceError("NOT_LEADER", "x".repeat(500)));
+    await it.turn();
+    assert.equal(it.told.messages, 2, "the credit, and the first that found no room");
+    it.drained();
+    await it.turn();
+    assert.equal(it.results.length, count);
+  });
+
+  it("is not read while all streams together have stream.pending.max.bytes unanswered", async () => {
+    const all = new StreamRoom(1_000);
+    const [first, second, third] = [session(800, all), session(800, all), session(800, all)];
+    first.send([1, "a", 500]);
+    second.send([1, "b", 500]);
+    assert.deepEqual([first.seen.paused, second.seen.paused], [false, true]);
+    third.send([1, "c", 1]);
+    first.send([2, "a", 1]);
+    assert.deepEqual([first.seen.paused, second.seen.paused, third.seen.paused], [true, true, true]);
+    first.cancel();
+    assert.deepEqual([second.seen.paused, third.seen.paused], [false, false]);
+    second.appends[0]?.done({ baseOffset: 0 });
+    third.appends[0]?.done({ baseOffset: 0 });
+    await second.turn();
+    await third.turn();
+    assert.equal(all.isFull, false);
+    all.take(999);
+    assert.equal(all.isFull, false, "all was given back");
+    all.take(1);
+    assert.equal(all.isFull, true);
   });
 
   it("sends one batch at a time behind a hop when there is no producer id, so that a refused one is not overtaken", async () => {
