@@ -149,9 +149,8 @@ describe("A limit of HTTP/2 or gRPC that is reached", () => {
       begun.write(Buffer.concat([framed(Buffer.from("whole")), framed(Buffer.from("half")).subarray(0, -1)]));
       await closed(begun);
       assert.equal(begun.rstCode, constants.NGHTTP2_ENHANCE_YOUR_CALM, "its headers had been answered");
-      const last = framed(Buffer.from("last"));
-      idle.end(last);
-      assert.equal((await answerOf(idle)).body.toString("hex"), last.toString("hex"));
+      idle.end(framed(Buffer.from("last")));
+      assert.equal(Buffer.from((await answerOf(idle)).body).toString(), "last");
     }),
   );
 
@@ -175,7 +174,7 @@ describe("A limit of HTTP/2 or gRPC that is reached", () => {
       second.write(whole.subarray(0, -1));
       names(await answerOf(second), "request.pending.max.bytes", "TOO_MANY_REQUESTS");
       first.end(whole.subarray(-1));
-      assert.equal((await answerOf(first)).body.length, whole.length);
+      assert.equal((await answerOf(first)).body.length, 80 * KiB);
       cut.end();
       await closed(cut);
       assert.ok(Buffer.concat(echoed).equals(many), "200 messages, 140,800 bytes");
