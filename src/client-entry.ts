@@ -28,5 +28,6 @@ export function connect(options: ConnectOptions): Client {
     deflate: new GzipDeflate(),
     ...options.ports,
   };
-  return new Client({ brokers: options.brokers }, ports);
+  const { ports: _, ...rest } = options;
+  return new Client(rest, ports);
 }

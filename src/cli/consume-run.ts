@@ -7,6 +7,8 @@ export interface ConsumePlan {
   readonly assignments: () => Promise<readonly Assignment[]>;
   readonly count: number;
   readonly follow: boolean;
+  /** A topic of which partitions that are added meanwhile are read too. */
+  readonly growing: string | undefined;
   readonly write: RecordWriter;
 }
 
@@ -37,7 +39,7 @@ export class ConsumeRun {
 
   /** Until the end, the count, or Ctrl-C; a second Ctrl-C ends the process as always. */
   async read(): Promise<void> {
-    const { assignments, count, follow, write } = this.#plan;
+    const { assignments, count, follow, growing, write } = this.#plan;
     if (count === 0) return;
     const consumer = this.#client.consumer();
     const interrupt = (): void => {
@@ -46,7 +48,9 @@ export class ConsumeRun {
     };
     process.once("SIGINT", interrupt);
     try {
-      consumer.assign(await assignments());
+      const assigned = await assignments();
+      consumer.assign(assigned);
+      if (growing !== undefined) consumer.assignAdded(growing, assigned.length);
       for await (const batch of consumer.batches()) {
         for (const record of batch) {
           for (const piece of write(record)) {

@@ -6,14 +6,21 @@ import { Calls } from "./calls.ts";
 import { Consumer } from "./consumer/consumer.ts";
 import type { ConsumerOptions } from "./consumer/options.ts";
 import { ClientCore } from "./core.ts";
-import { Metadata } from "./metadata.ts";
+import { METADATA_REFRESH_MS, Metadata, REFRESH_MS_MIN } from "./metadata.ts";
 import type { ClientPorts } from "./ports.ts";
 import type { ProducerOptions } from "./producer/options.ts";
 import { Producer } from "./producer/producer.ts";
 
+const DAY_MS = 86_400_000;
+
 export interface ClientOptions {
   /** "host:port" of some brokers; one that answers is enough. */
   readonly brokers: readonly string[];
+  /**
+   * A topic that is written to or read is asked for again when what is known of it is older, milliseconds: so running producers and
+   * consumers find partitions that were added. Errors ask at once; consumers look every 5 s at least. Default 30 s.
+   */
+  readonly metadataRefreshMs?: number;
 }
 
 /** A client of one cluster. Connects when first used. */
@@ -31,9 +38,16 @@ export class Client {
       if (parseAddress(address) === undefined)
         throw new MillraceError("INVALID_REQUEST", `brokers must be host:port: got ${address}`, { field: "brokers" });
     }
+    const refreshMs = options.metadataRefreshMs ?? METADATA_REFRESH_MS;
+    if (!Number.isSafeInteger(refreshMs) || refreshMs < REFRESH_MS_MIN || refreshMs > DAY_MS)
+      throw new MillraceError(
+        "INVALID_REQUEST",
+        `Client option metadataRefreshMs must be a whole number from ${REFRESH_MS_MIN} to ${DAY_MS}: got ${refreshMs}`,
+        { field: "metadataRefreshMs" },
+      );
     const brokers = new Brokers(options.brokers, ports.rpc, ports.clock, ports.random);
     const calls = new Calls(brokers, ports);
-    this.#core = new ClientCore(ports, brokers, calls, new Metadata(calls, brokers, ports.clock));
+    this.#core = new ClientCore(ports, brokers, calls, new Metadata(calls, brokers, ports.clock, refreshMs));
   }
 
   producer(options: ProducerOptions = {}): Producer {

@@ -12,6 +12,8 @@ import type { Calls } from "./calls.ts";
 
 /** A topic is asked for again at most this often because of failures, milliseconds. */
 export const REFRESH_MS_MIN = 100;
+/** What is known of a topic in use may be so old, unless `ClientOptions.metadataRefreshMs` says otherwise, milliseconds. */
+export const METADATA_REFRESH_MS = 30_000;
 /** Time allowed for one refresh, over all brokers. */
 const REFRESH_TIMEOUT_MS = 10_000;
 
@@ -44,12 +46,27 @@ export class Metadata {
   readonly #clock: Clock;
   readonly #topics = new Map<string, Topic>();
   readonly #loading = new Map<string, Promise<Topic>>();
+  readonly #watchers = new Map<string, Set<(partitions: number) => void>>();
+  /** What is known of a topic in use may be so old, milliseconds. */
+  readonly refreshMs: number;
   #brokersLoading = false;
 
-  constructor(calls: Calls, brokers: Brokers, clock: Clock) {
+  constructor(calls: Calls, brokers: Brokers, clock: Clock, refreshMs = METADATA_REFRESH_MS) {
     this.#calls = calls;
     this.#brokers = brokers;
     this.#clock = clock;
+    this.refreshMs = refreshMs;
+  }
+
+  /** Hears how many partitions a topic has, each time that was asked: topics grow. @returns ends it */
+  watch(topic: string, told: (partitions: number) => void): () => void {
+    const watchers = this.#watchers.get(topic) ?? new Set();
+    this.#watchers.set(topic, watchers);
+    watchers.add(told);
+    return () => {
+      watchers.delete(told);
+      if (watchers.size === 0 && this.#watchers.get(topic) === watchers) this.#watchers.delete(topic);
+    };
   }
 
   /** Number of partitions, or undefined when the topic was not loaded yet. */
@@ -79,6 +96,12 @@ export class Metadata {
     const known = this.#topics.get(topic);
     if (known !== undefined && this.#clock.monotonic() - known.loadedAt < REFRESH_MS_MIN) return;
     this.#fetch(topic, REFRESH_TIMEOUT_MS).catch(() => undefined);
+  }
+
+  /** Asks again in the background when what is known is older than `refreshMs`. For topics in use, now and then. */
+  refreshIfOld(topic: string): void {
+    const known = this.#topics.get(topic);
+    if (known !== undefined && this.#clock.monotonic() - known.loadedAt >= this.refreshMs) this.refresh(topic);
   }
 
   /** Takes over what a reply said of the leader, unless a later term is known. */
@@ -113,6 +136,7 @@ export class Metadata {
     const described = DescribeTopicsResponse.decode(reply).topics[0] as TopicDescription;
     const topic = this.#merge(name, described);
     this.#topics.set(name, topic);
+    for (const told of this.#watchers.get(name) ?? []) told(topic.routes.length);
     this.#loadBrokers();
     return topic;
   }

@@ -76,7 +76,8 @@ export function consumeCommand(terminal: Terminal): CommandModule<object, Consum
         const watch = new ReachWatch({ probe: () => isReachable(client), say: (line) => terminal.say(line), wait });
         if (plan.follow) broke = () => watch.broke();
         try {
-          const run = new ConsumeRun(client, { ...plan, assignments: () => assignmentsOf(client, plan) }, terminal);
+          const growing = plan.follow && plan.partitions.length === 0 ? plan.topic : undefined;
+          const run = new ConsumeRun(client, { ...plan, growing, assignments: () => assignmentsOf(client, plan) }, terminal);
           await run.read();
           await terminal.flush();
           if (run.interrupted || plan.follow) terminal.say(run.summary());

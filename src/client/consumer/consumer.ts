@@ -25,7 +25,7 @@ import {
 const LOAD_MS = 30_000;
 /** After so many bytes in one go others get a turn. */
 const TURN_BYTES = 1024 * 1024;
-/** How often streams are compared with who leads now. */
+/** How often, at least, streams are compared with who leads now, and subscribed topics asked for new partitions. */
 const REROUTE_MS = 5_000;
 
 /** What `run` calls; one of the two. A promise it returns is awaited before the next call: that is the back-pressure. */
@@ -50,6 +50,8 @@ export class Consumer implements AsyncIterable<ConsumedRecord> {
   readonly #settings: ConsumerSettings;
   readonly #parts = new Map<string, AssignedPartition>();
   readonly #feeds = new Set<Feed>();
+  /** Topics of which new partitions are read too, and what ends hearing of them. */
+  readonly #subscribed = new Map<string, () => void>();
   readonly #intake: Intake;
   readonly #owner: FeedOwner;
   #failure: MillraceError | undefined;
@@ -91,11 +93,36 @@ export class Consumer implements AsyncIterable<ConsumedRecord> {
     this.#watch();
   }
 
-  /** Assigns every partition of a topic. @throws {MillraceError} UNKNOWN_TOPIC, or that no broker answered */
+  /**
+   * Assigns every partition of a topic, also those added later: they are read from their start, wherever the others began, because all
+   * they hold was written after (or from the same time). With `until: "end"` none is added. @throws {MillraceError} UNKNOWN_TOPIC, or
+   * that no broker answered
+   */
   async subscribe(topic: string, options: { readonly from?: From; readonly until?: Until } = {}): Promise<void> {
     this.#checkOpen();
     const count = await this.#core.metadata.load(topic, LOAD_MS);
     this.assign(Array.from({ length: count }, (_, partition) => ({ topic, partition, ...options })));
+    if (options.until === "end") return;
+    const from: From = typeof options.from === "object" && "timeMs" in options.from ? options.from : "start";
+    this.assignAdded(topic, count, { ...options, from });
+  }
+
+  /**
+   * Assigns partitions of a topic that has `count` now as soon as they are added, for who assigned the others one by one.
+   *
+   * @param options where each begins and ends. Default: all of it
+   */
+  assignAdded(topic: string, count: number, options: { readonly from?: From; readonly until?: Until } = {}): void {
+    this.#checkOpen();
+    this.#subscribed.get(topic)?.();
+    let known = count;
+    const unwatch = this.#core.metadata.watch(topic, (now) => {
+      const added = Array.from({ length: Math.max(0, now - known) }, (_, i) => ({ topic, partition: known + i, ...options }));
+      known = Math.max(known, now);
+      if (added.length > 0) this.assign(added);
+    });
+    this.#subscribed.set(topic, unwatch);
+    this.#watch();
   }
 
   /** Takes partitions away; what of them was received is dropped. */
@@ -160,6 +187,7 @@ export class Consumer implements AsyncIterable<ConsumedRecord> {
     if (this.#closed) return;
     this.#closed = true;
     this.#reroute?.cancel();
+    this.#endSubscriptions();
     for (const feed of [...this.#feeds]) feed.cancel();
     this.#wakeUp();
   }
@@ -172,7 +200,10 @@ export class Consumer implements AsyncIterable<ConsumedRecord> {
       if (batch !== undefined) return batch;
       // What came before the failure was handed out first.
       if (this.#failure !== undefined && this.#intake.length === 0) throw this.#failure;
-      if (this.#finished) return undefined;
+      if (this.#finished) {
+        this.#endSubscriptions();
+        return undefined;
+      }
       invariant(this.#wake === undefined, "a consumer hands out records to one reader at a time");
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
@@ -193,6 +224,12 @@ export class Consumer implements AsyncIterable<ConsumedRecord> {
     return true;
   }
 
+  /** No partition is added any more. */
+  #endSubscriptions(): void {
+    for (const unwatch of this.#subscribed.values()) unwatch();
+    this.#subscribed.clear();
+  }
+
   #wakeUp(): void {
     const wake = this.#wake;
     this.#wake = undefined;
@@ -202,6 +239,7 @@ export class Consumer implements AsyncIterable<ConsumedRecord> {
   #fail(error: MillraceError): void {
     if (this.#failure !== undefined || this.#closed) return;
     this.#failure = error;
+    this.#endSubscriptions();
     for (const feed of [...this.#feeds]) feed.cancel();
     this.#wakeUp();
   }
@@ -313,11 +351,12 @@ export class Consumer implements AsyncIterable<ConsumedRecord> {
   #watch(): void {
     if (this.#watching) return;
     this.#watching = true;
-    this.#reroute = this.#core.ports.clock.after(REROUTE_MS, () => {
+    this.#reroute = this.#core.ports.clock.after(Math.min(REROUTE_MS, this.#core.metadata.refreshMs), () => {
       this.#watching = false;
       if (this.#closed || this.#failure !== undefined || this.#finished) return;
       for (const feed of [...this.#feeds]) if (this.#isElsewhere(feed)) feed.cancel();
-      for (const topic of new Set([...this.#feeds].map((feed) => feed.topic))) this.#core.metadata.refresh(topic);
+      const topics = [...[...this.#feeds].map((feed) => feed.topic), ...this.#subscribed.keys()];
+      for (const topic of new Set(topics)) this.#core.metadata.refresh(topic);
       this.#watch();
     });
   }

@@ -28,6 +28,8 @@ interface ProducerTopic {
   /** Undefined until metadata is there. */
   partitions: PartitionQueue[] | undefined;
   sticky: StickyPartition | undefined;
+  /** Ends hearing how many partitions it has. */
+  unwatch: () => void;
   /** Sends that wait for metadata, in order. */
   readonly waiting: Fifo<Send>;
 }
@@ -123,6 +125,7 @@ export class Producer {
     timer.cancel();
     this.#abandon();
     for (const stream of this.#streams.values()) stream.close();
+    for (const topic of this.#topics.values()) topic.unwatch();
   }
 
   get #roomy(): boolean {
@@ -175,6 +178,8 @@ export class Producer {
       (key === undefined ? this.#stickyOf(topic, partitions.length).choose(bytes) : partitionOf(asBytes(key), partitions.length));
     const queue = partitions[partition];
     if (queue === undefined) {
+      // It may have been added a moment ago.
+      this.#core.metadata.refresh(topic.name);
       throw new MillraceError(
         "UNKNOWN_PARTITION",
         `Cannot send to ${topic.name}/${partition}: the topic has ${partitions.length} partitions`,
@@ -193,12 +198,13 @@ export class Producer {
   }
 
   #addTopic(name: string): ProducerTopic {
-    const topic: ProducerTopic = { name, partitions: undefined, sticky: undefined, waiting: new Fifo() };
+    const topic: ProducerTopic = { name, partitions: undefined, sticky: undefined, unwatch: () => undefined, waiting: new Fifo() };
     this.#topics.set(name, topic);
     this.#core.metadata.load(name, this.#settings.deliveryTimeoutMs).then(
       (count) => {
-        topic.partitions = Array.from({ length: count }, (_, partition) => new PartitionQueue(name, partition, this.#host));
-        this.#queues = [...this.#queues, ...topic.partitions];
+        topic.partitions = [];
+        this.#grow(topic, count);
+        topic.unwatch = this.#core.metadata.watch(name, (partitions) => this.#grow(topic, partitions));
         this.#admitFrom(topic.waiting, () => this.#waitingForMetadata--);
         this.#tellReady();
       },
@@ -215,6 +221,16 @@ export class Producer {
       },
     );
     return topic;
+  }
+
+  /** From now on keys are spread over so many partitions, as Kafka's producers do once they hear of them. */
+  #grow(topic: ProducerTopic, count: number): void {
+    const before = topic.partitions ?? [];
+    if (count <= before.length) return;
+    const added = Array.from({ length: count - before.length }, (_, i) => new PartitionQueue(topic.name, before.length + i, this.#host));
+    topic.partitions = [...before, ...added];
+    topic.sticky?.grow(count);
+    this.#queues = [...this.#queues, ...added];
   }
 
   /** Lets waiting sends in, oldest first, as long as there is room. Metadata's own are bounded by count, so they all go in. */
@@ -363,6 +379,7 @@ export class Producer {
       const now = this.#core.ports.clock.monotonic();
       for (const stream of this.#streams.values()) if (!stream.closed) stream.checkTimeout(now, this.#settings.requestTimeoutMs);
       for (const queue of this.#queues) queue.expire(now);
+      for (const topic of this.#topics.keys()) this.#core.metadata.refreshIfOld(topic);
       this.#expireWaiting(now);
       if (this.#unanswered + this.#waiting.length + this.#waitingForMetadata > 0) this.#tick();
     });

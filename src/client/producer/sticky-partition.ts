@@ -5,7 +5,7 @@ import type { Random } from "../../base/ports/random.ts";
  * (as KIP-480 and KIP-794 do).
  */
 export class StickyPartition {
-  readonly #partitions: number;
+  #partitions: number;
   readonly #switchBytes: number;
   readonly #random: Random;
   #present: number;
@@ -16,6 +16,11 @@ export class StickyPartition {
     this.#switchBytes = switchBytes;
     this.#random = random;
     this.#present = random.below(partitions);
+  }
+
+  /** The topic has more partitions now: the new ones are drawn too. */
+  grow(partitions: number): void {
+    this.#partitions = partitions;
   }
 
   choose(bytes: number): number {

@@ -87,6 +87,14 @@ export class FakeCluster implements RpcClient {
     return logs;
   }
 
+  /** As AddPartitions does. @returns the new ones */
+  grow(name: string, partitions: number): PartitionLog[] {
+    const logs = this.logs(name);
+    const before = logs.length;
+    for (let i = before; i < partitions; i++) logs.push(new PartitionLog(this.addresses[i % this.addresses.length] as string));
+    return logs.slice(before);
+  }
+
   kill(address: string): void {
     this.dead.add(address);
     for (const stream of [...this.streams]) if (stream.address === address) stream.break();
