@@ -96,9 +96,12 @@ async function run(): Promise<void> {
       const fine = (await leaders()).flatMap((leader, partition) => (victims.includes(leader) ? [] : [partition]));
       for (const n of victims) volume(n).fill(leaveBytes);
       await until(`${name}: health names ${victims.join(", ")}`, async () => equal(await full(), victims));
-      if (target !== "all") await goesOn(`${name}: what others lead goes on`, fine, writer);
-      const stuck = [0, 1, 2].filter((partition) => !fine.includes(partition));
-      if (stuck.length > 0) await standsStill(`${name}: what it leads is refused`, stuck, writer);
+      if (target === "all") await standsStill(`${name}: records are refused`, [0, 1, 2], writer);
+      else {
+        await goesOn(`${name}: what others lead goes on`, fine, writer);
+        await until(`${name}: leads nothing any more`, async () => (await leaders()).every((leader) => !victims.includes(leader)));
+        await goesOn(`${name}: what it led goes on elsewhere`, [0, 1, 2], writer);
+      }
       await sleep(quick ? 1_000 : 4_000);
       report.check(`${name}: what was acknowledged is read`, (await writer.check(client)) === "");
       for (const n of victims) volume(n).drain();

@@ -71,7 +71,13 @@ export const events = {
     level: "warn",
     fields: ["freeBytes", "reserveBytes", "path"],
     means: "The disk has less free than `disk.reserve.bytes`, or a write (`path`) found no room: no more records are taken here.",
-    todo: "Free space, enlarge the disk, or hand the broker's leaderships to others; it goes on by itself.",
+    todo: "Free space or enlarge the disk; it goes on by itself. What it leads goes to in-sync replicas with room (`disk.handed_over`).",
+  },
+  "disk.handed_over": {
+    level: "info",
+    fields: ["partition", "replicaId"],
+    means: "The disk is full, and the leadership of a partition went to an in-sync replica whose disk has room.",
+    todo: "As for disk.full: this broker is in no in-sync replicas until it has room.",
   },
   "disk.room": {
     level: "info",
@@ -388,9 +394,10 @@ export const events = {
   },
   "retention.suspended": {
     level: "warn",
-    fields: ["jumpMs"],
-    means: "The wall clock jumped: nothing is let go of because of its age until it is right again, or has kept its new time for an hour.",
-    todo: "See that the clock of this machine is right; if its new time is the right one, nothing.",
+    fields: ["jumpMs", "aheadMs", "clocks"],
+    means:
+      "The wall clock jumped, is more than a minute off the median of the brokers' clocks, or no other broker's was heard since the start: nothing is let go of because of its age. A jump is believed when it was kept for an hour.",
+    todo: "See that the clock of this machine is right, and those of the others; clocks says how many were compared.",
   },
   "retention.trimmed": {
     level: "info",

@@ -78,6 +78,10 @@ export interface BrokerNumbers {
   readonly diskFreeBytes: number | undefined;
   readonly diskReserveBytes: number;
   readonly diskFull: boolean;
+  /** Its wall clock against the median of the brokers' clocks, undefined when no other is known. */
+  readonly clockAheadSeconds: number | undefined;
+  /** Retention may judge age by its wall clock. */
+  readonly ageTrusted: boolean;
   readonly partitionCount: number;
   /** One at a time, so that the reader may pause between two. */
   partitions(): Iterable<PartitionNumbers>;

@@ -120,11 +120,12 @@ export class Member implements MemberParts, AdminBackend {
       intervalMs: config.timings.scrubIntervalMs,
       failed,
     });
+    const others = (): readonly BrokerId[] => [...this.image.brokers.keys()].filter((broker) => broker !== config.brokerId);
     this.#disks = new DiskNotices({
       clock,
       space: store.space,
       links,
-      others: () => [...this.image.brokers.keys()].filter((broker) => broker !== config.brokerId),
+      others,
       changed: () => this.partitions.disksChanged(),
     });
     this.recoveries = new Recoveries(ports, config, meta, links, {
@@ -153,6 +154,7 @@ export class Member implements MemberParts, AdminBackend {
       askController: (command, answered) => recorder.record(command, answered),
       changed: (groupId) => this.router.changed(groupId),
       reconcileAgain: () => this.partitions.reconcile(this.image),
+      others,
       diskFull: (broker) => this.#disks.full(broker),
       confirmDeleted: (topicIds) => void this.#confirmDeleted(topicIds),
       settled: () => this.#registration.epoch !== undefined,

@@ -8,6 +8,7 @@ import type { PeerLinks } from "./peers/peer-links.ts";
 /** What a broker that belongs to a cluster knows about itself, for `/metrics`. */
 export function brokerNumbers(member: Member, links: PeerLinks, store: LogStore, config: BrokerConfig): BrokerNumbers {
   const { image, group, router, partitions } = member;
+  const clock = partitions.age.look();
   const others = [...image.brokers.keys()].filter((broker) => broker !== config.brokerId);
   return {
     controller: group.controller !== undefined,
@@ -25,6 +26,8 @@ export function brokerNumbers(member: Member, links: PeerLinks, store: LogStore,
     diskFreeBytes: store.space.freeBytes,
     diskReserveBytes: store.space.reserveBytes,
     diskFull: store.space.full,
+    clockAheadSeconds: clock.aheadMs === undefined ? undefined : clock.aheadMs / 1000,
+    ageTrusted: clock.trusted,
     partitionCount: partitions.all.length,
     *partitions() {
       for (const { partition } of partitions.all) yield partitionNumbers(partition);

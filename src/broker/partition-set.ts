@@ -8,11 +8,14 @@ import { type PartitionImage, placedReplicas, type ReplicaImage } from "../clust
 import { isNoSpace } from "../log/disk-space.ts";
 import type { GroupLog, LogStore, RecoveredGroup, StartPoint } from "../log/types.ts";
 import { GroupConfig } from "../protocol/routing.ts";
+import { AgeClock } from "./age-clock.ts";
+import { FullDiskHandover } from "./full-disk-handover.ts";
 import { MemberRole } from "./members.ts";
 import type { IsrAnswer, IsrCommand } from "./partition/isr-tracker.ts";
 import { Partition, type PartitionSettings } from "./partition/partition.ts";
 import { PartitionRetention } from "./partition/partition-retention.ts";
 import { PartitionReader } from "./partition/reader.ts";
+import { PeerClocks } from "./peer-clocks.ts";
 import type { PeerLinks } from "./peers/peer-links.ts";
 import { HeldReplicas } from "./recovery/held-replicas.ts";
 import { needsRecovery } from "./recovery/recoveries.ts";
@@ -39,6 +42,8 @@ export interface PartitionSetPorts {
   readonly reconcileAgain: () => void;
   /** These deleted topics have no replica here any more. */
   readonly confirmDeleted: (topicIds: readonly TopicId[]) => void;
+  /** All other brokers of the cluster. */
+  readonly others: () => Iterable<BrokerId>;
   /** That broker said that its disk has no room. */
   readonly diskFull: (broker: BrokerId) => boolean;
   /** This broker's image holds at least what was recorded when it started: settings may be trusted. */
@@ -79,7 +84,11 @@ export class PartitionSet {
   #allMade = false;
   #closed = false;
   #timer: Timer | undefined;
+  /** What may be said of age by this broker's wall clock. */
+  readonly age: AgeClock;
+  readonly #clocks: PeerClocks;
   readonly #retention: RetentionLoop;
+  readonly #handover: FullDiskHandover;
   #nextRead = 1;
   /** Brokers that said they stop, until they are connected anew. */
   readonly #leaving = new Set<BrokerId>();
@@ -92,9 +101,12 @@ export class PartitionSet {
     this.#ports = ports;
     this.#held = new HeldReplicas(ports.clock);
     this.#arm();
-    this.#retention = new RetentionLoop(ports.clock, ports.telemetry, config.timings.retentionCheckMs, () =>
+    this.#clocks = new PeerClocks({ clock: ports.clock, links, others: ports.others });
+    this.age = new AgeClock(ports.clock, this.#clocks);
+    this.#retention = new RetentionLoop(ports.clock, ports.telemetry, config.timings.retentionCheckMs, this.age, () =>
       this.all.map(({ retention }) => retention),
     );
+    this.#handover = new FullDiskHandover(ports.clock, ports.telemetry, store.space, () => this.all.map(({ partition }) => partition));
   }
 
   get(groupId: GroupId): HostedPartition | undefined {
@@ -182,6 +194,7 @@ export class PartitionSet {
   }
   peerBack(broker: BrokerId): void {
     this.#leaving.delete(broker);
+    this.#clocks.peerBack(broker);
     for (const { partition } of this.all) partition.peerBack(broker);
   }
 
@@ -195,6 +208,8 @@ export class PartitionSet {
     this.#closed = true;
     this.#timer?.cancel();
     this.#retention.close();
+    this.#clocks.close();
+    this.#handover.close();
     await this.#reconciling;
   }
 

@@ -27,6 +27,7 @@ import { serveTail, TAIL_METHOD } from "./metadata/metadata-tail.ts";
 import { SNAPSHOT_METHOD } from "./metadata/snapshot-transfer.ts";
 import type { Appended } from "./partition/partition.ts";
 import type { Trimmed } from "./partition/trim-partition.ts";
+import { CLOCK_METHOD } from "./peer-clocks.ts";
 import type { IncomingCall } from "./peers/peer-calls.ts";
 import { BadPeerMessage, verifiedFrames } from "./peers/raft-codec.ts";
 import type { Recoveries } from "./recovery/recoveries.ts";
@@ -92,6 +93,7 @@ export class PeerService {
       [STANDING_METHOD, (call, parts) => call.reply([BrokerStanding.encode(parts.recoveries.standing())])],
       [LEAVE_METHOD, (call, parts) => this.#leave(call, parts)],
       [DISK_METHOD, (call, parts) => this.#disk(call, parts)],
+      [CLOCK_METHOD, (call) => call.reply([eightBytes(this.#clock.wall())])],
       [TRANSFER_METHOD, (call, parts) => this.#transfer(call, parts)],
     ]);
   }

@@ -1,7 +1,7 @@
 import type { Offset } from "../base/ids.ts";
 import type { Clock, Timer } from "../base/ports/clock.ts";
 import type { Telemetry } from "../base/ports/telemetry.ts";
-import { WallClockWatch } from "./wall-clock.ts";
+import type { AgeClock } from "./age-clock.ts";
 
 /** Partitions looked at in one piece of work. */
 const SLICE = 100;
@@ -19,15 +19,15 @@ export class RetentionLoop {
   readonly #telemetry: Telemetry;
   readonly #checkMs: number;
   readonly #partitions: () => readonly Retained[];
-  readonly #watch: WallClockWatch;
+  readonly #age: Pick<AgeClock, "look">;
   #timer: Timer | undefined;
 
-  constructor(clock: Clock, telemetry: Telemetry, checkMs: number, partitions: () => readonly Retained[]) {
+  constructor(clock: Clock, telemetry: Telemetry, checkMs: number, age: Pick<AgeClock, "look">, partitions: () => readonly Retained[]) {
     this.#clock = clock;
     this.#telemetry = telemetry;
     this.#checkMs = checkMs;
     this.#partitions = partitions;
-    this.#watch = new WallClockWatch(clock);
+    this.#age = age;
     this.#round();
   }
 
@@ -50,10 +50,13 @@ export class RetentionLoop {
   }
 
   #check(some: readonly Retained[]): void {
-    const jumpMs = this.#watch.jump();
-    if (jumpMs !== 0) this.#telemetry.log("warn", "retention.suspended", { jumpMs: Math.round(jumpMs) });
+    const { trusted, jumpMs, aheadMs, clocks } = this.#age.look();
+    if (!trusted) {
+      const ahead = aheadMs === undefined ? undefined : Math.round(aheadMs);
+      this.#telemetry.log("warn", "retention.suspended", { jumpMs: Math.round(jumpMs), aheadMs: ahead, clocks });
+    }
     for (const partition of some) {
-      const start = partition.check(jumpMs === 0);
+      const start = partition.check(trusted);
       if (start !== undefined) this.#telemetry.log("info", "retention.trimmed", { partition: partition.name, start });
     }
   }

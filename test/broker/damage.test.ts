@@ -265,7 +265,8 @@ describe("Damage to one replica of three", () => {
       .files()
       .find((one) => one.path.replace(/^\//, "") === path);
     node?.file.flipBit(100_000, 4);
-    await cluster.until(() => cluster.errors.length > 0, "found");
+    // The first scrub begins a minute after the start.
+    await cluster.until(() => cluster.errors.length > 0, "found", 120_000);
     assert.match(cluster.errors.splice(0).join(), new RegExp(`^broker 2: log.hole_found .*"path":"${path}"`));
     await cluster.until(() => cluster.replica(2, groups[0])?.log.holes.length === 0, "repaired");
     await cluster.settle(cluster.broker(2).scrub());

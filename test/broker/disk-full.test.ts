@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import type { BrokerConfig } from "../../src/base/broker-config.ts";
 import { Acks } from "../../src/protocol/public.ts";
 import { Cluster, recordSet } from "./harness.ts";
 import * as stubs from "./stubs.ts";
@@ -7,8 +8,18 @@ import * as stubs from "./stubs.ts";
 const MiB = 1024 * 1024;
 const VALUE = "x".repeat(200_000);
 
-async function started(seed: number, segmentBytes = 8 * MiB): Promise<{ cluster: Cluster; leader: number; others: readonly number[] }> {
-  const cluster = await Cluster.start({ seed, configure: (config) => ({ ...config, log: { ...config.log, segmentBytes } }) });
+async function started(
+  seed: number,
+  segmentBytes = 8 * MiB,
+  limits: Partial<BrokerConfig["limits"]> = {},
+  log: Partial<BrokerConfig["log"]> = {},
+): Promise<{ cluster: Cluster; leader: number; others: readonly number[] }> {
+  const configure = (config: BrokerConfig): BrokerConfig => ({
+    ...config,
+    log: { ...config.log, segmentBytes, ...log },
+    limits: { ...config.limits, ...limits },
+  });
+  const cluster = await Cluster.start({ seed, configure });
   await cluster.createTopic("t");
   const [leader = 0, ...others] = cluster.numbers;
   await cluster.moveLeader("t", 0, leader);
@@ -54,9 +65,11 @@ async function end(cluster: Cluster, values: readonly string[]): Promise<void> {
 }
 
 describe("a full disk (FS5)", () => {
-  it("of the leader: records are refused before they are written, reads go on, and it ends by itself", async () => {
+  it("of the leader: records are refused before they are written, reads go on, and another one leads a moment later (ADR 0013)", async () => {
     const { cluster, leader, others } = await started(51);
-    await fillUp(cluster, [leader]);
+    const group = await cluster.groupOf("t", 0);
+    cluster.disk(leader).leaveFree(MiB);
+    await cluster.until(() => cluster.broker(leader).numbers?.diskFull === true, "it notices");
     for (const via of [leader, ...others]) {
       const error = await cluster.refused(via, stubs.Produce, { topic: "t", records: recordSet(["no"]) }, "DISK_FULL");
       assert.deepEqual([error.status, error.retriable, error.outcomeKnown], ["RESOURCE_EXHAUSTED", true, true]);
@@ -67,15 +80,63 @@ describe("a full disk (FS5)", () => {
     }
     assert.deepEqual(await cluster.values("t"), ["before"]);
     assert.match(await reasons(cluster), /false .*DISK_FULL: the disk of broker 1 is full \(1\.0 MiB free, its reserve is 4\.0 MiB\)/);
-    // Another leader has room; the full one follows, outside the ISR.
-    await cluster.moveLeader("t", 0, others[0] as number);
+    // Another replica has room: it leads, and the full one follows, outside the ISR.
+    await cluster.until(() => others.some((n) => cluster.serving(group) === n), "it hands over", 2_000);
+    const next = cluster.serving(group);
+    const values = ["elsewhere", "and more"];
+    for (const value of values) await write(cluster, leader, value);
     await inSync(cluster, 2);
-    await write(cluster, leader, "elsewhere");
     await giveRoom(cluster);
     await inSync(cluster, 3);
     await write(cluster, leader, "after");
+    await cluster.pass(20_000);
+    assert.equal(cluster.serving(group), next, "nobody takes it back");
     assert.match(await reasons(cluster), /^true/);
-    await end(cluster, ["before", "elsewhere", "after"]);
+    await end(cluster, ["before", ...values, "after"]);
+  });
+
+  it("of the leader and of a follower: the leader keeps what the third could not commit either", async () => {
+    const { cluster, leader, others } = await started(56);
+    const group = await cluster.groupOf("t", 0);
+    const before = cluster.replica(leader, group)?.core.term;
+    await fillUp(cluster, [others[0] as number]);
+    await fillUp(cluster, [leader]);
+    await cluster.pass(10_000);
+    assert.deepEqual([cluster.serving(group), cluster.replica(leader, group)?.core.term], [leader, before]);
+    await cluster.refused(leader, stubs.Produce, { topic: "t", records: recordSet(["no"]), acks: Acks.quorum }, "DISK_FULL");
+    // As soon as the follower has room again, there are two that can.
+    cluster.disk(others[0] as number).leaveFree(500 * MiB);
+    await cluster.until(() => cluster.serving(group) !== leader && cluster.serving(group) !== undefined, "it hands over", 20_000);
+    await write(cluster, leader, "elsewhere", Acks.quorum);
+    await giveRoom(cluster);
+    await inSync(cluster, 3);
+    await end(cluster, ["before", "elsewhere"]);
+  });
+
+  it("of a follower while another is down: it takes what must be committed, also while the other one comes back from far behind", async () => {
+    const { cluster, leader, others } = await started(57, 8 * MiB, { catchUpBytesPerSecond: MiB / 2 }, { hotTailBytes: MiB / 4 });
+    const [full = 0, away = 0] = others;
+    const group = await cluster.groupOf("t", 0);
+    cluster.kill(away);
+    const values = Array.from({ length: 15 }, (_, n) => `${n} ${VALUE}`);
+    for (const value of values) await write(cluster, leader, value, Acks.quorum);
+    await fillUp(cluster, [full]);
+    cluster.boot(away);
+    const behind = (): string | undefined => {
+      const replica = cluster.replica(leader, group);
+      const id = cluster.replica(away, group)?.id;
+      return id === undefined ? undefined : replica?.core.progress(id)?.mode;
+    };
+    await cluster.until(() => behind() === "extend", "the one that was away is caught up in bulk");
+    await cluster.pass(500);
+    const began = cluster.world.now;
+    await write(cluster, leader, "meanwhile", Acks.quorum);
+    assert.equal(behind(), "extend", "it is not back yet");
+    assert.ok(cluster.world.now - began < 500, `the commit waited ${cluster.world.now - began} ms for it`);
+    await cluster.settle(cluster.started(away));
+    await giveRoom(cluster);
+    await inSync(cluster, 3);
+    await end(cluster, ["before", ...values, "meanwhile"]);
   });
 
   it("of a follower: it leaves the ISR at once, the others go on, and it catches up when there is room", async () => {

@@ -34,7 +34,7 @@ export interface ClusterOptions {
   readonly seed?: number;
   readonly configure?: (config: BrokerConfig) => BrokerConfig;
   /** Puts something on a broker's disk before its first start. */
-  readonly prepare?: (n: number, disk: DiskDevice) => void;
+  readonly prepare?: (n: number, disk: DiskDevice, machine: Machine) => void;
   /** A broker says that it cannot go on. Without this, that fails the test. Its process must be ended by the test. */
   readonly fatal?: (n: number, error: Error) => void;
 }
@@ -88,6 +88,8 @@ export class Cluster {
   readonly #channels = new Map<number, RpcChannel>();
   /** Events of level error, by broker: none is expected. */
   readonly errors: string[] = [];
+  /** Events of level warn, by broker. */
+  readonly warnings: string[] = [];
 
   private constructor(options: ClusterOptions) {
     this.#options = options;
@@ -99,7 +101,10 @@ export class Cluster {
   static async start(options: ClusterOptions = {}): Promise<Cluster> {
     const cluster = new Cluster(options);
     const numbers = cluster.numbers;
-    for (const n of numbers) options.prepare?.(n, cluster.world.machine(`b${n}`).device);
+    for (const n of numbers) {
+      const machine = cluster.world.machine(`b${n}`);
+      options.prepare?.(n, machine.device, machine);
+    }
     for (const n of numbers) cluster.boot(n);
     await Promise.all(numbers.map((n) => cluster.settle(cluster.started(n))).slice(0, 1));
     for (const n of numbers) await cluster.settle(cluster.started(n));
@@ -154,6 +159,7 @@ export class Cluster {
     const telemetry: Telemetry = {
       log: (level, event, fields) => {
         this.world.note(`${ports.process.name} ${level} ${event}`);
+        if (level === "warn") this.warnings.push(`broker ${n}: ${event} ${JSON.stringify(fields ?? {})}`);
         if (level === "error") this.errors.push(`broker ${n}: ${event} ${JSON.stringify(fields ?? {})}`);
       },
       count() {},

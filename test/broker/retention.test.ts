@@ -2,15 +2,16 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { GroupId } from "../../src/base/ids.ts";
 import { ConfigSource } from "../../src/protocol/public.ts";
-import { Cluster, recordSet, valuesOf } from "./harness.ts";
+import { Cluster, type ClusterOptions, recordSet, valuesOf } from "./harness.ts";
 import * as stubs from "./stubs.ts";
 
 const MiB = 1024 * 1024;
 const DAY_MS = 86_400_000;
 
 /** Looks every second; small segments. */
-function started(): Promise<Cluster> {
+function started(prepare: NonNullable<ClusterOptions["prepare"]> = () => {}): Promise<Cluster> {
   return Cluster.start({
+    prepare,
     configure: (config) => ({
       ...config,
       timings: { ...config.timings, retentionCheckMs: 1_000 },
@@ -107,6 +108,30 @@ describe("retention", () => {
     for (const n of cluster.numbers) cluster.world.machine(`b${n}`).wall.offsetMs -= 30 * DAY_MS;
     await cluster.pass(60_000);
     assert.deepEqual(starts(cluster, group), [0, 0, 0]);
+    cluster.close();
+  });
+
+  it("lets nothing go by the clock of a leader that is off the others' since its start, and says so", async () => {
+    const cluster = await started((n, _disk, machine) => {
+      if (n === 1) machine.wall.offsetMs = 30 * DAY_MS;
+    });
+    await cluster.createTopic("t", 1, [
+      ["retention.ms", String(DAY_MS)],
+      ["segment.ms", "1000"],
+    ]);
+    const group = await cluster.groupOf("t", 0);
+    await cluster.moveLeader("t", 0, 2);
+    await produce(cluster, 0, 30);
+    await cluster.moveLeader("t", 0, 1);
+    await cluster.pass(3_000);
+    cluster.warnings.length = 0;
+    await cluster.pass(30_000);
+    assert.deepEqual(starts(cluster, group), [0, 0, 0], "its clock says that all of it is 30 days old");
+    const [wrong, right] = [1, 2].map((n) => cluster.broker(n).numbers);
+    assert.deepEqual([wrong?.ageTrusted, right?.ageTrusted], [false, true]);
+    assert.ok(Math.abs((wrong?.clockAheadSeconds ?? 0) - (30 * DAY_MS) / 1000) < 2 && Math.abs(right?.clockAheadSeconds ?? 9) < 2);
+    const said = cluster.warnings.filter((line) => line.includes("retention.suspended"));
+    assert.ok(said.length > 0 && said.every((line) => /^broker 1: .*"aheadMs":259[12]\d{6},"clocks":3/.test(line)), said[0]);
     cluster.close();
   });
 

@@ -26,6 +26,8 @@ function numbersOf(partitions: Iterable<PartitionNumbers>, partitionCount: numbe
     diskFreeBytes: 1_000,
     diskReserveBytes: 10,
     diskFull: false,
+    clockAheadSeconds: -0.25,
+    ageTrusted: true,
     partitionCount,
     partitions: () => partitions,
   };

@@ -1,26 +1,16 @@
 import type { MillraceError } from "../../base/errors.ts";
-import {
-  type BrokerId,
-  type GroupId,
-  type LogIndex,
-  NO_PRODUCER,
-  type Offset,
-  type ReplicaId,
-  type Term,
-  type TopicId,
-} from "../../base/ids.ts";
+import { type BrokerId, type LogIndex, NO_PRODUCER, type Offset, type ReplicaId, type Term } from "../../base/ids.ts";
 import { invariant } from "../../base/invariant.ts";
-import type { Clock } from "../../base/ports/clock.ts";
-import type { LogStore } from "../../log/types.ts";
-import { quorumValue, votersOf } from "../../raft/quorum.ts";
+import { votersOf } from "../../raft/quorum.ts";
 import { frameBytesOf } from "../../records/frame.ts";
 import type { FrameDraft } from "../../records/frame-types.ts";
-import type { Member } from "../members.ts";
 import type { Replica } from "../replica.ts";
 import { type AckFailure, type AckWait, AckWaits } from "./ack-waits.ts";
 import { type AcksLevel, durableReplicas, effectiveMinIsr, refuseLevel, refuseReplicas } from "./acks.ts";
+import { commitsWithout, fullVoters, heldReplicas, successor } from "./full-disks.ts";
 import { Handover, type HandoverDone } from "./handover.ts";
-import { type IsrAnswer, type IsrCommand, type IsrRecord, IsrTracker } from "./isr-tracker.ts";
+import { IsrTracker } from "./isr-tracker.ts";
+import type { AppendBatch, AppendDone, Appended, PartitionOptions, PartitionPorts, PartitionSettings } from "./partition-types.ts";
 import { checkProducer } from "./producer-check.ts";
 import {
   alreadyWritten,
@@ -37,68 +27,7 @@ import {
   uncommittedFull,
 } from "./refusals.ts";
 
-/** One batch at the door of a partition: walked, counted and checksummed at the edge. */
-export interface AppendBatch {
-  readonly draft: FrameDraft;
-  readonly acks: AcksLevel;
-}
-
-/** What an acknowledged batch became. */
-export interface Appended {
-  readonly baseOffset: Offset;
-  readonly recordCount: number;
-  readonly term: Term;
-  readonly highWatermark: Offset;
-  /** Brokers that had it durable when the answer was made. */
-  readonly durableBrokers: readonly BrokerId[];
-  readonly duplicate: boolean;
-  /** Milliseconds since 1970. */
-  readonly appendTime: number;
-}
-
-export type AppendDone = (outcome: Appended | MillraceError) => void;
-
-/** What the metadata says of a partition; taken anew when the image changes. */
-export interface PartitionSettings {
-  readonly isr: IsrRecord;
-  /** undefined: the default for the number of replicas. */
-  readonly minInsyncReplicas: number | undefined;
-  readonly acksMin: AcksLevel;
-  /** How long and how much is kept; undefined: for ever, everything. */
-  readonly retention: { readonly retentionMs: number | undefined; readonly retentionBytes: number | undefined };
-  readonly segments: { readonly segmentBytes: number; readonly segmentMs: number };
-  /** `message.timestamp.type=append`. */
-  readonly appendTimed: boolean;
-}
-
-export interface PartitionOptions {
-  readonly topicId: TopicId;
-  readonly topic: string;
-  readonly number: number;
-  readonly groupId: GroupId;
-  /** Who belongs to the group now, learners included. */
-  readonly members: readonly Member[];
-  readonly pendingBytesMax: number;
-  readonly replicaLagMaxMs: number;
-  readonly silentMs: number;
-  readonly isrRetryMs: number;
-}
-
-export interface PartitionPorts {
-  readonly clock: Clock;
-  /** Sends an ISR command to the controller; `answered` is called exactly once. */
-  askController(command: IsrCommand, answered: (answer: IsrAnswer) => void): void;
-  /** Readers may find something new, or this replica began or ceased to serve. */
-  moved(partition: Partition): void;
-  /** How much of the write-ahead log, over all partitions, is not committed. */
-  readonly ring: Pick<LogStore, "uncommittedBytes" | "uncommittedBytesMax" | "takes" | "space">;
-  /** That broker said that its disk has no room. */
-  diskFull(broker: BrokerId): boolean;
-  /** It is there, and did not say that it leaves. */
-  stays(broker: BrokerId): boolean;
-  /** Topic settings are as new as this broker's start: before that, weaker rules than the topic's might be applied. */
-  settled(): boolean;
-}
+export type { AppendBatch, AppendDone, Appended, PartitionOptions, PartitionPorts, PartitionSettings } from "./partition-types.ts";
 
 /**
  * One data partition on a broker that holds a replica of it: admission, idempotence, acknowledgement levels and the in-sync
@@ -267,7 +196,8 @@ export class Partition {
     if (this.#isr === undefined) return;
     const { core } = this.replica;
     const full = this.#fullReplicas();
-    this.#holdFull(full);
+    const held = heldReplicas(core.configuration, full, (voter) => voter === core.self || this.#keepsUp(voter));
+    for (const voter of votersOf(core.configuration)) if (voter !== core.self) this.replica.hold(voter, held.includes(voter));
     const command = this.#isr.tick(
       {
         lastIndex: core.lastIndex,
@@ -370,6 +300,8 @@ export class Partition {
 
   /** The replica was closed (its topic is deleted): nobody waits any more. */
   replicaClosed(): void {
+    // Looked up now, for who asks later: its log may begin elsewhere by then, and remembers nothing of what was committed here.
+    void this.highWatermark;
     this.#waits.leadershipLost();
     this.#isr = undefined;
     this.#isrTerm = undefined;
@@ -435,10 +367,31 @@ export class Partition {
   /** Voters other than this one whose disks have no room. */
   #fullReplicas(): readonly ReplicaId[] {
     const { core } = this.replica;
-    return core.configuration.voters.filter((voter) => {
-      const broker = voter === core.self ? undefined : this.brokerOf(voter);
+    return fullVoters(core.configuration, core.self, (voter) => {
+      const broker = this.brokerOf(voter);
       return broker !== undefined && this.#ports.diskFull(broker);
     });
+  }
+
+  /** It is there, what it acknowledges counts, and appends reach it. */
+  #keepsUp(voter: ReplicaId): boolean {
+    const progress = this.replica.core.progress(voter);
+    return progress?.mode === "replicate" && !progress.barred && this.#ports.stays(this.brokerOf(voter) as BrokerId);
+  }
+
+  /** Of a leader whose disk is full: who could lead this partition so that records are taken again; undefined: nobody. */
+  get successor(): ReplicaId | undefined {
+    const { core } = this.replica;
+    const { isr, claim } = this.#settings.isr;
+    // What is recorded of an earlier leader says little of who is in sync now.
+    if (!this.accepts || this.#isr === undefined || claim?.term !== core.term) return undefined;
+    const candidates = core.configuration.voters.map((replicaId) => ({
+      replicaId,
+      inSync: isr.includes(replicaId),
+      able: replicaId !== core.self && this.#keepsUp(replicaId),
+      match: core.progress(replicaId)?.match ?? 0,
+    }));
+    return successor(core.configuration, core.self, this.#fullReplicas(), candidates);
   }
 
   /**
@@ -447,32 +400,18 @@ export class Partition {
    */
   #refuseFull(): MillraceError | undefined {
     const { space } = this.#ports.ring;
-    const { voters } = this.replica.core.configuration;
+    const { configuration } = this.replica.core;
+    const replicas = votersOf(configuration).length;
     const self = this.brokerOf(this.replica.id) as BrokerId;
-    if (space.full) return diskFull(this.name, [self], voters.length, space);
+    if (space.full) return diskFull(this.name, [self], replicas, space);
     const full = this.#fullReplicas();
-    if (2 * (voters.length - full.length) > voters.length) return undefined;
+    if (commitsWithout(configuration, full)) return undefined;
     return diskFull(
       this.name,
       full.map((replica) => this.brokerOf(replica) as BrokerId),
-      voters.length,
+      replicas,
       undefined,
     );
-  }
-
-  /**
-   * A replica whose disk is full is sent nothing while the others are a quorum without it: those that stay, count (one in quarantine
-   * does not, and it may need the very commit it would hold up) and keep up (one that is caught up in bulk may take hours).
-   */
-  #holdFull(full: readonly ReplicaId[]): void {
-    const { core } = this.replica;
-    const keepsUp = (voter: ReplicaId): boolean => {
-      if (voter === core.self) return true;
-      const progress = core.progress(voter);
-      return progress?.mode === "replicate" && !progress.barred && this.#ports.stays(this.brokerOf(voter) as BrokerId);
-    };
-    const enough = quorumValue(core.configuration, (voter) => (!full.includes(voter) && keepsUp(voter) ? 1 : 0)) === 1;
-    for (const voter of votersOf(core.configuration)) if (voter !== core.self) this.replica.hold(voter, enough && full.includes(voter));
   }
 
   #wait(acks: AcksLevel, index: LogIndex, bytes: number, done: AppendDone, outcome: () => Appended | MillraceError): () => void {

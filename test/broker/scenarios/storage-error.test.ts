@@ -63,6 +63,7 @@ describe("A whole broker whose disk fails", () => {
     assert.equal(answered, 0);
     assertReported(cluster, fatal, leader, /EIO.*wal\/|wal\/.*EIO/);
 
+    await cluster.until(() => cluster.serving(group) !== undefined, "another one leads");
     await cluster.settle(produce(follower, "after", Acks.all, 15_000));
     assert.ok((cluster.replica(follower, group)?.core.term ?? 0) > term);
     const read = await cluster.values("t");
