@@ -62,6 +62,7 @@ export class ReplicaHost {
   #replicas: readonly Replica[] | undefined;
   /** Closed, to be opened when their log has begun elsewhere. */
   readonly #anew = new Set<GroupId>();
+  readonly resetting = new Map<GroupId, Promise<unknown>>();
 
   /** @param placedOn what the metadata knows of replicas that no stored configuration here names */
   constructor(
@@ -81,6 +82,11 @@ export class ReplicaHost {
     this.#ticker = new Ticker(clock);
     const { catchUpBytesPerSecond, catchUpsMax } = config.limits;
     this.#catchUp = new CatchUp(clock, links, { bytesPerSecond: catchUpBytesPerSecond, atOnceMax: catchUpsMax });
+  }
+
+  /** This disk has no room. */
+  get full(): boolean {
+    return this.#store.space.full;
   }
 
   get replicas(): Iterable<Replica> {
@@ -175,9 +181,10 @@ export class ReplicaHost {
 
   /**
    * A follower's log begins elsewhere (design §5, *reset*). The replica is closed for that time: nobody hears from it, and it promises
-   * nothing. It is opened as after a start, with the term and the vote that its disk has. Rejects when the group goes away meanwhile.
+   * nothing. It is opened as after a start, with the term and the vote that its disk has; when nothing changed, with what is committed.
+   * Rejects when the group goes away meanwhile.
    */
-  async beginAnew(replica: Replica, point: InstallPoint): Promise<InstallOutcome> {
+  async beginAnew(replica: Replica, point: InstallPoint): Promise<InstallOutcome | "no-room"> {
     const { groupId, core, log } = replica;
     const hosted = this.#hosted.get(groupId);
     invariant(hosted?.replica === replica && core.role !== "leader", () => `group ${groupId} cannot begin anew here`);
@@ -186,12 +193,15 @@ export class ReplicaHost {
     hosted.owner?.closed();
     const outcome = await log.install(point);
     // Closed meanwhile: its topic was deleted, or this broker stops.
-    if (this.#anew.delete(groupId)) this.#openAnew(log, hosted.makeOwner, core.quarantined);
+    const commit = outcome === "installed" ? 0 : outcome === "kept" ? point.start.index : core.commit;
+    if (this.#anew.delete(groupId)) this.#openAnew(log, hosted.makeOwner, core.quarantined, commit);
     return outcome;
   }
 
-  #openAnew(log: GroupLog, makeOwner: MakeOwner, quarantined: boolean): void {
-    const recovered = log.asRecovered;
+  /** @param commit known to be committed, whatever is synced */
+  #openAnew(log: GroupLog, makeOwner: MakeOwner, quarantined: boolean, commit: number): void {
+    const { syncedIndex, ...rest } = log.asRecovered;
+    const recovered = { ...rest, syncedIndex: Math.max(syncedIndex, commit) as LogIndex };
     this.open(log, GroupConfig.decode(recovered.config), recovered, makeOwner, quarantined);
   }
 

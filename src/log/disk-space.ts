@@ -81,7 +81,12 @@ export class DiskSpace implements SpaceView {
     // A file system that does not tell is no reason to stop.
     const free = await this.#disk.freeBytes().catch(() => undefined);
     this.#looking = false;
-    if (free === undefined || this.#closed) return;
+    if (this.#closed) return;
+    if (free === undefined) {
+      this.#low = false;
+      this.#changed(undefined);
+      return;
+    }
     this.#freeBytes = free;
     this.#spentBytes = 0;
     if (free < this.reserveBytes) this.#low = true;
@@ -121,6 +126,12 @@ export class DiskSpace implements SpaceView {
         this.#changed(undefined);
       }
     }
+  }
+
+  /** A write found no room that nobody tries again: nothing more is taken until a look says otherwise. */
+  foundNone(path: string): void {
+    this.#low = true;
+    this.#changed(path);
   }
 
   /** Nothing is tried again: what waits for room gives up now. */

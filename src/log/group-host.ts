@@ -47,8 +47,8 @@ export interface GroupHost {
   recoveredOf(groupId: GroupId): RecoveredGroup;
   /** The producers as of a segment's first frame, and the rest of its start point. @throws {MillraceError} DATA_LOSS */
   readStart(segment: Segment): Promise<SegmentStart>;
-  /** Writes the first segment of a log that begins anew. A failure is that of the disk, unless the group went away meanwhile. */
-  firstSegment(log: HostedGroup, point: InstallPoint): Promise<Segment>;
+  /** Writes the first segment of a log that begins anew. Undefined: there is no room. A failure is that of the disk, unless the group went away meanwhile. */
+  firstSegment(log: HostedGroup, point: InstallPoint): Promise<Segment | undefined>;
   /** Removes files that nothing points to any more. */
   removeSegments(log: HostedGroup, segments: readonly Segment[]): Promise<void>;
   /** Rejects when the store has failed, so that nobody waits for ever. */

@@ -32,6 +32,8 @@ export class GroupLogImpl implements GroupLog, FrameListener, ReadSource, Segmen
   #needed: () => LogIndex = () => Number.MAX_SAFE_INTEGER as LogIndex;
   /** The log is about to begin elsewhere: nothing may be appended to what it is. */
   #installing = false;
+  /** The newest install has ended. */
+  #installed: Promise<unknown> = Promise.resolve();
   #extending = false;
   #doubted: boolean;
   #lastAppendTime: number;
@@ -216,7 +218,13 @@ export class GroupLogImpl implements GroupLog, FrameListener, ReadSource, Segmen
     return this.#segments.startState(this.#lastAppendTime);
   }
 
-  async install(point: InstallPoint): Promise<InstallOutcome> {
+  install(point: InstallPoint): Promise<InstallOutcome | "no-room"> {
+    const installed = this.#install(point);
+    this.#installed = installed.catch(() => {});
+    return installed;
+  }
+
+  async #install(point: InstallPoint): Promise<InstallOutcome | "no-room"> {
     invariant(!this.#extending, () => `group ${this.groupId} is extended while it is to begin anew`);
     // What was said before must be durable before the record that passes over it, and known to the image that is asked for terms.
     await this.#host.guard(this.#host.wal.barrier());
@@ -228,6 +236,7 @@ export class GroupLogImpl implements GroupLog, FrameListener, ReadSource, Segmen
     this.#installing = true;
     try {
       const segment = await this.#host.guard(this.#host.firstSegment(this, point));
+      if (segment === undefined) return "no-room";
       await this.#host.guard(this.#segments.writer.retire());
       await this.#host.guard(this.#segments.trimmer.close());
       if (this.#closed) throw new WriterStopped();
@@ -318,7 +327,9 @@ export class GroupLogImpl implements GroupLog, FrameListener, ReadSource, Segmen
   }
 
   /** The group goes away: its frames need no place any more. */
-  abandon(): Promise<void> {
+  async abandon(): Promise<void> {
+    // What it writes would come back into the folder while that is being removed.
+    await this.#installed;
     this.frames.abandon();
     return this.close();
   }

@@ -6,7 +6,7 @@ import type { Telemetry } from "../base/ports/telemetry.ts";
 import type { Frame } from "../records/frame-types.ts";
 import type { ColdReader } from "./cold-reader.ts";
 import type { DiskScheduler } from "./disk-scheduler.ts";
-import type { DiskSpace } from "./disk-space.ts";
+import { type DiskSpace, isNoSpace } from "./disk-space.ts";
 import type { DoctorHost } from "./doctor-host.ts";
 import type { Failure } from "./failure.ts";
 import { writeFirstSegment } from "./first-segment.ts";
@@ -21,7 +21,7 @@ import type { WalImage } from "./model/wal-image.ts";
 import type { RingRelief } from "./ring-relief.ts";
 import type { Segment } from "./segment.ts";
 import { readStart, removeFile, removeSegments } from "./segment-loader.ts";
-import { type SegmentSource, SegmentWriter, type SegmentWriterOptions, WriterStopped } from "./segment-writer.ts";
+import { type SegmentSource, SegmentWriter, type SegmentWriterOptions } from "./segment-writer.ts";
 import { DamagedLog, type LogRepairer, type RecoveredGroup } from "./types.ts";
 import type { Wal } from "./wal.ts";
 import type { WalReader } from "./wal-reader.ts";
@@ -40,8 +40,6 @@ export interface SharedParts {
   readonly cold: ColdReader;
   /** Of a segment, until the group is configured. */
   readonly options: SegmentWriterOptions;
-  /** The store settles what it has and begins nothing any more. */
-  closing(): boolean;
 }
 
 /** What the store does for each of its groups: the disk, the shared write-ahead log, and what both say of failures. */
@@ -143,20 +141,21 @@ export class GroupServices implements GroupHost {
     }
   }
 
-  firstSegment(log: HostedGroup, point: InstallPoint): Promise<Segment> {
-    const { disk, scheduler, space, closing } = this.#parts;
+  firstSegment(log: HostedGroup, point: InstallPoint): Promise<Segment | undefined> {
+    const { disk, scheduler, space } = this.#parts;
     const { groupId, replicaId } = log;
     const name = { baseIndex: (point.start.index + 1) as LogIndex, baseOffset: point.start.offset };
     const path = `${groupFolder(groupId, replicaId)}/${segmentStem(name)}.log`;
     return this.#ofGroup(log, async () => {
-      const segment = await space.attempt(
-        path,
-        () => writeFirstSegment(disk, scheduler, groupId, replicaId, point),
-        () => removeFile(disk, path),
-        closing,
-      );
-      if (segment === undefined) throw new WriterStopped();
-      return segment;
+      try {
+        return await writeFirstSegment(disk, scheduler, groupId, replicaId, point);
+      } catch (error) {
+        if (!isNoSpace(error)) throw error;
+        // Not waited for: until it is there nobody hears from this replica.
+        await removeFile(disk, path);
+        space.foundNone(path);
+        return undefined;
+      }
     });
   }
 

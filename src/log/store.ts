@@ -146,7 +146,6 @@ class LogStoreImpl implements LogStore, WalEvents {
       image,
       cold: new ColdReader(disk, this.#scheduler, this.#readFiles),
       options: { segmentBytes: options.segmentBytes, segmentMs: options.segmentMs },
-      closing: () => this.#closing,
     });
   }
 

@@ -105,10 +105,11 @@ export interface GroupLog {
    * The log begins at `point` from now on, empty; everything it held is forgotten, term and vote stay (design §5 *reset*). Nothing may
    * be appended meanwhile. Resolves when the new beginning is durable; a crash before leaves the log as it was.
    *
-   * @returns "older": committed here already, nothing changed · "kept": the log leads through the start, which is committed now
+   * @returns "older": committed here already, nothing changed · "kept": the log leads through the start, which is committed now ·
+   * "no-room": the disk is full, nothing changed
    * @throws {InvariantViolated} the point contradicts what is committed here
    */
-  install(point: InstallPoint): Promise<InstallOutcome>;
+  install(point: InstallPoint): Promise<InstallOutcome | "no-room">;
   /** What a start would find of this group, as of the last block that was issued. */
   readonly asRecovered: RecoveredGroup;
   /** Where this log begins, as `install` of another replica takes it. @throws {MillraceError} DATA_LOSS */

@@ -155,6 +155,8 @@ describe("A disk that is an older copy of itself, and does not know it (scenario
       () => (cluster.replica(3, group)?.core.commit ?? 0) >= (cluster.replica(1, group)?.core.commit ?? 1),
       "it caught up",
     );
+    // That the others vouched is written with the next block.
+    await cluster.pass(100);
     cluster.kill(3);
     await cluster.restart(3);
     assert.equal(doubted(cluster, 3, group), false);

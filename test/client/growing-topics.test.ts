@@ -106,10 +106,13 @@ describe("A consumer that runs while the topic it subscribed to grows", () => {
       await world.run(world.now + 10_000, () => false);
       const of = (partition: number) => seen.filter((one) => one.partition === partition).map(({ value }) => text.decode(value));
       assert.deepEqual(of(0), from === "start" ? ["a", "b"] : from === "end" ? [] : ["b"]);
-      assert.deepEqual([of(1), of(2)], [
-        ["new 0", "newer 0"],
-        ["new 1", "newer 1"],
-      ]);
+      assert.deepEqual(
+        [of(1), of(2)],
+        [
+          ["new 0", "newer 0"],
+          ["new 1", "newer 1"],
+        ],
+      );
       consumer.close();
       // A closed one is not told any more: others hear of the topic as before.
       cluster.grow("t", 4);

@@ -177,4 +177,62 @@ describe("a log that is told to begin elsewhere", () => {
       assert.ok(refused);
     });
   });
+
+  it("goes away in the middle of it, whatever disk operation it is at, and leaves nothing behind", async () => {
+    let cut = 0;
+    for (let at = 0; at < 12; at += 1) {
+      await withLog(40, async (log, machine, store) => {
+        log.commit(index(30));
+        await machine.settle();
+        const from = machine.device.operations;
+        let dropped: Promise<void> | undefined;
+        const written: string[] = [];
+        let removing = false;
+        machine.device.watch = (kind, path, number) => {
+          removing ||= kind === "list" && path === "groups/1-1";
+          if (removing && path.startsWith("groups/1-1/") && kind !== "unlink") written.push(`${kind} ${path}`);
+          // Outside of the disk's own turn, as whoever deletes a topic is.
+          if (number >= from + at) dropped ??= Promise.resolve().then(() => store.drop(group(1)));
+        };
+        const installing = log.install(pointAt(100, 2, 300)).then(
+          () => "installed",
+          () => "given up",
+        );
+        if (at === 0) dropped = store.drop(group(1));
+        if ((await machine.run(installing)) === "given up") cut += 1;
+        dropped ??= store.drop(group(1));
+        await machine.run(dropped);
+        await machine.settle();
+        machine.device.watch = undefined;
+        assert.deepEqual(written, [], `nothing is written into a folder that is being removed, cut at ${at}`);
+        assert.deepEqual(machine.failures, [], `cut at ${at}`);
+        assert.deepEqual(await machine.run(machine.disk.list("groups")), [], `cut at ${at}`);
+        machine.crash(true);
+        assert.deepEqual((await machine.open()).recovered, []);
+      });
+    }
+    assert.ok(cut > 0, "some were cut short");
+  });
+
+  it("stays as it was when there is no room for its new beginning, says so at once, and takes it when there is", async () => {
+    for (const kind of ["open", "write"] as const) {
+      await withLog(40, async (log, machine, store) => {
+        log.commit(index(30));
+        await machine.settle();
+        const before = await filesOf(machine);
+        machine.device.failNext(kind, "ENOSPC", "groups/1-1/");
+        const began = machine.scheduler.now;
+        assert.equal(await machine.run(log.install(pointAt(100, 2, 300))), "no-room");
+        assert.ok(machine.scheduler.now - began < 100, "it does not wait for room");
+        assert.equal(store.space.full, true, "nothing is offered again at once");
+        assert.deepEqual([log.start.index, log.lastIndex, machine.failures], [0, 40, []]);
+        assert.deepEqual(await filesOf(machine), before);
+        append(log, term(1), [draft(1)]);
+        log.commit(index(41));
+        await machine.settle();
+        assert.equal(store.space.full, false);
+        assert.equal(await machine.run(log.install(pointAt(100, 2, 300))), "installed");
+      });
+    }
+  });
 });

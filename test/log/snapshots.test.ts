@@ -71,6 +71,15 @@ describe("the snapshots of a group", () => {
     });
   });
 
+  it("are written one at a time: two that are asked for at once are both whole", async () => {
+    await withStore(async (machine, store) => {
+      const snapshots = store.snapshots(group(1));
+      const asked = [10, 20, 15].map((at) => snapshots.write(headerAt(at), [stateOf(2_500_000, at)]));
+      await machine.run(Promise.all(asked));
+      for (const at of [10, 15, 20]) assert.deepEqual((await machine.run(snapshots.read(index(at)))).state, stateOf(2_500_000, at));
+    });
+  });
+
   it("stand in for one another: a rotten newest one is named, and the older one taken (scenario 49)", async () => {
     await withStore(async (machine, store) => {
       const snapshots = store.snapshots(group(1));

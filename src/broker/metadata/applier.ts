@@ -10,13 +10,14 @@ const READ_BYTES = 1024 * 1024;
  * that is still in memory is taken from there at once, so that a leader's waits end in the turn of the commit.
  */
 export class MetadataApplier {
-  readonly #log: GroupLog;
+  readonly #log: Pick<GroupLog, "frame" | "read">;
   readonly #view: MetadataView;
   readonly #failed: (error: unknown) => void;
   readonly #advanced: () => void;
   readonly #missing: (start: LogIndex) => Promise<Snapshot>;
   #target = 0 as LogIndex;
   #reading = false;
+  #closed = false;
 
   /**
    * @param advanced called after the view moved
@@ -24,7 +25,7 @@ export class MetadataApplier {
    * @param missing the log begins behind the view, and no snapshot of this disk is whole: gets one from another broker (scenario 49)
    */
   constructor(
-    log: GroupLog,
+    log: Pick<GroupLog, "frame" | "read">,
     view: MetadataView,
     advanced: () => void,
     failed: (error: unknown) => void,
@@ -39,7 +40,12 @@ export class MetadataApplier {
 
   committed(index: LogIndex): void {
     if (index > this.#target) this.#target = index;
-    if (!this.#reading) this.#pump();
+    if (!this.#reading && !this.#closed) this.#pump();
+  }
+
+  /** The replica is closed: what is still being read is nobody's. The view goes on with the next one. */
+  close(): void {
+    this.#closed = true;
   }
 
   #pump(): void {
@@ -59,12 +65,21 @@ export class MetadataApplier {
     this.#reading = true;
     Promise.resolve(this.#log.read((this.#view.applied + 1) as LogIndex, READ_BYTES, this.#target))
       .then(async (result) => {
-        if (result.kind === "below-start") this.#view.become(await this.#missing(result.start.index));
-        else for (const frame of result.frames) if (frame.index === this.#view.applied + 1) this.#view.apply(frame);
+        if (result.kind === "below-start") {
+          const snapshot = await this.#missing(result.start.index);
+          // Meanwhile the view may have come further by another way: a reset that brought a newer one.
+          if (!this.#closed && snapshot.header.start.index > this.#view.applied) this.#view.become(snapshot);
+        }
+        if (this.#closed) return;
+        if (result.kind === "frames")
+          for (const frame of result.frames) if (frame.index === this.#view.applied + 1) this.#view.apply(frame);
         this.#reading = false;
         this.#advanced();
         this.#pump();
       })
-      .catch((error: unknown) => this.#failed(error));
+      .catch((error: unknown) => {
+        // The log of a replica that was closed may be gone in the middle of a read.
+        if (!this.#closed) this.#failed(error);
+      });
   }
 }

@@ -15,6 +15,11 @@ import type { MetadataView } from "./metadata-view.ts";
 
 export type AnswerDone = (answer: CommandAnswer) => void;
 
+/** As much of the metadata's replica as its leader needs. */
+export interface LedReplica extends Pick<Replica, "serves" | "propose"> {
+  readonly core: Pick<Replica["core"], "role" | "term" | "lastIndex">;
+}
+
 interface Waiting {
   readonly index: LogIndex;
   readonly answer: CommandAnswer;
@@ -28,8 +33,8 @@ interface Waiting {
  */
 export class Controller {
   readonly #clock: Clock;
-  readonly #replica: Replica;
-  readonly #view: MetadataView;
+  readonly #replica: LedReplica;
+  readonly #view: Pick<MetadataView, "image" | "applied">;
   readonly #limits: DecideLimits;
   readonly #activated: () => void;
   /** Committed facts plus those this leader appended; undefined until everything committed is replayed. */
@@ -39,7 +44,13 @@ export class Controller {
   #waiting: Waiting[] = [];
 
   /** @param activated called when this broker begins to act as the controller */
-  constructor(clock: Clock, replica: Replica, view: MetadataView, limits: DecideLimits, activated: () => void) {
+  constructor(
+    clock: Clock,
+    replica: LedReplica,
+    view: Pick<MetadataView, "image" | "applied">,
+    limits: DecideLimits,
+    activated: () => void,
+  ) {
     this.#clock = clock;
     this.#replica = replica;
     this.#view = view;
@@ -95,12 +106,21 @@ export class Controller {
   #append(facts: readonly Fact[]): boolean {
     invariant(this.#term !== undefined && this.#speculative !== undefined, "only an active controller appends");
     const image = this.#speculative;
+    const index = (this.#replica.core.lastIndex + 1) as LogIndex;
+    // First here: a fact that no image takes, by a bug in a decision, ends this controller; in the log it would end every broker that
+    // replays it, at every start.
+    try {
+      for (const fact of facts) image.replay(fact, index);
+    } catch (error) {
+      this.#discard();
+      throw error;
+    }
     const result = this.#replica.propose([factsDraft(facts, this.#clock.wall())], this.#term);
     if (result.kind === "refused") {
       this.#discard();
       return false;
     }
-    for (const fact of facts) image.replay(fact, result.firstIndex);
+    invariant(result.firstIndex === index, () => `facts were decided for entry ${index}, and stand at ${result.firstIndex}`);
     this.#lastAppended = result.lastIndex;
     return true;
   }

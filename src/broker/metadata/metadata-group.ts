@@ -13,6 +13,7 @@ import { MetadataApplier } from "./applier.ts";
 import { Controller } from "./controller.ts";
 import type { MetadataSnapshots } from "./metadata-snapshots.ts";
 import type { MetadataView } from "./metadata-view.ts";
+import type { SnapshotKeeper } from "./snapshot-keeper.ts";
 
 export const COMMAND_METHOD = "metadata.command";
 export const BARRIER_METHOD = "metadata.barrier";
@@ -47,6 +48,7 @@ export class MetadataGroup {
         readonly replica: Replica;
         readonly controller: Controller;
         readonly applier: MetadataApplier;
+        readonly keeper: SnapshotKeeper;
         readonly snapshots: MetadataSnapshots;
       }
     | undefined;
@@ -98,7 +100,7 @@ export class MetadataGroup {
       this.#changed();
     });
     const applier = new MetadataApplier(replica.log, this.view, advanced, this.#failed, (start) => snapshots.missing(start));
-    this.#local = { replica, controller, applier, snapshots };
+    this.#local = { replica, controller, applier, keeper, snapshots };
     return {
       // What is committed is replayed after the turn's outputs are performed: answers and listeners may append.
       committed: () => {},
@@ -116,6 +118,8 @@ export class MetadataGroup {
       transferEnded: () => {},
       prepareReset: (source, point) => snapshots.prepareReset(source, point.start.index),
       closed: () => {
+        applier.close();
+        keeper.close();
         for (const { done } of this.#reads.splice(0)) this.#clock.soon(() => done(undefined));
       },
     };
@@ -129,6 +133,8 @@ export class MetadataGroup {
   }
   /** The local replica is none any more: what is known of the controller comes from others. */
   disown(): void {
+    this.#local?.applier.close();
+    this.#local?.keeper.close();
     this.#local = undefined;
     for (const { done } of this.#reads.splice(0)) this.#clock.soon(() => done(undefined));
   }

@@ -2,7 +2,8 @@ import type { BrokerId, LogIndex } from "../../base/ids.ts";
 import type { Clock } from "../../base/ports/clock.ts";
 import type { InstallPoint } from "../../log/model/install.ts";
 import { Producers } from "../../log/model/producers.ts";
-import type { Snapshot } from "../../log/model/snapshot-file.ts";
+import { type Snapshot, snapshotName } from "../../log/model/snapshot-file.ts";
+import { TermTable } from "../../log/model/terms.ts";
 import type { Snapshots } from "../../log/snapshots.ts";
 import type { GroupLog } from "../../log/types.ts";
 import type { PeerLinks } from "../peers/peer-links.ts";
@@ -48,27 +49,47 @@ export class MetadataSnapshots {
 
   /**
    * Reads the newest whole snapshot that the log joins without a gap (scenario 49); the image is made from it when the replica is opened.
+   * The log must have the very entry the snapshot was taken at: one of another term there is no committed one. A snapshot that came for a
+   * reset which then did not happen, or a log whose newest truncation was damaged, leave such a pair.
    *
    * @returns its index, which is committed; 0 when there is none
    */
   async restore(log: GroupLog): Promise<LogIndex> {
-    const { good, damaged } = await this.#files.newest(log.start.index, log.lastIndex);
-    const tell = (path: string, position: number, what: string): void =>
+    const { terms } = log.asRecovered;
+    const table = new TermTable(terms);
+    const termAt = (index: LogIndex): number | undefined => (index === log.start.index ? log.start.term : table.termAt(index));
+    let told = false;
+    const tell = (path: string, position: number, what: string): void => {
+      told = true;
       this.#ports.telemetry.log("warn", "metadata.snapshot_damaged", { path, position, what });
-    for (const { path, position, what } of damaged) tell(path, position, what);
+    };
+    for (let upTo: number = log.lastIndex; ; ) {
+      const { good, damaged } = await this.#files.newest(log.start.index, upTo as LogIndex);
+      for (const { path, position, what } of damaged) tell(path, position, what);
+      if (good === undefined) break;
+      const { index, term } = good.header.start;
+      const here = termAt(index);
+      if (here === term) {
+        this.#restored = good;
+        log.commit(index);
+        return index;
+      }
+      const path = `${this.#files.folder}/${snapshotName(index)}`;
+      tell(path, 0, `the snapshot at ${index} is of term ${term}, the log has an entry of term ${here} there`);
+      upTo = index - 1;
+    }
     // Nobody knows what it was called.
-    if (good === undefined && damaged.length === 0 && log.start.index > 0)
-      tell(this.#files.folder, 0, `the log begins behind ${log.start.index}, and no snapshot is there`);
-    this.#restored = good;
-    if (good !== undefined) log.commit(good.header.start.index);
-    return good?.header.start.index ?? (0 as LogIndex);
+    if (!told && log.start.index > 0) tell(this.#files.folder, 0, `the log begins behind ${log.start.index}, and no snapshot is there`);
+    return 0 as LogIndex;
   }
 
   /** The group has its replica, perhaps anew with a log that begins elsewhere. */
   opened(replica: Replica): SnapshotKeeper {
-    const restored = this.#restored;
+    // One that came for a reset which then found no room: the log goes on from those it went on from before.
+    const restored = (this.#restored?.header.start.index ?? 0) <= replica.log.lastIndex ? this.#restored : undefined;
     if (restored !== undefined && restored.header.start.index > this.#view.applied) this.#view.become(restored);
-    this.#keeper = new SnapshotKeeper(this.#files, replica, this.#view, this.#options, this.#ports, restored);
+    const kept = restored === undefined ? (this.#keeper?.kept ?? []) : [restored.header.start];
+    this.#keeper = new SnapshotKeeper(this.#files, replica, this.#view, this.#options, this.#ports, kept);
     this.#restored = undefined;
     return this.#keeper;
   }

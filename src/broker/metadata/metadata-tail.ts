@@ -35,12 +35,18 @@ export async function serveTail(clock: Clock, group: MetadataGroup, from: LogInd
 export class MetadataFollower {
   readonly #clock: Clock;
   readonly #telemetry: Telemetry;
-  readonly #links: PeerLinks;
+  readonly #links: Pick<PeerLinks, "call" | "connected">;
   readonly #view: MetadataView;
   readonly #sources: () => readonly BrokerId[];
   #stopped = false;
 
-  constructor(clock: Clock, telemetry: Telemetry, links: PeerLinks, view: MetadataView, sources: () => readonly BrokerId[]) {
+  constructor(
+    clock: Clock,
+    telemetry: Telemetry,
+    links: Pick<PeerLinks, "call" | "connected">,
+    view: MetadataView,
+    sources: () => readonly BrokerId[],
+  ) {
     this.#clock = clock;
     this.#telemetry = telemetry;
     this.#links = links;
@@ -64,7 +70,8 @@ export class MetadataFollower {
   async #pullSnapshot(source: BrokerId): Promise<boolean> {
     try {
       const snapshot = await fetchSnapshot(this.#links, source, (this.#view.applied + 1) as LogIndex);
-      if (snapshot === undefined || this.#stopped) return false;
+      // Meanwhile a replica may have been made here, and the view be ahead by its log.
+      if (snapshot === undefined || this.#stopped || snapshot.header.start.index <= this.#view.applied) return false;
       this.#view.become(snapshot);
       return true;
     } catch (error) {

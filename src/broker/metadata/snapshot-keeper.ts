@@ -1,15 +1,19 @@
-import type { LogIndex, Offset } from "../../base/ids.ts";
+import type { LogIndex } from "../../base/ids.ts";
 import type { Background } from "../../base/ports/background.ts";
 import { DiskError } from "../../base/ports/disk.ts";
 import type { Telemetry } from "../../base/ports/telemetry.ts";
-import type { Snapshot } from "../../log/model/snapshot-file.ts";
+import type { LogStart } from "../../log/model/records.ts";
 import type { Snapshots } from "../../log/snapshots.ts";
+import type { GroupLog } from "../../log/types.ts";
 import { trimDraft } from "../../records/trim.ts";
 import type { Replica } from "../replica.ts";
 import type { MetadataView } from "./metadata-view.ts";
 
 /** Snapshots kept. The log goes on from the older one: if the newest is rotten, nothing is missing (scenario 49). */
 const SNAPSHOTS_KEPT = 2;
+
+/** The newest entry of which the facts are in a snapshot. */
+export type SnapshotPlace = Pick<LogStart, "index" | "offset">;
 
 export interface SnapshotKeeperOptions {
   /** A snapshot is taken when so many bytes of frames were replayed since the last one. */
@@ -24,30 +28,37 @@ export interface SnapshotKeeperPorts {
   readonly failed: (error: unknown) => void;
 }
 
+/** As much of the metadata's replica as snapshots need. */
+export interface SnapshottedReplica extends Pick<Replica, "serves" | "propose" | "keepAbove"> {
+  readonly core: Pick<Replica["core"], "durable" | "term">;
+  readonly log: Pick<GroupLog, "asRecovered" | "start" | "startOffset" | "dropTrimmed" | "push">;
+}
+
 /**
  * Takes snapshots of this replica's metadata image (design §4): each replica its own, in slices of about a millisecond, of what is
  * committed and durable here, so the log on this disk always reaches its snapshots. The leader proposes to trim the log behind the
  * older of the two kept; every replica keeps its own log from its own older snapshot on, whatever is trimmed.
  */
 export class SnapshotKeeper {
-  readonly #snapshots: Snapshots;
-  readonly #replica: Replica;
-  readonly #view: MetadataView;
+  readonly #snapshots: Pick<Snapshots, "write" | "prune">;
+  readonly #replica: SnapshottedReplica;
+  readonly #view: Pick<MetadataView, "image" | "position" | "applied" | "appliedBytes">;
   readonly #options: SnapshotKeeperOptions;
   readonly #ports: SnapshotKeeperPorts;
   /** Ascending. */
-  readonly #kept: { readonly index: LogIndex; readonly offset: Offset }[] = [];
+  readonly #kept: SnapshotPlace[];
   #bytesBefore: number;
   #taking = false;
+  #closed = false;
 
-  /** @param restored what the image was made from when this replica was opened */
+  /** @param kept those that this replica's log goes on from, as it is opened */
   constructor(
-    snapshots: Snapshots,
-    replica: Replica,
-    view: MetadataView,
+    snapshots: Pick<Snapshots, "write" | "prune">,
+    replica: SnapshottedReplica,
+    view: Pick<MetadataView, "image" | "position" | "applied" | "appliedBytes">,
     options: SnapshotKeeperOptions,
     ports: SnapshotKeeperPorts,
-    restored: Snapshot | undefined,
+    kept: readonly SnapshotPlace[],
   ) {
     this.#snapshots = snapshots;
     this.#replica = replica;
@@ -55,7 +66,7 @@ export class SnapshotKeeper {
     this.#options = options;
     this.#ports = ports;
     this.#bytesBefore = view.appliedBytes;
-    if (restored !== undefined) this.#kept.push(restored.header.start);
+    this.#kept = [...kept];
     replica.keepAbove = () => this.#floor;
   }
 
@@ -64,8 +75,18 @@ export class SnapshotKeeper {
     return this.#kept.at(-1)?.index;
   }
 
+  get kept(): readonly SnapshotPlace[] {
+    return this.#kept;
+  }
+
+  /** The replica is closed. A snapshot that is being written is still one of this disk; nothing else is done any more. */
+  close(): void {
+    this.#closed = true;
+  }
+
   /** The image moved, or the group's replica did. */
   advanced(): void {
+    if (this.#closed) return;
     const { log } = this.#replica;
     // What a follower needed may be free by now.
     if (log.startOffset > log.start.offset) log.dropTrimmed();
@@ -73,9 +94,11 @@ export class SnapshotKeeper {
     if (this.#taking || appliedBytes - this.#bytesBefore < this.#options.everyBytes) return;
     // A commit may run ahead of this disk: a snapshot of what the log here does not hold would leave a gap after a crash.
     if (applied > this.#replica.core.durable || applied <= (this.newest ?? 0)) return;
+    const config = configAt(log, applied);
+    if (config === undefined) return;
     this.#taking = true;
     this.#bytesBefore = appliedBytes;
-    this.#take().then(
+    this.#take(config).then(
       () => {
         this.#taking = false;
       },
@@ -88,7 +111,8 @@ export class SnapshotKeeper {
     );
   }
 
-  async #take(): Promise<void> {
+  /** @param config who votes as of the view's position, taken in the same turn: segments may be synced beyond it while this works (scenario 50) */
+  async #take(config: Uint8Array): Promise<void> {
     const { image, position } = this.#view;
     const slices = image.slices();
     const parts: Uint8Array[] = [];
@@ -98,14 +122,14 @@ export class SnapshotKeeper {
       parts.push(slice.value);
       return false;
     });
-    // Who votes as of there: whoever begins at this snapshot finds only later configurations in the log.
-    const { config: synced, configs } = this.#replica.log.asRecovered;
-    const config = configs.findLast(({ index }) => index <= position.start.index)?.config ?? synced;
     const { recoveryEpoch } = this.#options;
     await this.#snapshots.write({ start: position.start, appendTime: position.appendTime, recoveryEpoch, config }, parts);
+    if (this.#closed) return;
     this.#kept.push(position.start);
     this.#kept.splice(0, this.#kept.length - SNAPSHOTS_KEPT);
-    await this.#snapshots.prune((index) => this.#kept.some((kept) => kept.index === index));
+    // A newer one came from another broker: the log of this replica is about to begin there.
+    await this.#snapshots.prune((index) => index > position.start.index || this.#kept.some((kept) => kept.index === index));
+    if (this.#closed) return;
     this.#ports.telemetry.log("info", "metadata.snapshot", { index: position.start.index });
     // Only what lies in segments can be trimmed, and a quiet log waits long for a whole piece.
     this.#replica.log.push();
@@ -125,4 +149,14 @@ export class SnapshotKeeper {
     const oldest = this.#kept[0];
     return (this.#kept.length < SNAPSHOTS_KEPT || oldest === undefined ? 0 : oldest.index + 1) as LogIndex;
   }
+}
+
+/**
+ * The configuration in force as of an applied entry: whoever begins at a snapshot finds only later ones in the log. The log remembers
+ * those of synced entries by the newest alone, so while entries below the synced index are still being replayed it is not known.
+ */
+function configAt({ asRecovered }: SnapshottedReplica["log"], applied: LogIndex): Uint8Array | undefined {
+  const { syncedIndex, config, configs } = asRecovered;
+  if (applied < syncedIndex) return undefined;
+  return configs.findLast(({ index }) => index <= applied)?.config ?? config;
 }

@@ -10,8 +10,10 @@ const index = (n: number): LogIndex => n as LogIndex;
 const at = (n: number, term: number) => ({ index: index(n), term: term as Term, offset: n as Offset });
 
 /** A follower in term 5 of replica 11 on broker 1, with 20 entries of term 3, 15 of them committed. */
-function follower(more: Partial<{ commit: number; takingBulk: boolean }> = {}) {
+function follower(more: Partial<{ commit: number; takingBulk: boolean; full: boolean; fetched: Promise<void> }> = {}) {
   const begun: LogIndex[] = [];
+  /** Starts for which a snapshot would be fetched. */
+  const asked: LogIndex[] = [];
   const core: Resettable["core"] = {
     term: 5 as Term,
     leader: 11 as ReplicaId,
@@ -23,13 +25,19 @@ function follower(more: Partial<{ commit: number; takingBulk: boolean }> = {}) {
   const host: ResetHost<Resettable> = {
     get: (groupId) => (groupId === 7 ? replica : undefined),
     brokerOf: (_groupId, id) => (id - 10) as BrokerId,
-    prepareReset: (_replica, _source, point) => Promise.resolve(point),
+    full: more.full ?? false,
+    resetting: new Map(),
+    prepareReset: async (_replica, _source, point) => {
+      asked.push(point.start.index);
+      await more.fetched;
+      return point;
+    },
     beginAnew: (_replica, point) => {
       begun.push(point.start.index);
       return Promise.resolve("installed");
     },
   };
-  return { host, begun };
+  return { host, begun, asked };
 }
 
 function offer(start: Offer["point"]["start"], more: Partial<Offer> = {}): Offer {
@@ -71,6 +79,26 @@ describe("an offer to begin elsewhere", () => {
     assert.equal(await takeReset(host, leader, offer(at(18, 3))), undefined);
     assert.deepEqual(begun, []);
     assert.deepEqual(await takeReset(host, leader, offer(at(18, 4))), at(18, 4));
+  });
+
+  it("waits for an earlier one that is still being taken, and is then nobody's: one snapshot is fetched at a time", async () => {
+    let arrived = (): void => {};
+    const fetched = new Promise<void>((resolve) => {
+      arrived = resolve;
+    });
+    const { host, begun, asked } = follower({ fetched });
+    const first = takeReset(host, leader, offer(at(30, 4)));
+    const second = takeReset(host, leader, offer(at(40, 4)));
+    arrived();
+    assert.deepEqual([await first, await second], [at(30, 4), undefined]);
+    assert.deepEqual([asked, begun], [[30], [30]]);
+    assert.deepEqual(await takeReset(host, leader, offer(at(50, 4))), at(50, 4), "a later one is taken again");
+  });
+
+  it("is refused while the disk is full: the replica votes and answers meanwhile", async () => {
+    const { host, begun, asked } = follower({ full: true });
+    assert.equal(await takeReset(host, leader, offer(at(30, 4))), undefined);
+    assert.deepEqual([asked, begun], [[], []]);
   });
 
   it("stops the broker when it contradicts what is committed (scenario 46)", async () => {
