@@ -4,8 +4,12 @@ import type { Clock } from "../base/ports/clock.ts";
 import type { Random } from "../base/ports/random.ts";
 import type { RpcChannel, RpcClient } from "../base/ports/rpc-client.ts";
 
-/** How long a broker that failed is tried only after all others, milliseconds. */
+/** How long a broker that failed is tried only after all others, milliseconds; twice as long each time it fails again. */
 export const AVOID_MS = 1_000;
+/** Not longer than this, once it has answered: it may be starting again. */
+export const AVOID_KNOWN_MAX_MS = 5_000;
+/** Nor than this, when it never did: an address that is good inside a cluster only, behind a port-forward or a load balancer. */
+export const AVOID_UNKNOWN_MAX_MS = 60_000;
 /** Addresses kept, the bootstrap list included. */
 export const ADDRESSES_MAX = 1_024;
 
@@ -15,6 +19,10 @@ interface Place {
   channel: RpcChannel | undefined;
   /** Monotonic time until which it is avoided. */
   avoidUntil: number;
+  /** Since it last answered. */
+  failures: number;
+  /** It answered once. */
+  known: boolean;
 }
 
 /**
@@ -44,7 +52,7 @@ export class Brokers {
   }
 
   #add(address: string, bootstrap: boolean): Place {
-    const place: Place = { address, bootstrap, channel: undefined, avoidUntil: 0 };
+    const place: Place = { address, bootstrap, channel: undefined, avoidUntil: 0, failures: 0, known: false };
     this.#places.set(address, place);
     return place;
   }
@@ -69,12 +77,27 @@ export class Brokers {
 
   failed(address: string): void {
     const place = this.#places.get(address);
-    if (place !== undefined) place.avoidUntil = this.#clock.monotonic() + AVOID_MS / 2 + this.#random.below(AVOID_MS / 2);
+    if (place === undefined) return;
+    const now = this.#clock.monotonic();
+    // Of several calls that fail together the first one counts.
+    if (place.avoidUntil <= now) place.failures++;
+    const longest = place.known ? AVOID_KNOWN_MAX_MS : AVOID_UNKNOWN_MAX_MS;
+    const avoidMs = Math.min(longest, AVOID_MS * 2 ** Math.min(place.failures - 1, 16));
+    place.avoidUntil = now + avoidMs / 2 + this.#random.below(avoidMs / 2);
   }
 
   answered(address: string): void {
     const place = this.#places.get(address);
-    if (place !== undefined) place.avoidUntil = 0;
+    if (place === undefined) return;
+    place.avoidUntil = 0;
+    place.failures = 0;
+    place.known = true;
+  }
+
+  /** Worth leaving a broker for that answers: it did so itself since it last failed, or was never tried. */
+  isWorthMoving(address: string): boolean {
+    const place = this.#places.get(address);
+    return place === undefined || place.failures === 0 || (place.known && place.avoidUntil <= this.#clock.monotonic());
   }
 
   isAvoided(address: string): boolean {
@@ -82,19 +105,29 @@ export class Brokers {
     return place !== undefined && place.avoidUntil > this.#clock.monotonic();
   }
 
-  /** The next broker in turn that did not fail lately and is not `except`; when all did, the one that failed longest ago. */
+  /**
+   * The next broker in turn that did not fail lately and is not `except`, one that never answered and failed before only when there is no
+   * other; when all failed lately, the one whose time is over first.
+   */
   pick(except?: string): string {
     const places = [...this.#places.values()];
     const now = this.#clock.monotonic();
     let best: Place | undefined;
+    let doubtful: number | undefined;
     for (let i = 0; i < places.length; i++) {
       const place = places[(this.#next + i) % places.length] as Place;
       if (place.address === except && places.length > 1) continue;
-      if (place.avoidUntil <= now) {
+      if (place.avoidUntil <= now && place.failures > 0 && !place.known) doubtful ??= i;
+      else if (place.avoidUntil <= now) {
         this.#next = (this.#next + i + 1) % places.length;
         return place.address;
       }
       if (best === undefined || place.avoidUntil < best.avoidUntil) best = place;
+    }
+    if (doubtful !== undefined) {
+      const at = (this.#next + doubtful) % places.length;
+      this.#next = (at + 1) % places.length;
+      return (places[at] as Place).address;
     }
     if (best === undefined) throw new MillraceError("BROKERS_UNREACHABLE", "No broker address is known");
     return best.address;

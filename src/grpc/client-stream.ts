@@ -64,6 +64,12 @@ export class GrpcClientStream implements ClientStream {
     this.#stream.cancel();
   }
 
+  /** Ends it with this, as if the other side had. */
+  fail(failure: RpcFailure): void {
+    this.#failure ??= failure;
+    this.cancel();
+  }
+
   /** Messages that arrived come first; a cancelled stream does not wait for them. */
   #maybeClose(): void {
     if (this.#closed || !this.#hasStatus || !(this.#readAll || this.#cancelled)) return;

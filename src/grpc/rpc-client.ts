@@ -1,4 +1,4 @@
-import { Client, credentials, Metadata, type ServiceError } from "@grpc/grpc-js";
+import { Client, connectivityState, credentials, Metadata, type ServiceError } from "@grpc/grpc-js";
 import { formatAddress, parseAddress } from "../base/address.ts";
 import { MillraceError } from "../base/errors.ts";
 import { type CallOptions, type ClientStream, type RpcChannel, type RpcClient, RpcFailure } from "../base/ports/rpc-client.ts";
@@ -12,6 +12,11 @@ export interface RpcClientOptions {
   readonly replyBytesMax?: number;
   /** Bytes a server may have under way, per stream and connection. Default 8 MiB. */
   readonly windowBytes?: number;
+  /**
+   * A call that has no connection after so many milliseconds is given up as never sent. grpc-js would keep it until its deadline, and a stream
+   * has none: an address behind which packets are dropped, or that accepts and never speaks, would hold it for minutes. Default 2,000.
+   */
+  readonly connectTimeoutMs?: number;
 }
 
 /** Calls brokers through grpc-js. Each channel is one connection of its own. */
@@ -25,13 +30,36 @@ class GrpcChannel implements RpcChannel {
   /** Ends the calls that are open. */
   readonly #open = new Set<() => void>();
   #closed = false;
+  /** How often it got a connection. */
+  #connected = 0;
+  readonly #connectTimeoutMs: number;
 
   constructor(address: string, options: RpcClientOptions) {
     const place = parseAddress(address);
     if (place === undefined)
       throw new MillraceError("INVALID_REQUEST", `Cannot use "${address}" as an address: give host:port`, { field: "address" });
     this.address = address;
+    this.#connectTimeoutMs = options.connectTimeoutMs ?? 2_000;
     this.#client = new Client(`dns:${formatAddress(place)}`, credentials.createInsecure(), channelOptions(options));
+    this.#watch();
+  }
+
+  #watch(): void {
+    const state = this.#client.getChannel().getConnectivityState(false);
+    if (state === connectivityState.READY) this.#connected++;
+    if (state !== connectivityState.SHUTDOWN) this.#client.getChannel().watchConnectivityState(state, Infinity, () => this.#watch());
+  }
+
+  /** Runs `giveUp` when no connection came for too long: the call that begins now has certainly not left. @returns forgets it */
+  #unlessConnected(giveUp: (failure: RpcFailure) => void): () => void {
+    if (this.#client.getChannel().getConnectivityState(false) === connectivityState.READY) return () => {};
+    const before = this.#connected;
+    const timer = setTimeout(() => {
+      if (this.#connected === before)
+        giveUp(new RpcFailure("UNAVAILABLE", `No connection to ${this.address} within ${this.#connectTimeoutMs} ms`, true));
+    }, this.#connectTimeoutMs);
+    timer.unref();
+    return () => clearTimeout(timer);
   }
 
   unary(path: string, request: Uint8Array, { timeoutMs, signal }: CallOptions): Promise<Uint8Array> {
@@ -39,6 +67,7 @@ class GrpcChannel implements RpcChannel {
     if (signal?.aborted) return Promise.reject(new RpcFailure("CANCELLED", "The call was aborted before it was sent", true));
     return new Promise((resolve, reject) => {
       const done = (error: ServiceError | null, reply?: Buffer): void => {
+        forget();
         this.#open.delete(cancel);
         signal?.removeEventListener("abort", cancel);
         if (error !== null) reject(failureOf(error));
@@ -47,6 +76,10 @@ class GrpcChannel implements RpcChannel {
       const deadline = Date.now() + timeoutMs;
       const call = this.#client.makeUnaryRequest(path, asBuffer, identity, request, new Metadata(), { deadline }, done);
       const cancel = (): void => call.cancel();
+      const forget = this.#unlessConnected((failure) => {
+        reject(failure);
+        call.cancel();
+      });
       this.#open.add(cancel);
       signal?.addEventListener("abort", cancel);
     });
@@ -57,7 +90,11 @@ class GrpcChannel implements RpcChannel {
     const deadline = options?.timeoutMs === undefined ? {} : { deadline: Date.now() + options.timeoutMs };
     const call = this.#client.makeBidiStreamRequest(path, asBuffer, identity, new Metadata(), deadline);
     const cancel = (): void => stream.cancel();
-    const stream = new GrpcClientStream(call, () => this.#open.delete(cancel));
+    const stream = new GrpcClientStream(call, () => {
+      forget();
+      this.#open.delete(cancel);
+    });
+    const forget = this.#unlessConnected((failure) => stream.fail(failure));
     this.#open.add(cancel);
     return stream;
   }

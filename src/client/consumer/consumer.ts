@@ -365,7 +365,7 @@ export class Consumer implements AsyncIterable<ConsumedRecord> {
     for (const part of this.#parts.values()) {
       if (part.feed !== feed) continue;
       const leader = this.#core.metadata.leader(part.topic, part.partition);
-      if (leader !== undefined && leader !== feed.address && !this.#core.brokers.isAvoided(leader)) return true;
+      if (leader !== undefined && leader !== feed.address && this.#core.brokers.isWorthMoving(leader)) return true;
     }
     return false;
   }
