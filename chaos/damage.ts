@@ -190,7 +190,7 @@ async function refusal(mark: number): Promise<string> {
   });
   const said = brokers.said(victim, mark).trimEnd().split("\n").at(-1) ?? "";
   const told = new RegExp(`broker ${victim} cannot start: .*meta\\.json`).test(said);
-  brokers.start(victim, ["--new-incarnation"]);
+  brokers.start(victim, ["--new-incarnation", "unreadable"]);
   const since = performance.now();
   await healthy("--new-incarnation brings it back");
   if (how !== "exit 1" || !told) throw new Error(`it ended with ${how}: ${said}`);

@@ -6,7 +6,7 @@ import { RecordSetBuilder } from "../../src/records/record-set-builder.ts";
 import { callAgain } from "./again.ts";
 
 const PAUSE_MS = 20;
-const TIMEOUT_MS = 20_000;
+const TIMEOUT_MS = 30_000;
 
 /** Another client, which behaves: on each broker it produces, reads back what it produced, and pauses; every failure is kept. */
 export class Bystander {

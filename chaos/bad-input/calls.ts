@@ -66,7 +66,7 @@ export function closed(stream: ClientHttp2Stream): Promise<void> {
 }
 
 /** How long one answer is waited for. */
-const ANSWER_MS = 10_000;
+const ANSWER_MS = 30_000;
 
 export function answerOf(stream: ClientHttp2Stream): Promise<RawAnswer> {
   let head: IncomingHttpHeaders = {};

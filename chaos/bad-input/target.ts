@@ -29,7 +29,7 @@ const RSS_SLACK_BYTES = 1024 * MiB;
 const SETUP_MS = 30_000;
 const SETTLE_MS = 20_000;
 /** A call of the client that behaves, while others do not. */
-const CALL_MS_MAX = 10_000;
+const CALL_MS_MAX = 20_000;
 
 export interface Memory {
   /** JavaScript objects and buffers outside the heap, after a collection. */

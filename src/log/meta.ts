@@ -12,7 +12,7 @@ export const DISK_FORMAT = 1;
 /** What stood in it before it had a CRC. */
 const UNSEALED = new Set(["format", "brokerId", "incarnation", "clusterId", "recoveryEpoch", "form", "logMade", "walDamaged", "forgot"]);
 
-const OTHERWISE = "restore it, or start once with --new-incarnation, which sets everything there aside";
+const otherwise = (named: string): string => `restore it, or start with --new-incarnation ${named}, which sets everything there aside`;
 
 /** `meta.json`: whose disk this is. */
 export interface Meta {
@@ -59,11 +59,12 @@ export async function readMeta(disk: Disk): Promise<Meta | undefined> {
   const hasLog = names.has(WAL_FOLDER) && (await disk.list(WAL_FOLDER)).length > 0;
   const hasGroups = names.has(GROUPS_FOLDER) && (await disk.list(GROUPS_FOLDER)).length > 0;
   if (!names.has(PATH)) {
-    if (hasLog || hasGroups) throw new BadDataDirectory(`${disk.root} holds data but no ${PATH}: ${OTHERWISE}`);
+    if (hasLog || hasGroups) throw new BadDataDirectory(`${disk.root} holds data but no ${PATH}: ${otherwise(UNREADABLE)}`);
     return undefined;
   }
   const meta = parse(await readAll(disk, PATH), disk.root);
-  if (meta.logMade && !hasLog) throw new BadDataDirectory(`${disk.root} has ${PATH} but no write-ahead log: ${OTHERWISE}`);
+  if (meta.logMade && !hasLog)
+    throw new BadDataDirectory(`${disk.root} has ${PATH} but no write-ahead log: ${otherwise(meta.incarnation)}`);
   return meta;
 }
 
@@ -168,7 +169,7 @@ async function readAll(disk: Disk, path: string): Promise<string> {
 }
 
 function parse(text: string, root: string): Meta {
-  const bad = (what: string): BadDataDirectory => new BadDataDirectory(`${root}/${PATH} ${what}: ${OTHERWISE}`);
+  const bad = (what: string): BadDataDirectory => new BadDataDirectory(`${root}/${PATH} ${what}: ${otherwise(UNREADABLE)}`);
   let fields: Readonly<Record<string, unknown>>;
   try {
     fields = openSealedJson(text, UNSEALED);
