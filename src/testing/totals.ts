@@ -1,4 +1,4 @@
-import type { SeedResult } from "./cluster/run-seed.ts";
+import { OLD_COPY, type SeedResult } from "./cluster/run-seed.ts";
 import { type FaultKind, faultKinds } from "./sim/faults/fault.ts";
 
 /** From so many seeds on every fault must have come and every checker judged something. */
@@ -34,7 +34,7 @@ export class Totals {
     if (this.#ok === 0) lines.push("no operation succeeded");
     if (this.seeds < CORPUS_SEEDS) return lines;
     for (const [row, judged] of this.#judged) if (judged === 0) lines.push(`${row} judged nothing`);
-    for (const kind of faultKinds satisfies readonly FaultKind[])
+    for (const kind of [...(faultKinds satisfies readonly FaultKind[]), OLD_COPY])
       if (!this.#faults.has(kind)) lines.push(`no fault ${kind} in ${this.seeds} seeds`);
     return lines;
   }

@@ -34,6 +34,7 @@ describe("millrace", { concurrency: 2 }, () => {
     [["topic", "list", "--brokers", "localhost"], /--brokers must be HOST:PORT/],
     [["cluster", "health", "--wait", "--timeout", "soon"], /--timeout must be a time/],
     [["broker", "--id", "1", "--set", "no.such.key=1"], /no\.such\.key/],
+    [["broker", "--id", "1", "--new-incarnation", "yes"], /--new-incarnation yes: name the "incarnation"/],
     [["dev", "--brokers", "0"], /--brokers must be/],
   ];
   for (const [args, said] of wrong) {

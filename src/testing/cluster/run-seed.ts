@@ -19,6 +19,13 @@ const FORMATION_MS = 60_000;
 const EARLY_FAULTS_MS = 3_000;
 /** From when all is healed until everything pending has ended and the whole log has been read (V1). */
 const LIVENESS_MS = 60_000;
+/** Within this time every broker has told every other how far its disk is. */
+const PROBED_MS = 1_500;
+const LAGS_MS = 200;
+const GONE_MS = 2_000;
+
+/** Counted like a fault: a broker ran on an older copy of its disk, and did not know. */
+export const OLD_COPY = "old-copy";
 
 export interface SeedResult {
   readonly seed: number;
@@ -73,10 +80,14 @@ export async function runSeed(seed: number, { makeBroker, print }: SeedOptions):
   const workload = new Workload(world, history, { brokers: BROKERS, partitions });
   workload.begin(clients.map((machine) => machine.boot()));
   quiet.cancel();
+  // Now and then a disk is put back as it was now, when all is quiet again, and nobody tells its broker.
+  const copied = random.chance(1, 16) ? random.pick(cluster.machines) : undefined;
+  const copy = copied?.device.backUp();
   plan.begin(targets);
   await scheduler.run(world.now + random.between(1_000, 2_800));
 
   heal();
+  const forgot = copied !== undefined && copy !== undefined && (await putBack(copied, copy));
   await scheduler.run(world.now + 500);
   workload.stop();
   if (!(await scheduler.run(world.now + LIVENESS_MS, () => workload.settled)))
@@ -100,7 +111,7 @@ export async function runSeed(seed: number, { makeBroker, print }: SeedOptions):
     seed,
     digest: scheduler.trace.digest,
     verdicts: [...cluster.invariants.verdicts(), ...checkHistory({ history: rows, finals, dumps })],
-    faults: Object.fromEntries(plan.fired),
+    faults: { ...Object.fromEntries(plan.fired), ...(forgot ? { [OLD_COPY]: 1 } : {}) },
     operations: { ok: countOf("ok"), fail: countOf("fail"), info: countOf("info") },
     simulatedMs: world.now,
     events: scheduler.ran,
@@ -112,6 +123,29 @@ export async function runSeed(seed: number, { makeBroker, print }: SeedOptions):
     plan.end();
     world.network.heal();
     cluster.startAll();
+  }
+
+  /** A peer must remember the disk: it has run on and heard its probes since. @returns whether it came to that */
+  async function putBack(machine: (typeof clients)[number], before: Tree): Promise<boolean> {
+    const well = (): boolean => cluster.allRunning && cluster.whole;
+    if (cluster.disksLost > 0 || !(await scheduler.run(world.now + LIVENESS_MS, well))) return false;
+    await scheduler.run(world.now + PROBED_MS);
+    if (!well()) return false;
+    // What it forgets shall matter: a leader commits with it alone, and is gone when it comes back.
+    const leader = cluster.leader();
+    const [third] = cluster.machines.filter((other) => other !== machine && other !== leader);
+    if (leader === undefined || leader === machine || third === undefined) return false;
+    const link = world.network.link(leader.name, third.name);
+    link.cut();
+    await scheduler.run(world.now + LAGS_MS);
+    world.note(`${machine.name} forgets`);
+    leader.crash();
+    cluster.forgetDisk(machine, before);
+    link.heal();
+    scheduler.after(GONE_MS, `restart ${leader.name}`, () => cluster.startAll());
+    if (!(await scheduler.run(world.now + LIVENESS_MS, () => machine.running && well())))
+      throw new Error(`V1: ${machine.name} is not well ${LIVENESS_MS} ms after its disk was put back as an older copy`);
+    return true;
   }
 
   function countOf(type: "ok" | "fail" | "info"): number {

@@ -42,10 +42,11 @@ export class SimCluster {
   readonly #configs: ReadonlyMap<Machine, BrokerConfig>;
   readonly #running = new Map<Machine, Running>();
   readonly #stopping = new Set<Machine>();
-  /** Have belonged to the cluster in some life. */
+  /** Have belonged to the cluster in some life of their present disk. */
   readonly #joined = new Set<Machine>();
   readonly #lost = new LostDisks();
   readonly #late = new Set<Machine>();
+  readonly #forgotten: [group: number, replica: number][] = [];
   #watching = true;
 
   constructor(world: World, brokers: number, makeBroker: MakeBroker) {
@@ -105,8 +106,23 @@ export class SimCluster {
   loseDisk(machine: Machine, copy?: Tree): void {
     machine.crash();
     this.#running.delete(machine);
+    this.#joined.delete(machine);
     this.#lost.lose(machine, this.world.now, copy, copy === undefined ? undefined : incarnationIn(copy));
     this.start(machine);
+  }
+
+  /** The machine starts again on an older copy of its disk, which nobody tells it (scenario 70). */
+  forgetDisk(machine: Machine, copy: Tree): void {
+    for (const { groupId, id } of this.#running.get(machine)?.broker.replicas ?? []) this.#forgotten.push([groupId, id]);
+    machine.crash();
+    this.#running.delete(machine);
+    machine.device.restore(copy);
+    const { scheduler, random } = this.world;
+    // What it acknowledged is on its way for a moment, and counts.
+    scheduler.after(200 + random.below(400), `start ${machine.name} on an older copy`, () => {
+      for (const [group, replica] of this.#forgotten.splice(0)) this.invariants.forget(group, replica);
+      this.start(machine);
+    });
   }
 
   startAll(): void {

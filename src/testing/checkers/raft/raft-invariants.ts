@@ -36,6 +36,11 @@ export class RaftInvariants {
     return this.#broken;
   }
 
+  /** The disk of this replica forgets, while no process uses it. What others hold because of it stays judged. */
+  forget(group: number, replica: number): void {
+    this.#groups.get(group)?.replicas.get(replica)?.forget();
+  }
+
   /** @returns whether there was anything new to judge */
   observe(view: ReplicaView): boolean {
     const group = this.#group(view.group);

@@ -29,6 +29,18 @@ export class ReplicaMemory {
     return this.#terms.get(index);
   }
 
+  /** Its disk is an older copy of itself: what it held, and voted, is held against it no more. */
+  forget(): void {
+    this.commit = 0;
+    this.lastIndex = 0;
+    this.lastTerm = undefined;
+    this.proven = 0;
+    this.compared = 0;
+    this.durableTerm = 0;
+    this.votes.clear();
+    this.#terms.clear();
+  }
+
   /** Nothing a checker looks at has moved. */
   isLike(view: ReplicaView): boolean {
     return (
