@@ -1,5 +1,6 @@
 import type { BrokerId, LogIndex } from "../../base/ids.ts";
 import type { Clock } from "../../base/ports/clock.ts";
+import { isNoSpace } from "../../log/disk-space.ts";
 import type { InstallPoint } from "../../log/model/install.ts";
 import { Producers } from "../../log/model/producers.ts";
 import { type Snapshot, snapshotName } from "../../log/model/snapshot-file.ts";
@@ -99,10 +100,7 @@ export class MetadataSnapshots {
     for (let turn = 0; !this.#stopped; turn += 1) {
       const source = this.#others[turn % Math.max(1, this.#others.length)];
       const snapshot = source === undefined ? undefined : await fetchSnapshot(this.#ports.links, source, start);
-      if (snapshot !== undefined) {
-        await this.#store(snapshot);
-        return snapshot;
-      }
+      if (snapshot !== undefined && (await this.#store(snapshot))) return snapshot;
       await new Promise<void>((resolve) => void this.#ports.clock.after(RETRY_MS, resolve));
     }
     return new Promise(() => {});
@@ -116,19 +114,22 @@ export class MetadataSnapshots {
    */
   async prepareReset(source: BrokerId, start: LogIndex): Promise<InstallPoint | undefined> {
     const snapshot = await fetchSnapshot(this.#ports.links, source, start);
-    if (snapshot === undefined) return undefined;
-    await this.#store(snapshot);
+    if (snapshot === undefined || !(await this.#store(snapshot))) return undefined;
     const { header } = snapshot;
     this.#restored = snapshot;
     return { start: header.start, terms: [], config: header.config, producers: new Producers(), appendTime: header.appendTime };
   }
 
-  /** Another broker's, as one of this disk. */
-  async #store({ header, state }: Snapshot): Promise<void> {
-    await this.#files.write(header, [state]).catch((error: unknown) => {
+  /** Another broker's, as one of this disk. @returns false: there is no room for it now, it is asked for again */
+  async #store({ header, state }: Snapshot): Promise<boolean> {
+    try {
+      await this.#files.write(header, [state]);
+      return true;
+    } catch (error) {
+      if (isNoSpace(error)) return false;
       this.#ports.failed(error);
       throw error;
-    });
+    }
   }
 
   serve(body: Uint8Array): Promise<Uint8Array[]> {
