@@ -138,6 +138,16 @@ describe("A change of members", () => {
     assert.deepEqual(leader.change([1, 2, 4]), { kind: "refused", why: "not-caught-up" });
   });
 
+  it("one that is quarantined or has a hole is not made a voter, however much it has", () => {
+    for (const impaired of ["hole", "quarantined"] as const) {
+      const { leader } = withLearner();
+      const { term: inTerm, lastIndex } = leader.core;
+      for (let i = 0; i < 2; i += 1) leader.step(4, { kind: "appendReply", term: inTerm, durable: lastIndex, impaired });
+      assert.deepEqual([leader.core.progress(replica(4))?.match, leader.core.progress(replica(4))?.mode], [lastIndex, "replicate"]);
+      assert.deepEqual(leader.change([1, 2, 4]), { kind: "refused", why: "not-caught-up" });
+    }
+  });
+
   it("scenario 40: passes when the limit of uncommitted bytes holds data back", () => {
     const { cluster, leader } = withLearner({ uncommittedBytesMax: 250 });
     for (const id of [2, 3, 4]) cluster.cut(id, 1);
