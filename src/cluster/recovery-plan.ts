@@ -25,7 +25,7 @@ export interface Standing {
   readonly voters: readonly PlacedMember[];
   /** While joint. */
   readonly oldVoters: readonly PlacedMember[];
-  /** It leads, or follows a leader whose broker it is connected to. */
+  /** It leads, or has heard from its leader of late. */
   readonly hasLeader: boolean;
   readonly quarantined: boolean;
   /** Damaged places below its synced index. */

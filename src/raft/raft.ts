@@ -400,6 +400,9 @@ class Raft<P> implements RaftCore<P> {
   get leader(): ReplicaId | undefined {
     return this.#state.leader;
   }
+  leaderAlive(now: number): boolean {
+    return !this.#failed && this.#state.leaderAlive(now);
+  }
   get configuration(): Configuration {
     return this.#state.configuration;
   }

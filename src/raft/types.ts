@@ -325,6 +325,8 @@ export interface RaftCore<P> {
   /** Whom it voted for in this term; not yet durable while its write is under way. */
   readonly votedFor: ReplicaId | undefined;
   readonly leader: ReplicaId | undefined;
+  /** It leads, or has heard from its leader of late. `leader` alone stays with a replica that may not ask for votes. */
+  leaderAlive(now: number): boolean;
   /** In force: the newest one in the log, committed or not. */
   readonly configuration: Configuration;
   /** Index of the entry it is in; 0 when it was given at the start. */

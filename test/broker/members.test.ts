@@ -75,4 +75,24 @@ describe("Members of a group", () => {
     assert.equal(members.brokerOf(toReplicaId(9)), 19);
     assert.equal(members.brokerOf(toReplicaId(8)), undefined);
   });
+
+  it("hear and reach nobody whom a recovery has given up, whoever knows its broker, and say so in every later configuration (scenario 62)", () => {
+    const members = new Members(
+      stored([
+        [1, 101],
+        [2, 102],
+      ]),
+      () => 107 as BrokerId,
+    );
+    members.learn({ members: [], recovery: 4, fenced: [2, 7] });
+    members.learn({ ...stored([[2, 102]]), recovery: 3 });
+    assert.deepEqual(
+      [1, 2, 7, 8].map((id) => members.brokerOf(toReplicaId(id))),
+      [101, undefined, undefined, 107],
+    );
+    const read = GroupConfig.decode(members.draft({ voters: [toReplicaId(1)], learners: [] }).payload);
+    assert.deepEqual([read.recovery, read.fenced], [4, [2, 7]]);
+    const next = new Members(read, nobody);
+    assert.deepEqual([next.recovery, next.brokerOf(toReplicaId(2))], [4, undefined]);
+  });
 });

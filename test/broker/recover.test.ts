@@ -6,6 +6,7 @@ import type { RecoveryOutcome } from "../../src/broker/recovery/recovery.ts";
 import type { RecoveryPlan } from "../../src/cluster/recovery-plan.ts";
 import { Acks } from "../../src/protocol/public.ts";
 import { Cluster, type ClusterOptions, recordSet } from "./harness.ts";
+import { Puppet } from "./scenarios/puppet.ts";
 import * as stubs from "./stubs.ts";
 
 const SESSION_MS = 9_000;
@@ -295,6 +296,56 @@ describe("Recovery of partitions while the metadata lives (scenario 62)", () => 
     await healthy(cluster, survivor);
     assert.equal(cluster.replica(survivor, group)?.core.configuration.voters.length, 3);
     assert.deepEqual(await cluster.values("t", 0, gone[0]), ["a", "b", "c"]);
+    cluster.close();
+  });
+
+  it("keeps a broker that does not know of it yet from serving and voting in any partition, whoever tells it", async () => {
+    const cluster = await start({ seed: 75 });
+    await cluster.createTopic("t", 1);
+    const group = await cluster.groupOf("t", 0);
+    const { clusterId } = await cluster.call(1, stubs.DescribeCluster, {});
+    const replica = cluster.replica(3, group)?.id;
+    assert.ok(replica !== undefined);
+    cluster.kill(3);
+    await Puppet.start(cluster, 3, 1, clusterId, { group, replica }, () => {}, 1);
+    await cluster.until(() => cluster.replica(1, group) === undefined, "its replica is closed", 1_000);
+    await cluster.pass(5_000);
+    assert.equal(cluster.replica(1, group), undefined);
+    assert.notEqual(cluster.replica(1, METADATA_GROUP), undefined, "the metadata is what will tell it");
+    assert.notEqual(cluster.replica(2, group), undefined, "who was not told goes on");
+    await refusedFor("not_ready", plan(cluster, 2));
+    cluster.close();
+  });
+
+  it("ends the quarantine of all voters: the best of them goes on, the others are copied anew on the disks they have", async () => {
+    const cluster = await start({ seed: 74 });
+    await cluster.createTopic("t", 1);
+    const group = await cluster.groupOf("t", 0);
+    await write(cluster, 1, "a");
+    const before = cluster.numbers.map((n) => cluster.replica(n, group)?.id);
+    // As a peer that remembers more of their disks would have told them.
+    for (const n of cluster.numbers) cluster.replica(n, group)?.core.quarantine(cluster.world.now);
+    await cluster.pass(5_000);
+    assert.equal(cluster.serving(group), undefined);
+    const found = await plan(cluster, 1);
+    assert.equal(found.metadata, undefined);
+    const [lost] = found.partitions;
+    assert.equal(lost?.others.length, 2);
+    assert.match(lost?.mayBeLost.join() ?? "", /its disk forgot/);
+    await apply(cluster, 2, found);
+    const survivor = lost?.survivor.brokerId as number;
+    await cluster.until(() => cluster.serving(group) === survivor, "the partition goes on");
+    await healthy(cluster, 1);
+    await write(cluster, 1, "b");
+    for (const n of cluster.numbers) {
+      const now = cluster.replica(n, group)?.id;
+      assert.equal(now === before[n - 1], n === survivor, `broker ${n}`);
+      assert.deepEqual(await cluster.values("t", 0, n), ["a", "b"]);
+    }
+    // It is no more in quarantine after a crash either.
+    cluster.powerCut(survivor);
+    await cluster.restart(survivor);
+    await healthy(cluster, survivor);
     cluster.close();
   });
 

@@ -75,7 +75,7 @@ export class Recoveries {
   standing(): BrokerStanding {
     const { image, host, partitions } = this.#parts;
     const known = [...new Set([...image().brokers.keys(), ...this.#config.seeds.map(({ id }) => id)])];
-    return standingHere(host().replicas, this.#links, known, partitions().holdsBack);
+    return standingHere(host().replicas, this.#links, known, partitions().holdsBack, this.#ports.clock.monotonic());
   }
 
   /** Somebody knows of so many recoveries of partitions: more than the image here tells of yet? */

@@ -12,19 +12,20 @@ export function standingHere(
   links: Pick<PeerLinks, "connected">,
   known: readonly BrokerId[],
   held: boolean,
+  /** Monotonic. */
+  now: number,
 ): BrokerStanding {
   const connected = known.filter((broker) => links.connected(broker));
-  return { replicas: [...replicas].map((replica) => standingOf(replica, links)), connected, held };
+  return { replicas: [...replicas].map((replica) => standingOf(replica, now)), connected, held };
 }
 
-function standingOf({ groupId, id, core, log, members }: Replica, links: Pick<PeerLinks, "connected">): ReplicaStanding {
+function standingOf({ groupId, id, core, log, members }: Replica, now: number): ReplicaStanding {
   const { voters, old = [] } = core.configuration;
   const placed = (replicaId: ReplicaId): { replicaId: number; brokerId: number; role: number } => ({
     replicaId,
     brokerId: members.brokerOf(replicaId) ?? 0,
     role: 0,
   });
-  const leader = core.leader === undefined ? undefined : members.brokerOf(core.leader);
   return {
     groupId,
     replicaId: id,
@@ -35,7 +36,7 @@ function standingOf({ groupId, id, core, log, members }: Replica, links: Pick<Pe
     endOffset: log.endOffset,
     voters: voters.map(placed),
     oldVoters: old.map(placed),
-    hasLeader: core.role === "leader" || (leader !== undefined && links.connected(leader)),
+    hasLeader: core.leaderAlive(now),
     quarantined: core.quarantined,
     holes: log.holes.length,
   };

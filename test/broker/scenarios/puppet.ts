@@ -24,7 +24,14 @@ export class Puppet {
   readonly #links: PeerLinks;
   readonly #seat: Seat;
 
-  private constructor(cluster: Cluster, n: number, clusterId: ClusterId, seat: Seat, heard: (message: AddressedMessage) => void) {
+  private constructor(
+    cluster: Cluster,
+    n: number,
+    clusterId: ClusterId,
+    seat: Seat,
+    heard: (message: AddressedMessage) => void,
+    recoveries: number,
+  ) {
     this.#cluster = cluster;
     this.#seat = seat;
     const { clock, random, transport } = cluster.world.machine(`b${n}`).boot();
@@ -37,7 +44,7 @@ export class Puppet {
       startNumber,
       durableBlockSequence: 0,
       admittedBlockSequence: 0,
-      recoveries: 0,
+      recoveries,
     });
     this.#links = new PeerLinks({ clock, random, transport, telemetry: quiet }, identity, 150, {
       raft: (_, message) => {
@@ -63,8 +70,10 @@ export class Puppet {
     clusterId: string,
     seat: Seat,
     heard: (message: AddressedMessage) => void = () => {},
+    /** Of partitions, that it says it knows of. */
+    recoveries = 0,
   ): Promise<Puppet> {
-    const puppet = new Puppet(cluster, n, clusterId as ClusterId, seat, heard);
+    const puppet = new Puppet(cluster, n, clusterId as ClusterId, seat, heard, recoveries);
     await cluster.settle(puppet.#links.listen(`b${n}:7401`));
     puppet.#links.know(other as BrokerId, `b${other}:7401`);
     await cluster.until(() => puppet.#links.callable(other as BrokerId), `puppet ${n} is connected with broker ${other}`);
