@@ -180,10 +180,16 @@ class LogStoreImpl implements LogStore, WalEvents {
   takes(bytes: number): boolean {
     if (bytes <= this.#wal.roomBytes) return true;
     // What is committed makes room by itself, through the segments: then waiting in line is better than being sent again.
-    if (!this.space.full && this.uncommittedBytes + bytes <= this.uncommittedBytesMax) return true;
+    if (this.#segmentsHaveRoom(bytes) && this.uncommittedBytes + bytes <= this.uncommittedBytesMax) return true;
     // Nothing may be in line that would say so when it stalls.
     this.stalled();
     return false;
+  }
+
+  /** Whether the disk takes all that the ring holds: else what stands in line may stand for long, and a vote behind it. */
+  #segmentsHaveRoom(bytes: number): boolean {
+    const { full, freeBytes } = this.space;
+    return !full && (freeBytes === undefined || freeBytes >= this.#ring.dirty * this.#files.fileBytes + bytes);
   }
 
   async start(): Promise<void> {

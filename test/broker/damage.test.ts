@@ -278,6 +278,30 @@ describe("Damage to one replica of three", () => {
     cluster.close();
   });
 
+  it("that no replica can repair ends when it is trimmed away: the replicas are in sync again", async () => {
+    const work = await working();
+    const { cluster, groups } = work;
+    const [group] = groups;
+    for (const n of cluster.numbers) await cluster.stop(n);
+    for (const n of cluster.numbers) {
+      const surgery = new Surgery(cluster, n);
+      await flip(middle)(surgery, surgery.paths(`groups/${group}-`, ".log")[0] as string, "");
+    }
+    for (const n of cluster.numbers) cluster.boot(n);
+    for (const n of cluster.numbers) await cluster.settle(cluster.started(n));
+    const logs = cluster.numbers.map((n) => cluster.replica(n, group));
+    for (const replica of logs) await cluster.settle(replica?.log.scrub((_bytes, read) => read()) ?? assert.fail());
+    await cluster.until(() => logs.every((replica) => replica?.core.lastResort === true), "each has the same hole");
+    const beforeOffset = logs[0]?.log.segments[0]?.endOffset ?? 0;
+    await cluster.call(1, stubs.TrimTopic, { name: "t", partitions: [{ partition: 0, beforeOffset }] });
+    await cluster.until(() => logs.every((replica) => replica?.log.holes.length === 0), "trimmed away");
+    await cluster.until(() => logs.every((replica) => replica?.core.lastResort === false), "told so");
+    while ((await isrOf(cluster, 1, 0)).length < 3) await cluster.pass(200);
+    await produce(work);
+    cluster.errors.splice(0);
+    cluster.close();
+  });
+
   it("to the write-ahead log quarantines what is not proved, until the others told it what it may have forgotten", async () => {
     const work = await working();
     const { cluster, groups } = work;

@@ -121,6 +121,28 @@ describe("a full disk", () => {
     }
   });
 
+  it("that fills at once finds nothing in line before a vote that the ring has no room for", async () => {
+    const { machine, log, store } = await opened(29, { ...options, diskReserveBytes: 0, walFileBytes: 64 * KiB, walFilesMax: 4 });
+    machine.device.leaveFree(20 * KiB);
+    await machine.settle();
+    let frames = 0;
+    // Committed at once: nothing but the segments stands between this and more room.
+    for (; frames < 200 && store.takes(FRAME + 200); frames += 1) {
+      append(log, term(1), [draft(frames, FRAME)]);
+      log.commit(log.lastIndex);
+    }
+    let voted = false;
+    log.write({ state: { term: term(2), votedFor: replica(1) }, truncateFrom: undefined, frames: [] }, () => {
+      voted = true;
+    });
+    await machine.settle();
+    assert.ok(voted, `${frames} frames stand before it`);
+    machine.device.leaveFree(10_000 * KiB);
+    await machine.settle();
+    assert.ok(store.takes(FRAME + 200));
+    assertWhole(await readAll(machine, log), frames);
+  });
+
   it("keeps the ring from growing into the reserve, not from having the files that are kept free", async () => {
     const { machine, store, log } = await opened(24);
     const rings = (): number => machine.device.files().filter(({ path }) => path.startsWith("wal/")).length;

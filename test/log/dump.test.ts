@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import fc from "fast-check";
 import { type DumpItem, dumpFile } from "../../src/log/dump/dump-file.ts";
 import { dumpGroup, groupsOf, WalDump } from "../../src/log/dump/dump-group.ts";
-import { append, draft, EMPTY, group, replica, term, text } from "./frames.ts";
+import { append, draft, EMPTY, group, index, offset, replica, term, text } from "./frames.ts";
 import { KiB, Machine } from "./machine.ts";
 
 const FRAMES = 60;
@@ -45,6 +45,16 @@ async function written(): Promise<Machine> {
   log.write({ state: { term: term(5), votedFor: replica(3) }, truncateFrom: from as typeof log.lastIndex, frames: [] }, () => {});
   append(log, term(5), [draft(100, 300), draft(101, 300)]);
   await machine.settle();
+  machine.crash();
+  return machine;
+}
+
+/** The same, with a snapshot. */
+async function withSnapshots(): Promise<Machine> {
+  const machine = await written();
+  const store = await machine.open();
+  const header = { start: { index: index(20), term: term(1), offset: offset(40) }, appendTime: 5, recoveryEpoch: 2, config: text("c") };
+  await machine.run(store.snapshots(group(7)).write(header, [new Uint8Array(40).fill(1), new Uint8Array(50).fill(2)]));
   machine.crash();
   return machine;
 }
@@ -134,8 +144,54 @@ describe("A dump of the log", () => {
     );
   });
 
+  it("prints the snapshots of a machine group, as a file and before its frames", async () => {
+    const machine = await withSnapshots();
+    const [path] = pathsOf(machine).filter((one) => one.endsWith(".snapshot"));
+    const lines = (await dumped(machine, path as string)).map((item) => (item.kind === "note" ? item.text : item.kind));
+    assert.match(lines[0] ?? "", /^snapshot: group 7, replica 3, as of index 20 of term 1, offset 40, recovery epoch 2/);
+    assert.deepEqual(
+      lines.slice(1).map((line) => line.replace(/CRC \w{8}/, "CRC")),
+      ["chunk 0: 40 bytes, CRC", "chunk 1: 50 bytes, CRC", "footer: 2 chunks, 90 bytes"],
+    );
+    const items: DumpItem[] = [];
+    const wal = await machine.run(WalDump.read(machine.disk, (item) => void items.push(item)));
+    const [found] = await machine.run(groupsOf(machine.disk, wal));
+    assert.ok(found !== undefined);
+    await machine.run(dumpGroup(machine.disk, wal, found, (item) => void items.push(item)));
+    assert.deepEqual(
+      items.slice(0, 4).map((item) => item.kind),
+      ["note", "note", "note", "note"],
+    );
+    assert.equal(framesIn(items).length, FRAMES);
+  });
+
+  it("case 53: names the byte of a snapshot that lies of its lengths, and takes no memory for them", async () => {
+    const machine = await withSnapshots();
+    const path = pathsOf(machine).find((one) => one.endsWith(".snapshot")) as string;
+    const bytes = contents(machine, path);
+    const header = new DataView(bytes.buffer).getUint32(4, true);
+    const lies: readonly (readonly [at: number, value: number, position: number, what: RegExp])[] = [
+      [4, 0xffff_ffff, 0, /a header of 4294967295 bytes/],
+      [4, 8_000_000, 0, /the file ends at/],
+      [header, 0xffff_ffff, header, /a chunk of 4294967295 bytes/],
+      [header, 1_000_000, header + 8, /the file ends at/],
+      [header, 0, header, /footer|number/],
+      [header + 4, 7, header, /CRC of chunk 0/],
+      [bytes.length - 8, 7, bytes.length - 32, /the footer at byte/],
+    ];
+    for (const [at, value, position, what] of lies) {
+      const lying = bytes.slice();
+      new DataView(lying.buffer).setUint32(at, value, true);
+      await overwrite(machine, path, lying);
+      const bad = (await dumped(machine, path)).filter((item) => item.kind === "bad");
+      assert.equal(bad.length, 1, `${at}`);
+      assert.equal(bad[0]?.position, position, `${at}`);
+      assert.match(bad[0]?.kind === "bad" ? bad[0].what : "", what);
+    }
+  });
+
   it("case 53: whatever a file holds, ends with what it says", async () => {
-    const machine = await written();
+    const machine = await withSnapshots();
     const paths = pathsOf(machine).filter((one) => /wal\/|groups\//.test(one));
     const originals = new Map(paths.map((path) => [path, contents(machine, path)]));
     const change = fc.record({ at: fc.nat(70 * KiB), bytes: fc.uint8Array({ minLength: 1, maxLength: 12 }) });

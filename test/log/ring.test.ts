@@ -44,6 +44,17 @@ describe("the ring of write-ahead log files", () => {
     assert.deepEqual(may(), ["freeing goes on"]);
   });
 
+  it("lets votes go on in the only file there is, while there is no room for another", () => {
+    const young = new Ring(8, 1, [0], []);
+    young.begin(1);
+    assert.equal(young.toMake(), 1);
+    young.makeFailed();
+    assert.deepEqual(
+      (["data", "vote", "freeing"] as const).map((need) => young.mayWrite(need)),
+      [false, true, true],
+    );
+  });
+
   it("does not count on a file for which there was no room, and asks for it again", () => {
     const small = new Ring(8, 3, [0, 1, 2], []);
     small.begin(1);

@@ -225,14 +225,12 @@ export class PartitionReader {
     const result = log.readFrom(from, budget, core.commit);
     const take = (read: Awaited<typeof result>): ReadReply | MillraceError => {
       if (read.kind === "below-start") {
-        return new MillraceError(
-          "OFFSET_OUT_OF_RANGE",
-          `Cannot read offset ${from} of ${this.#partition.name}: its log starts at ${read.start.offset}`,
-          {
-            log_start_offset: String(read.start.offset),
-            high_watermark: String(this.#partition.highWatermark),
-          },
-        );
+        // Where the files begin is further back: who goes there is refused again.
+        const { name, logStartOffset, highWatermark } = this.#partition;
+        return new MillraceError("OFFSET_OUT_OF_RANGE", `Cannot read offset ${from} of ${name}: its log starts at ${logStartOffset}`, {
+          log_start_offset: String(logStartOffset),
+          high_watermark: String(highWatermark),
+        });
       }
       frames.push(...read.frames);
       return this.#reply(request, frames, from);

@@ -30,7 +30,7 @@ export function logDumpCommand(terminal: Terminal): CommandModule<object, LogDum
         .positional("what", {
           type: "string",
           demandOption: true,
-          describe: "A file (segment, index, wal/NN), or with --data TOPIC/PARTITION or the number of a group",
+          describe: "A segment, index, snapshot or wal/NN; or with --data TOPIC/PARTITION or a group's number",
         })
         .option("data", { type: "string", requiresArg: true, describe: "Data directory of the broker, for a partition" })
         .option("hash", { type: "boolean", describe: "SHA-256 of each payload, and without where it lies: equal on every replica" })

@@ -7,6 +7,7 @@ import type { Producers } from "../model/producers.ts";
 import { decodeFooter, decodeStartPoint, FOOTER_BYTES, START_HEADER_BYTES, startPointBytes } from "../model/segment-files.ts";
 import { SparseIndex } from "../model/sparse-index.ts";
 import { withFile } from "../segment-loader.ts";
+import { dumpSnapshot } from "./dump-snapshot.ts";
 import { dumpWal } from "./dump-wal.ts";
 
 /** One thing that was found in a file. */
@@ -33,12 +34,13 @@ export async function dumpFile(disk: Disk, path: string, sink: DumpSink): Promis
     const name = path.slice(path.lastIndexOf("/") + 1);
     if (/\.log(?:\.repair)?$/.test(name)) return dumpSegment(disk, path, window, sink);
     if (name.endsWith(".index")) return dumpIndex(path, window, sink);
+    if (name.endsWith(".snapshot") || name === "snapshot.tmp") return dumpSnapshot(path, window, sink);
     if (/^\d{2,}$/.test(name)) return dumpWal(path, window, sink);
     await sink({
       kind: "bad",
       path,
       position: 0,
-      what: "no segment (.log), index (.index) or file of the write-ahead log (wal/NN) by its name",
+      what: "no segment (.log), index (.index), snapshot (.snapshot) or file of the write-ahead log (wal/NN) by its name",
     });
   });
 }

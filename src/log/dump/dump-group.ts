@@ -6,6 +6,7 @@ import { GroupImage } from "../model/image.ts";
 import type { WalOp } from "../model/records.ts";
 import { decodeStartPoint, START_HEADER_BYTES, startPointBytes } from "../model/segment-files.ts";
 import { GROUPS_FOLDER, parseGroupFolder, parseSegment, WAL_FOLDER } from "../model/segment-name.ts";
+import { parseSnapshot } from "../model/snapshot-file.ts";
 import { withFile } from "../segment-loader.ts";
 import { type DumpSink, dumpFile } from "./dump-file.ts";
 import { blocksOf } from "./dump-wal.ts";
@@ -113,10 +114,12 @@ export async function groupsOf(disk: Disk, wal: WalDump): Promise<readonly Found
   return [...found.values()].sort((a, b) => a.groupId - b.groupId);
 }
 
-/** Every frame of one group, from its segments and then from the write-ahead log. */
+/** What one group has: its snapshots, then every frame, from its segments and then from the write-ahead log. */
 export async function dumpGroup(disk: Disk, wal: WalDump, group: FoundGroup, sink: DumpSink): Promise<void> {
   let last = 0;
-  const segments = group.folder === undefined ? [] : (await namesIn(disk, group.folder)).filter((name) => parseSegment(name) !== undefined);
+  const names = group.folder === undefined ? [] : await namesIn(disk, group.folder);
+  for (const name of names) if (parseSnapshot(name) !== undefined) await dumpFile(disk, `${group.folder}/${name}`, sink);
+  const segments = names.filter((name) => parseSegment(name) !== undefined);
   for (const name of segments) {
     await dumpFile(disk, `${group.folder}/${name}`, (item) => {
       if (item.kind === "frame") {

@@ -79,7 +79,8 @@ export class Ring {
 
   /** Whether the file that is being written may take a block for this. */
   mayWrite(need: RingNeed): boolean {
-    return this.spare >= FILES_KEPT[need];
+    // A ring of one file that could not grow has none to keep: what is no record goes on in the one it has, until another can be made.
+    return this.spare >= FILES_KEPT[need] || (need !== "data" && this.#made === 1);
   }
 
   /** Whether the next file may be begun for this. */

@@ -57,7 +57,7 @@ export function* encodeSnapshot(header: SnapshotHeader, state: readonly Uint8Arr
       const out = new ByteWriter(8 + bytes.length);
       out
         .u32(bytes.length)
-        .u32(chunkCrc(header, chunks, bytes))
+        .u32(snapshotChunkCrc(header, chunks, bytes))
         .raw(bytes);
       yield out.done();
       chunks += 1;
@@ -70,14 +70,26 @@ export function* encodeSnapshot(header: SnapshotHeader, state: readonly Uint8Arr
   yield foot.done();
 }
 
-/** @param bytes the whole file. @throws {Malformed} with the place */
-export function decodeSnapshot(bytes: Uint8Array): Snapshot {
-  const from = new ByteReader(bytes);
+/** Magic, length, CRC. */
+export const SNAPSHOT_HEAD_BYTES = 12;
+/** Length 0, index, chunks, bytes, CRC, magic. */
+export const SNAPSHOT_FOOTER_BYTES = 32;
+const HEADER_BYTES_MAX = 16 * 1024 * 1024;
+
+/** Bytes of the whole header, from its first 12. @throws {Malformed} */
+export function snapshotHeaderBytes(head: Uint8Array): number {
+  const from = new ByteReader(head);
   if (from.u32() !== HEADER_MAGIC) throw new Malformed("this is no snapshot");
-  const headBytes = from.u32();
-  const headCrc = from.u32();
-  if (headBytes < from.at || headBytes > bytes.length) throw new Malformed(`a header of ${headBytes} bytes`);
-  if (crc32c(bytes.subarray(from.at, headBytes)) !== headCrc) throw new Malformed("the CRC of the header does not match");
+  const bytes = from.u32();
+  if (bytes < SNAPSHOT_HEAD_BYTES || bytes > HEADER_BYTES_MAX) throw new Malformed(`a header of ${bytes} bytes`);
+  return bytes;
+}
+
+/** @param bytes all of the header. @throws {Malformed} */
+export function decodeSnapshotHeader(bytes: Uint8Array): SnapshotHeader {
+  if (snapshotHeaderBytes(bytes) !== bytes.length) throw new Malformed("the header has another length");
+  const from = new ByteReader(bytes, 8);
+  if (from.u32() !== crc32c(bytes.subarray(SNAPSHOT_HEAD_BYTES))) throw new Malformed("the CRC of the header does not match");
   const header: SnapshotHeader = {
     groupId: from.i53() as GroupId,
     replicaId: from.i53() as ReplicaId,
@@ -86,36 +98,52 @@ export function decodeSnapshot(bytes: Uint8Array): Snapshot {
     recoveryEpoch: from.i53(),
     config: from.bytes(),
   };
-  if (from.at !== headBytes) throw new Malformed("the header has another length");
+  from.end();
+  return header;
+}
+
+/** @param bytes the whole file. @throws {Malformed} with the place */
+export function decodeSnapshot(bytes: Uint8Array): Snapshot {
+  const headBytes = snapshotHeaderBytes(bytes);
+  if (headBytes > bytes.length) throw new Malformed(`a header of ${headBytes} bytes`);
+  const header = decodeSnapshotHeader(bytes.subarray(0, headBytes));
+  const from = new ByteReader(bytes, headBytes);
   const chunks: Uint8Array[] = [];
   let total = 0;
   for (;;) {
     const at = from.at;
     const length = from.u32();
     if (length === END) {
-      readFooter(bytes, from, at, header, chunks.length, total);
+      readSnapshotFooter(bytes.subarray(at), at, header, chunks.length, total);
       break;
     }
-    if (length > CHUNK_BYTES_MAX) throw new Malformed(`a chunk of ${length} bytes at byte ${at}`);
+    requireChunkLength(length, at);
     const crc = from.u32();
     const chunk = from.raw(length);
-    if (chunkCrc(header, chunks.length, chunk) !== crc) throw new Malformed(`the CRC of the chunk at byte ${at} does not match`);
+    if (snapshotChunkCrc(header, chunks.length, chunk) !== crc) throw new Malformed(`the CRC of the chunk at byte ${at} does not match`);
     chunks.push(chunk);
     total += length;
   }
   return { header, state: joined(chunks, total) };
 }
 
-function readFooter(bytes: Uint8Array, from: ByteReader, at: number, header: SnapshotHeader, chunks: number, total: number): void {
-  const same = from.i53() === header.start.index && from.u32() === chunks && from.i53() === total;
-  const crc = crc32c(bytes.subarray(at, from.at));
+/** @throws {Malformed} */
+export function requireChunkLength(length: number, at: number): void {
+  if (length > CHUNK_BYTES_MAX) throw new Malformed(`a chunk of ${length} bytes at byte ${at}`);
+}
+
+/** @param bytes from the footer on, at byte `at`, to the end of the file. @throws {Malformed} */
+export function readSnapshotFooter(bytes: Uint8Array, at: number, header: SnapshotHeader, chunks: number, total: number): void {
+  const from = new ByteReader(bytes);
+  const same = from.u32() === END && from.i53() === header.start.index && from.u32() === chunks && from.i53() === total;
+  const crc = crc32c(bytes.subarray(0, SNAPSHOT_FOOTER_BYTES - 8));
   if (from.u32() !== crc || from.u32() !== FOOTER_MAGIC) throw new Malformed(`the footer at byte ${at} does not match its CRC`);
   if (!same) throw new Malformed(`the footer at byte ${at} is that of another snapshot`);
   from.end();
 }
 
 /** Over its place too: a chunk of another snapshot, or another chunk of this one, is not taken for it. */
-function chunkCrc(header: SnapshotHeader, number: number, bytes: Uint8Array): number {
+export function snapshotChunkCrc(header: SnapshotHeader, number: number, bytes: Uint8Array): number {
   const place = new ByteWriter(32);
   place.i53(header.groupId).i53(header.start.index).u32(number);
   return crc32c(bytes, crc32c(place.done()));

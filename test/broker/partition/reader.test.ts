@@ -35,7 +35,7 @@ function partition() {
     state.reads++;
     const read = (): ReadResult => {
       if (offset < state.logStart)
-        return { kind: "below-start", start: { index: 1 as LogIndex, term: TERM, offset: state.logStart as Offset } };
+        return { kind: "below-start", start: { index: 1 as LogIndex, term: TERM, offset: (state.logStart - 1) as Offset } };
       // More than was asked for, so that the reader must count for itself.
       return { kind: "frames", frames: frames.slice(0, upTo).filter((frame) => nextOffsetOf(frame) > offset) };
     };
