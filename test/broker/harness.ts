@@ -1,11 +1,13 @@
 import assert from "node:assert/strict";
 import { type BrokerConfig, defaultLimits, defaultTimings, defaultTopicDefaults } from "../../src/base/broker-config.ts";
+import { setCrc32c } from "../../src/base/crc32c.ts";
 import { MillraceError } from "../../src/base/errors.ts";
 import { type GroupId, METADATA_GROUP, toBrokerId } from "../../src/base/ids.ts";
 import type { ClientStream, RpcChannel } from "../../src/base/ports/rpc-client.ts";
 import type { Telemetry } from "../../src/base/ports/telemetry.ts";
 import { type Broker, type BrokerOptions, createBroker } from "../../src/broker/broker.ts";
 import type { Replica } from "../../src/broker/replica.ts";
+import { crc32cNative } from "../../src/checksum/native.ts";
 import type { MessageInput } from "../../src/protocol/codec/index.ts";
 import { LogService } from "../../src/protocol/methods.ts";
 import {
@@ -22,6 +24,9 @@ import type { DiskDevice } from "../../src/testing/sim/disk/device.ts";
 import type { Machine, MachinePorts } from "../../src/testing/sim/machine.ts";
 import { World } from "../../src/testing/sim/world.ts";
 import * as stubs from "./stubs.ts";
+
+// As the program does.
+setCrc32c(crc32cNative);
 
 const KiB = 1024;
 const MiB = 1024 * KiB;

@@ -4,6 +4,18 @@ export const SECTORS_PER_PAGE = PAGE_BYTES / SECTOR_BYTES;
 
 const ZEROS = new Uint8Array(PAGE_BYTES);
 
+/** Pages come out of larger pieces of memory: one of their own each would keep the collector busy. */
+const PAGES_AT_ONCE = 16;
+let memory = new Uint8Array(0);
+
+/** A page of zeros. */
+function newPage(): Uint8Array {
+  if (memory.length === 0) memory = new Uint8Array(PAGES_AT_ONCE * PAGE_BYTES);
+  const page = memory.subarray(0, PAGE_BYTES);
+  memory = memory.subarray(PAGE_BYTES);
+  return page;
+}
+
 /** Bytes of a file, a page at a time; pages of zeros take no memory, so a ring of empty log files costs nothing. */
 export class Pages {
   size = 0;
@@ -56,6 +68,10 @@ export class Pages {
       return;
     }
     const target = this.#pageForWriting(number);
+    if (all) {
+      target.set(source);
+      return;
+    }
     for (let sector = 0; sector < SECTORS_PER_PAGE; sector++) {
       if ((sectors & (1 << sector)) === 0) continue;
       const from = sector * SECTOR_BYTES;
@@ -66,14 +82,14 @@ export class Pages {
   copy(): Pages {
     const copy = new Pages();
     copy.size = this.size;
-    for (const [number, page] of this.#pages) copy.#pages.set(number, page.slice());
+    for (const [number, page] of this.#pages) copy.#pageForWriting(number).set(page);
     return copy;
   }
 
   #pageForWriting(number: number): Uint8Array {
     let page = this.#pages.get(number);
     if (page === undefined) {
-      page = new Uint8Array(PAGE_BYTES);
+      page = newPage();
       this.#pages.set(number, page);
     }
     return page;
