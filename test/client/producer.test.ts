@@ -399,3 +399,28 @@ describe("Producer", () => {
     }
   });
 });
+
+describe("What is no record", () => {
+  it("is refused by itself, with its field named; the producer goes on", async () => {
+    const { world, logs, client } = setup(5);
+    const producer = client.producer();
+    const wrong: readonly [string, object][] = [
+      ["value", { value: 5 }],
+      ["key", { key: ["a", "b"] }],
+      ["headers", { headers: { n: 1 } }],
+      ["headers", { headers: [{ key: 1, value: "x" }] }],
+      ["timestampMs", { timestampMs: new Date(5) }],
+      ["partition", { partition: 1.5 }],
+    ];
+    const refused = wrong.map(([, fields]) => outcomeOf("", producer.send({ topic: "t", value: "bad", ...fields })));
+    const good = outcomeOf("good", producer.send({ topic: "t", value: "good", headers: { n: null }, timestampMs: 7 }));
+    const errors = await world.until(Promise.all(refused));
+    assert.deepEqual(
+      errors.map(({ error }) => [error?.code, error?.metadata["field"]]),
+      wrong.map(([field]) => ["INVALID_REQUEST", field]),
+    );
+    assert.equal((await world.until(good)).error, undefined);
+    assert.deepEqual(valuesOf(logs[0] ?? assert.fail()), ["good"]);
+    await world.until(producer.close());
+  });
+});

@@ -12,7 +12,7 @@ import { BufferPool } from "./buffer-pool.ts";
 import { type BatchOwner, LeaderStream } from "./leader-stream.ts";
 import { type ProducerOptions, type ProducerSettings, producerSettings } from "./options.ts";
 import { PartitionQueue, type QueueHost } from "./partition-queue.ts";
-import { asBytes, asHeaders, type ProducerRecord, type RecordAck } from "./record.ts";
+import { asBytes, asHeaders, checkRecord, type ProducerRecord, type RecordAck } from "./record.ts";
 import { StickyPartition } from "./sticky-partition.ts";
 
 interface Send {
@@ -134,6 +134,7 @@ export class Producer {
 
   #take(record: ProducerRecord, resolve: (ack: RecordAck) => void, reject: (error: MillraceError) => void): void {
     if (this.#closed) throw new MillraceError("CLIENT_CLOSED", "Cannot send: the producer is closed");
+    checkRecord(record);
     const topic = this.#topics.get(record.topic) ?? this.#addTopic(record.topic);
     if (topic.partitions !== undefined && topic.waiting.length === 0 && this.#roomy && this.#waiting.length === 0) {
       this.#admit(topic, topic.partitions, record, resolve, reject);
