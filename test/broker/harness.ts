@@ -344,10 +344,10 @@ export class Cluster {
     );
   }
 
-  /** Values of everything committed in a partition, read through `via` from the start. */
-  async values(topic: string, partition = 0, via = this.alive[0] ?? 1): Promise<string[]> {
+  /** Values of everything committed in a partition from an offset on, read through `via`. */
+  async values(topic: string, partition = 0, via = this.alive[0] ?? 1, from = 0): Promise<string[]> {
     const read: string[] = [];
-    for (let offset = 0; ; ) {
+    for (let offset = from; ; ) {
       const answer = await this.call(via, stubs.Fetch, { topic, partition, offset, maxBytes: 2 * MiB });
       read.push(...valuesOf(answer.batches));
       if (answer.nextOffset === offset) return read;

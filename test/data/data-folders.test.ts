@@ -7,7 +7,7 @@ import { append, draft, group, term } from "../log/frames.ts";
 import { Machine } from "../log/machine.ts";
 import { unpack } from "./archive.ts";
 import type { ExpectedBroker } from "./write-broker.ts";
-import { type ExpectedGroup, framesOf, stateOf } from "./write-log.ts";
+import { type ExpectedGroup, framesOf, moreOf, stateOf } from "./write-log.ts";
 
 /** The sources, not what was compiled of them. */
 const folder = new URL("../../../test/data/", import.meta.url);
@@ -27,9 +27,10 @@ describe("data folders of former versions", () => {
       const expected = json<readonly ExpectedGroup[]>(version, "log.json");
       const store = await machine.open();
       assert.deepEqual(store.recovered.map(({ groupId }) => groupId).sort(), expected.map(({ groupId }) => groupId).sort());
-      for (const { frames, ...state } of expected) {
+      for (const { frames, more, ...state } of expected) {
         assert.deepEqual(stateOf(store, state.groupId), state);
         const log = store.open(group(state.groupId));
+        if (more !== undefined) assert.deepEqual(moreOf(log), more, `group ${state.groupId}`);
         assert.deepEqual(await framesOf(machine, log), frames, `group ${state.groupId}`);
         await machine.run(new Promise<void>((durable) => append(log, term(9), [draft(1, 500)], durable)));
         log.commit(log.lastIndex);
@@ -49,17 +50,22 @@ describe("data folders of former versions", () => {
       const expected = json<ExpectedBroker>(version, "broker.json");
       const archive = readFileSync(new URL(`${version}/broker.gz`, folder));
       const cluster = await Cluster.start({ brokers: 1, seed: 8, prepare: (_, disk) => unpack(archive, disk) });
-      for (const { topic, partition, values } of expected.partitions) {
+      for (const { topic, partition, logStart, values } of expected.partitions) {
         await cluster.leaderOf(topic, partition);
-        assert.deepEqual(await cluster.values(topic, partition), values);
+        assert.deepEqual(await cluster.values(topic, partition, 1, logStart), values);
         await cluster.call(1, stubs.Produce, { topic, partition, records: recordSet(["new"]) });
-        assert.deepEqual(await cluster.values(topic, partition), [...values, "new"]);
+        assert.deepEqual(await cluster.values(topic, partition, 1, logStart), [...values, "new"]);
       }
       const { topics } = await cluster.call(1, stubs.DescribeTopics, {});
       assert.deepEqual(topics.map(({ name }) => name).sort(), Object.keys(expected.configs));
       for (const { name, configs } of topics) {
         const shown = new Map(configs.map(({ key, value }) => [key, value]));
         for (const [key, value] of Object.entries(expected.configs[name] ?? {})) assert.equal(shown.get(key), value, key);
+      }
+      for (const { topic, partition, logStart } of expected.partitions) {
+        if (logStart === undefined) continue;
+        const offsets = await cluster.call(1, stubs.ListOffsets, { topic, partitions: [partition] });
+        assert.equal(offsets.partitions[0]?.logStartOffset, logStart);
       }
       await cluster.stop(1);
       cluster.close();

@@ -3,6 +3,18 @@ import type { GroupLog, LogStore } from "../../src/log/types.ts";
 import type { Frame } from "../../src/records/frame-types.ts";
 import { append, draft, EMPTY, framesAfter, fromProducer, group, index, noop, offset, replica, term, text } from "../log/frames.ts";
 import type { Machine } from "../log/machine.ts";
+import { writeMore } from "./write-more.ts";
+
+export interface MoreOfGroup {
+  /** Log start offset. */
+  readonly startOffset: number;
+  /** It may have forgotten what it promised. */
+  readonly doubted: boolean;
+  /** Configurations above the synced index, and where they stand. */
+  readonly configs: readonly (readonly [index: number, config: string])[];
+  /** Of each producer of the log: base sequences of the batches it is known by. */
+  readonly producers: Readonly<Record<string, readonly number[]>>;
+}
 
 /** What a group must be when a later version opens it. */
 export interface ExpectedGroup {
@@ -12,6 +24,8 @@ export interface ExpectedGroup {
   readonly votedFor: number | null;
   readonly start: { readonly index: number; readonly term: number; readonly offset: number };
   readonly config: string;
+  /** Since v2. */
+  readonly more?: MoreOfGroup;
   /** Of every frame: index, term, base offset, type, CRC of all its bytes. */
   readonly frames: readonly (readonly [number, number, number, number, number])[];
 }
@@ -59,13 +73,14 @@ export async function writeLog(machine: Machine): Promise<readonly ExpectedGroup
       first.write({ state: { term: term(7), votedFor: undefined }, truncateFrom: undefined, frames: [] }, durable);
     }),
   );
+  const more = await writeMore(machine, store);
   const states = new Map([
     [1, { term: 7, votedFor: null }],
     [2, { term: 3, votedFor: 99 }],
     [4, { term: 0, votedFor: null }],
   ]);
   const expected: ExpectedGroup[] = [];
-  for (const log of logs) {
+  for (const log of [...logs, ...more]) {
     const { term: at = 0, votedFor = null } = states.get(log.groupId) ?? {};
     const { start } = log;
     expected.push({
@@ -74,12 +89,24 @@ export async function writeLog(machine: Machine): Promise<readonly ExpectedGroup
       term: at,
       votedFor,
       start: { index: start.index, term: start.term, offset: start.offset },
-      config: `config of ${log.groupId}`,
+      config: new TextDecoder().decode(log.asRecovered.config),
+      more: moreOf(log),
       frames: await framesOf(machine, log),
     });
   }
   machine.crash(true);
   return expected;
+}
+
+export function moreOf(log: GroupLog): MoreOfGroup {
+  const { configs } = log.asRecovered;
+  const known = [0, 1, 7].map((id) => [id, log.producers.get(id)?.batches.map(({ baseSequence }) => baseSequence) ?? []] as const);
+  return {
+    startOffset: log.startOffset,
+    doubted: log.doubted,
+    configs: configs.map((one) => [one.index, new TextDecoder().decode(one.config)]),
+    producers: Object.fromEntries(known.filter(([, sequences]) => sequences.length > 0)),
+  };
 }
 
 /** The whole log, in the words of `ExpectedGroup.frames`. */
