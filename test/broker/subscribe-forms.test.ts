@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { gzipSync } from "node:zlib";
+import { MillraceError } from "../../src/base/errors.ts";
 import { Compression } from "../../src/protocol/public.ts";
 import { Cluster, recordSet, WALL_START_MS } from "./harness.ts";
 import * as rpc from "./stubs.ts";
@@ -106,6 +107,23 @@ describe("Subscribe", () => {
     await stream.over();
     assert.ok(cluster.world.now - began >= 2_800);
     assert.deepEqual([stream.of(0), stream.of(1)], [values, values]);
+  });
+
+  it("ends where it began when its end lies before, and says the high watermark it knows", async () => {
+    const ended = async (offset: number, untilOffset: number) => {
+      const stream = cluster.subscribe(2, { topic: "t", partitions: [{ partition: 0, offset, untilOffset }] });
+      await stream.over();
+      const last = stream.responses.at(-1);
+      return [stream.of(0).length, last?.done, last?.nextOffset, last?.highWatermark];
+    };
+    assert.deepEqual(await ended(5, 2), [0, true, 5, 0]);
+    assert.deepEqual(await ended(5, 7), [2, true, 7, COUNT]);
+    for (const bad of [{ untilOffset: -5 }, { timeMs: -1 }, { untilTimeMs: -2 }]) {
+      const stream = cluster.subscribe(1, { topic: "t", partitions: [{ partition: 0, ...bad }] });
+      await stream.over();
+      assert.ok(stream.error instanceof MillraceError && stream.error.code === "INVALID_REQUEST", String(stream.error));
+    }
+    await cluster.refused(3, rpc.ListOffsets, { topic: "t", partitions: [0], timeMs: -1 }, "INVALID_REQUEST");
   });
 
   it("brings what comes later at the rate, and at once when there was little", async () => {

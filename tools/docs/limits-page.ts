@@ -3,7 +3,8 @@ import type { SettingDescription } from "../../src/config/describe.ts";
 import { toRow } from "../checks/markdown.ts";
 
 /** Settings that bound what callers may ask for or leave behind. */
-const BOUNDS = /\.max$|\.max\.|^client\.|\.pending\.|credit|fetch\./;
+const BOUNDS = /\.max$|\.max\.bytes$|\.max\.ms$|^client\.|^max\.|^disk\.reserve|\.pending\.|credit|fetch\./;
+const NO_BOUNDS = new Set(["election.max.ms", "replica.lag.max.ms"]);
 
 /** What a caller sees of the limits that no status can name: on the wire, and through a library. */
 const unanswered: readonly (readonly [limit: string, wire: string, library: string])[] = [
@@ -58,7 +59,7 @@ export function limitsPage(fixed: Readonly<Record<string, FixedLimit>>, settings
     "| limit | default | range | meaning |",
     "|---|---|---|---|",
     ...settings
-      .filter(({ key }) => BOUNDS.test(key))
+      .filter(({ key }) => BOUNDS.test(key) && !NO_BOUNDS.has(key))
       .map((row) => toRow([`\`${row.key}\``, row.default === undefined ? "none" : `\`${row.default}\``, row.range, row.doc])),
     "",
     "## That cannot",

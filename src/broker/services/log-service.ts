@@ -276,6 +276,10 @@ export function registerLogService(
     async handle(bytes, call) {
       const request = ListOffsetsRequest.decode(bytes);
       requireDistinct(request.partitions, config.limits.partitionsPerTopicMax);
+      if (request.timeMs !== undefined && request.timeMs < 0) {
+        const text = `Cannot look ${request.timeMs} up: time_ms must not be negative; without it both ends of the log are told`;
+        throw new MillraceError("INVALID_REQUEST", text, { field: "time_ms" });
+      }
       const deadline = deadlineOf(call);
       const backend = running();
       const count = await backend.partitionsOf(request.topic, deadline);
@@ -338,8 +342,14 @@ export function registerLogService(
     const target = await backend.resolve(topic, start.partition, deadline);
     const at = (timeMs: number | undefined): Promise<OffsetsOf> => backend.offsets(target, timeMs, { deadline, direct: false });
     let from = start.offset;
-    if (from !== undefined && from < 0)
-      throw new MillraceError("INVALID_REQUEST", `Cannot subscribe from offset ${from}`, { field: "offset" });
+    for (const [field, value] of [
+      ["offset", from],
+      ["time_ms", start.timeMs],
+      ["until_offset", start.untilOffset],
+      ["until_time_ms", start.untilTimeMs],
+    ] as const)
+      if (value !== undefined && value < 0)
+        throw new MillraceError("INVALID_REQUEST", `Cannot subscribe: ${field} must not be negative: got ${value}`, { field });
     if (start.timeMs !== undefined) {
       const offsets = await at(start.timeMs);
       from = offsets.found?.offset ?? offsets.highWatermark;

@@ -54,6 +54,8 @@ export interface SubscriptionLimits {
 
 interface Pump {
   readonly partition: number;
+  /** Where it began: an end below it ends it at once, and does not move its reader back. */
+  readonly begun: number;
   offset: number;
   readonly until: number | undefined;
   /** As last told: below it there are records to be had at once. */
@@ -144,6 +146,7 @@ export class Subscription {
       for (const { start, at } of opened)
         this.#pumps.push({
           partition: start.partition,
+          begun: at.from,
           offset: at.from,
           until: at.until,
           highWatermark: UNKNOWN,
@@ -254,8 +257,9 @@ export class Subscription {
 
   #finish(pump: Pump): void {
     pump.done = true;
-    const nextOffset = pump.until === undefined ? pump.offset : Math.min(pump.until, pump.offset);
-    this.#stream.write(SubscribeResponse.encode({ partition: pump.partition, nextOffset, done: true }));
+    const nextOffset = pump.until === undefined ? pump.offset : Math.max(pump.begun, Math.min(pump.until, pump.offset));
+    const highWatermark = Math.max(pump.highWatermark, 0);
+    this.#stream.write(SubscribeResponse.encode({ partition: pump.partition, nextOffset, highWatermark, done: true }));
     if (!this.#pumps.every((other) => other.done)) return;
     this.#over = true;
     this.#stalledTimer?.cancel();
