@@ -58,12 +58,12 @@ export async function runProgram(args: readonly string[], terminal: Terminal = p
   }
 }
 
-/** Shows what waits to be shown, if there is still somebody to see it. */
+/** Shows what waits to be shown, if it can be: what the command failed of is what must be said, which may be this. */
 async function shown(terminal: Terminal): Promise<void> {
   try {
     await terminal.flush();
   } catch (error) {
-    if (!(error instanceof ReaderGone)) throw error;
+    if (!(error instanceof ReaderGone || error instanceof CommandFailed)) throw error;
   }
 }
 
