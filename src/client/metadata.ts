@@ -91,6 +91,15 @@ export class Metadata {
     return known.routes.length;
   }
 
+  /**
+   * Asks now, whatever is known, and not by an answer that was under way: for who goes by it that there is no other partition.
+   * @throws {MillraceError} UNKNOWN_TOPIC, or that no broker answered
+   */
+  async loadAnew(topic: string, timeoutMs: number): Promise<number> {
+    await this.#loading.get(topic)?.catch(() => undefined);
+    return (await this.#fetch(topic, timeoutMs)).routes.length;
+  }
+
   /** Asks again in the background, unless that was done a moment ago. Failures are silent: the next failed call asks again. */
   refresh(topic: string): void {
     const known = this.#topics.get(topic);

@@ -135,3 +135,26 @@ describe("A consumer that runs while the topic it subscribed to grows", () => {
     assert.deepEqual(seen, ["a", "b"]);
   });
 });
+
+describe("A subscription in a client that knew the topic before it grew", () => {
+  it("ends and begins at the ends of all partitions the topic has now", async () => {
+    for (const [options, expected] of [
+      [{ until: "end" }, ["a", "late 0", "late 1"]],
+      [{ from: "end" }, ["new", "new", "new"]],
+    ] as const) {
+      const { world, cluster, logs, client } = setup(6, 1);
+      const producer = client.producer();
+      await world.until(producer.send({ topic: "t", value: "a" }));
+      await world.until(producer.close());
+      for (const [i, log] of cluster.grow("t", 3).entries()) fill(log, [`late ${i}`]);
+      const consumer = client.consumer();
+      await world.until(consumer.subscribe("t", options));
+      const seen = collect(consumer);
+      await world.run(world.now + 10_000, () => false);
+      if ("from" in options) for (const log of logs) fill(log, ["new"]);
+      await world.run(world.now + 10_000, () => false);
+      assert.deepEqual(seen.map(({ value }) => text.decode(value)).sort(), expected);
+      consumer.close();
+    }
+  });
+});

@@ -100,7 +100,8 @@ export class Consumer implements AsyncIterable<ConsumedRecord> {
    */
   async subscribe(topic: string, options: { readonly from?: From; readonly until?: Until } = {}): Promise<void> {
     this.#checkOpen();
-    const count = await this.#core.metadata.load(topic, LOAD_MS);
+    // What is known may be hours old, and partitions added since hold old records: they begin and end as all others.
+    const count = await this.#core.metadata.loadAnew(topic, LOAD_MS);
     this.assign(Array.from({ length: count }, (_, partition) => ({ topic, partition, ...options })));
     if (options.until === "end") return;
     const from: From = typeof options.from === "object" && "timeMs" in options.from ? options.from : "start";
