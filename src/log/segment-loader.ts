@@ -243,7 +243,9 @@ async function walkLast(
       if ("wrong" in head) return undefined;
       const { point } = head;
       if (!point.producers.known) return undefined;
-      const covered = known !== undefined && known.facts.position <= end && indexFits(known.index, head.bytes) ? known : undefined;
+      // An index that does not know the producers is of a file with holes: it covers none of it.
+      const fits = known?.producers.known === true && known.facts.position <= end && indexFits(known.index, head.bytes);
+      const covered = fits ? known : undefined;
       const producers = covered?.producers ?? point.producers;
       const walked = new Segment(image.groupId, image.replicaId, mark, point.start.term, head.bytes);
       walked.index = covered?.index ?? new SparseIndex();

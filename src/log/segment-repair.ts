@@ -147,8 +147,9 @@ export class SegmentRepair {
     await writeIndex(disk, segment, survey.index, survey.producers ?? Producers.lost()).catch(ignoreNoSpace);
     const { mark } = this.#patient;
     if (mark?.baseIndex !== segment.name.baseIndex || mark.index !== segment.lastIndex) return;
-    // Not waited for: a start in between goes by the frames, not by the length.
-    void this.#patient.synced({ ...mark, position: rewritten.size, sealed: !segment.damaged });
+    // Not waited for: a start in between goes by the frames, not by the length. What is damaged is said to be sealed like the rest: it has
+    // no footer, so the next start walks it and finds the holes that are left.
+    void this.#patient.synced({ ...mark, position: rewritten.size, sealed: true });
   }
 
   /** A gap was larger than a segment: what is left of it stands behind the first piece. */

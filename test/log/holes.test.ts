@@ -193,6 +193,33 @@ describe("a hole in the segments of a group", () => {
     assertSame(await readAll(machine, again), frames);
   });
 
+  for (const name of ["in two places", "to its end"]) {
+    it(`of the newest segment, ${name}, is still known after a start when it was repaired in part`, async () => {
+      const { machine, frames } = await twoGroups();
+      const path = segmentPaths(machine).at(-1) as string;
+      if (name === "to its end") {
+        await headerFlip(machine, path);
+        await machine.run(machine.disk.unlink(segmentPaths(machine, ".index").at(-1) as string));
+      } else for (const at of [6_000, 14_000]) file(machine, path).flipBit(at, 2);
+      let log = (await machine.open()).open(group(7));
+      await machine.run(log.scrub(unpaced));
+      const gone = lostOf(log.holes).slice(1);
+      assert.ok(gone.length > 0);
+      // Who has the frames ends in the midst of it.
+      assert.equal(await machine.run(log.repair(peer(frames, gone))), false);
+      await machine.settle();
+      for (let starts = 0; starts < 2; starts += 1) {
+        // What was not synced, as the index, outlives the process.
+        machine.crash();
+        log = (await machine.open()).open(group(7));
+        assert.deepEqual(lostOf(log.holes), gone);
+      }
+      assert.equal(await machine.run(log.repair(peer(frames))), true);
+      assert.equal(log.producers.known, true);
+      assertSame(await readAll(machine, log), frames);
+    });
+  }
+
   it("is repaired by a read that meets it, when there is somebody who repairs", async () => {
     const { machine, frames } = await twoGroups();
     file(machine, segmentPaths(machine)[0] as string).flipBit(20_000, 2);
