@@ -4,6 +4,7 @@ import type { Random } from "../base/ports/random.ts";
 import { Malformed } from "./model/bytes.ts";
 import { openSealedJson, sealJson } from "./model/sealed-json.ts";
 import { GROUPS_FOLDER, WAL_FOLDER } from "./model/segment-name.ts";
+import { StrictDisk } from "./strict-disk.ts";
 
 const PATH = "meta.json";
 const TEMPORARY = "meta.json.tmp";
@@ -104,14 +105,12 @@ export async function drawMeta(disk: Disk, random: Random, brokerId: BrokerId): 
  *
  * @throws {BadDataDirectory} no `meta.json`, or it belongs to another cluster
  */
-export async function formMeta(disk: Disk, clusterId: ClusterId, recoveryEpoch: number, form?: Uint8Array): Promise<Meta> {
-  const meta = await readMeta(disk);
-  if (meta === undefined) throw new BadDataDirectory(`${disk.root} has no ${PATH} yet`);
-  if (meta.clusterId !== undefined && meta.clusterId !== clusterId)
-    throw new BadDataDirectory(`${disk.root} belongs to cluster ${meta.clusterId}, not to ${clusterId}`);
-  const formed: Meta = { ...meta, clusterId, recoveryEpoch, form };
-  await writeMeta(disk, formed);
-  return formed;
+export function formMeta(disk: Disk, clusterId: ClusterId, recoveryEpoch: number, form?: Uint8Array): Promise<Meta> {
+  return changeMeta(disk, (meta) => {
+    if (meta.clusterId !== undefined && meta.clusterId !== clusterId)
+      throw new BadDataDirectory(`${disk.root} belongs to cluster ${meta.clusterId}, not to ${clusterId}`);
+    return { ...meta, clusterId, recoveryEpoch, form };
+  });
 }
 
 /** What is there, changed; resolves when durable. The same object back: nothing is written. @throws {BadDataDirectory} no `meta.json`, and none is given */
@@ -130,12 +129,13 @@ export function writeMeta(disk: Disk, meta: Meta): Promise<void> {
   return oneByOne(disk, () => put(disk, meta));
 }
 
-/** All of them use the same temporary name. */
+/** All of them use the same temporary name: one at a time on the disk itself, whichever way it is reached. */
 const underWay = new WeakMap<Disk, Promise<unknown>>();
 function oneByOne<T>(disk: Disk, work: () => Promise<T>): Promise<T> {
-  const done = (underWay.get(disk) ?? Promise.resolve()).then(work);
+  const key = disk instanceof StrictDisk ? disk.watched : disk;
+  const done = (underWay.get(key) ?? Promise.resolve()).then(work);
   underWay.set(
-    disk,
+    key,
     done.catch(() => {}),
   );
   return done;

@@ -19,6 +19,11 @@ export class StrictDisk implements Disk {
     this.#broken = broken;
   }
 
+  /** The disk itself. */
+  get watched(): Disk {
+    return this.#disk;
+  }
+
   get root(): string {
     return this.#disk.root;
   }
