@@ -55,6 +55,12 @@ export const events = {
     means: "A call was sent again after a failure that left nothing behind.",
     todo: NOTHING,
   },
+  "consumer.not_located": {
+    level: "debug",
+    fields: ["topic", "partitions", "code", "failures"],
+    means: "Where partitions that were added begin could not be found; it is asked again, and the others are read meanwhile.",
+    todo: NOTHING,
+  },
   "consumer.stream_broke": {
     level: "debug",
     fields: ["address", "topic", "code"],

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { MillraceError } from "../../src/base/errors.ts";
 import { silentTelemetry } from "../../src/base/ports/telemetry.ts";
 import { Client, type ClientOptions, type ConsumedRecord, type Consumer, type Producer } from "../../src/client/index.ts";
 import { METADATA_REFRESH_MS } from "../../src/client/metadata.ts";
@@ -121,6 +122,34 @@ describe("A consumer that runs while the topic it subscribed to grows", () => {
       await world.run(world.now + 100, () => false);
       assert.equal((await world.until(other.send({ topic: "t", partition: 3, value: "x" }))).partition, 3);
     }
+  });
+
+  it("reads on while one of the new partitions has no leader, and that one from its start once it has", async () => {
+    const { world, cluster, logs, client } = setup(7, 1);
+    const consumer = client.consumer();
+    await world.until(consumer.subscribe("t"));
+    const seen = collect(consumer);
+    const [late, other] = cluster.grow("t", 3) as [PartitionLog, PartitionLog];
+    cluster.refusals.set(late, new MillraceError("LEADER_UNKNOWN", "no leader"));
+    for (const log of [late, other]) fill(log, ["a", "b"]);
+    await world.run(world.now + 200_000, () => false);
+    fill(logs[0] as PartitionLog, ["c"]);
+    await world.run(world.now + 1_000, () => false);
+    assert.deepEqual(seen.map((one) => `${one.partition} ${text.decode(one.value)}`).sort(), ["0 c", "2 a", "2 b"]);
+    cluster.refusals.clear();
+    await world.run(world.now + 5_000, () => false);
+    const ofLate = seen.filter(({ partition }) => partition === 1).map(({ value }) => text.decode(value));
+    assert.deepEqual(ofLate, ["a", "b"]);
+    consumer.close();
+  });
+
+  it("fails when a new partition can never be read", async () => {
+    const { world, cluster, client } = setup(8, 1);
+    const consumer = client.consumer();
+    await world.until(consumer.subscribe("t"));
+    const [added] = cluster.grow("t", 2) as [PartitionLog];
+    cluster.refusals.set(added, new MillraceError("UNKNOWN_TOPIC", "it is gone"));
+    await assert.rejects(world.until(consumer.run({})), { code: "UNKNOWN_TOPIC" });
   });
 
   it("ends where the topic ended, without the new ones, when it was told to", async () => {

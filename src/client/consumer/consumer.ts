@@ -10,7 +10,7 @@ import type { ConsumedBatch } from "./consumed-batch.ts";
 import type { ConsumedRecord } from "./consumed-record.ts";
 import { Feed, type FeedOwner } from "./feed.ts";
 import { Intake } from "./intake.ts";
-import { locate } from "./locate.ts";
+import { locate, locateAdded, lookUpError } from "./locate.ts";
 import {
   type Assignment,
   type ConsumerOptions,
@@ -77,17 +77,12 @@ export class Consumer implements AsyncIterable<ConsumedRecord> {
   assign(assignments: readonly Assignment[]): void {
     this.#checkOpen();
     for (const assignment of assignments) checkAssignment(assignment);
-    this.unassign(assignments);
-    const added = assignments.map((assignment) => new AssignedPartition(assignment));
-    for (const part of added) this.#parts.set(keyOf(part), part);
-    for (const topic of new Set(added.map((part) => part.topic))) {
-      const parts = added.filter((part) => part.topic === topic);
-      locate(this.#core, topic, parts).then(
-        () => {
-          this.#route();
-          this.#wakeUp();
-        },
-        (error: unknown) => this.#fail(error instanceof MillraceError ? error : new MillraceError("INTERNAL", String(error))),
+    const parts = this.#replace(assignments);
+    for (const topic of new Set(parts.map((part) => part.topic))) {
+      const ofTopic = parts.filter((part) => part.topic === topic);
+      locate(this.#core, topic, ofTopic).then(
+        () => this.#located(),
+        (error: unknown) => this.#fail(lookUpError(error)),
       );
     }
     this.#watch();
@@ -120,7 +115,13 @@ export class Consumer implements AsyncIterable<ConsumedRecord> {
     const unwatch = this.#core.metadata.watch(topic, (now) => {
       const added = Array.from({ length: Math.max(0, now - known) }, (_, i) => ({ topic, partition: known + i, ...options }));
       known = Math.max(known, now);
-      if (added.length > 0) this.assign(added);
+      if (added.length === 0) return;
+      locateAdded(this.#core, topic, this.#replace(added), {
+        over: () => this.#closed || this.#failure !== undefined,
+        located: () => this.#located(),
+        failed: (error) => this.#fail(error),
+      });
+      this.#watch();
     });
     this.#subscribed.set(topic, unwatch);
     this.#watch();
@@ -242,6 +243,18 @@ export class Consumer implements AsyncIterable<ConsumedRecord> {
     this.#failure = error;
     this.#endSubscriptions();
     for (const feed of [...this.#feeds]) feed.cancel();
+    this.#wakeUp();
+  }
+
+  #replace(assignments: readonly Assignment[]): AssignedPartition[] {
+    this.unassign(assignments);
+    const parts = assignments.map((assignment) => new AssignedPartition(assignment));
+    for (const part of parts) this.#parts.set(keyOf(part), part);
+    return parts;
+  }
+
+  #located(): void {
+    this.#route();
     this.#wakeUp();
   }
 

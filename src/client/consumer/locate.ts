@@ -10,6 +10,8 @@ import type { From, Until } from "./options.ts";
 /** Time allowed to look places up, over all attempts. */
 const LOCATE_MS = 60_000;
 const CALL_MS = 10_000;
+/** The same for one attempt to look added partitions up. */
+const LOCATE_ADDED_MS = 10_000;
 
 /**
  * Asks where partitions begin and end, or where a time is; partitions without a leader are asked for again.
@@ -50,14 +52,14 @@ export async function listOffsets(
 }
 
 /** Looks up where `parts` (of one topic) begin and end. Ends are fixed here, so that a stream that breaks goes on to the same end. */
-export async function locate(core: ClientCore, topic: string, parts: readonly AssignedPartition[]): Promise<void> {
+export async function locate(core: ClientCore, topic: string, parts: readonly AssignedPartition[], timeoutMs = LOCATE_MS): Promise<void> {
   const ends = parts.some((part) => typeof part.from === "string" || part.until === "end");
   const numbers = parts.map((part) => part.partition);
-  const plain = ends ? await listOffsets(core, topic, numbers, undefined) : new Map<number, PartitionOffsets>();
+  const plain = ends ? await listOffsets(core, topic, numbers, undefined, timeoutMs) : new Map<number, PartitionOffsets>();
   const byTime = new Map<number, ReadonlyMap<number, PartitionOffsets>>();
   for (const place of parts.flatMap((part) => [part.from, part.until])) {
     if (typeof place === "object" && "timeMs" in place && !byTime.has(place.timeMs)) {
-      byTime.set(place.timeMs, await listOffsets(core, topic, numbers, place.timeMs));
+      byTime.set(place.timeMs, await listOffsets(core, topic, numbers, place.timeMs, timeoutMs));
     }
   }
   for (const part of parts) {
@@ -73,4 +75,38 @@ export async function locate(core: ClientCore, topic: string, parts: readonly As
     };
     part.locate(offsetOf(part.from), part.until === undefined ? undefined : offsetOf(part.until));
   }
+}
+
+/** Who wants to read partitions that were added. */
+export interface AddedOwner {
+  /** Nobody wants them any more. */
+  over(): boolean;
+  located(): void;
+  failed(error: MillraceError): void;
+}
+
+/**
+ * As `locate`, for partitions that nobody asked for by number: they must not end the reading of the others, so they are looked up for as
+ * long as it takes, unless they can never be read.
+ */
+export function locateAdded(core: ClientCore, topic: string, parts: readonly AssignedPartition[], owner: AddedOwner, failures = 1): void {
+  const { clock, random, telemetry } = core.ports;
+  locate(core, topic, parts, LOCATE_ADDED_MS).then(
+    () => owner.located(),
+    (thrown: unknown) => {
+      const error = lookUpError(thrown);
+      if (!error.retriable) return owner.failed(error);
+      telemetry.log("debug", "consumer.not_located", { topic, partitions: parts.length, code: error.code, failures });
+      clock.after(backoffMs(failures, random, error.retryAfterMs), () => {
+        if (owner.over()) return;
+        // Each by itself: one that cannot be found does not keep the others.
+        for (const part of parts) if (!part.gone) locateAdded(core, topic, [part], owner, failures + 1);
+      });
+    },
+  );
+}
+
+/** What a look-up failed of, as consumers say it. */
+export function lookUpError(thrown: unknown): MillraceError {
+  return thrown instanceof MillraceError ? thrown : new MillraceError("INTERNAL", String(thrown));
 }

@@ -16,6 +16,7 @@ import {
   ListOffsetsRequest,
   ListOffsetsResponse,
 } from "../../../src/protocol/public.ts";
+import { statusOf } from "../../../src/protocol/rpc-status.ts";
 import { PartitionLog } from "./partition-log.ts";
 import { FakeProduceStream } from "./produce-stream.ts";
 import { FakeSubscribeStream } from "./subscribe-stream.ts";
@@ -66,6 +67,8 @@ export class FakeCluster implements RpcClient {
   readonly addresses: readonly string[];
   readonly topics = new Map<string, PartitionLog[]>();
   readonly dead = new Set<string>();
+  /** What ListOffsets says of a partition instead of its offsets. */
+  readonly refusals = new Map<PartitionLog, MillraceError>();
   faults: Faults = noFaults;
   creditBytes = 256 * 1024;
   recordSetBytesMax = 1024 * 1024;
@@ -157,6 +160,8 @@ export class FakeCluster implements RpcClient {
     return ListOffsetsResponse.encode({
       partitions: partitions.map((partition) => {
         const log = logs[partition] as PartitionLog;
+        const refusal = this.refusals.get(log);
+        if (refusal !== undefined) return { partition, error: statusOf(refusal) };
         return { partition, logStartOffset: log.logStart, highWatermark: log.end };
       }),
     });
