@@ -222,12 +222,19 @@ export class PartitionSet {
       );
     for (const [groupId, hosted] of this.#partitions) {
       const { replica, name } = hosted.partition;
-      const recovery = image.partitionOfGroup(groupId)?.recovery;
+      const { recovery, claim } = image.partitionOfGroup(groupId) ?? {};
       if (this.#closed || recovery === undefined) continue;
       if (recovery.fenced.includes(replica.id)) {
         this.#close(hosted);
         this.#held.hold(replica.log, replica);
-      } else if (recovery.survivor === replica.id && needsRecovery(replica, recovery.number)) {
+      } else if (
+        recovery.survivor === replica.id &&
+        // Once the survivor has claimed a term, others may vote: a disk that forgot since looks as if nothing had been done yet, and an
+        // image of a while ago as if it were not known.
+        claim?.term === recovery.term &&
+        this.#ports.settled() &&
+        needsRecovery(replica, recovery.number)
+      ) {
         if (!replica.recover(recovery.number, recovery.fenced, recovery.term)) this.#later(RECOVER_RETRY_MS);
         else this.#ports.telemetry.log("warn", "partition.recovered", { partition: name, groupId, recovery: recovery.number });
       }

@@ -349,6 +349,32 @@ describe("Recovery of partitions while the metadata lives (scenario 62)", () => 
     cluster.close();
   });
 
+  it("never forces a survivor again that has forgotten since what it was: others may count by then", async () => {
+    const { cluster, group, survivor, gone } = await twoOfThreeGone(76);
+    const via = cluster.alive.find((n) => n !== survivor) as number;
+    await cluster.stop(survivor);
+    const copy = cluster.disk(survivor).backUp();
+    await cluster.restart(survivor);
+    await apply(cluster, via, await plan(cluster, via));
+    await cluster.until(() => cluster.serving(group) === survivor, "the partition goes on");
+    for (const n of gone) await cluster.restart(n);
+    await healthy(cluster, via);
+    await write(cluster, via, "c");
+    cluster.kill(survivor);
+    await cluster.until(() => cluster.serving(group) !== undefined, "a leader of the others");
+    await write(cluster, via, "d", Acks.quorum);
+    cluster.disk(survivor).restore(copy);
+    const forced = (): number => cluster.warnings.filter((text) => text.includes("partition.recovered")).length;
+    assert.equal(forced(), 1);
+    await cluster.restart(survivor);
+    await healthy(cluster, via);
+    assert.equal(forced(), 1, "it was done once");
+    assert.equal(cluster.replica(survivor, group)?.core.configuration.voters.length, 3);
+    await write(cluster, via, "e");
+    assert.deepEqual(await cluster.values("t", 0, survivor), ["a", "b", "c", "d", "e"]);
+    cluster.close();
+  });
+
   it("gives one that was merely off its other partitions back", async () => {
     const { cluster, survivor, gone } = await twoOfThreeGone(73);
     await apply(cluster, survivor, await plan(cluster, survivor));
