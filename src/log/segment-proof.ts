@@ -109,6 +109,9 @@ class Chain {
     if (start.index === this.index) return start.offset === this.offset && start.term === this.#term;
     if (start.term < this.#term) return false;
     for (const { term, firstIndex } of terms) if (firstIndex > this.index) this.#begin(term, firstIndex);
+    // A table that says nothing of the gap (a machine's log that was reset): its last entry is known all the same, and a snapshot taken
+    // there is believed by its term.
+    this.#begin(start.term, start.index);
     this.index = start.index;
     this.offset = start.offset;
     return true;

@@ -1,13 +1,16 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { Incarnation } from "../../src/base/ids.ts";
+import { GroupLogImpl } from "../../src/log/group-log.ts";
 import { incarnationBytes, padded, readBlockHeader } from "../../src/log/model/block.ts";
 import { readBlock } from "../../src/log/model/block-reader.ts";
+import { Producers } from "../../src/log/model/producers.ts";
+import { TermTable } from "../../src/log/model/terms.ts";
 import type { GroupLog } from "../../src/log/types.ts";
 import { decodeFrame } from "../../src/records/frame.ts";
 import type { Frame } from "../../src/records/frame-types.ts";
 import { assertSame, file, lostOf, peer, readAll, segmentPaths } from "./damaged.ts";
-import { append, EMPTY, fromProducer, group, replica, term, text } from "./frames.ts";
+import { append, EMPTY, fromProducer, group, index, offset, replica, term, text } from "./frames.ts";
 import { KiB, Machine } from "./machine.ts";
 
 const options = { walFileBytes: 128 * KiB, walFilesMax: 6 };
@@ -38,9 +41,12 @@ async function written(count: number): Promise<Written> {
   return { machine, frames, incarnation: store.incarnation, inSegments };
 }
 
-/** The newest block that says that something is synced, unless it is the last one of all, which would pass for torn. */
-function lastSynced({ machine, incarnation }: Written): { readonly path: string; readonly at: number } | undefined {
-  const found: { path: string; at: number; sequence: number; synced: boolean }[] = [];
+/** The newest block with such a record, unless it is the last one of all, which would pass for torn. */
+function lastWith(
+  kind: "synced" | "install",
+  { machine, incarnation }: Pick<Written, "machine" | "incarnation">,
+): { readonly path: string; readonly at: number } | undefined {
+  const found: { path: string; at: number; sequence: number; has: boolean }[] = [];
   for (const { path, file: node } of machine.device.files()) {
     if (!/^\/?wal\//.test(path)) continue;
     const bytes = new Uint8Array(node.size);
@@ -50,13 +56,13 @@ function lastSynced({ machine, incarnation }: Written): { readonly path: string;
       if (header === undefined || (last > 0 && header.sequence !== last + 1)) break;
       last = header.sequence;
       const records = readBlock(bytes.subarray(at, at + header.bytes), header);
-      const synced = typeof records !== "string" && records.some((one) => one.kind === "op" && one.op.kind === "synced");
-      found.push({ path: path.replace(/^\//, ""), at, sequence: last, synced });
+      const has = typeof records !== "string" && records.some((one) => one.kind === "op" && one.op.kind === kind);
+      found.push({ path: path.replace(/^\//, ""), at, sequence: last, has });
       at += padded(header.bytes);
     }
   }
   found.sort((a, b) => b.sequence - a.sequence);
-  return found.slice(1).find(({ synced }) => synced);
+  return found.slice(1).find(({ has }) => has);
 }
 
 /** Opens it again without that block. @returns whether frames were proved by segments alone */
@@ -71,7 +77,7 @@ describe("Segments above the last record that says they are synced", () => {
     let proofs = 0;
     for (let count = 100; count < 136; count += 4) {
       const of = await written(count);
-      const block = lastSynced(of);
+      const block = lastWith("synced", of);
       if (block === undefined) continue;
       file(of.machine, block.path).flipBit(block.at + 70, 5);
       const { log, proved } = await reopened(of);
@@ -97,7 +103,7 @@ describe("Segments above the last record that says they are synced", () => {
     let proofs = 0;
     for (let count = 100; count < 136; count += 4) {
       const of = await written(count);
-      const block = lastSynced(of);
+      const block = lastWith("synced", of);
       const path = segmentPaths(of.machine).at(-2);
       if (block === undefined || path === undefined) continue;
       file(of.machine, block.path).flipBit(block.at + 70, 5);
@@ -114,4 +120,46 @@ describe("Segments above the last record that says they are synced", () => {
     }
     assert.ok(proofs > 0);
   });
+
+  // What the terms were before is not told of a machine's log: its snapshot says all (`MetadataSnapshots.restore` asks for its term).
+  for (const terms of [
+    [],
+    [
+      { term: term(2), firstIndex: index(40) },
+      { term: term(7), firstIndex: index(4_990) },
+    ],
+  ]) {
+    it(`name the term of the entry before them when the record that began the log there is bad, with ${terms.length} terms before`, async () => {
+      const machine = new Machine(7);
+      const store = await machine.open(options);
+      const log = await machine.run(store.create(group(7), replica(3), EMPTY, text("who votes")));
+      assert.ok(log instanceof GroupLogImpl);
+      append(log, term(1), [fromProducer(40, 0)]);
+      await machine.settle();
+      log.commit(log.lastIndex);
+      await machine.run(log.flush());
+      const start = { index: index(5_000), term: term(7), offset: offset(9_000) };
+      const point = { start, terms, config: text("later"), producers: new Producers(), appendTime: 0 };
+      assert.equal(await machine.run(log.install(point)), "installed");
+      append(log, term(7), [fromProducer(41, 0)]);
+      await machine.settle();
+      log.commit(log.lastIndex);
+      await machine.run(log.flush());
+      append(log, term(8), [fromProducer(41, 1)]);
+      await machine.settle();
+      machine.crash();
+      const block = lastWith("install", { machine, incarnation: store.incarnation });
+      assert.ok(block !== undefined);
+      file(machine, block.path).flipBit(block.at + 70, 5);
+      const again = await machine.open(options);
+      assert.ok(machine.events.some((event) => event.startsWith("log.frames_proved")));
+      const [recovered] = again.recovered;
+      const table = new TermTable(recovered?.terms);
+      assert.deepEqual(
+        [1, ...terms.map(({ firstIndex }) => firstIndex), 5_000, 5_001].map((at) => table.termAt(index(at))),
+        [1, ...terms.map((one) => one.term), 7, 7],
+      );
+      assert.equal(recovered?.lastIndex, 5_001);
+    });
+  }
 });
