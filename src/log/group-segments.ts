@@ -1,3 +1,4 @@
+import { MillraceError } from "../base/errors.ts";
 import type { GroupId, LogIndex, Offset, ReplicaId } from "../base/ids.ts";
 import { InvariantViolated } from "../base/invariant.ts";
 import type { Frame } from "../records/frame-types.ts";
@@ -14,6 +15,7 @@ import type { TermTable } from "./model/terms.ts";
 import { PastWal } from "./past-wal.ts";
 import type { Segment } from "./segment.ts";
 import { SegmentDoctor } from "./segment-doctor.ts";
+import { PRODUCERS_NOT_KNOWN } from "./segment-survey.ts";
 import { PIECE_BYTES_MIN, type SegmentWriter, type SegmentWriterOptions } from "./segment-writer.ts";
 import { Trimmer } from "./trimmer.ts";
 import type { ProducerTable } from "./types.ts";
@@ -130,6 +132,8 @@ export class GroupSegments implements Patient {
       return { start, terms: [], config, producers: new Producers(), appendTime: start.index === 0 ? 0 : lastAppendTime };
     const point = await this.#host.readStart(first);
     const { terms, producers } = point;
+    // Begun while damage before it was not repaired: the repair of this log comes first, else the other one would never know them either.
+    if (!producers.known) throw new MillraceError("DATA_LOSS", `${first.path}: ${PRODUCERS_NOT_KNOWN}`, { path: first.path });
     return { start, terms, config: point.config, producers, appendTime: first.frames > 0 ? first.firstAppendTime : lastAppendTime };
   }
 

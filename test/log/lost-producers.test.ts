@@ -3,6 +3,7 @@ import { describe, it } from "node:test";
 import type { GroupLog } from "../../src/log/types.ts";
 import { decodeFrame } from "../../src/records/frame.ts";
 import type { Frame } from "../../src/records/frame-types.ts";
+import { trimDraft } from "../../src/records/trim.ts";
 import { assertSame, FRAMES, peer, producersOf, readAll, segmentPaths, twoGroups, unpaced } from "./damaged.ts";
 import { append, fromProducer, group, term } from "./frames.ts";
 import type { Machine } from "./machine.ts";
@@ -97,5 +98,26 @@ describe("what producers wrote", () => {
     const again = (await machine.open()).open(group(7));
     assert.deepEqual(again.holes, []);
     assert.deepEqual(allOf(again), allOf(log));
+  });
+
+  it("is told to nobody who is to begin where it is not known, before the repair", async () => {
+    const { machine, frames } = await twoGroups();
+    for (const path of segmentPaths(machine, "")) await machine.run(machine.disk.unlink(path));
+    let log = (await machine.open()).open(group(7));
+    await goOn(machine, log, frames, 60);
+    // All that is damaged goes, but not what was begun behind it.
+    const damaged = log.segments.find(({ lastIndex }) => lastIndex === FRAMES);
+    assert.ok(damaged !== undefined);
+    append(log, term(9), [trimDraft(damaged.endOffset)]);
+    log.commit(log.lastIndex);
+    await machine.settle();
+    for (let starts = 0; starts < 2; starts += 1) {
+      assert.equal(log.start.index, FRAMES);
+      await assert.rejects(machine.run(log.startState()), /what producers wrote before it was not known/);
+      machine.crash();
+      log = (await machine.open()).open(group(7));
+    }
+    assert.equal(await machine.run(log.repair(peer(frames))), true);
+    assert.equal((await machine.run(log.startState())).producers.known, true);
   });
 });
