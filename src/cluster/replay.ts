@@ -12,9 +12,11 @@ import {
   unindexPartition,
 } from "./image-state.ts";
 
-/** How far ids jump when the metadata was recovered (design §7). */
+/** How far ids jump when the metadata was recovered (design §7), at least. */
 const ID_JUMP = 2 ** 32;
-/** The same for the number of recoveries of partitions, which are by hand. */
+/** Ids that are an epoch's own: two recoveries that know nothing of each other give out different ones. */
+const IDS_OF_EPOCH = 2 ** 20;
+/** The same for the number of recoveries of partitions, which are by hand: whoever is in a later epoch knows of more. */
 const RECOVERIES_JUMP = 1_000_000;
 const NO_DISK = "" as Incarnation;
 /** A broker whose replica of the metadata was fenced: its next registration gives it another. */
@@ -206,10 +208,11 @@ const replays: { readonly [K in Fact["kind"]]: Replay<K> } = {
     invariant(recoveryEpoch > state.recoveryEpoch, () => `recovery epoch ${recoveryEpoch} follows ${state.recoveryEpoch}`);
     state.recoveryEpoch = recoveryEpoch;
     // What the lost majority gave out, and nobody here has read, is not given again.
-    state.nextGroupId = (state.nextGroupId + ID_JUMP) as GroupId;
-    state.nextReplicaId = (state.nextReplicaId + ID_JUMP) as ReplicaId;
-    state.nextProducerId = (state.nextProducerId + ID_JUMP) as ProducerId;
-    state.recoveries += RECOVERIES_JUMP;
+    const jumped = (next: number): number => Math.max(next + ID_JUMP, recoveryEpoch * IDS_OF_EPOCH);
+    state.nextGroupId = jumped(state.nextGroupId) as GroupId;
+    state.nextReplicaId = jumped(state.nextReplicaId) as ReplicaId;
+    state.nextProducerId = jumped(state.nextProducerId) as ProducerId;
+    state.recoveries = Math.max(state.recoveries + RECOVERIES_JUMP, recoveryEpoch * RECOVERIES_JUMP);
     // No other replica of the metadata counts any more: their brokers get new ones, on whatever disk.
     state.seeds = state.seeds.map((seed) =>
       seed.brokerId === brokerId ? { ...seed, replicaId: survivor } : { ...seed, incarnation: NO_DISK },

@@ -85,7 +85,8 @@ describe("Recovery after a lost majority (scenario 62)", () => {
       [["t-0", 3, true]],
     );
     const outcome = await apply(cluster, 3, found);
-    assert.deepEqual(outcome, { recoveryEpoch: 1, metadata: true, partitions: ["t-0"], changed: [] });
+    assert.deepEqual({ ...outcome, recoveryEpoch: 0 }, { recoveryEpoch: 0, metadata: true, partitions: ["t-0"], changed: [] });
+    assert.ok(outcome.recoveryEpoch > 0);
     await cluster.until(() => cluster.serving(METADATA_GROUP) === 3, "the metadata goes on");
     assert.deepEqual(await cluster.values("t", 0, 3), written);
     await write(cluster, 3, "alone", Acks.quorum);
@@ -161,6 +162,33 @@ describe("Recovery after a lost majority (scenario 62)", () => {
     await returned(cluster, [1, 2]);
     await healthy(cluster, 3);
     assert.deepEqual(await cluster.values("t", 0, 1), ["a", "b"]);
+    cluster.close();
+  });
+
+  it("is one of two that know nothing of each other, and the later one alone goes on when they meet", async () => {
+    const cluster = await start({ seed: 66 });
+    await cluster.createTopic("t", 1);
+    await write(cluster, 1, "a");
+    for (const n of [1, 2, 3]) cluster.kill(n);
+    const epochs = new Map<number, number>();
+    for (const n of [1, 2]) {
+      cluster.boot(n);
+      await cluster.pass(3_000);
+      epochs.set(n, (await apply(cluster, n, await plan(cluster, n))).recoveryEpoch);
+      await cluster.settle(cluster.started(n));
+      await cluster.call(n, stubs.CreateTopic, { name: `of-${n}`, partitions: 1, replicas: 1 });
+      cluster.kill(n);
+    }
+    const [late, early] = (epochs.get(1) as number) > (epochs.get(2) as number) ? [1, 2] : [2, 1];
+    for (const n of [1, 2, 3]) cluster.boot(n);
+    await cluster.until(() => fenced.has(early), `broker ${early} is told`);
+    await returned(cluster, [early, 3]);
+    await healthy(cluster, late);
+    assert.equal(fenced.has(late), false);
+    const voters = cluster.numbers.map((n) => cluster.replica(n, METADATA_GROUP)?.core.configuration.voters.length);
+    assert.deepEqual(voters, [3, 3, 3]);
+    await write(cluster, late, "b");
+    assert.deepEqual(await cluster.values("t", 0, early), ["a", "b"]);
     cluster.close();
   });
 

@@ -241,6 +241,17 @@ describe("A partition that was recovered (scenario 62)", () => {
 });
 
 describe("Metadata that was recovered (scenario 62)", () => {
+  it("gives ids in one epoch that no other epoch gives, and knows of more recoveries in a later one, whatever happened in the others", () => {
+    const [lower, higher] = [3, 9].map((drawn) => {
+      const cluster = Cluster.ofThree();
+      cluster.done({ kind: "recoverCluster", recoveryEpoch: 2 ** 20 + drawn, survivor: toReplicaId(3), brokerId: toBrokerId(3) });
+      return cluster.image;
+    });
+    assert.ok(lower !== undefined && higher !== undefined);
+    for (const kind of ["group", "replica", "producer"] as const) assert.ok(higher.nextIds[kind] - lower.nextIds[kind] >= 2 ** 20, kind);
+    assert.ok(higher.recoveries - lower.recoveries >= 1_000_000);
+  });
+
   it("jumps every id, and gives the metadata's replicas of all other brokers up, whatever disk they have", () => {
     const cluster = Cluster.ofThree();
     cluster.create("t");

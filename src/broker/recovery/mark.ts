@@ -1,6 +1,10 @@
 import type { Disk } from "../../base/ports/disk.ts";
+import type { Random } from "../../base/ports/random.ts";
 import type { MetadataImage } from "../../cluster/image.ts";
 import { changeMeta, type Meta } from "../../log/meta.ts";
+
+/** Recovery epochs that a recovery draws its own from. */
+const EPOCHS = 2 ** 20;
 
 /**
  * What the disk of this broker says of recoveries after a lost majority (ADR 0014), in `meta.json`: the recovery epoch of the metadata, how
@@ -8,6 +12,7 @@ import { changeMeta, type Meta } from "../../log/meta.ts";
  */
 export class RecoveryMark {
   readonly #disk: Disk;
+  readonly #random: Pick<Random, "below">;
   #meta: Pick<Meta, "recoveryEpoch" | "recovery" | "recoveries">;
   /** Recoveries of partitions that others know of. */
   #needed = 0;
@@ -16,8 +21,9 @@ export class RecoveryMark {
   /** The file says something else now. */
   onChange: (meta: Meta) => void = () => {};
 
-  constructor(disk: Disk, meta: Meta) {
+  constructor(disk: Disk, random: Pick<Random, "below">, meta: Meta) {
     this.#disk = disk;
+    this.#random = random;
     this.#meta = meta;
   }
 
@@ -60,9 +66,14 @@ export class RecoveryMark {
     });
   }
 
-  /** The metadata goes on from this disk: from here on that is decided. */
+  /**
+   * The metadata goes on from this disk: from here on that is decided. Another disk of the same epoch may be made to survive as well, by
+   * whoever does not know of this one: the epochs are drawn, so that one of the two is later, and fences the other when they meet.
+   */
   survive(): Promise<void> {
-    return this.#change((meta) => ({ ...meta, recoveryEpoch: meta.recoveryEpoch + 1, recovery: "survivor" }));
+    const drawn = this.#random.below(EPOCHS);
+    const after = (epoch: number): number => (Math.floor(epoch / EPOCHS) + 1) * EPOCHS + drawn;
+    return this.#change((meta) => ({ ...meta, recoveryEpoch: after(meta.recoveryEpoch), recovery: "survivor" }));
   }
 
   /** Another disk survived. */

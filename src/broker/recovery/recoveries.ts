@@ -38,12 +38,12 @@ export class Recoveries {
   #closed = false;
 
   constructor(ports: BrokerPorts, config: BrokerConfig, meta: Meta, links: PeerLinks, parts: RecoveriesParts) {
-    const { clock, telemetry, disk } = ports;
+    const { clock, telemetry, disk, random } = ports;
     this.#ports = ports;
     this.#config = config;
     this.#links = links;
     this.#parts = parts;
-    this.mark = new RecoveryMark(disk, meta);
+    this.mark = new RecoveryMark(disk, random, meta);
     this.recovery = new Recovery({
       clock,
       telemetry,
