@@ -35,6 +35,8 @@ export interface ColdRead {
   readonly wanted: (frame: Frame) => boolean;
   readonly maxBytes: number;
   readonly upTo: LogIndex;
+  /** Asked before each load: nobody waits for the frames any more, and none are given. */
+  readonly stopped?: (() => boolean) | undefined;
 }
 
 /** The segment was trimmed away while it was looked at. */
@@ -100,7 +102,12 @@ export class ColdReader {
       if (hole !== undefined) return frames;
       let length = cursor.length();
       if (length === undefined) {
-        await this.#scheduler.run("read", () => this.#files.use(segment.path, (file) => cursor.load(file, end)));
+        const stopped = await this.#scheduler.run("read", async () => {
+          if (read.stopped?.() === true) return true;
+          await this.#files.use(segment.path, (file) => cursor.load(file, end));
+          return false;
+        });
+        if (stopped) return [];
         length = cursor.length();
       }
       if (frames.length > 0 && bytes + (length ?? 0) > read.maxBytes) break;

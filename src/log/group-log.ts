@@ -162,8 +162,8 @@ export class GroupLogImpl implements GroupLog, FrameListener, ReadSource, Segmen
     return this.#reader.read(index, maxBytes, upTo, heals);
   }
 
-  readFrom(offset: Offset, maxBytes: number, upTo: LogIndex): ReadResult | Promise<ReadResult> {
-    return this.#reader.readFrom(offset, maxBytes, upTo);
+  readFrom(offset: Offset, maxBytes: number, upTo: LogIndex, stopped?: () => boolean): ReadResult | Promise<ReadResult> {
+    return this.#reader.readFrom(offset, maxBytes, upTo, stopped);
   }
 
   findTime(timestampMs: number, upTo: LogIndex, from: Offset = this.startOffset): Promise<Frame | undefined> {

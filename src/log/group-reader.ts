@@ -1,7 +1,7 @@
 import type { GroupId, LogIndex, Offset } from "../base/ids.ts";
 import { invariant } from "../base/invariant.ts";
 import { type Frame, nextOffsetOf } from "../records/frame-types.ts";
-import { holdsOffset, type ReadFrom, SegmentDropped } from "./cold-reader.ts";
+import { type ColdRead, holdsOffset, type ReadFrom, SegmentDropped } from "./cold-reader.ts";
 import type { GroupFrames } from "./group-frames.ts";
 import type { GroupHost } from "./group-host.ts";
 import type { HeldFrame } from "./model/held.ts";
@@ -32,18 +32,18 @@ export class GroupReader {
   }
 
   /** As `GroupLog.read`. */
-  read(index: LogIndex, maxBytes: number, upTo: LogIndex, heals: boolean): ReadResult | Promise<ReadResult> {
+  read(index: LogIndex, maxBytes: number, upTo: LogIndex, heals: boolean, stopped?: () => boolean): ReadResult | Promise<ReadResult> {
     const { start, frames } = this.#log;
     if (index <= start.index) return { kind: "below-start", start };
     const last = Math.min(upTo, frames.lastIndex) as LogIndex;
     if (index > last) return { kind: "frames", frames: [] };
     const hot = frames.hot(index, maxBytes, last);
     if (hot !== undefined) return { kind: "frames", frames: hot };
-    return this.#cold({ index }, (frame) => frame.index >= index, maxBytes, last, heals);
+    return this.#cold({ index }, { wanted: (frame) => frame.index >= index, maxBytes, upTo: last, stopped }, heals);
   }
 
   /** As `GroupLog.readFrom`. */
-  readFrom(offset: Offset, maxBytes: number, upTo: LogIndex): ReadResult | Promise<ReadResult> {
+  readFrom(offset: Offset, maxBytes: number, upTo: LogIndex, stopped?: () => boolean): ReadResult | Promise<ReadResult> {
     const { start, startOffset, frames } = this.#log;
     if (offset < startOffset) return { kind: "below-start", start };
     const last = Math.min(upTo, frames.lastIndex) as LogIndex;
@@ -51,9 +51,9 @@ export class GroupReader {
     if (offset >= frames.baseOffset) {
       const held = frames.endingAbove(offset);
       if (held === undefined || held.index > last) return { kind: "frames", frames: [] };
-      return this.read(held.index, maxBytes, last, true);
+      return this.read(held.index, maxBytes, last, true, stopped);
     }
-    return this.#cold({ offset }, holdsOffset(offset), maxBytes, last, true);
+    return this.#cold({ offset }, { wanted: holdsOffset(offset), maxBytes, upTo: last, stopped }, true);
   }
 
   /** As `GroupLog.findTime`. */
@@ -82,11 +82,12 @@ export class GroupReader {
     return undefined;
   }
 
-  #cold(from: ReadFrom, wanted: (frame: Frame) => boolean, maxBytes: number, last: LogIndex, heals: boolean): Promise<ReadResult> {
-    return this.#log.doctor.read(() => this.#coldOnce(from, wanted, maxBytes, last), heals);
+  #cold(from: ReadFrom, read: ColdRead, heals: boolean): Promise<ReadResult> {
+    return this.#log.doctor.read(() => this.#coldOnce(from, read), heals);
   }
 
-  async #coldOnce(from: ReadFrom, wanted: (frame: Frame) => boolean, maxBytes: number, last: LogIndex): Promise<ReadResult> {
+  async #coldOnce(from: ReadFrom, read: ColdRead): Promise<ReadResult> {
+    const { maxBytes, upTo: last } = read;
     const { groupId, start, startOffset, frames } = this.#log;
     // A read that is tried again after a repair may find that the log begins later by now.
     const below = "index" in from ? from.index <= start.index : "offset" in from && from.offset < startOffset;
@@ -97,7 +98,7 @@ export class GroupReader {
     const inSegments = Math.min(last, frames.written) as LogIndex;
     if (segment !== undefined && (!("index" in from) || from.index <= inSegments)) {
       try {
-        return { kind: "frames", frames: await this.#host.cold.read(groupId, segment, from, { wanted, maxBytes, upTo: inSegments }) };
+        return { kind: "frames", frames: await this.#host.cold.read(groupId, segment, from, { ...read, upTo: inSegments }) };
       } catch (error) {
         if (error instanceof SegmentDropped) return { kind: "below-start", start: this.#log.start };
         throw error;

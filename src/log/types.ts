@@ -90,8 +90,12 @@ export interface GroupLog {
    * @throws {MillraceError} DATA_LOSS: they could not be repaired now
    */
   read(index: LogIndex, maxBytes: number, upTo: LogIndex, heals?: boolean): ReadResult | Promise<ReadResult>;
-  /** The same, starting with the frame that holds `offset`. */
-  readFrom(offset: Offset, maxBytes: number, upTo: LogIndex): ReadResult | Promise<ReadResult>;
+  /**
+   * The same, starting with the frame that holds `offset`.
+   *
+   * @param stopped asked now and then while the disk is read; once it says yes, the read ends soon, with nothing
+   */
+  readFrom(offset: Offset, maxBytes: number, upTo: LogIndex, stopped?: () => boolean): ReadResult | Promise<ReadResult>;
   /** First frame at or below `upTo` whose max timestamp is ≥ `timestampMs` and that has records at or above `from` (default: the log start offset). */
   findTime(timestampMs: number, upTo: LogIndex, from?: Offset): Promise<Frame | undefined>;
 

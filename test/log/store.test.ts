@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { GroupLog } from "../../src/log/types.ts";
 import type { Frame } from "../../src/records/frame-types.ts";
-import { append, draft, EMPTY, group, index, noop, replica, term, text } from "./frames.ts";
+import { append, draft, EMPTY, group, index, noop, offset, replica, term, text } from "./frames.ts";
 import { KiB, Machine } from "./machine.ts";
 
 /** Reads everything in [from, upTo], whatever it lies in. */
@@ -234,5 +234,30 @@ describe("a log store", () => {
     await machine.settle();
     assert.deepEqual(order, ["a", "b", "c"]);
     assert.equal(store.durableBlockSequence, before + 1);
+  });
+
+  it("ends a read that was given up at its next load, with nothing", async () => {
+    const machine = new Machine();
+    const store = await machine.open({ segmentBytes: 8 * 1024 * KiB });
+    const log = await machine.run(store.create(group(7), replica(3), EMPTY, text("")));
+    for (let i = 0; i < 240; i += 1) {
+      append(log, term(1), [draft(i, 12 * KiB)]);
+      if (i % 6 === 5) await machine.settle();
+      log.commit(log.lastIndex);
+    }
+    await machine.settle();
+    let reads = 0;
+    machine.device.watch = (kind) => {
+      if (kind === "read") reads += 1;
+    };
+    const read = async (stopped?: () => boolean): Promise<readonly [frames: number, reads: number]> => {
+      reads = 0;
+      const result = await machine.run(Promise.resolve(log.readFrom(offset(0), 64 * 1024 * KiB, log.lastIndex, stopped)));
+      return [result.kind === "frames" ? result.frames.length : -1, reads];
+    };
+    const [frames, loads] = await read();
+    assert.ok(frames > 64 && loads >= 3, `${frames} frames in ${loads} loads`);
+    assert.deepEqual(await read(() => true), [0, 0]);
+    assert.deepEqual(await read(() => reads >= 1), [0, 1]);
   });
 });

@@ -84,12 +84,14 @@ export class PartitionReader {
   /** `done` is called exactly once unless cancelled first. */
   read(request: ReadRequest, done: ReadDone): () => void {
     const state: { cancelled: boolean; waiting: Waiting | undefined } = { cancelled: false, waiting: undefined };
+    // A read of many MiB that was given up must not go on: what it has read so far stays in memory until it ends.
+    const stopped = (): boolean => state.cancelled;
     const finish = (outcome: ReadReply | MillraceError): void => {
       if (!state.cancelled) done(outcome);
     };
     const attempt = (): void => {
       if (state.cancelled) return;
-      const outcome = this.#attempt(request);
+      const outcome = this.#attempt(request, stopped);
       if (outcome instanceof Promise)
         outcome.then(
           (late) => settle(late),
@@ -117,7 +119,7 @@ export class PartitionReader {
         timer: this.#clock.after(left, () => {
           this.#waiting.delete(waiting);
           if (state.cancelled) return;
-          const last = this.#attempt({ ...request, waitUntil: 0 });
+          const last = this.#attempt({ ...request, waitUntil: 0 }, stopped);
           if (last instanceof Promise) last.then(finish, (error: unknown) => finish(asDataLoss(error, this.#partition.name)));
           else finish(last);
         }),
@@ -177,28 +179,28 @@ export class PartitionReader {
     );
   }
 
-  #attempt(request: ReadRequest): ReadReply | MillraceError | Promise<ReadReply | MillraceError> {
+  #attempt(request: ReadRequest, stopped: () => boolean): ReadReply | MillraceError | Promise<ReadReply | MillraceError> {
     const partition = this.#partition;
     if (!partition.replica.serves) return partition.notLeader();
     const { offset } = request;
     const highWatermark = partition.highWatermark;
     if (offset < partition.logStartOffset) return this.#outOfRange(offset);
-    if (offset > highWatermark) return this.#beyond(request);
+    if (offset > highWatermark) return this.#beyond(request, stopped);
     if (offset === highWatermark) return this.#reply(request, [], offset);
-    return this.#collect(request, offset, [], request.maxBytes);
+    return this.#collect(request, offset, stopped);
   }
 
   /**
    * A leader that was cut off does not know what its successor has committed, and the reader may have read it there: only one that
    * is confirmed says that there is no such offset.
    */
-  #beyond(request: ReadRequest): Promise<ReadReply | MillraceError> {
+  #beyond(request: ReadRequest, stopped: () => boolean): Promise<ReadReply | MillraceError> {
     const partition = this.#partition;
     return new Promise((resolve) => {
       this.#confirm((index) => {
         if (index === undefined || !partition.replica.serves) resolve(partition.notLeader());
         else if (request.offset > partition.highWatermark) resolve(this.#outOfRange(request.offset));
-        else resolve(this.#attempt(request));
+        else resolve(this.#attempt(request, stopped));
       });
     });
   }
@@ -215,14 +217,9 @@ export class PartitionReader {
     );
   }
 
-  #collect(
-    request: ReadRequest,
-    from: Offset,
-    frames: Frame[],
-    budget: number,
-  ): ReadReply | MillraceError | Promise<ReadReply | MillraceError> {
+  #collect(request: ReadRequest, from: Offset, stopped: () => boolean): ReadReply | MillraceError | Promise<ReadReply | MillraceError> {
     const { log, core } = this.#partition.replica;
-    const result = log.readFrom(from, budget, core.commit);
+    const result = log.readFrom(from, request.maxBytes, core.commit, stopped);
     const take = (read: Awaited<typeof result>): ReadReply | MillraceError => {
       if (read.kind === "below-start") {
         // Where the files begin is further back: who goes there is refused again.
@@ -232,8 +229,7 @@ export class PartitionReader {
           high_watermark: String(highWatermark),
         });
       }
-      frames.push(...read.frames);
-      return this.#reply(request, frames, from);
+      return this.#reply(request, read.frames, from);
     };
     return result instanceof Promise ? result.then(take) : take(result);
   }

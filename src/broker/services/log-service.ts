@@ -229,7 +229,7 @@ export function registerLogService(
         const { result, cancel } = read(backend, target, { ...request, maxBytes, maxWaitMs }, { deadline, direct: request.direct });
         call.onCancel(() => {
           cancel();
-          // Nobody waits for the result of a read that was given up.
+          // Nobody waits for the result of a read that was given up; it ends at its next load from the disk.
           done();
         });
         const fetched = await result;

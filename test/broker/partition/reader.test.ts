@@ -28,11 +28,14 @@ function partition() {
     confirmed: true,
     cold: undefined as Promise<void> | undefined,
     reads: 0,
+    /** Of the last read. */
+    stopped: undefined as (() => boolean) | undefined,
     inflated: undefined as Uint8Array | undefined,
   };
   const endOffset = (upTo = frames.length): number => (upTo === 0 ? 0 : nextOffsetOf(frames[upTo - 1] as Frame));
-  const readFrom = (offset: Offset, _maxBytes: number, upTo: LogIndex): ReadResult | Promise<ReadResult> => {
+  const readFrom = (offset: Offset, _maxBytes: number, upTo: LogIndex, stopped?: () => boolean): ReadResult | Promise<ReadResult> => {
     state.reads++;
+    state.stopped = stopped;
     const read = (): ReadResult => {
       if (offset < state.logStart)
         return { kind: "below-start", start: { index: 1 as LogIndex, term: TERM, offset: (state.logStart - 1) as Offset } };
@@ -354,7 +357,10 @@ describe("A read that waits", () => {
       go = resolve;
     });
     const cold = it.read({ offset: 0, waitMs: 1_000 });
+    const stopped = it.state.stopped;
+    assert.equal(stopped?.(), false);
     cold.cancel();
+    assert.equal(stopped?.(), true, "the log is told, so that the read ends");
     go();
     it.batch(["b"]);
     it.reader.moved();
