@@ -52,14 +52,14 @@ export class Client {
 
   producer(options: ProducerOptions = {}): Producer {
     this.#checkOpen();
-    const producer = new Producer(this.#core, options);
+    const producer: Producer = new Producer(this.#core, options, () => this.#producers.delete(producer));
     this.#producers.add(producer);
     return producer;
   }
 
   consumer(options: ConsumerOptions = {}): Consumer {
     this.#checkOpen();
-    const consumer = new Consumer(this.#core, options);
+    const consumer: Consumer = new Consumer(this.#core, options, () => this.#consumers.delete(consumer));
     this.#consumers.add(consumer);
     return consumer;
   }

@@ -3,7 +3,10 @@ import { describe, it } from "node:test";
 import { silentTelemetry } from "../../src/base/ports/telemetry.ts";
 import { Brokers } from "../../src/client/brokers.ts";
 import { Calls } from "../../src/client/calls.ts";
+import { Consumer } from "../../src/client/consumer/consumer.ts";
+import { ClientCore } from "../../src/client/core.ts";
 import { Metadata } from "../../src/client/metadata.ts";
+import { Producer } from "../../src/client/producer/producer.ts";
 import { FakeCluster, fakeAddresses } from "./fake/cluster.ts";
 import type { PartitionLog } from "./fake/partition-log.ts";
 import { World } from "./fake/world.ts";
@@ -70,5 +73,49 @@ describe("Metadata", () => {
     const { world, metadata, cluster } = setup();
     cluster.kill("b1:7400");
     await assert.rejects(world.until(metadata.load("t", 1_000), 2_000), { code: "BROKERS_UNREACHABLE", outcomeKnown: true });
+  });
+});
+
+describe("What is closed leaves the client", () => {
+  it("a producer whose topic was still being looked up hears nothing of it any more, and what it held is free", async () => {
+    const { world, cluster, brokers, log } = setup();
+    let watched = 0;
+    class Counted extends Metadata {
+      override watch(topic: string, told: (partitions: number) => void): () => void {
+        watched += 1;
+        const unwatch = super.watch(topic, told);
+        return () => {
+          watched -= 1;
+          unwatch();
+        };
+      }
+    }
+    const ports = { rpc: cluster, clock: world, random: world.random, telemetry: silentTelemetry };
+    const calls = new Calls(brokers, ports);
+    const core = new ClientCore(ports, brokers, calls, new Counted(calls, brokers, world));
+    const gone: string[] = [];
+    const make = (name: string) => new Producer(core, {}, () => gone.push(name));
+    for (const address of cluster.addresses) cluster.dead.add(address);
+    const early = make("early");
+    const sent = early.send({ topic: "t", value: "x" });
+    const refused = assert.rejects(sent, { code: "CLIENT_CLOSED" });
+    await world.until(early.close({ timeoutMs: 100 }));
+    await refused;
+    cluster.dead.clear();
+    await world.run(world.now + 10_000, () => false);
+    assert.equal(core.metadata.partitionCount("t"), 1, "the look-up went on");
+    assert.deepEqual([watched, gone, log.end], [0, ["early"], 0]);
+    // One that is closed in good time is served to its end.
+    core.metadata.forget("t");
+    const late = make("late");
+    const written = late.send({ topic: "t", value: "x" });
+    await world.until(late.close());
+    assert.equal((await written).offset, 0);
+    const consumer = new Consumer(core, {}, () => gone.push("consumer"));
+    await world.until(consumer.subscribe("t"));
+    assert.equal(watched, 1);
+    consumer.close();
+    consumer.close();
+    assert.deepEqual([watched, gone], [0, ["early", "late", "consumer"]]);
   });
 });

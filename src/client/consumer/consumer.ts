@@ -62,8 +62,12 @@ export class Consumer implements AsyncIterable<ConsumedRecord> {
   #reroute: Timer | undefined;
   #wake: (() => void) | undefined;
 
-  constructor(core: ClientCore, options: ConsumerOptions) {
+  readonly #gone: () => void;
+
+  /** @param gone called once it is closed */
+  constructor(core: ClientCore, options: ConsumerOptions, gone: () => void = () => undefined) {
     this.#core = core;
+    this.#gone = gone;
     this.#settings = consumerSettings(options);
     const wake = (): void => this.#wakeUp();
     this.#intake = new Intake(core.ports.inflate, this.#settings.inflatedBytesMax, wake, (error) => this.#fail(error));
@@ -192,6 +196,7 @@ export class Consumer implements AsyncIterable<ConsumedRecord> {
     this.#endSubscriptions();
     for (const feed of [...this.#feeds]) feed.cancel();
     this.#wakeUp();
+    this.#gone();
   }
 
   /** The next batch; undefined at the end. One caller at a time. */

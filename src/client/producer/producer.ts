@@ -71,9 +71,12 @@ export class Producer {
   #ticking = false;
   #flushing = 0;
   #closed = false;
+  readonly #gone: () => void;
 
-  constructor(core: ClientCore, options: ProducerOptions) {
+  /** @param gone called once it is closed */
+  constructor(core: ClientCore, options: ProducerOptions, gone: () => void = () => undefined) {
     this.#core = core;
+    this.#gone = gone;
     this.#settings = producerSettings(options);
     if (this.#settings.compression !== Compression.none && core.ports.deflate === undefined) {
       throw new MillraceError("INVALID_REQUEST", "Cannot compress: this client was made without a Deflate port", { field: "compression" });
@@ -126,6 +129,8 @@ export class Producer {
     this.#abandon();
     for (const stream of this.#streams.values()) stream.close();
     for (const topic of this.#topics.values()) topic.unwatch();
+    this.#topics.clear();
+    this.#gone();
   }
 
   get #roomy(): boolean {
@@ -203,6 +208,8 @@ export class Producer {
     this.#topics.set(name, topic);
     this.#core.metadata.load(name, this.#settings.deliveryTimeoutMs).then(
       (count) => {
+        // The producer was closed, and everything that waited has failed.
+        if (this.#topics.get(name) !== topic) return;
         topic.partitions = [];
         this.#grow(topic, count);
         topic.unwatch = this.#core.metadata.watch(name, (partitions) => this.#grow(topic, partitions));
