@@ -30,6 +30,8 @@ export interface Standing {
   readonly quarantined: boolean;
   /** Damaged places below its synced index. */
   readonly holes: number;
+  /** Number of the newest recovery that its log names; 0: none. */
+  readonly recovery: number;
 }
 
 /** All that is known when a plan is made. */
@@ -45,7 +47,7 @@ export interface Survey {
 }
 
 /** A survivor, as the plan shows it. */
-export interface Survivor extends Omit<Standing, "groupId" | "voters" | "oldVoters" | "hasLeader"> {
+export interface Survivor extends Omit<Standing, "groupId" | "voters" | "oldVoters" | "hasLeader" | "recovery"> {
   readonly inSync: boolean;
 }
 
@@ -63,6 +65,8 @@ export interface GroupPlan {
   readonly isrVersion: number;
   /** Highest term anybody knows of. */
   readonly term: Term;
+  /** An earlier recovery is recorded once more; the survivor may be in use. */
+  readonly again?: true;
   /** Sentences. */
   readonly mayBeLost: readonly string[];
 }
@@ -93,7 +97,7 @@ export function planRecovery(survey: Survey): RecoveryPlan {
   const partitions: GroupPlan[] = [];
   const gone: RecoveryPlan["gone"][number][] = [];
   for (const partition of [...image.partitions.values()].sort((a, b) => a.groupId - b.groupId)) {
-    const { groupId, isr, isrVersion, claim } = partition;
+    const { groupId, isr, isrVersion, claim, recovery } = partition;
     const name = `${image.topics.get(partition.topicId)?.name ?? partition.topicId}-${partition.partition}`;
     const placed = placedReplicas(partition).filter((replica) => image.isPresent(replica));
     const standings = (byGroup.get(groupId) ?? []).filter((one) => placed.some(({ replicaId }) => replicaId === one.replicaId));
@@ -102,9 +106,10 @@ export function planRecovery(survey: Survey): RecoveryPlan {
         gone.push({ groupId, name, replicas: partition.replicas.map(({ replicaId, brokerId }) => ({ replicaId, brokerId })) });
       continue;
     }
-    if (!hasLostMajority(survey, standings)) continue;
-    const plan = planGroup(survey, groupId, name, standings, isr, isrVersion, claim?.term ?? (0 as Term));
-    partitions.push(plan);
+    const unrecorded = unrecordedRecovery(standings, recovery?.number ?? 0);
+    if (unrecorded === undefined && !hasLostMajority(survey, standings)) continue;
+    const plan = planGroup(survey, groupId, name, unrecorded ?? standings, isr, isrVersion, claim?.term ?? (0 as Term));
+    partitions.push(unrecorded === undefined ? plan : { ...plan, again: true, mayBeLost: [NOT_RECORDED] });
   }
 
   const unreachable = [...image.brokers.keys()].filter((broker) => !survey.alive.has(broker)).sort((a, b) => a - b);
@@ -126,9 +131,20 @@ export function planRecovery(survey: Survey): RecoveryPlan {
  * same price. Who else was there may have gone by then: other survivors of the former epoch are being started again.
  */
 export function sameGroupPlan(a: GroupPlan, b: GroupPlan): boolean {
-  const said = ({ survivor, mayBeLost: price }: GroupPlan): string => JSON.stringify([essenceOf(survivor), price]);
+  const said = ({ survivor, again, mayBeLost: price }: GroupPlan): string => JSON.stringify([essenceOf(survivor, again), price]);
   return said(a) === said(b);
 }
+
+/**
+ * Replicas that a recovery left as the only ones, where the metadata was recovered since from a replica that had not heard of it: those it
+ * gave up stand again by the metadata, and would elect one another. It is recorded once more.
+ */
+function unrecordedRecovery(standings: readonly Standing[], recorded: number): readonly Standing[] | undefined {
+  const newest = Math.max(...standings.map(({ recovery }) => recovery));
+  return newest > recorded ? standings.filter(({ recovery }) => recovery === newest) : undefined;
+}
+
+const NOT_RECORDED = "what the others acknowledged since: an earlier recovery gave them up, and the metadata does not say so any more";
 
 function planMetadata(survey: Survey, standings: readonly Standing[]): GroupPlan | undefined {
   if (standings.length === 0 || !hasLostMajority(survey, standings)) return undefined;
@@ -182,7 +198,7 @@ function planGroup(
   };
 }
 
-function survivorOf({ groupId, voters, oldVoters, hasLeader, ...standing }: Standing, isr: readonly ReplicaId[]): Survivor {
+function survivorOf({ groupId, voters, oldVoters, hasLeader, recovery, ...standing }: Standing, isr: readonly ReplicaId[]): Survivor {
   return { ...standing, inSync: isr.includes(standing.replicaId) };
 }
 
@@ -203,11 +219,17 @@ function better(a: Survivor, b: Survivor): number {
 }
 
 /** What is done, and what that rests on; terms move by themselves and are not part of it. */
-function essence({ groupId, survivor, others, unreachable, isr, isrVersion }: GroupPlan): readonly unknown[] {
-  return [groupId, essenceOf(survivor), others.map(essenceOf), unreachable.map(({ replicaId }) => replicaId), isr, isrVersion];
+function essence({ groupId, survivor, others, unreachable, isr, isrVersion, again }: GroupPlan): readonly unknown[] {
+  const rest = others.map((one) => essenceOf(one, again));
+  return [groupId, essenceOf(survivor, again), rest, unreachable.map(({ replicaId }) => replicaId), isr, isrVersion];
 }
 
-function essenceOf({ replicaId, brokerId, lastIndex, lastTerm, inSync, holes, quarantined }: Survivor): readonly unknown[] {
+/** Of one that is in use its log moves. */
+function essenceOf(
+  { replicaId, brokerId, lastIndex, lastTerm, inSync, holes, quarantined }: Survivor,
+  inUse: boolean | undefined,
+): readonly unknown[] {
+  if (inUse) return [replicaId, brokerId];
   return [replicaId, brokerId, lastIndex, lastTerm, inSync, holes > 0, quarantined];
 }
 

@@ -130,6 +130,7 @@ export const ReplicaStanding = message("millrace.internal.v1.ReplicaStanding", {
   hasLeader: bool(10),
   quarantined: bool(11),
   holes: int32(12),
+  recovery: int64(13),
 });
 export type ReplicaStanding = MessageOf<typeof ReplicaStanding>;
 

@@ -24,6 +24,7 @@ function standing(partition: PartitionImage, broker: number, more: Partial<Stand
     hasLeader: false,
     quarantined: false,
     holes: 0,
+    recovery: 0,
     ...more,
   };
 }
@@ -88,6 +89,22 @@ describe("A plan of recovery after a lost majority (scenario 62)", () => {
     );
     assert.deepEqual(survivors(forgot), [on[2]], "of all in quarantine the longest log");
     assert.match(forgot.partitions[0]?.mayBeLost.join() ?? "", /its disk forgot/);
+  });
+
+  it("names a partition whose recovery the metadata does not know: those it gave up would elect one another", () => {
+    const { cluster, partition, on } = five();
+    const [one, two, three] = on as [number, number, number];
+    const alone = standing(partition(), three, { recovery: 4, hasLeader: true });
+    const others = [one, two].map((broker) => standing(partition(), broker, { lastIndex: 50 }));
+    const plan = planOf(cluster, [alone, ...others]);
+    assert.deepEqual(survivors(plan), [three]);
+    assert.equal(planOf(cluster, [{ ...alone, lastIndex: 11 }, ...others]).digest, plan.digest, "it may be written to");
+    assert.match(plan.partitions[0]?.mayBeLost.join() ?? "", /an earlier recovery gave them up/);
+    const { groupId, isrVersion } = partition();
+    const recorded = { groupId, isrVersion, survivor: alone.replicaId, term: toTerm(7) };
+    for (let i = 0; i < 4; i++)
+      cluster.done({ kind: "recoverPartitions", partitions: [{ ...recorded, isrVersion: partition().isrVersion }] });
+    assert.deepEqual(survivors(planOf(cluster, [alone])), [], "it does");
   });
 
   const prefers = (what: string, better: Partial<Standing>, worse: Partial<Standing>, isr = [0, 1]): void => {

@@ -39,6 +39,7 @@ function standingOf({ groupId, id, core, log, members }: Replica, now: number): 
     hasLeader: core.leaderAlive(now),
     quarantined: core.quarantined,
     holes: log.holes.length,
+    recovery: members.recovery,
   };
 }
 
