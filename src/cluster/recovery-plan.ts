@@ -44,6 +44,8 @@ export interface Survey {
   readonly answered: ReadonlySet<BrokerId>;
   /** Those, and every broker that one of them is connected to. */
   readonly alive: ReadonlySet<BrokerId>;
+  /** Brokers that have not read yet which of their replicas stand: nothing is planned for partitions. */
+  readonly held: readonly BrokerId[];
 }
 
 /** A survivor, as the plan shows it. */
@@ -96,7 +98,7 @@ export function planRecovery(survey: Survey): RecoveryPlan {
   const metadata = planMetadata(survey, byGroup.get(METADATA_GROUP) ?? []);
   const partitions: GroupPlan[] = [];
   const gone: RecoveryPlan["gone"][number][] = [];
-  for (const partition of [...image.partitions.values()].sort((a, b) => a.groupId - b.groupId)) {
+  for (const partition of survey.held.length > 0 ? [] : [...image.partitions.values()].sort((a, b) => a.groupId - b.groupId)) {
     const { groupId, isr, isrVersion, claim, recovery } = partition;
     const name = `${image.topics.get(partition.topicId)?.name ?? partition.topicId}-${partition.partition}`;
     const placed = placedReplicas(partition).filter((replica) => image.isPresent(replica));
@@ -121,7 +123,7 @@ export function planRecovery(survey: Survey): RecoveryPlan {
     ...(metadata === undefined ? {} : { metadata }),
     partitions,
     gone,
-    notProved: notProved(image, unreachable, metadata),
+    notProved: notProved(image, unreachable, metadata, survey.held),
   } as const;
   return { ...plan, digest: digestOf(plan) };
 }

@@ -27,8 +27,17 @@ export function mayBeLost(survivor: Survivor, isr: readonly ReplicaId[], claimed
 }
 
 /** What nobody who can be asked knows. */
-export function notProved(image: MetadataImage, unreachable: readonly BrokerId[], metadata: GroupPlan | undefined): readonly string[] {
+export function notProved(
+  image: MetadataImage,
+  unreachable: readonly BrokerId[],
+  metadata: GroupPlan | undefined,
+  held: readonly BrokerId[],
+): readonly string[] {
   const said: string[] = [];
+  if (held.length > 0)
+    said.push(
+      `which partitions have lost their majority: ${counted(held.length, "broker")} (${held.join(", ")}) cannot read which replicas stand before the metadata goes on; make another plan then`,
+    );
   if (unreachable.length > 0)
     said.push(
       `that ${counted(unreachable.length, "broker")} (${unreachable.join(", ")}) will not come back with their disks: if they run where nobody here can reach them, what they acknowledge from now on is lost too`,

@@ -342,6 +342,17 @@ describe("Recovery of partitions while the metadata lives (scenario 62)", () => 
     assert.notEqual(cluster.replica(1, METADATA_GROUP), undefined, "the metadata is what will tell it");
     assert.notEqual(cluster.replica(2, group), undefined, "who was not told goes on");
     await refusedFor("not_ready", plan(cluster, 2));
+    // Without the majority of the metadata it would wait for ever: that goes on first.
+    cluster.kill(2);
+    cluster.kill(3);
+    await cluster.pass(5_000);
+    const found = await plan(cluster, 1);
+    assert.deepEqual([found.metadata?.survivor.brokerId, found.partitions, found.gone], [1, [], []]);
+    assert.match(found.notProved[0] ?? "", /which partitions .* 1 broker \(1\)/);
+    await apply(cluster, 1, found);
+    await cluster.until(() => cluster.replica(1, group) !== undefined, "it has read what stands");
+    assert.deepEqual((await apply(cluster, 1, await plan(cluster, 1))).partitions, ["t-0"]);
+    await cluster.until(() => cluster.serving(group) === 1, "the partition goes on");
     cluster.close();
   });
 

@@ -42,7 +42,7 @@ function planOf(
 ): RecoveryPlan {
   const said = new Set<BrokerId>(answered?.map(toBrokerId) ?? standings.map(({ brokerId }) => brokerId));
   const alive = new Set([...said, ...connected.map(toBrokerId)]);
-  return planRecovery({ clusterId, recoveryEpoch: 0, image: cluster.image, standings, answered: said, alive });
+  return planRecovery({ clusterId, recoveryEpoch: 0, image: cluster.image, standings, answered: said, alive, held: [] });
 }
 
 /** Five brokers, one partition on the first three; the replica on broker 1 leads term 5. */

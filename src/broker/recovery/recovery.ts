@@ -73,13 +73,16 @@ export class Recovery {
           }),
       ),
     );
-    for (const [broker, { held }] of said)
-      if (held) throw refused("not_ready", `broker ${broker} has not read yet which of its replicas stand; ask again`);
+    const held = [...said].filter(([, standing]) => standing.held).map(([broker]) => broker);
     const standings: Standing[] = [...said].flatMap(([broker, standing]) => standingsOf(broker, standing));
     const answered = new Set(said.keys());
     const alive = new Set(answered);
     for (const { connected } of said.values()) for (const broker of connected) alive.add(broker as BrokerId);
-    return planRecovery({ clusterId, recoveryEpoch: recoveryEpoch(), image: image(), standings, answered, alive });
+    const plan = planRecovery({ clusterId, recoveryEpoch: recoveryEpoch(), image: image(), standings, answered, alive, held });
+    // What they are to read is the metadata: where that has lost its majority, nobody else helps them.
+    if (plan.metadata === undefined && held.length > 0)
+      throw refused("not_ready", `broker ${held.join(", ")} has not read yet which of its replicas stand; ask again`);
+    return plan;
   }
 
   /**
