@@ -46,7 +46,7 @@ function dataDirectory(directory: string): Disk {
 }
 
 /**
- * Runs one broker on the real ports until SIGTERM or SIGINT, then hands leadership over and stops.
+ * Runs one broker on the real ports until SIGTERM, SIGINT or SIGHUP, then hands leadership over and stops.
  *
  * @param newIncarnation while the data directory has this incarnation, it is set aside, and this broker joins as a new disk
  * @throws {CommandFailed} when it cannot start
@@ -135,6 +135,8 @@ export async function runBroker(config: ProcessConfig, terminal: Terminal, newIn
     };
     process.on("SIGTERM", stop);
     process.on("SIGINT", stop);
+    // Its terminal was closed.
+    process.on("SIGHUP", stop);
   });
   try {
     await admin.listen(config.adminListen);

@@ -264,7 +264,6 @@ export const settings = {
   "log.level": choice({
     default: "info",
     choices: ["debug", "info", "warn", "error"],
-    reloadable: true,
     doc: "Events below this level are not written.",
   }),
   "log.output": choice({ default: "stderr", choices: ["stderr", "stdout"], doc: "Where events go, one JSON object per line." }),

@@ -16,8 +16,6 @@ export interface JsonLogOptions {
 
 export interface JsonLog {
   readonly log: Telemetry["log"];
-  /** May be changed while running. */
-  setLevel(level: LogLevel): void;
   /** Writes what waits, synchronously: the last act of a process. */
   flush(): void;
   /** The last lines, newest last. */
@@ -57,8 +55,5 @@ export function jsonLogTo(
   );
   return {
     log: (at, event, fields) => logger[at]({ event, ...fields }),
-    setLevel: (to) => {
-      logger.level = to;
-    },
   };
 }

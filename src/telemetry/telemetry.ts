@@ -4,7 +4,6 @@ import { createMetrics, type Metrics } from "./metrics.ts";
 
 export interface BrokerTelemetry extends Telemetry {
   readonly metrics: Metrics;
-  setLevel(level: JsonLogOptions["level"]): void;
   flush(): void;
   /** The last lines, newest last: for a bundle. */
   recent(): string;
@@ -12,7 +11,7 @@ export interface BrokerTelemetry extends Telemetry {
 
 /** Events to a stream of JSON lines, numbers to Prometheus. */
 export function createTelemetry(options: JsonLogOptions): BrokerTelemetry {
-  const { log, setLevel, flush, recent } = openJsonLog(options);
+  const { log, flush, recent } = openJsonLog(options);
   const metrics = createMetrics();
   return {
     log: (level, event, fields) => {
@@ -24,7 +23,6 @@ export function createTelemetry(options: JsonLogOptions): BrokerTelemetry {
     count: metrics.count,
     observe: metrics.observe,
     metrics,
-    setLevel,
     flush,
     recent,
   };

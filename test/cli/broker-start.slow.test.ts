@@ -86,6 +86,11 @@ describe("a broker that cannot start says why and ends, exit 1", () => {
 
     first.process.kill("SIGTERM");
     assert.equal((await first.ended).code, 0);
+    // As when the terminal it was started in is closed.
+    const again = await broker(1, data);
+    await running(again);
+    again.process.kill("SIGHUP");
+    assert.equal((await again.ended).code, 0);
     const foreign = await (await broker(2, data)).ended;
     assert.equal(foreign.code, 1);
     assert.match(foreign.said, /belongs to broker 1/);

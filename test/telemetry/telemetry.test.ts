@@ -19,12 +19,11 @@ describe("JSON log", () => {
     assert.deepEqual({ ...line, time: "" }, { level: "warn", time: "", broker: 1, event: "log.ring_pinned", bytes: 3 });
   });
 
-  it("leaves out what is below its level, which may change", () => {
+  it("leaves out what is below its level", () => {
     const log = open();
     log.log("debug", "producer.resend");
     assert.equal(lines.length, 0);
-    log.setLevel("debug");
-    log.log("debug", "producer.resend");
+    log.log("info", "broker.running");
     assert.equal(lines.length, 1);
   });
 
