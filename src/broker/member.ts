@@ -133,6 +133,7 @@ export class Member implements MemberParts, AdminBackend {
       image: () => this.image,
       host: () => this.host,
       partitions: () => this.partitions,
+      metadataOpening: () => this.metadata.opening,
       failed,
     });
     this.host = new ReplicaHost(clock, random, config, links, store, (group, replica) => this.#placedOn(group, replica));

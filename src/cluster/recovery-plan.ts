@@ -44,6 +44,8 @@ export interface Survey {
   readonly answered: ReadonlySet<BrokerId>;
   /** Those, and every broker that one of them is connected to. */
   readonly alive: ReadonlySet<BrokerId>;
+  /** Brokers that answered, and have a replica of the group that is not open yet, or not again. */
+  readonly opening: (groupId: GroupId, broker: BrokerId) => boolean;
   /** Brokers that have not read yet which of their replicas stand: nothing is planned for partitions. */
   readonly held: readonly BrokerId[];
 }
@@ -157,13 +159,13 @@ function planMetadata(survey: Survey, standings: readonly Standing[]): GroupPlan
  * No reachable replica could ever win an election: by nobody's configuration is a quorum alive and in good standing. A leader that is
  * heard of, or a member that merely cannot be reached from here but from somebody else, is a majority that may live.
  */
-function hasLostMajority({ answered, alive }: Survey, standings: readonly Standing[]): boolean {
+function hasLostMajority({ answered, alive, opening }: Survey, standings: readonly Standing[]): boolean {
   if (standings.some(({ hasLeader }) => hasLeader)) return false;
   const counts = ({ replicaId, brokerId }: PlacedMember): boolean => {
     const standing = standings.find((one) => one.replicaId === replicaId);
     if (standing !== undefined) return !standing.quarantined;
-    // A broker that answered, and did not name it, does not have it.
-    return alive.has(brokerId) && !answered.has(brokerId);
+    // A broker that answered, and did not name it, does not have it, unless it is just opening it.
+    return alive.has(brokerId) && (!answered.has(brokerId) || standings.some(({ groupId }) => opening(groupId, brokerId)));
   };
   const quorum = (voters: readonly PlacedMember[]): boolean => voters.filter(counts).length * 2 > voters.length;
   return !standings.some(({ voters, oldVoters }) => quorum(voters) && (oldVoters.length === 0 || quorum(oldVoters)));

@@ -138,5 +138,6 @@ export const BrokerStanding = message("millrace.internal.v1.BrokerStanding", {
   replicas: repeated(submessage(1, ReplicaStanding)),
   connected: repeated(int32(2)),
   held: bool(3),
+  opening: repeated(int64(4)),
 });
 export type BrokerStanding = MessageOf<typeof BrokerStanding>;

@@ -32,17 +32,27 @@ function standing(partition: PartitionImage, broker: number, more: Partial<Stand
 interface Known {
   readonly answered?: readonly number[];
   readonly connected?: readonly number[];
+  readonly opening?: readonly number[];
   readonly clusterId?: string;
 }
 
 function planOf(
   cluster: Cluster,
   standings: readonly Standing[],
-  { answered, connected = [], clusterId = CLUSTER }: Known = {},
+  { answered, connected = [], opening = [], clusterId = CLUSTER }: Known = {},
 ): RecoveryPlan {
   const said = new Set<BrokerId>(answered?.map(toBrokerId) ?? standings.map(({ brokerId }) => brokerId));
   const alive = new Set([...said, ...connected.map(toBrokerId)]);
-  return planRecovery({ clusterId, recoveryEpoch: 0, image: cluster.image, standings, answered: said, alive, held: [] });
+  return planRecovery({
+    clusterId,
+    recoveryEpoch: 0,
+    image: cluster.image,
+    standings,
+    answered: said,
+    alive,
+    opening: (_, broker) => opening.includes(broker),
+    held: [],
+  });
 }
 
 /** Five brokers, one partition on the first three; the replica on broker 1 leads term 5. */
@@ -72,6 +82,7 @@ describe("A plan of recovery after a lost majority (scenario 62)", () => {
       [three],
       "who answers, and does not have it, lacks it",
     );
+    assert.deepEqual(survivors(planOf(cluster, [here], { answered: [three, one], opening: [one] })), [], "it is just opening it");
     assert.deepEqual(survivors(planOf(cluster, [{ ...here, voters: [member(here)] }])), [], "it is alone by its own configuration");
     const joint = { ...here, voters: [member(here)], oldVoters: partition().replicas.map(member) };
     assert.deepEqual(survivors(planOf(cluster, [joint])), [three], "the old set of a joint configuration counts too");

@@ -87,6 +87,11 @@ export class MetadataReplica {
     this.#follower.run().catch(failed);
   }
 
+  /** It is on this disk, and not open yet. */
+  get opening(): boolean {
+    return this.#holds && this.#ports.group.replica === undefined;
+  }
+
   /** The replica that the image places on this disk is there; also when it places none. */
   get made(): boolean {
     const placed = this.#placed;

@@ -1,5 +1,5 @@
 import type { BrokerConfig } from "../../base/broker-config.ts";
-import type { ReplicaId, Term } from "../../base/ids.ts";
+import { METADATA_GROUP, type ReplicaId, type Term } from "../../base/ids.ts";
 import { refused } from "../../cluster/decide-recovery.ts";
 import type { MetadataImage } from "../../cluster/image.ts";
 import type { Meta } from "../../log/meta.ts";
@@ -23,6 +23,8 @@ export interface RecoveriesParts {
   readonly image: () => MetadataImage;
   readonly host: () => ReplicaHost;
   readonly partitions: () => PartitionSet;
+  /** The metadata's replica is on this disk, and not open yet. */
+  readonly metadataOpening: () => boolean;
   readonly failed: (error: unknown) => void;
 }
 
@@ -75,7 +77,8 @@ export class Recoveries {
   standing(): BrokerStanding {
     const { image, host, partitions } = this.#parts;
     const known = [...new Set([...image().brokers.keys(), ...this.#config.seeds.map(({ id }) => id)])];
-    return standingHere(host().replicas, this.#links, known, partitions().holdsBack, this.#ports.clock.monotonic());
+    const opening = [...host().resetting.keys(), ...(this.#parts.metadataOpening() ? [METADATA_GROUP] : [])];
+    return standingHere(host().replicas, this.#links, known, partitions().holdsBack, opening, this.#ports.clock.monotonic());
   }
 
   /** Somebody knows of so many recoveries of partitions: more than the image here tells of yet? */

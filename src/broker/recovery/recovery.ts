@@ -1,4 +1,4 @@
-import type { BrokerId, Term } from "../../base/ids.ts";
+import type { BrokerId, GroupId, Term } from "../../base/ids.ts";
 import type { Clock } from "../../base/ports/clock.ts";
 import type { Telemetry } from "../../base/ports/telemetry.ts";
 import { refused } from "../../cluster/decide-recovery.ts";
@@ -78,7 +78,8 @@ export class Recovery {
     const answered = new Set(said.keys());
     const alive = new Set(answered);
     for (const { connected } of said.values()) for (const broker of connected) alive.add(broker as BrokerId);
-    const plan = planRecovery({ clusterId, recoveryEpoch: recoveryEpoch(), image: image(), standings, answered, alive, held });
+    const opening = (groupId: GroupId, broker: BrokerId): boolean => said.get(broker)?.opening.includes(groupId) === true;
+    const plan = planRecovery({ clusterId, recoveryEpoch: recoveryEpoch(), image: image(), standings, answered, alive, opening, held });
     // What they are to read is the metadata: where that has lost its majority, nobody else helps them.
     if (plan.metadata === undefined && held.length > 0)
       throw refused("not_ready", `broker ${held.join(", ")} has not read yet which of its replicas stand; ask again`);

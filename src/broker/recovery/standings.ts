@@ -12,11 +12,13 @@ export function standingHere(
   links: Pick<PeerLinks, "connected">,
   known: readonly BrokerId[],
   held: boolean,
+  /** Groups whose replica is here and not open yet, or not again. */
+  opening: readonly GroupId[],
   /** Monotonic. */
   now: number,
 ): BrokerStanding {
   const connected = known.filter((broker) => links.connected(broker));
-  return { replicas: [...replicas].map((replica) => standingOf(replica, now)), connected, held };
+  return { replicas: [...replicas].map((replica) => standingOf(replica, now)), connected, held, opening: [...opening] };
 }
 
 function standingOf({ groupId, id, core, log, members }: Replica, now: number): ReplicaStanding {
