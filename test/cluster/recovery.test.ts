@@ -194,6 +194,9 @@ describe("A plan of recovery after a lost majority (scenario 62)", () => {
     cluster.alter(partition(), 5, partition().isrVersion, [here.replicaId]);
     others.push(planOf(cluster, [here]));
     assert.equal(new Set([digest, ...others.map((plan) => plan.digest)]).size, 5);
+    const halves = [11, 12, 13].map((lastIndex) => planOf(cluster, [{ ...here, lastIndex }]).digest.match(/.{8}/g) ?? []);
+    const apart = halves.map(([one, two]) => Number.parseInt(one ?? "", 16) ^ Number.parseInt(two ?? "", 16));
+    assert.equal(new Set(apart).size, 3, "no half follows from the other");
     const [before] = planOf(cluster, [here]).partitions;
     const [grown] = planOf(cluster, [{ ...here, lastIndex: 11 }]).partitions;
     assert.ok(before !== undefined && grown !== undefined);
