@@ -86,6 +86,8 @@ class Chain {
   #trim: Offset | undefined;
   #contradicts = false;
   #mark: SyncedMark | undefined;
+  /** What was proved before the first gap. */
+  #beforeGap: { readonly proof: Proof | undefined } | undefined;
 
   constructor(image: GroupImage) {
     const from = image.synced ?? { ...image.start, appendTime: 0 };
@@ -96,7 +98,13 @@ class Chain {
     this.#appendTime = from.appendTime;
   }
 
+  /** Where the write-ahead log has all of it, what is missing in between included, segments behind a gap prove nothing that is needed. */
   get proof(): Proof | undefined {
+    const covered = !this.#contradicts && (this.#mark?.index ?? 0) <= this.#image.lastIndex;
+    return covered && this.#beforeGap !== undefined ? this.#beforeGap.proof : this.#proved();
+  }
+
+  #proved(): Proof | undefined {
     const mark = this.#mark;
     if (mark === undefined) return undefined;
     // A segment without a frame proves nothing, not even its terms: an install that was cut off leaves one.
@@ -108,6 +116,7 @@ class Chain {
   joins({ start, terms }: StartPoint): boolean {
     if (start.index === this.index) return start.offset === this.offset && start.term === this.#term;
     if (start.term < this.#term) return false;
+    this.#beforeGap ??= { proof: this.#proved() };
     for (const { term, firstIndex } of terms) if (firstIndex > this.index) this.#begin(term, firstIndex);
     // A table that says nothing of the gap (a machine's log that was reset): its last entry is known all the same, and a snapshot taken
     // there is believed by its term.

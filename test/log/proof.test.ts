@@ -45,8 +45,8 @@ async function written(count: number): Promise<Written> {
 function lastWith(
   kind: "synced" | "install",
   { machine, incarnation }: Pick<Written, "machine" | "incarnation">,
-): { readonly path: string; readonly at: number } | undefined {
-  const found: { path: string; at: number; sequence: number; has: boolean }[] = [];
+): { readonly path: string; readonly at: number; readonly mark: number } | undefined {
+  const found: { path: string; at: number; sequence: number; has: boolean; mark: number }[] = [];
   for (const { path, file: node } of machine.device.files()) {
     if (!/^\/?wal\//.test(path)) continue;
     const bytes = new Uint8Array(node.size);
@@ -56,8 +56,10 @@ function lastWith(
       if (header === undefined || (last > 0 && header.sequence !== last + 1)) break;
       last = header.sequence;
       const records = readBlock(bytes.subarray(at, at + header.bytes), header);
-      const has = typeof records !== "string" && records.some((one) => one.kind === "op" && one.op.kind === kind);
-      found.push({ path: path.replace(/^\//, ""), at, sequence: last, has });
+      const ops = typeof records === "string" ? [] : records.flatMap((one) => (one.kind === "op" && one.op.kind === kind ? [one.op] : []));
+      const has = ops.length > 0;
+      const mark = Math.max(0, ...ops.map((op) => ("mark" in op ? op.mark.index : 0)));
+      found.push({ path: path.replace(/^\//, ""), at, sequence: last, has, mark });
       at += padded(header.bytes);
     }
   }
@@ -119,6 +121,48 @@ describe("Segments above the last record that says they are synced", () => {
       assert.deepEqual(of.machine.failures, []);
     }
     assert.ok(proofs > 0);
+  });
+
+  it("leave no hole for a frame that is bad in them and whole in the write-ahead log", async () => {
+    const machine = new Machine(7);
+    // All of it stays in one file of the ring.
+    const large = { walFileBytes: 1024 * KiB, walFilesMax: 4 };
+    const store = await machine.open(large);
+    const log = await machine.run(store.create(group(7), replica(3), EMPTY, text("who votes")));
+    assert.ok(log instanceof GroupLogImpl);
+    const frames: Frame[] = [];
+    const write = async (i: number): Promise<void> => {
+      for (const frame of append(log, term(1 + Math.floor(i / 30)), [fromProducer(40, i, i, 4000)]))
+        frames.push(decodeFrame(Uint8Array.from(frame.bytes)));
+      await machine.settle();
+    };
+    for (const to of [30, 104]) {
+      while (frames.length < to) await write(frames.length);
+      log.commit(log.lastIndex);
+      await machine.run(log.flush());
+    }
+    await write(104);
+    machine.crash();
+    const of = { machine, incarnation: store.incarnation };
+    for (let block = lastWith("synced", of); block !== undefined && block.mark > 30; block = lastWith("synced", of))
+      file(machine, block.path).flipBit(block.at + 70, 5);
+    const paths = segmentPaths(machine);
+    assert.ok(paths.length > 4);
+    file(machine, paths[2] as string).flipBit(50_000, 2);
+    for (let starts = 0; starts < 2; starts += 1) {
+      const again = (await machine.open(large)).open(group(7));
+      assert.ok(again.doubted);
+      assert.deepEqual(again.holes, []);
+      assert.ok(again.lastIndex >= 104);
+      assertSame(await readAll(machine, again), frames.slice(0, again.lastIndex));
+      // What stood in segments behind it comes there once more.
+      again.commit(again.lastIndex);
+      await machine.settle();
+      assertSame(await readAll(machine, again), frames.slice(0, again.lastIndex));
+      assert.deepEqual((await machine.run(again.scrub((_bytes, read) => read()))).holes, []);
+      assert.deepEqual(machine.failures, []);
+      machine.crash(true);
+    }
   });
 
   // What the terms were before is not told of a machine's log: its snapshot says all (`MetadataSnapshots.restore` asks for its term).
