@@ -207,6 +207,8 @@ class LogStoreImpl implements LogStore, WalEvents {
       if (this.forgot && !doubted) this.#wal.op({ kind: "doubt", groupId, replicaId, doubted: true }, undefined);
     await this.#failure.guard(this.#wal.barrier());
     for (const image of this.#image.groups.values()) if (image.doubted) await this.#prove(image);
+    this.#raiseTerms();
+    await this.#failure.guard(this.#wal.barrier());
     this.#recovered = [...this.#image.groups.values()].map(recoveredOf);
     for (const image of this.#image.groups.values()) this.#waiting.set(image.groupId, await this.#load(image));
     await warm([...this.#waiting.values()], this.#slabs, this.#walReader, this.#options.hotTailBytes * WARM_TAILS);
@@ -233,6 +235,15 @@ class LogStoreImpl implements LogStore, WalEvents {
   async admit(blockSequence: number): Promise<void> {
     this.#requireRunning();
     await this.#doubts.admit(blockSequence, this.#logs());
+  }
+
+  /** What is left has entries of a term of which the record is gone: it is said again, and for whom it voted then nobody knows. */
+  #raiseTerms(): void {
+    for (const image of this.#image.groups.values()) {
+      const last = image.termAt(image.lastIndex);
+      if (image.doubted && last !== undefined && last > image.term)
+        this.#wal.op({ kind: "state", groupId: image.groupId, term: last, votedFor: undefined }, undefined);
+    }
   }
 
   /** Committed frames above the last `synced` record that is left are said to be synced again, so that they stay. */

@@ -70,6 +70,11 @@ function lastWith(
 /** Opens it again without that block. @returns whether frames were proved by segments alone */
 async function reopened(of: Written): Promise<{ readonly log: GroupLog; readonly proved: boolean }> {
   const store = await of.machine.open(options);
+  for (const { term: stored, votedFor, lastIndex, doubted } of store.recovered) {
+    if (!doubted) continue;
+    const last = of.frames[lastIndex - 1]?.term ?? 0;
+    assert.ok(stored >= last && votedFor === undefined, `an entry of term ${last} is kept, the stored term is ${stored}`);
+  }
   const proved = of.machine.events.some((event) => event.startsWith("log.frames_proved"));
   return { log: store.open(group(7)), proved };
 }
