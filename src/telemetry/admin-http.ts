@@ -78,6 +78,12 @@ function answerer({
     );
   };
   return (request, response) => {
+    // A page in somebody's browser names where it is from with every POST; nobody who is meant to call does.
+    if (request.method === "POST" && request.headers.origin !== undefined) {
+      request.resume();
+      send(response, 403, "not from a web page\n");
+      return;
+    }
     const call = request.method === "POST" ? calls?.get((request.url ?? "").split("?")[0] ?? "") : undefined;
     if (call !== undefined) {
       answerCall(request, response, call);

@@ -9,6 +9,7 @@ const fine: Health = { ok: true, detail: "ok" };
 
 async function open(ready: () => Health = () => fine) {
   let scrapes = 0;
+  const asked: string[] = [];
   const admin = createAdminHttp({
     live: () => fine,
     ready,
@@ -20,9 +21,11 @@ async function open(ready: () => Health = () => fine) {
       },
       contentType: "text/plain; version=0.0.4",
     },
+    actions: new Map([["/act", () => `${asked.push("act")}\n`]]),
+    calls: new Map([["/call", async () => ({ status: 200, text: `${asked.push("call")}\n` })]]),
   });
   const address = await admin.listen("127.0.0.1:0");
-  return { admin, address, url: `http://${address}`, scrapes: () => scrapes };
+  return { admin, address, url: `http://${address}`, scrapes: () => scrapes, asked };
 }
 
 describe("Admin HTTP", () => {
@@ -56,6 +59,20 @@ describe("Admin HTTP", () => {
     assert.equal((await fetch(`${url}/livez`, { method: "POST", body: "x" })).status, 405);
     assert.equal(await (await fetch(`${url}/livez`, { method: "HEAD" })).text(), "");
     await admin.close();
+  });
+
+  it("begins nothing that a web page asks for", async (test) => {
+    const { admin, url, asked } = await open();
+    test.after(() => admin.close());
+    const post = async (path: string, more: Record<string, string>): Promise<number> => {
+      const headers = { "content-type": "application/json", ...more };
+      return (await fetch(url + path, { method: "POST", body: "{}", headers })).status;
+    };
+    for (const origin of ["http://evil.example", "null", url])
+      for (const path of ["/act", "/call", "/livez"]) assert.equal(await post(path, { origin }), 403, `${path} from ${origin}`);
+    assert.deepEqual(asked, []);
+    assert.deepEqual([await post("/act", {}), await post("/call", {})], [202, 200]);
+    assert.deepEqual(asked, ["act", "call"]);
   });
 
   it("outlives garbage and oversized headers", async () => {
