@@ -3,6 +3,7 @@ import { METADATA_GROUP, type ReplicaId, type Term } from "../../base/ids.ts";
 import { refused } from "../../cluster/decide-recovery.ts";
 import type { MetadataImage } from "../../cluster/image.ts";
 import type { Meta } from "../../log/meta.ts";
+import type { LogStart } from "../../log/model/records.ts";
 import type { BrokerStanding } from "../../protocol/routing.ts";
 import { membersOf } from "../../raft/quorum.ts";
 import type { Controller } from "../metadata/controller.ts";
@@ -10,6 +11,7 @@ import type { MetadataGroup } from "../metadata/metadata-group.ts";
 import type { PartitionSet } from "../partition-set.ts";
 import type { PeerLinks } from "../peers/peer-links.ts";
 import type { BrokerPorts } from "../ports.ts";
+import type { Replica } from "../replica.ts";
 import type { ReplicaHost } from "../replica-host.ts";
 import { RecoveryMark } from "./mark.ts";
 import { Recovery } from "./recovery.ts";
@@ -122,9 +124,8 @@ export class Recoveries {
 
   /** `meta.json` decides; a start finishes what comes after it. */
   async #recoverMetadata(): Promise<void> {
-    const { group } = this.#parts;
-    // What was copied from a broker that is gone now is not in the log that goes on.
-    if (group.replica === undefined || group.view.applied > group.replica.core.lastIndex)
+    const { replica, view } = this.#parts.group;
+    if (replica === undefined || !goesOnFrom(replica.core, view.position.start))
       throw refused("not_ready", "this broker has read metadata that its own replica lacks: start it again, and make another plan");
     await this.mark.survive();
     this.#links.greetAnew();
@@ -139,6 +140,14 @@ export class Recoveries {
       this.#ports.telemetry.log("warn", "metadata.recovered", { recoveryEpoch: this.epoch, replicaId: replica.id });
     } else this.#ports.clock.after(RETRY_MS, () => this.#goOnAlone());
   }
+}
+
+/**
+ * What was copied from a broker that is gone now may not be in the log that goes on; also when that is as long, by entries that nobody
+ * else ever had. Below where the log begins everything was committed, so both are the same there.
+ */
+function goesOnFrom(core: Pick<Replica["core"], "lastIndex" | "termAt">, read: LogStart): boolean {
+  return read.index <= core.lastIndex && (core.termAt(read.index) ?? read.term) === read.term;
 }
 
 /** It is not alone in its configuration by this recovery yet; or it is, and a crash left it in quarantine, which nobody else can end. */
