@@ -2,17 +2,19 @@ import { type BrokerId, type ClusterId, type Incarnation, toBrokerId } from "../
 import { type Disk, DiskError } from "../base/ports/disk.ts";
 import type { Random } from "../base/ports/random.ts";
 import { Malformed } from "./model/bytes.ts";
-import { openSealedJson, sealJson } from "./model/sealed-json.ts";
+import { isSealed, openSealedJson, sealJson } from "./model/sealed-json.ts";
 import { GROUPS_FOLDER, WAL_FOLDER } from "./model/segment-name.ts";
 import { StrictDisk } from "./strict-disk.ts";
 
 const PATH = "meta.json";
 const TEMPORARY = "meta.json.tmp";
-/** Version of the whole data directory; another one is refused. */
+/** Version of the whole data directory; another one is refused. A later one keeps `format` and the seal, so that this version can tell. */
 export const DISK_FORMAT = 1;
 /** What stood in it before it had a CRC. */
 const UNSEALED = new Set(["format", "brokerId", "incarnation", "clusterId", "recoveryEpoch", "form", "logMade", "walDamaged", "forgot"]);
 
+/** What is whole and says something unknown is in use, by a version that knows it: nothing is set aside for that. */
+const NEWER = "start the version that wrote it, or a later one";
 const otherwise = (named: string): string => `restore it, or start with --new-incarnation ${named}, which sets everything there aside`;
 
 /** `meta.json`: whose disk this is. */
@@ -51,6 +53,9 @@ export class BadDataDirectory extends Error {
   override readonly name = "BadDataDirectory";
 }
 
+/** Its `meta.json` is not what was written. */
+class Damaged extends BadDataDirectory {}
+
 /**
  * @returns undefined for an empty directory
  * @throws {BadDataDirectory} data without `meta.json`, or the reverse; another format
@@ -72,14 +77,20 @@ export async function readMeta(disk: Disk): Promise<Meta | undefined> {
 /** Says that no `meta.json` names whose the data is, or that it cannot be read. */
 export const UNREADABLE = "unreadable";
 
-/** Whose disk this is, before anything else is looked at. @returns undefined for an empty directory */
+/**
+ * Whose disk this is, before anything else is looked at.
+ *
+ * @returns undefined for an empty directory
+ * @throws {BadDataDirectory} `meta.json` is whole, and of a version that is not known here. It may be in use: after a downgrade that is so on
+ * every broker at once
+ */
 export async function incarnationOf(disk: Disk): Promise<Incarnation | typeof UNREADABLE | undefined> {
   const names = new Set((await disk.list("")).map((entry) => entry.name));
   if (!names.has(PATH)) return names.has(WAL_FOLDER) || names.has(GROUPS_FOLDER) ? UNREADABLE : undefined;
   try {
     return parse(await readAll(disk, PATH), disk.root).incarnation;
   } catch (error) {
-    if (!(error instanceof BadDataDirectory)) throw error;
+    if (!(error instanceof Damaged)) throw error;
     return UNREADABLE;
   }
 }
@@ -169,12 +180,15 @@ async function readAll(disk: Disk, path: string): Promise<string> {
 }
 
 function parse(text: string, root: string): Meta {
-  const bad = (what: string): BadDataDirectory => new BadDataDirectory(`${root}/${PATH} ${what}: ${otherwise(UNREADABLE)}`);
+  const damaged = (what: string): BadDataDirectory => new Damaged(`${root}/${PATH} ${what}: ${otherwise(UNREADABLE)}`);
+  const unknown = (what: string): BadDataDirectory => new BadDataDirectory(`${root}/${PATH} ${what}: ${NEWER}`);
+  // Without a seal nothing says that it is what was written.
+  const bad = isSealed(text) ? unknown : damaged;
   let fields: Readonly<Record<string, unknown>>;
   try {
     fields = openSealedJson(text, UNSEALED);
   } catch (error) {
-    if (error instanceof Malformed) throw bad(error.message);
+    if (error instanceof Malformed) throw damaged(error.message);
     throw error;
   }
   const { format, brokerId, incarnation, clusterId, recoveryEpoch, form, logMade, walDamaged, forgot } = fields;

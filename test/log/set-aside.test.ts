@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { incarnationOf } from "../../src/log/meta.ts";
+import { BadDataDirectory, incarnationOf, readMeta } from "../../src/log/meta.ts";
+import { sealJson } from "../../src/log/model/sealed-json.ts";
 import { setAside, setAsideIf } from "../../src/log/set-aside.ts";
 import { append, draft, EMPTY, group, replica, term, text } from "./frames.ts";
 import { Machine } from "./machine.ts";
@@ -78,4 +79,50 @@ describe("Setting a data directory aside", () => {
     assert.deepEqual(await again.run(setAsideIf(again.disk, found)), { found: "unreadable", folder: undefined });
     assert.deepEqual(await again.run(setAsideIf(again.disk, "unreadable")), { found: "unreadable", folder: "set-aside/1" });
   });
+
+  for (const [what, change, says] of [
+    ["a newer format", { format: 2, disks: 3 }, /meta\.json has format 2, this version knows 1: .*version that wrote it/],
+    ["a state it does not know", { recovery: "moving" }, /meta\.json has no readable state of a recovery: .*version that wrote it/],
+  ] as const)
+    it(`never takes a whole meta.json with ${what} for one that cannot be read: a version that knows it wrote it`, async () => {
+      const machine = await written(6);
+      const kept = [...paths(machine)].sort();
+      await rewriteMeta(machine, (fields) => sealJson({ ...fields, ...change }));
+      for (const named of ["unreadable", "0".repeat(8)])
+        await assert.rejects(machine.run(setAsideIf(machine.disk, named)), (error: unknown) => {
+          assert.ok(error instanceof BadDataDirectory);
+          assert.match(error.message, says);
+          assert.doesNotMatch(error.message, /new-incarnation/);
+          return true;
+        });
+      await assert.rejects(machine.run(readMeta(machine.disk)), says);
+      assert.deepEqual([...paths(machine)].sort(), kept);
+    });
+
+  it("takes one that is damaged for unreadable, whatever it seems to say", async () => {
+    for (const damaged of [
+      (text: string) => text.replace('"format": 1', '"format": 2'),
+      (text: string) => text.slice(0, 40),
+      // As of before there was a seal.
+      (text: string) => text.replace(/,\n {2}"crc": .*\n/, "\n").replace('"brokerId": 1', '"brokerId": 0'),
+    ]) {
+      const machine = await written(7);
+      await rewriteMeta(machine, (_, whole) => damaged(whole));
+      await assert.rejects(machine.run(readMeta(machine.disk)), /new-incarnation unreadable/);
+      assert.deepEqual(await machine.run(setAsideIf(machine.disk, "unreadable")), { found: "unreadable", folder: "set-aside/1" });
+    }
+  });
 });
+
+async function rewriteMeta(machine: Machine, rewrite: (fields: object, text: string) => string): Promise<void> {
+  const before = await machine.run(machine.disk.open("meta.json", { mode: "read" }));
+  const read = new Uint8Array(await machine.run(before.size()));
+  await machine.run(before.read(0, read));
+  await machine.run(before.close());
+  await machine.run(machine.disk.unlink("meta.json"));
+  const whole = new TextDecoder().decode(read);
+  const { crc: _, ...fields } = JSON.parse(whole) as Record<string, unknown>;
+  const after = await machine.run(machine.disk.open("meta.json", { mode: "create" }));
+  await machine.run(after.write(0, [text(rewrite(fields, whole))]));
+  await machine.run(after.close());
+}

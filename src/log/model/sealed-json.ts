@@ -12,6 +12,11 @@ export function sealJson(fields: object): string {
   return `${body},\n  "crc": "${crcOf(body)}"\n}\n`;
 }
 
+/** It ends as one that was sealed; whether it is what was written then is another question. */
+export function isSealed(text: string): boolean {
+  return SEAL.test(text);
+}
+
 /**
  * @param unsealed fields of a text that was written before there was a seal; with any other it is one whose seal was damaged
  * @returns the fields, without the seal
