@@ -180,6 +180,9 @@ export class Workload {
     const admin = client.admin();
     while (!this.#stopped) {
       await wait(ports, 300 + this.#random.below(2_000));
+      // The final read judges by what was let go of before it.
+      if (this.#stopped) return;
+      this.#unsettled++;
       const partition = this.#random.below(this.#options.partitions);
       const tInv = this.#world.now;
       let row: { readonly f: "trim"; readonly proc: string; readonly partition: string; readonly before: number } | undefined;
@@ -193,6 +196,8 @@ export class Workload {
       } catch (error) {
         if (!(error instanceof MillraceError)) throw error;
         if (row !== undefined) this.#history.trim(row, tInv, "info");
+      } finally {
+        this.#unsettled--;
       }
     }
   }
