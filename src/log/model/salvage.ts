@@ -61,6 +61,7 @@ export class Salvage {
     }
     const gap = this.#blocks.some((block, i) => i >= Math.max(1, after) && block.sequence !== (this.#blocks[i - 1]?.sequence ?? 0) + 1);
     const forgot = base === undefined || gap || doubtAll;
+    if (base !== undefined) this.#passSynced(after);
     this.#findFrames(base?.first ?? 0);
     if (forgot) for (const groupId of this.#image.groups.keys()) this.#doubted.add(groupId);
     for (const { flags, events } of this.#blocks.slice(after)) {
@@ -83,6 +84,22 @@ export class Salvage {
       if ((flags & BlockFlag.checkpointLast) !== 0 && first !== undefined) found = { first, last: i };
     }
     return found;
+  }
+
+  /**
+   * What was synced after the checkpoint is not looked for in blocks before it: those may be written over since, or damaged, and frames
+   * behind it are found none the less.
+   */
+  #passSynced(after: number): void {
+    const over = new Set<GroupId>();
+    for (const event of this.#blocks.slice(after).flatMap(({ events }) => events)) {
+      if (event instanceof HeldFrame || event.kind === "checkpoint" || event.kind === "dropped") continue;
+      if (event.kind === "drop" || event.kind === "install") over.add(event.groupId);
+      const group = this.#image.groups.get(event.groupId);
+      if (event.kind !== "synced" || group?.replicaId !== event.replicaId || over.has(event.groupId)) continue;
+      const { index, term } = event.mark;
+      if (index > group.syncedIndex && index <= group.lastIndex && group.termAt(index) === term) this.#image.apply(event);
+    }
   }
 
   /** The frames that the checkpoint says are there, from the blocks before it; a group that lacks one ends before it. */
@@ -184,6 +201,7 @@ export class Salvage {
         this.#cut(group, op.from);
         return;
       case "synced": {
+        if (op.mark.index <= group.syncedIndex) return;
         // Past the end of what is left: which terms lie between is known only when there is one.
         const known: Term | undefined = group.termAt(Math.min(op.mark.index, group.lastIndex) as LogIndex);
         const extended = op.terms.length > 0 && !this.#doubted.has(groupId);
