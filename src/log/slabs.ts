@@ -1,8 +1,10 @@
 import type { Frame } from "../records/frame-types.ts";
 import type { BlockRef, HeldFrame } from "./model/held.ts";
 
-/** Blocks are laid out one after the other in pieces of memory of this size; a larger record gets a piece of its own. */
-export const SLAB_BYTES = 1024 * 1024;
+/** Blocks are laid out one after the other in pieces of memory of at most this size; a larger record gets a piece of its own. */
+const SLAB_BYTES_MAX = 1024 * 1024;
+
+const SCRATCH_BYTES = 64 * 1024;
 
 /** A piece of memory that blocks, replication, segments and tail reads share. The garbage collector frees it when nobody holds a frame of it. */
 export interface Slab {
@@ -25,7 +27,7 @@ export class Scratch {
   #open: Slab = slabOf(new Uint8Array(0));
 
   take(bytes: number): Slab {
-    if (this.#open.buffer.length - this.#open.used < bytes) this.#open = slabOf(Buffer.allocUnsafeSlow(Math.max(SLAB_BYTES / 16, bytes)));
+    if (this.#open.buffer.length - this.#open.used < bytes) this.#open = slabOf(Buffer.allocUnsafeSlow(Math.max(SCRATCH_BYTES, bytes)));
     return this.#open;
   }
 }
@@ -36,6 +38,8 @@ export class Scratch {
  */
 export class Slabs {
   readonly #bytesMax: number;
+  /** The open slab is never given back: of a small budget it takes a part. */
+  readonly #slabBytes: number;
   /** Oldest first. */
   readonly #slabs: Slab[] = [];
   #open: Slab | undefined;
@@ -46,6 +50,7 @@ export class Slabs {
 
   constructor(bytesMax: number) {
     this.#bytesMax = bytesMax;
+    this.#slabBytes = Math.min(SLAB_BYTES_MAX, Math.ceil(bytesMax / 4));
   }
 
   /** Memory behind everything in `slabs`. */
@@ -63,7 +68,7 @@ export class Slabs {
   take(bytes: number): Slab {
     const open = this.#open;
     if (open !== undefined && open.buffer.length - open.used >= bytes) return open;
-    this.#open = this.add(Buffer.allocUnsafeSlow(Math.max(SLAB_BYTES, bytes)));
+    this.#open = this.add(Buffer.allocUnsafeSlow(Math.max(this.#slabBytes, bytes)));
     return this.#open;
   }
 

@@ -54,7 +54,11 @@ describe("the footer of a sealed segment", () => {
     assert.deepEqual(machine.events, [`log.footer_rebuilt ${JSON.stringify({ path, position })}`]);
     machine.crash(true);
     await assertWhole(machine);
-    assert.deepEqual(machine.events, []);
+    // Index files are derived and not synced: a power cut may take those.
+    assert.deepEqual(
+      machine.events.filter((event) => event.startsWith("log.footer")),
+      [],
+    );
   });
 
   // As when another partition's segment of the same name is there instead: no frame would ever fit into the gap that it speaks of.
