@@ -2,6 +2,7 @@ import { fork } from "node:child_process";
 import { availableParallelism, constants, setPriority } from "node:os";
 import type { MakeBroker } from "./cluster/broker-under-test.ts";
 import { runSeed, type SeedResult } from "./cluster/run-seed.ts";
+import { reusePages } from "./sim/disk/pages.ts";
 import { Totals } from "./totals.ts";
 
 const usage = `usage: npm run sim -- --seed N [--trace]     one run, its trace on stdout
@@ -15,9 +16,10 @@ type Report = { readonly seed: number; readonly result: SeedResult } | { readonl
 
 /**
  * Workers run on one thread each: every core has one, so helpers of the collector would only take the other's. A wider young space
- * lets most of what an event made die before it is looked at.
+ * lets most of what an event made die before it is looked at; a collection of the whole heap is put off, because compiled code whose
+ * brokers are gone goes with it and is compiled again for the next ones.
  */
-const WORKER_FLAGS = ["--single-threaded-gc", "--max-semi-space-size=64"];
+const WORKER_FLAGS = ["--single-threaded-gc", "--max-semi-space-size=64", "--heap-growing-percent=900"];
 
 /** The command line of the simulator. @returns the exit code: 0 all passed · 1 a seed failed · 2 usage */
 export async function simulate(args: readonly string[], makeBroker: MakeBroker): Promise<number> {
@@ -76,6 +78,7 @@ async function work(from: number, seeds: number, stride: number, keepGoing: bool
   let failed = false;
   for (let seed = from; seed < from + seeds; seed += stride) {
     const report = await judged(seed, makeBroker);
+    reusePages();
     await new Promise((resolve) => process.send?.(report, resolve));
     failed ||= "failure" in report;
     if (failed && !keepGoing) break;

@@ -7,13 +7,27 @@ const ZEROS = new Uint8Array(PAGE_BYTES);
 /** Pages come out of larger pieces of memory: one of their own each would keep the collector busy. */
 const PAGES_AT_ONCE = 16;
 let memory = new Uint8Array(0);
+let given: Uint8Array[] = [];
+const free: Uint8Array[] = [];
 
 /** A page of zeros. */
 function newPage(): Uint8Array {
-  if (memory.length === 0) memory = new Uint8Array(PAGES_AT_ONCE * PAGE_BYTES);
-  const page = memory.subarray(0, PAGE_BYTES);
-  memory = memory.subarray(PAGE_BYTES);
+  const known = free.pop();
+  if (known !== undefined) known.fill(0);
+  else if (memory.length === 0) memory = new Uint8Array(PAGES_AT_ONCE * PAGE_BYTES);
+  const page = known ?? memory.subarray(0, PAGE_BYTES);
+  if (known === undefined) memory = memory.subarray(PAGE_BYTES);
+  given.push(page);
   return page;
+}
+
+/**
+ * Every disk of this process is over: their pages are given out again. Memory outside of the heap that grows with every world makes
+ * V8 collect all of it again and again, and what it had compiled of code whose brokers are gone goes with that.
+ */
+export function reusePages(): void {
+  for (const page of given) free.push(page);
+  given = [];
 }
 
 /** Bytes of a file, a page at a time; pages of zeros take no memory, so a ring of empty log files costs nothing. */
