@@ -1,7 +1,7 @@
 import { crc32c } from "../base/crc32c.ts";
-import { encodeHeader, HEADER_BYTES } from "../records/frame.ts";
+import { encodeHeader, HEADER_BYTES, HEADER_CRC_AT } from "../records/frame.ts";
 import { type Frame, type FrameDraft, type FramePlace, FrameType, PayloadFormat } from "../records/frame-types.ts";
-import { BLOCK_ALIGN, BLOCK_HEADER_BYTES, padded, writeBlockHeader } from "./model/block.ts";
+import { BLOCK_ALIGN, BLOCK_HEADER_BYTES, BlockFlag, padded, writeBlockHeader } from "./model/block.ts";
 import { type BlockRef, type FrameOwner, HeldFrame } from "./model/held.ts";
 import { encodeOp, RECORD_HEADER_BYTES, RecordKind, type WalOp } from "./model/records.ts";
 import type { Slab } from "./slabs.ts";
@@ -113,7 +113,7 @@ export class BlockBuilder {
       payload.set(source.draft.payload);
       frame = placed(source.draft, source.place, payload, bytes);
     }
-    this.#digest = crc32c(buffer.subarray(at, frameAt + HEADER_BYTES), this.#digest);
+    this.#digest = crc32c(buffer.subarray(at, frameAt + HEADER_CRC_AT), this.#digest);
     this.#frames += 1;
     return { frame, at: inBlock };
   }
@@ -133,7 +133,7 @@ export class BlockBuilder {
       lowMark,
       bytes: this.#bytes,
       frames: this.#frames,
-      flags: this.flags,
+      flags: this.flags | BlockFlag.bound,
       digest: this.#digest,
     });
     const padding = padded(this.#bytes) - this.#bytes;

@@ -10,7 +10,8 @@ export const FRAME_MAGIC = 0x31464c4d;
 export const FRAME_VERSION = 1;
 /** The header, drawn in FORMAT.md. */
 export const HEADER_BYTES = 100;
-const HEADER_CRC_AT = 96;
+/** Where the CRC of a header stands, in its last four bytes. */
+export const HEADER_CRC_AT = 96;
 const FLAG_APPEND_TIMED = 1;
 /** A payload is at most a block (4 MiB, design §4) less what stands around it; this is the outer bound that a length is believed to. */
 export const PAYLOAD_BYTES_MAX = 4 * 1024 * 1024 - 4096;

@@ -1,7 +1,7 @@
 import { crc32c } from "../../base/crc32c.ts";
-import { BadFrame, decodeFrame, HEADER_BYTES, verifyPayload } from "../../records/frame.ts";
+import { BadFrame, decodeFrame, HEADER_BYTES, HEADER_CRC_AT, verifyPayload } from "../../records/frame.ts";
 import type { Frame } from "../../records/frame-types.ts";
-import { BLOCK_HEADER_BYTES, type BlockHeader } from "./block.ts";
+import { BLOCK_HEADER_BYTES, BlockFlag, type BlockHeader } from "./block.ts";
 import { Malformed } from "./bytes.ts";
 import { RECORD_HEADER_BYTES, RecordKind, readOp, type WalOp } from "./records.ts";
 
@@ -59,6 +59,7 @@ function spansOf(block: Uint8Array, header: BlockHeader): readonly Span[] | stri
   let digest = 0;
   let frames = 0;
   let at = BLOCK_HEADER_BYTES;
+  const ofFrameHeader = (header.flags & BlockFlag.bound) !== 0 ? HEADER_CRC_AT : HEADER_BYTES;
   while (at < header.bytes) {
     const body = at + RECORD_HEADER_BYTES;
     if (body > header.bytes) return `a record at ${at} does not fit`;
@@ -67,7 +68,7 @@ function spansOf(block: Uint8Array, header: BlockHeader): readonly Span[] | stri
     if (end > header.bytes) return `a record of ${end - body} bytes at ${at} does not fit`;
     const isFrame = kind === RecordKind.frame;
     if (isFrame && end - body < HEADER_BYTES) return `a frame of ${end - body} bytes at ${at} is too short`;
-    digest = crc32c(block.subarray(at, isFrame ? body + HEADER_BYTES : end), digest);
+    digest = crc32c(block.subarray(at, isFrame ? body + ofFrameHeader : end), digest);
     if (isFrame) frames += 1;
     spans.push({ kind, at: body, end });
     at = end;

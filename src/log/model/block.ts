@@ -12,8 +12,11 @@ export const BLOCK_HEADER_BYTES = 64;
 export const BLOCK_BYTES_MAX = 4 * 1024 * 1024;
 const MAGIC = 0x3142_524d; // "MRB1"
 
-/** What kind of records a block holds. A checkpoint is a run of checkpoint blocks: the first and the last are marked. */
-export const BlockFlag = { checkpoint: 1, checkpointFirst: 2, checkpointLast: 4 } as const;
+/**
+ * What kind of records a block holds. A checkpoint is a run of checkpoint blocks: the first and the last are marked. The digest of a
+ * bound block leaves out the CRCs of frame headers; blocks of earlier versions are not bound.
+ */
+export const BlockFlag = { checkpoint: 1, checkpointFirst: 2, checkpointLast: 4, bound: 8 } as const;
 
 export interface BlockHeader {
   /** Dense over the life of the disk, from 1. */
@@ -24,7 +27,10 @@ export interface BlockHeader {
   readonly bytes: number;
   readonly frames: number;
   readonly flags: number;
-  /** CRC-32C of all records but the payloads of frames, which their own headers vouch for. */
+  /**
+   * CRC-32C of all records but the payloads of frames, which their own headers vouch for, and but the CRCs of those headers: a CRC over
+   * bytes and their own CRC comes out the same whatever the bytes are, so a sound header of another frame would pass.
+   */
   readonly digest: number;
 }
 
