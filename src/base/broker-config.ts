@@ -82,6 +82,8 @@ export interface BrokerLimits {
   readonly replacementsMax: number;
   /** Bytes of answers that their readers have not taken, over all callers. */
   readonly replyPendingMaxBytes: number;
+  /** Searches by time that run at the same time. */
+  readonly timeSearchesMax: number;
   readonly partitionsPerTopicMax: number;
   readonly partitionsMax: number;
 }
@@ -135,6 +137,7 @@ export const defaultLimits: BrokerLimits = {
   metadataSnapshotBytes: 4 * MiB,
   replacementsMax: 16,
   replyPendingMaxBytes: 256 * MiB,
+  timeSearchesMax: 4,
   partitionsPerTopicMax: 1_000,
   partitionsMax: 10_000,
 };

@@ -24,6 +24,7 @@ export const limits = {
   },
   "producer.batches.max": { value: 5, doc: "Batches of a producer whose offset a retry is told; older ones are `ALREADY_WRITTEN`." },
   "compression.inflate.waiting": { value: 1_024, doc: "Compressed batches that wait to be verified: `TOO_MANY_REQUESTS`." },
+  "time.searches.waiting": { value: 1_024, doc: "Searches by time that wait for their turn at a leader: `TOO_MANY_REQUESTS`." },
   "record.headers.max": { value: 1_000, doc: "Headers of one record: `MALFORMED_RECORD_SET`." },
   "records.unknown.fields.max": {
     value: 10_000,

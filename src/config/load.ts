@@ -112,6 +112,7 @@ function brokerConfig(values: SettingValues): BrokerConfig {
       metadataSnapshotBytes: values.get("metadata.snapshot.bytes"),
       replacementsMax: values.get("replica.replacements.max"),
       replyPendingMaxBytes: values.get("reply.pending.max.bytes"),
+      timeSearchesMax: values.get("time.searches.max"),
       partitionsPerTopicMax: values.get("partitions.per.topic.max"),
       partitionsMax: values.get("partitions.max"),
     },

@@ -151,6 +151,12 @@ export const settings = {
     max: 64 * GiB,
     doc: "Bytes of answers that their readers have not taken, over all clients; while there are more, reads are refused.",
   }),
+  "time.searches.max": count({
+    default: defaultLimits.timeSearchesMax,
+    min: 1,
+    max: 1000,
+    doc: "Searches by time (`ListOffsets`, `Subscribe`) that this broker runs at the same time as leader; the others wait for their turn.",
+  }),
   "replica.catchup.rate.bytes": bytes({
     default: defaultLimits.catchUpBytesPerSecond,
     min: 0,

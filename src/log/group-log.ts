@@ -166,8 +166,8 @@ export class GroupLogImpl implements GroupLog, FrameListener, ReadSource, Segmen
     return this.#reader.readFrom(offset, maxBytes, upTo, stopped);
   }
 
-  findTime(timestampMs: number, upTo: LogIndex, from: Offset = this.startOffset): Promise<Frame | undefined> {
-    return this.#reader.findTime(timestampMs, upTo, from);
+  findTime(timestampMs: number, upTo: LogIndex, from: Offset = this.startOffset, stopped?: () => boolean): Promise<Frame | undefined> {
+    return this.#reader.findTime(timestampMs, upTo, from, stopped);
   }
 
   doubt(): void {

@@ -57,7 +57,7 @@ export class GroupReader {
   }
 
   /** As `GroupLog.findTime`. */
-  async findTime(timestampMs: number, upTo: LogIndex, from: Offset): Promise<Frame | undefined> {
+  async findTime(timestampMs: number, upTo: LogIndex, from: Offset, stopped?: () => boolean): Promise<Frame | undefined> {
     const { groupId, frames } = this.#log;
     const last = Math.min(upTo, frames.lastIndex) as LogIndex;
     const wanted = (frame: Pick<Frame, "baseOffset" | "recordCount" | "maxTimestamp">): boolean =>
@@ -67,11 +67,12 @@ export class GroupReader {
       const { written } = frames;
       for (const segment of this.#log.segments.filter((one) => one.lastIndex > done && one.maxTimestamp >= timestampMs)) {
         const upToWritten = Math.min(last, written) as LogIndex;
-        const read = { wanted, maxBytes: 1, upTo: upToWritten };
+        const read = { wanted, maxBytes: 1, upTo: upToWritten, stopped };
         const look = (): Promise<readonly Frame[]> =>
           this.#host.cold.read(groupId, segment, { time: timestampMs }, read).catch(noneIfDropped);
         const found = await this.#log.doctor.read(look, true);
         if (found[0] !== undefined) return found[0];
+        if (stopped?.() === true) return undefined;
       }
       done = written;
     }

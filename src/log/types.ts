@@ -96,8 +96,13 @@ export interface GroupLog {
    * @param stopped asked now and then while the disk is read; once it says yes, the read ends soon, with nothing
    */
   readFrom(offset: Offset, maxBytes: number, upTo: LogIndex, stopped?: () => boolean): ReadResult | Promise<ReadResult>;
-  /** First frame at or below `upTo` whose max timestamp is ≥ `timestampMs` and that has records at or above `from` (default: the log start offset). */
-  findTime(timestampMs: number, upTo: LogIndex, from?: Offset): Promise<Frame | undefined>;
+  /**
+   * First frame at or below `upTo` whose max timestamp is ≥ `timestampMs` and that has records at or above `from` (default: the log start
+   * offset).
+   *
+   * @param stopped as of `readFrom`
+   */
+  findTime(timestampMs: number, upTo: LogIndex, from?: Offset, stopped?: () => boolean): Promise<Frame | undefined>;
 
   /** Producer sequences (idempotence), kept with the log: base as of the segments plus overlay, dropped on truncation (design §6). */
   readonly producers: ProducerTable;

@@ -146,14 +146,16 @@ export class PartitionReader {
 
   /**
    * First offset with a record time at or after `timeMs`, linearizable only behind a read index.
+   *
+   * @param stopped asked now and then: once it says yes the search ends soon, with nothing
    * @returns undefined when there is none
    */
-  async findTime(timeMs: number): Promise<{ readonly offset: Offset; readonly timestamp: number } | undefined> {
+  async findTime(timeMs: number, stopped = never): Promise<{ readonly offset: Offset; readonly timestamp: number } | undefined> {
     const { replica } = this.#partition;
     const upTo = replica.core.commit;
     for (let from = this.#partition.logStartOffset; ; ) {
-      const frame = await replica.log.findTime(timeMs, upTo, from);
-      if (frame === undefined) return undefined;
+      const frame = await replica.log.findTime(timeMs, upTo, from, stopped);
+      if (frame === undefined || stopped()) return undefined;
       const first = Math.max(from, frame.baseOffset) as Offset;
       if (frame.appendTimed === true) return { offset: first, timestamp: frame.appendTime };
       let offset: number = frame.baseOffset;
@@ -279,6 +281,8 @@ export class PartitionReader {
     };
   }
 }
+
+const never = (): boolean => false;
 
 function asDataLoss(error: unknown, partition: string): MillraceError {
   if (error instanceof MillraceError) return error;

@@ -8,6 +8,7 @@ import { type FetchRequest, FetchResponse } from "../../protocol/public.ts";
 import { ForwardedFetch, ForwardedOffsets, ForwardedOffsetsFound, ForwardedTrim, ForwardedTrimmed } from "../../protocol/routing.ts";
 import type { MetadataGroup } from "../metadata/metadata-group.ts";
 import type { AppendBatch, Appended } from "../partition/partition.ts";
+import { TimeSearches } from "../partition/time-searches.ts";
 import { type Trimmed, trimPartition } from "../partition/trim-partition.ts";
 import type { HostedPartition, PartitionSet } from "../partition-set.ts";
 import type { PeerLinks } from "../peers/peer-links.ts";
@@ -41,6 +42,7 @@ export class RoutedLog implements LogBackend {
   readonly #partitions: PartitionSet;
   readonly #links: PeerLinks;
   readonly #router: Router;
+  readonly #searches: TimeSearches;
 
   constructor(
     clock: Clock,
@@ -58,6 +60,7 @@ export class RoutedLog implements LogBackend {
     this.#partitions = partitions;
     this.#links = links;
     this.#router = router;
+    this.#searches = new TimeSearches(config.limits.timeSearchesMax);
   }
 
   resolve(topic: string, partition: number, deadline: number): Target | Promise<Target> {
@@ -129,31 +132,28 @@ export class RoutedLog implements LogBackend {
     });
   }
 
-  offsets(target: Target, timeMs: number | undefined, options: RouteOptions): Promise<OffsetsOf> {
-    return new Promise((resolve, reject) => {
-      const settle = (outcome: Outcome<OffsetsOf>): void => (outcome instanceof MillraceError ? reject(outcome) : resolve(outcome));
-      this.#route<OffsetsOf>(target.groupId as GroupId, 0, options, settle, {
-        here: (finish) => this.offsetsHere(target.groupId as GroupId, timeMs, finish),
-        there: (broker, finish) =>
-          this.#call(
-            broker,
-            OFFSETS_METHOD,
-            [ForwardedOffsets.encode({ groupId: target.groupId, ...(timeMs === undefined ? {} : { timeMs }) })],
-            options.deadline,
-            (body) => {
-              const found = ForwardedOffsetsFound.decode(body);
-              return {
-                logStartOffset: found.logStartOffset,
-                highWatermark: found.highWatermark,
-                term: found.term,
-                sizeBytes: found.sizeBytes,
-                leaderId: broker,
-                found: found.offset === undefined ? undefined : { offset: found.offset, timestamp: found.timestampMs ?? 0 },
-              };
-            },
-            finish,
-          ),
-      });
+  offsets(target: Target, timeMs: number | undefined, options: RouteOptions, done: (outcome: Outcome<OffsetsOf>) => void): () => void {
+    return this.#route<OffsetsOf>(target.groupId as GroupId, 0, options, done, {
+      here: (finish) => this.offsetsHere(target.groupId as GroupId, timeMs, finish),
+      there: (broker, finish) =>
+        this.#call(
+          broker,
+          OFFSETS_METHOD,
+          [ForwardedOffsets.encode({ groupId: target.groupId, ...(timeMs === undefined ? {} : { timeMs }) })],
+          options.deadline,
+          (body) => {
+            const found = ForwardedOffsetsFound.decode(body);
+            return {
+              logStartOffset: found.logStartOffset,
+              highWatermark: found.highWatermark,
+              term: found.term,
+              sizeBytes: found.sizeBytes,
+              leaderId: broker,
+              found: found.offset === undefined ? undefined : { offset: found.offset, timestamp: found.timestampMs ?? 0 },
+            };
+          },
+          finish,
+        ),
     });
   }
 
@@ -230,38 +230,48 @@ export class RoutedLog implements LogBackend {
       return () => {};
     }
     let over = false;
-    const { partition, reader } = hosted;
+    let giveUp = (): void => {};
+    const { partition } = hosted;
     this.#partitions.readIndex(hosted, (index) => {
       if (over) return;
       if (index === undefined || !partition.replica.serves) return done(partition.notLeader());
-      // As they are when the search begins: what is committed meanwhile was not searched, and "not found" must not stand before it.
-      const { logStartOffset, highWatermark } = partition;
-      const answer = (found: OffsetsOf["found"]): void =>
-        done({
-          logStartOffset,
-          highWatermark,
-          found,
-          leaderId: this.#config.brokerId,
-          term: partition.replica.core.term,
-          sizeBytes: partition.sizeBytes,
-        });
-      if (timeMs === undefined) return answer(undefined);
-      reader.findTime(timeMs).then(
-        (found) => {
-          if (!over) answer(found);
-        },
-        (error: unknown) => {
-          if (over) return;
-          // What the log could not read it says itself, by name.
-          if (error instanceof MillraceError) return done(error);
-          const what = error instanceof Error ? error.message : String(error);
-          done(new MillraceError("DATA_LOSS", `Cannot search ${partition.name} by time: ${what}`));
-        },
-      );
+      if (timeMs === undefined) return done({ ...this.#endsOf(hosted), found: undefined });
+      const search = this.#searches.run((stopped) => this.#search(hosted, timeMs, stopped, done));
+      if (search instanceof MillraceError) done(search);
+      else giveUp = search;
     });
     return () => {
       over = true;
+      giveUp();
     };
+  }
+
+  /** Its turn may have come long after the leader was confirmed. Never rejects. */
+  async #search(
+    hosted: HostedPartition,
+    timeMs: number,
+    stopped: () => boolean,
+    done: (outcome: Outcome<OffsetsOf>) => void,
+  ): Promise<void> {
+    const { partition, reader } = hosted;
+    if (!partition.replica.serves) return done(partition.notLeader());
+    // As they are when the search begins: what is committed meanwhile was not searched, and "not found" must not stand before it.
+    const ends = this.#endsOf(hosted);
+    try {
+      const found = await reader.findTime(timeMs, stopped);
+      if (!stopped()) done({ ...ends, found });
+    } catch (error) {
+      if (stopped()) return;
+      // What the log could not read it says itself, by name.
+      if (error instanceof MillraceError) return done(error);
+      const what = error instanceof Error ? error.message : String(error);
+      done(new MillraceError("DATA_LOSS", `Cannot search ${partition.name} by time: ${what}`));
+    }
+  }
+
+  #endsOf({ partition }: HostedPartition): Omit<OffsetsOf, "found"> {
+    const { logStartOffset, highWatermark, sizeBytes, replica } = partition;
+    return { logStartOffset, highWatermark, sizeBytes, leaderId: this.#config.brokerId, term: replica.core.term };
   }
 
   trimHere(groupId: GroupId, before: Offset | undefined, done: (outcome: Outcome<Trimmed>) => void): () => void {

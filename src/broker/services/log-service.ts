@@ -15,17 +15,17 @@ import {
   ProduceRequest,
   ProduceResponse,
   SubscribeRequest,
-  type SubscribeStart,
 } from "../../protocol/public.ts";
-import { statusOf } from "../../protocol/rpc-status.ts";
 import type { AppendBatch, Appended } from "../partition/partition.ts";
 import { readRequestOf, waitWithin } from "./fetch-codec.ts";
+import { callOver, listOffsets, positionsOf } from "./list-offsets.ts";
 import { requireDistinct } from "./named-partitions.ts";
+import { OffsetLookups } from "./offset-lookups.ts";
 import { batchOf } from "./produce-request.ts";
 import { type Prepared, ProduceStreamSession } from "./produce-stream.ts";
 import { ReplyRoom } from "./reply-room.ts";
 import { StreamRoom } from "./stream-room.ts";
-import { Subscription, type SubscriptionFetch } from "./subscription.ts";
+import { Subscription, type SubscriptionBackend, type SubscriptionFetch } from "./subscription.ts";
 
 /** One partition as a request names it, resolved against the metadata. */
 export interface Target {
@@ -65,7 +65,13 @@ export interface LogBackend {
     done: (outcome: (Appended & { readonly leaderId: BrokerId }) | MillraceError) => void,
   ): () => void;
   read(target: Target, request: FetchRequest, options: RouteOptions, done: (outcome: FetchResponse | MillraceError) => void): () => void;
-  offsets(target: Target, timeMs: number | undefined, options: RouteOptions): Promise<OffsetsOf>;
+  /** @returns gives it up: `done` is not called any more, and nothing is searched for it */
+  offsets(
+    target: Target,
+    timeMs: number | undefined,
+    options: RouteOptions,
+    done: (outcome: OffsetsOf | MillraceError) => void,
+  ): () => void;
   allocateProducer(deadline: number): Promise<number>;
   clientAddress(broker: BrokerId): string;
   /** This broker leads the partition and takes appends now. */
@@ -257,13 +263,19 @@ export function registerLogService(
             if (!(error instanceof MillraceError)) throw error;
             return stream.end(error);
           }
+          const lookups = new OffsetLookups(clock);
+          const positions: SubscriptionBackend["positions"] = (topic, start) =>
+            positionsOf(topic, start, running(), lookups, clock.monotonic() + DEFAULT_DEADLINE_MS);
           const subscription = new Subscription(stream, request, { read: readForSubscription, positions }, clock, {
             creditBytesMax: config.limits.streamCreditBytes,
             room,
           });
           open.add(subscription);
           stream.handlers = { message() {}, ended() {}, drain: () => subscription.drained() };
-          subscription.start(() => gone(subscription));
+          subscription.start(() => {
+            lookups.end(callOver());
+            gone(subscription);
+          });
         },
         ended() {},
         drain() {},
@@ -275,36 +287,7 @@ export function registerLogService(
     kind: "unary",
     async handle(bytes, call) {
       const request = ListOffsetsRequest.decode(bytes);
-      requireDistinct(request.partitions, config.limits.partitionsPerTopicMax);
-      if (request.timeMs !== undefined && request.timeMs < 0) {
-        const text = `Cannot look ${request.timeMs} up: time_ms must not be negative; without it both ends of the log are told`;
-        throw new MillraceError("INVALID_REQUEST", text, { field: "time_ms" });
-      }
-      const deadline = deadlineOf(call);
-      const backend = running();
-      const count = await backend.partitionsOf(request.topic, deadline);
-      const numbers = request.partitions.length > 0 ? request.partitions : Array.from({ length: count }, (_, i) => i);
-      const partitions = await Promise.all(
-        numbers.map(async (partition): Promise<NonNullable<MessageInput<typeof ListOffsetsResponse>["partitions"]>[number]> => {
-          try {
-            const target = await backend.resolve(request.topic, partition, deadline);
-            const offsets = await backend.offsets(target, request.timeMs, { deadline, direct: request.direct });
-            return {
-              partition,
-              logStartOffset: offsets.logStartOffset,
-              highWatermark: offsets.highWatermark,
-              leaderId: offsets.leaderId,
-              term: offsets.term,
-              sizeBytes: offsets.sizeBytes,
-              ...(offsets.found === undefined ? {} : { offset: offsets.found.offset, timestampMs: offsets.found.timestamp }),
-            };
-          } catch (error) {
-            if (!(error instanceof MillraceError)) throw error;
-            return { partition, error: statusOf(error) };
-          }
-        }),
-      );
-      return ListOffsetsResponse.encode({ partitions });
+      return ListOffsetsResponse.encode({ partitions: await listOffsets(request, running(), config, clock, deadlineOf(call), call) });
     },
   });
 
@@ -334,33 +317,6 @@ export function registerLogService(
       cancelled = true;
       cancel();
     };
-  }
-
-  async function positions(topic: string, start: SubscribeStart): Promise<{ from: number; until: number | undefined }> {
-    const deadline = clock.monotonic() + DEFAULT_DEADLINE_MS;
-    const backend = running();
-    const target = await backend.resolve(topic, start.partition, deadline);
-    const at = (timeMs: number | undefined): Promise<OffsetsOf> => backend.offsets(target, timeMs, { deadline, direct: false });
-    let from = start.offset;
-    for (const [field, value] of [
-      ["offset", from],
-      ["time_ms", start.timeMs],
-      ["until_offset", start.untilOffset],
-      ["until_time_ms", start.untilTimeMs],
-    ] as const)
-      if (value !== undefined && value < 0)
-        throw new MillraceError("INVALID_REQUEST", `Cannot subscribe: ${field} must not be negative: got ${value}`, { field });
-    if (start.timeMs !== undefined) {
-      const offsets = await at(start.timeMs);
-      from = offsets.found?.offset ?? offsets.highWatermark;
-    } else if (start.end === true) from = (await at(undefined)).highWatermark;
-    else if (from === undefined) from = (await at(undefined)).logStartOffset;
-    let until = start.untilOffset;
-    if (start.untilTimeMs !== undefined) {
-      const offsets = await at(start.untilTimeMs);
-      until = offsets.found?.offset ?? offsets.highWatermark;
-    } else if (start.untilEnd === true) until = (await at(undefined)).highWatermark;
-    return { from, until };
   }
 
   return async (error, graceMs) => {

@@ -63,8 +63,13 @@ export class MeteredLog implements LogBackend {
   partitionsOf(topic: string, deadline: number): Promise<number> {
     return this.#log.partitionsOf(topic, deadline);
   }
-  offsets(target: Target, timeMs: number | undefined, options: RouteOptions): Promise<OffsetsOf> {
-    return this.#log.offsets(target, timeMs, options);
+  offsets(
+    target: Target,
+    timeMs: number | undefined,
+    options: RouteOptions,
+    done: (outcome: OffsetsOf | MillraceError) => void,
+  ): () => void {
+    return this.#log.offsets(target, timeMs, options, done);
   }
   allocateProducer(deadline: number): Promise<number> {
     return this.#log.allocateProducer(deadline);

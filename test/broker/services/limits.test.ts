@@ -66,6 +66,7 @@ const elsewhere: Readonly<Record<string, string>> = {
   "producers.per.partition.max": "log/model.test.ts",
   "producer.batches.max": "broker/idempotence.test.ts",
   "compression.inflate.waiting": "compression/gzip.test.ts",
+  "time.searches.waiting": "broker/partition/time-searches.test.ts",
   "request.max.bytes": "grpc/limits.test.ts",
   "request.headers.max.bytes": "grpc/limits.test.ts",
   "request.headers.max": "grpc/limits.test.ts",

@@ -1,0 +1,96 @@
+import type { BrokerConfig } from "../../base/broker-config.ts";
+import { MillraceError } from "../../base/errors.ts";
+import type { Clock } from "../../base/ports/clock.ts";
+import type { CallContext } from "../../base/ports/rpc-server.ts";
+import type { MessageInput } from "../../protocol/codec/index.ts";
+import type { ListOffsetsRequest, PartitionOffsets, SubscribeStart } from "../../protocol/public.ts";
+import { statusOf } from "../../protocol/rpc-status.ts";
+import { waitWithin } from "./fetch-codec.ts";
+import type { LogBackend, OffsetsOf } from "./log-service.ts";
+import { requireDistinct } from "./named-partitions.ts";
+import { OffsetLookups } from "./offset-lookups.ts";
+
+/** The caller of a read is gone, or was answered: nobody waits for what is looked up. */
+export function callOver(): MillraceError {
+  return new MillraceError("CALL_CANCELLED", "The call is over; nothing was written");
+}
+
+/**
+ * `ListOffsets`: each partition has its offsets or an error of its own. What is not known shortly before the deadline has one too, so that
+ * the caller learns of the others in time.
+ *
+ * @throws {MillraceError}
+ */
+export async function listOffsets(
+  request: ListOffsetsRequest,
+  backend: LogBackend,
+  config: BrokerConfig,
+  clock: Clock,
+  deadline: number,
+  call: CallContext,
+): Promise<MessageInput<typeof PartitionOffsets>[]> {
+  const { topic, timeMs, direct } = request;
+  requireDistinct(request.partitions, config.limits.partitionsPerTopicMax);
+  if (timeMs !== undefined && timeMs < 0) {
+    const text = `Cannot look ${timeMs} up: time_ms must not be negative; without it both ends of the log are told`;
+    throw new MillraceError("INVALID_REQUEST", text, { field: "time_ms" });
+  }
+  const count = await backend.partitionsOf(topic, deadline);
+  const numbers = request.partitions.length > 0 ? request.partitions : Array.from({ length: count }, (_, i) => i);
+  const lookups = new OffsetLookups(clock);
+  call.onCancel(() => lookups.end(callOver()));
+  const now = clock.monotonic();
+  const until = now + waitWithin(deadline - now, now, deadline);
+  return Promise.all(
+    numbers.map(async (partition): Promise<MessageInput<typeof PartitionOffsets>> => {
+      try {
+        const target = await backend.resolve(topic, partition, until);
+        const offsets = await lookups.offsets(backend, target, timeMs, { deadline: until, direct });
+        return {
+          partition,
+          logStartOffset: offsets.logStartOffset,
+          highWatermark: offsets.highWatermark,
+          leaderId: offsets.leaderId,
+          term: offsets.term,
+          sizeBytes: offsets.sizeBytes,
+          ...(offsets.found === undefined ? {} : { offset: offsets.found.offset, timestampMs: offsets.found.timestamp }),
+        };
+      } catch (error) {
+        if (!(error instanceof MillraceError)) throw error;
+        return { partition, error: statusOf(error) };
+      }
+    }),
+  );
+}
+
+/** Where a subscription of one partition begins and ends. @throws {MillraceError} */
+export async function positionsOf(
+  topic: string,
+  start: SubscribeStart,
+  backend: LogBackend,
+  lookups: OffsetLookups,
+  deadline: number,
+): Promise<{ readonly from: number; readonly until: number | undefined }> {
+  const target = await backend.resolve(topic, start.partition, deadline);
+  const at = (timeMs: number | undefined): Promise<OffsetsOf> => lookups.offsets(backend, target, timeMs, { deadline, direct: false });
+  let from = start.offset;
+  for (const [field, value] of [
+    ["offset", from],
+    ["time_ms", start.timeMs],
+    ["until_offset", start.untilOffset],
+    ["until_time_ms", start.untilTimeMs],
+  ] as const)
+    if (value !== undefined && value < 0)
+      throw new MillraceError("INVALID_REQUEST", `Cannot subscribe: ${field} must not be negative: got ${value}`, { field });
+  if (start.timeMs !== undefined) {
+    const offsets = await at(start.timeMs);
+    from = offsets.found?.offset ?? offsets.highWatermark;
+  } else if (start.end === true) from = (await at(undefined)).highWatermark;
+  else if (from === undefined) from = (await at(undefined)).logStartOffset;
+  let until = start.untilOffset;
+  if (start.untilTimeMs !== undefined) {
+    const offsets = await at(start.untilTimeMs);
+    until = offsets.found?.offset ?? offsets.highWatermark;
+  } else if (start.untilEnd === true) until = (await at(undefined)).highWatermark;
+  return { from, until };
+}
