@@ -196,6 +196,13 @@ export const events = {
     means: "A reader came upon bytes that are not what was written; the whole segment is looked at.",
     todo: "Look at the disk when it comes again.",
   },
+  "log.trim_obeyed": {
+    level: "info",
+    fields: ["group", "index"],
+    means:
+      "Damaged frames up to this index are trimmed away everywhere else, or passed over by a snapshot here: the log begins behind them now, as if the trim had not been lost.",
+    todo: NOTHING,
+  },
   "log.unknown_folder": {
     level: "warn",
     fields: ["folder"],

@@ -57,6 +57,10 @@ export class Replica {
   #startIndex: LogIndex;
   /** First frame that this broker itself needs, whatever is trimmed: a machine's snapshot may be behind. */
   keepAbove: () => LogIndex = () => Number.MAX_SAFE_INTEGER as LogIndex;
+  /** The newest snapshot from which a machine's log goes on. */
+  snapshotAt: () => LogIndex | undefined = () => undefined;
+  /** Up to here frames are lost that no replica has any more: nobody can need them (`obeyTrim`). */
+  passedOver = 0 as LogIndex;
   #performing = false;
   #takingBulk = false;
   /** Where followers were told to begin, while they have not answered. */
@@ -250,10 +254,9 @@ export class Replica {
    * what is trimmed, and so may a leader when the one that is behind is silent; that one is reset when it comes back.
    */
   #neededFrom(): LogIndex {
-    const { core } = this;
     const here = this.keepAbove();
-    if (core.role !== "leader") return here;
-    return Math.min(here, this.heardMatch(this.#clock.monotonic()) + 1) as LogIndex;
+    const needed = this.leads ? Math.min(here, this.heardMatch(this.#clock.monotonic()) + 1) : here;
+    return Math.max(needed, this.passedOver + 1) as LogIndex;
   }
 
   /** Leader: the lowest match of the members it has heard from within `FOLLOWER_SILENT_MS`; its own durable index when there is none. */

@@ -120,6 +120,13 @@ export class GroupLogImpl implements GroupLog, FrameListener, ReadSource, Segmen
     this.#needed = needed;
   }
 
+  obeyTrim(offset: Offset): boolean {
+    const { committed } = this.frames;
+    if (offset > this.offsetAfter(committed)) return false;
+    this.#segments.trimTo(offset, committed);
+    return true;
+  }
+
   dropTrimmed(): void {
     this.#segments.trimmer.drop();
   }

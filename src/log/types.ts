@@ -151,6 +151,12 @@ export interface GroupLog {
   configure(options: { readonly segmentBytes: number; readonly segmentMs: number }): void;
   /** Segments with frames at or above `needed()` stay, whatever is trimmed: somebody reads them by index. */
   keepFor(needed: () => LogIndex): void;
+  /**
+   * A trim to `offset` is committed, as another replica says that obeyed it; or a machine's snapshot makes what is below needless.
+   *
+   * @returns false: nothing changed, because what is committed here ends before
+   */
+  obeyTrim(offset: Offset): boolean;
   /** Drops what was kept and is not needed any more. */
   dropTrimmed(): void;
   /** Writes what is committed to segments without waiting for enough of it. */

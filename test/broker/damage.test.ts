@@ -7,57 +7,12 @@ import { padded, readBlockHeader } from "../../src/log/model/block.ts";
 import type { ReadResult } from "../../src/log/types.ts";
 import { Acks } from "../../src/protocol/public.ts";
 import type { Frame } from "../../src/records/frame-types.ts";
-import { SimDisk } from "../../src/testing/sim/disk/sim-disk.ts";
-import { SimProcess } from "../../src/testing/sim/process.ts";
 import { Cluster, recordSet } from "./harness.ts";
 import * as stubs from "./stubs.ts";
+import { Surgery } from "./surgery.ts";
 
 const KiB = 1024;
 const RECORDS = 80;
-
-/** The disk of a broker that is off, as somebody with a disk editor sees it. */
-class Surgery {
-  readonly #cluster: Cluster;
-  readonly #disk: SimDisk;
-  readonly #n: number;
-
-  constructor(cluster: Cluster, n: number) {
-    this.#cluster = cluster;
-    this.#n = n;
-    this.#disk = new SimDisk(cluster.disk(n), new SimProcess(cluster.world.scheduler, "surgeon"));
-  }
-
-  paths(folder: string, ending = ""): string[] {
-    const paths = this.#cluster
-      .disk(this.#n)
-      .files()
-      .map((one) => one.path.replace(/^\//, ""));
-    return paths.filter((path) => path.startsWith(folder) && path.endsWith(ending)).sort();
-  }
-
-  read(path: string): Uint8Array {
-    const found = this.#cluster
-      .disk(this.#n)
-      .files()
-      .find((one) => one.path.replace(/^\//, "") === path);
-    assert.ok(found !== undefined, path);
-    const bytes = new Uint8Array(found.file.size);
-    found.file.read(0, bytes);
-    return bytes;
-  }
-
-  async write(path: string, bytes: Uint8Array): Promise<void> {
-    await this.delete(path).catch(() => {});
-    const file = await this.#cluster.settle(this.#disk.open(path, { mode: "create" }));
-    await this.#cluster.settle(file.write(0, [bytes]));
-    await this.#cluster.settle(file.sync());
-    await this.#cluster.settle(file.close());
-  }
-
-  delete(path: string): Promise<void> {
-    return this.#cluster.settle(this.#disk.unlink(path));
-  }
-}
 
 type Wound = (surgery: Surgery, path: string, sibling: string) => Promise<void>;
 

@@ -1,3 +1,4 @@
+import { MillraceError } from "../../base/errors.ts";
 import type { LogIndex } from "../../base/ids.ts";
 import type { Snapshot } from "../../log/model/snapshot-file.ts";
 import type { GroupLog } from "../../log/types.ts";
@@ -22,7 +23,8 @@ export class MetadataApplier {
   /**
    * @param advanced called after the view moved
    * @param failed the log cannot be read: the broker cannot go on
-   * @param missing the log begins behind the view, and no snapshot of this disk is whole: gets one from another broker (scenario 49)
+   * @param missing the log begins behind the view, or what comes next is lost, and no snapshot of this disk is whole: gets one from
+   * another broker (scenario 49)
    */
   constructor(
     log: Pick<GroupLog, "frame" | "read">,
@@ -63,15 +65,21 @@ export class MetadataApplier {
 
   #readCold(): void {
     this.#reading = true;
-    Promise.resolve(this.#log.read((this.#view.applied + 1) as LogIndex, READ_BYTES, this.#target))
+    const next = (this.#view.applied + 1) as LogIndex;
+    Promise.resolve(this.#log.read(next, READ_BYTES, this.#target))
+      .catch((error: unknown) => {
+        // A hole that nobody has the frames for: a snapshot passes over it.
+        if (error instanceof MillraceError && error.code === "DATA_LOSS" && !this.#closed) return undefined;
+        throw error;
+      })
       .then(async (result) => {
-        if (result.kind === "below-start") {
-          const snapshot = await this.#missing(result.start.index);
+        if (result?.kind !== "frames") {
+          const snapshot = await this.#missing(result?.start.index ?? next);
           // Meanwhile the view may have come further by another way: a reset that brought a newer one.
           if (!this.#closed && snapshot.header.start.index > this.#view.applied) this.#view.become(snapshot);
         }
         if (this.#closed) return;
-        if (result.kind === "frames")
+        if (result?.kind === "frames")
           for (const frame of result.frames) if (frame.index === this.#view.applied + 1) this.#view.apply(frame);
         this.#reading = false;
         this.#advanced();

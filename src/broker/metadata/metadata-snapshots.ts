@@ -1,3 +1,4 @@
+import { MillraceError } from "../../base/errors.ts";
 import type { BrokerId, LogIndex } from "../../base/ids.ts";
 import type { Clock } from "../../base/ports/clock.ts";
 import { isNoSpace } from "../../log/disk-space.ts";
@@ -95,12 +96,21 @@ export class MetadataSnapshots {
     return this.#keeper;
   }
 
-  /** One that is not older than the start of the log, from any other broker, and from then on here too; until one has it, or this broker stops. */
+  /**
+   * One that is not older than the start of the log, from any other broker, and from then on here too; until one has it, or this broker stops.
+   *
+   * @throws {MillraceError} DATA_LOSS: there is no other broker
+   */
   async missing(start: LogIndex): Promise<Snapshot> {
+    if (this.#others.length === 0)
+      throw new MillraceError("DATA_LOSS", `The metadata up to entry ${start} is lost, and no other broker has a snapshot of it`);
     for (let turn = 0; !this.#stopped; turn += 1) {
-      const source = this.#others[turn % Math.max(1, this.#others.length)];
+      const source = this.#others[turn % this.#others.length];
       const snapshot = source === undefined ? undefined : await fetchSnapshot(this.#ports.links, source, start);
-      if (snapshot !== undefined && (await this.#store(snapshot))) return snapshot;
+      if (snapshot !== undefined && (await this.#store(snapshot))) {
+        this.#keeper?.came(snapshot.header.start);
+        return snapshot;
+      }
       await new Promise<void>((resolve) => void this.#ports.clock.after(RETRY_MS, resolve));
     }
     return new Promise(() => {});

@@ -29,7 +29,7 @@ export interface SnapshotKeeperPorts {
 }
 
 /** As much of the metadata's replica as snapshots need. */
-export interface SnapshottedReplica extends Pick<Replica, "serves" | "propose" | "keepAbove"> {
+export interface SnapshottedReplica extends Pick<Replica, "serves" | "propose" | "keepAbove" | "snapshotAt"> {
   readonly core: Pick<Replica["core"], "durable" | "term">;
   readonly log: Pick<GroupLog, "asRecovered" | "start" | "startOffset" | "dropTrimmed" | "push">;
 }
@@ -68,6 +68,8 @@ export class SnapshotKeeper {
     this.#bytesBefore = view.appliedBytes;
     this.#kept = [...kept];
     replica.keepAbove = () => this.#floor;
+    // Of those the log here reaches.
+    replica.snapshotAt = () => this.#kept.findLast(({ index }) => index <= replica.core.durable)?.index;
   }
 
   /** The newest snapshot of this disk, for another broker; undefined: there is none. */
@@ -77,6 +79,13 @@ export class SnapshotKeeper {
 
   get kept(): readonly SnapshotPlace[] {
     return this.#kept;
+  }
+
+  /** This one came from another broker, because there was none here, and is one of this disk now. */
+  came(place: SnapshotPlace): void {
+    if (this.#closed || place.index <= (this.newest ?? 0)) return;
+    this.#kept.push(place);
+    this.#kept.splice(0, this.#kept.length - SNAPSHOTS_KEPT);
   }
 
   /** The replica is closed. A snapshot that is being written is still one of this disk; nothing else is done any more. */

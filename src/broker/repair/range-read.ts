@@ -1,11 +1,12 @@
 import { MillraceError } from "../../base/errors.ts";
-import type { BrokerId, GroupId, LogIndex } from "../../base/ids.ts";
+import type { BrokerId, GroupId, LogIndex, Offset } from "../../base/ids.ts";
 import { RangeRead } from "../../protocol/routing.ts";
 import type { Frame } from "../../records/frame-types.ts";
 import type { IncomingCall } from "../peers/peer-calls.ts";
 import type { PeerLinks } from "../peers/peer-links.ts";
 import { BadPeerMessage, verifiedFrames } from "../peers/raft-codec.ts";
 import type { Replica } from "../replica.ts";
+import type { TrimmedElsewhere } from "./obey-trim.ts";
 
 /** Names the method of the bulk connection that gives committed frames to a replica with a hole (design §4, *Damage*). */
 export const RANGE_METHOD = "replica.range";
@@ -25,22 +26,25 @@ export async function serveRange(call: IncomingCall, get: (groupId: GroupId) => 
   if (replica === undefined || from > upTo)
     return call.fail(new MillraceError("NOT_READY", `Frame ${from} of group ${groupId} is not known to be committed here`));
   const read = await replica.log.read(from as LogIndex, CHUNK_BYTES, upTo, false);
-  if (read.kind === "below-start")
-    return call.fail(new MillraceError("OFFSET_OUT_OF_RANGE", `Group ${groupId} begins here after frame ${read.start.index}`));
+  if (read.kind === "below-start") {
+    const { index } = read.start;
+    const where = { start_index: String(index), log_start_offset: String(replica.log.startOffset) };
+    return call.fail(new MillraceError("OFFSET_OUT_OF_RANGE", `Group ${groupId} begins here after frame ${index}`, where));
+  }
   call.reply(read.frames.map((frame) => frame.bytes));
 }
 
-/** Asks one broker. @returns undefined when it does not have them, or did not answer */
+/** Asks one broker. @returns where its log begins, when that is behind them; undefined when it does not have them, or did not answer */
 export function askRange(
   links: Pick<PeerLinks, "call">,
   broker: BrokerId,
   groupId: GroupId,
   from: LogIndex,
   to: LogIndex,
-): Promise<readonly Frame[] | undefined> {
+): Promise<readonly Frame[] | TrimmedElsewhere | undefined> {
   return new Promise((resolve) => {
     links.call(broker, RANGE_METHOD, [RangeRead.encode({ groupId, from, to })], ANSWER_MS, (outcome) => {
-      if ("error" in outcome) return resolve(undefined);
+      if ("error" in outcome) return resolve(elsewhere(outcome.error));
       try {
         // Where each belongs is checked by whoever puts it there; that it is what was sent, here.
         resolve(verifiedFrames(outcome.body));
@@ -50,4 +54,12 @@ export function askRange(
       }
     });
   });
+}
+
+function elsewhere({ code, metadata }: MillraceError): TrimmedElsewhere | undefined {
+  const index = Number(metadata["start_index"]);
+  const offset = Number(metadata["log_start_offset"]);
+  // A broker of an earlier version does not say where.
+  if (code !== "OFFSET_OUT_OF_RANGE" || !Number.isSafeInteger(index) || !Number.isSafeInteger(offset)) return undefined;
+  return { index: index as LogIndex, offset: offset as Offset };
 }

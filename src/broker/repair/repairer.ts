@@ -9,6 +9,7 @@ import { Pace } from "../catch-up/pace.ts";
 import { Turns } from "../catch-up/turns.ts";
 import type { PeerLinks } from "../peers/peer-links.ts";
 import type { Replica } from "../replica.ts";
+import { obeyTrim, type TrimmedElsewhere } from "./obey-trim.ts";
 import { askRange } from "./range-read.ts";
 
 /** Groups that are repaired at the same time. */
@@ -36,6 +37,8 @@ interface Patient {
   repairing: Promise<void> | undefined;
   retry: Timer | undefined;
   retryMs: number;
+  /** What was asked for and is gone elsewhere, since the repair began. */
+  gone: TrimmedElsewhere | undefined;
 }
 
 /**
@@ -83,7 +86,7 @@ export class Repairer implements LogRepairer {
 
   /** One repair of a group at a time; who comes meanwhile waits for the same. */
   #repair(groupId: GroupId): Promise<void> {
-    const patient = this.#patients.get(groupId) ?? { repairing: undefined, retry: undefined, retryMs: RETRY_MS };
+    const patient = this.#patients.get(groupId) ?? { repairing: undefined, retry: undefined, retryMs: RETRY_MS, gone: undefined };
     this.#patients.set(groupId, patient);
     patient.retry?.cancel();
     patient.repairing ??= this.#run(groupId, patient).finally(() => {
@@ -97,7 +100,10 @@ export class Repairer implements LogRepairer {
     const replica = this.#ports.replica(groupId);
     let whole = replica === undefined || this.#closed;
     try {
-      if (replica !== undefined && !this.#closed) whole = await replica.log.repair((first, last) => this.#pull(groupId, first, last));
+      patient.gone = undefined;
+      if (replica !== undefined && !this.#closed)
+        whole = await replica.log.repair((first, last) => this.#pull(groupId, patient, first, last));
+      if (!whole && replica !== undefined) this.#obey(replica, patient);
       if (whole) patient.retryMs = RETRY_MS;
       // A hole also ends by being trimmed away, of which nobody is told.
       if (replica !== undefined && !this.#closed) replica.core.lastResort = replica.log.holes.length > 0;
@@ -116,10 +122,22 @@ export class Repairer implements LogRepairer {
     patient.retryMs = Math.min(RETRY_MAX_MS, patient.retryMs * 2);
   }
 
-  async #pull(groupId: GroupId, first: LogIndex, last: LogIndex): Promise<readonly Frame[] | undefined> {
+  /** Tried again, and then found whole, when the files are gone. */
+  #obey(replica: Replica, { gone }: Patient): void {
+    if (gone === undefined || this.#closed || this.#ports.replica(replica.groupId) !== replica) return;
+    const index = obeyTrim(replica, gone);
+    if (index !== undefined) this.#ports.telemetry.log("info", "log.trim_obeyed", { group: replica.groupId, index });
+  }
+
+  async #pull(groupId: GroupId, patient: Patient, first: LogIndex, last: LogIndex): Promise<readonly Frame[] | undefined> {
     for (const broker of this.#ports.others(groupId)) {
       if (this.#closed) return undefined;
       const frames = await askRange(this.#ports.links, broker, groupId, first, last);
+      if (frames !== undefined && "offset" in frames) {
+        // What a later range of this repair finds gone reaches further.
+        if (frames.index >= (patient.gone?.index ?? 0)) patient.gone = frames;
+        continue;
+      }
       if (frames === undefined || frames.length === 0) continue;
       await this.#pace.take(frames.reduce((sum, frame) => sum + frame.bytes.byteLength, 0));
       return frames;

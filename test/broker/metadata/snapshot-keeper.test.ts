@@ -32,6 +32,7 @@ class Fixture {
       serves: false,
       propose: () => ({ kind: "refused", why: "not-leader" }),
       keepAbove: () => index(0),
+      snapshotAt: () => undefined,
       core: { durable: index(1000), term: term(1) },
       log: {
         get asRecovered() {
