@@ -78,6 +78,8 @@ export interface BrokerNumbers {
   readonly diskFreeBytes: number | undefined;
   readonly diskReserveBytes: number;
   readonly diskFull: boolean;
+  /** What replicas that are far behind are sent per second, at most; 0: no limit. */
+  readonly catchUpBytesPerSecond: number;
   /** Its wall clock against the median of the brokers' clocks, undefined when no other is known. */
   readonly clockAheadSeconds: number | undefined;
   /** Retention may judge age by its wall clock. */

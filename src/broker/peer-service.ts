@@ -15,7 +15,7 @@ import {
   MetadataTail,
   ResetAnswer,
 } from "../protocol/routing.ts";
-import { EXTEND_METHOD, RESET_METHOD } from "./catch-up/catch-up.ts";
+import { EXTEND_METHOD, RESET_METHOD, TAKEN, TAKEN_SUFFERING } from "./catch-up/catch-up.ts";
 import { decodeOffer } from "./catch-up/reset-offer.ts";
 import { takeReset } from "./catch-up/take-reset.ts";
 import { LEAVE_METHOD } from "./departure.ts";
@@ -148,7 +148,7 @@ export class PeerService {
     }
     return host
       .takeExtension(groupId, view.getFloat64(8, true) as ReplicaId, frames)
-      .then((taken) => call.reply(taken ? [new Uint8Array(1)] : []));
+      .then((taken) => call.reply(taken ? [Uint8Array.of(host.suffers ? TAKEN_SUFFERING : TAKEN)] : []));
   }
 
   #reset(call: IncomingCall, host: ReplicaHost): Promise<void> {

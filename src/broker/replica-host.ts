@@ -12,6 +12,7 @@ import type { RaftRecovered } from "../raft/types.ts";
 import type { Frame } from "../records/frame-types.ts";
 import { admitted } from "./append-admission.ts";
 import { CatchUp } from "./catch-up/catch-up.ts";
+import { Strain } from "./catch-up/strain.ts";
 import { configurationOf, Members } from "./members.ts";
 import type { PeerLinks } from "./peers/peer-links.ts";
 import type { AddressedMessage } from "./peers/raft-codec.ts";
@@ -55,6 +56,7 @@ export class ReplicaHost {
   readonly #links: PeerLinks;
   readonly #store: Pick<LogStore, "takes" | "space">;
   readonly #ticker: Ticker;
+  readonly #strain: Strain;
   readonly #catchUp: CatchUp;
   readonly #placedOn: (group: GroupId, replica: ReplicaId) => BrokerId | undefined;
   readonly #hosted = new Map<GroupId, Hosted>();
@@ -70,7 +72,7 @@ export class ReplicaHost {
     random: Random,
     config: BrokerConfig,
     links: PeerLinks,
-    store: Pick<LogStore, "takes" | "space">,
+    store: Pick<LogStore, "takes" | "space" | "waited">,
     placedOn: (group: GroupId, replica: ReplicaId) => BrokerId | undefined,
   ) {
     this.#placedOn = placedOn;
@@ -79,9 +81,21 @@ export class ReplicaHost {
     this.#config = config;
     this.#links = links;
     this.#store = store;
-    this.#ticker = new Ticker(clock);
+    this.#strain = new Strain(clock);
+    store.waited = (ms) => this.#strain.committed(ms);
+    this.#ticker = new Ticker(clock, (lateMs) => this.#strain.fired(lateMs));
     const { catchUpBytesPerSecond, catchUpsMax } = config.limits;
-    this.#catchUp = new CatchUp(clock, links, { bytesPerSecond: catchUpBytesPerSecond, atOnceMax: catchUpsMax });
+    this.#catchUp = new CatchUp(clock, links, { bytesPerSecond: catchUpBytesPerSecond, atOnceMax: catchUpsMax }, this.#strain);
+  }
+
+  /** What this broker does for its clients takes longer than it lately had to. */
+  get suffers(): boolean {
+    return this.#strain.suffers;
+  }
+
+  /** What replicas that are far behind are sent now; 0: no limit. */
+  get catchUpBytesPerSecond(): number {
+    return this.#catchUp.bytesPerSecond;
   }
 
   /** This disk has no room. */

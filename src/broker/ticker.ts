@@ -12,13 +12,18 @@ export interface Ticking {
  */
 export class Ticker {
   readonly #clock: Clock;
+  readonly #fired: (lateMs: number) => void;
   readonly #members = new Set<Ticking>();
   #timer: Timer | undefined;
   #armedFor = Infinity;
+  /** When the timer is to fire: a deadline that has passed when it is armed is not its fault. */
+  #dueAt = 0;
   #scanning = false;
 
-  constructor(clock: Clock) {
+  /** @param fired told each time the timer fires, and how late */
+  constructor(clock: Clock, fired: (lateMs: number) => void = () => {}) {
     this.#clock = clock;
+    this.#fired = fired;
   }
 
   add(member: Ticking): void {
@@ -43,14 +48,18 @@ export class Ticker {
   #arm(deadline: number): void {
     this.#timer?.cancel();
     this.#armedFor = deadline;
-    this.#timer =
-      deadline === Infinity ? undefined : this.#clock.after(Math.max(0, deadline - this.#clock.monotonic()), () => this.#scan());
+    this.#timer = undefined;
+    if (deadline === Infinity) return;
+    const now = this.#clock.monotonic();
+    this.#dueAt = Math.max(now, deadline);
+    this.#timer = this.#clock.after(this.#dueAt - now, () => this.#scan());
   }
 
   #scan(): void {
     this.#scanning = true;
     this.#armedFor = Infinity;
     const now = this.#clock.monotonic();
+    this.#fired(now - this.#dueAt);
     // A member that is added or removed by another's tick is met or left out: either is fine, `nextDeadline` decides.
     for (const member of this.#members) if (member.nextDeadline <= now) member.tick();
     this.#scanning = false;

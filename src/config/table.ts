@@ -161,7 +161,7 @@ export const settings = {
     default: defaultLimits.catchUpBytesPerSecond,
     min: 0,
     max: 64 * GiB,
-    doc: "What this broker sends per second to all replicas that are far behind, 0 for no limit; below the rate of writes they never arrive.",
+    doc: "Most of what this broker sends per second to all replicas that are far behind, 0 for no limit; down to a 16th of it while other work suffers.",
   }),
   "replica.catchups.max": count({
     default: defaultLimits.catchUpsMax,

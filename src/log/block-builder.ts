@@ -32,6 +32,8 @@ export class BlockBuilder {
   flags: number;
   /** It holds records of clients: it may not take the files that are kept free (`FILES_KEPT`). */
   data = false;
+  /** When the first of those was handed over, monotonic ms. */
+  since = 0;
   readonly #memory: Memory;
   readonly #chunks: Uint8Array[] = [];
   #slab: Slab | undefined;

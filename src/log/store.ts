@@ -83,6 +83,7 @@ export async function openLogStore(ports: LogPorts, options: LogStoreOptions): P
 class LogStoreImpl implements LogStore, WalEvents {
   readonly incarnation: Incarnation;
   readonly space: DiskSpace;
+  waited: ((ms: number) => void) | undefined;
   readonly #ports: LogPorts;
   /** Of everything that is written once the log is open. */
   readonly #disk: Disk;
@@ -415,7 +416,8 @@ class LogStoreImpl implements LogStore, WalEvents {
     this.#failure.broken(error);
   }
 
-  blockDurable(): void {
+  blockDurable(waitedMs: number | undefined): void {
+    if (waitedMs !== undefined) this.waited?.(waitedMs);
     this.#services.advanceTouched();
     if (this.#slabs.takeFilling()) this.#slabs.eachOld((held) => held.owner.listener?.push());
     this.#slabs.shrink(this.#wal.durableSequence);

@@ -210,6 +210,8 @@ export interface LogRepairer {
 export interface LogStore {
   /** Set once, when there are peers to repair from. */
   repairer: LogRepairer | undefined;
+  /** Set once: told of each block with records of clients, how long after the first of them was handed over all of it was durable. */
+  waited: ((ms: number) => void) | undefined;
   readonly incarnation: Incarnation;
   /** Block sequence up to which this disk is durable (carried by handshakes, design §4). */
   readonly durableBlockSequence: number;

@@ -25,8 +25,8 @@ export type SystemRecord =
 export interface WalEvents {
   /** A write failed: nothing is durable from here on. */
   failed(error: Error): void;
-  /** A block is on disk, and its callbacks were called. */
-  blockDurable(): void;
+  /** A block is on disk, and its callbacks were called. @param waitedMs since the first record of a client in it; undefined without any */
+  blockDurable(waitedMs: number | undefined): void;
   /** The next ring file was begun: time to look for the one after it. */
   lifeBegan(): void;
   /** Something waits and no file is free. */
@@ -121,7 +121,11 @@ export class Wal {
   /** Copies a frame into the open block. */
   frame(owner: FrameOwner, source: FrameSource): HeldFrame {
     this.#room(BlockBuilder.recordBytes(source));
-    return this.#open.frame(owner, source);
+    const open = this.#open;
+    const fresh = !open.data;
+    const held = open.frame(owner, source);
+    if (fresh && open.data) open.since = this.#clock.monotonic();
+    return held;
   }
 
   op(op: WalOp, owner: FrameOwner | undefined): void {
@@ -329,6 +333,7 @@ export class Wal {
     await this.#files.get(life.file).write(ref.position, chunks);
 
     if (this.#failed) return;
+    const waitedMs = block.data ? this.#clock.monotonic() - block.since : undefined;
     this.#durable = sequence;
     this.#ring.durable(lowMark);
     for (const event of block.events) {
@@ -340,7 +345,7 @@ export class Wal {
     // The next block first: the disk works while the callbacks run.
     this.#pump();
     for (const callback of block.callbacks) callback();
-    this.#events.blockDurable();
+    this.#events.blockDurable(waitedMs);
     if (!this.#busy) for (const resolve of this.#idle.splice(0)) resolve();
   }
 

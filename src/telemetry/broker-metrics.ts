@@ -23,6 +23,8 @@ export const brokerGauges = {
   millrace_disk_free_bytes: "Free bytes of the file system of the data directory.",
   millrace_disk_reserve_bytes: "With less free than this no records are taken (disk.reserve.bytes).",
   millrace_disk_full: "1 while this broker takes no records for want of space.",
+  millrace_catchup_rate_bytes:
+    "Bytes per second that replicas far behind are sent at most now, by all catch-ups of this broker together; 0: no limit.",
   millrace_clock_ahead_seconds: "Seconds this broker's wall clock is ahead of the median of the brokers' clocks; below 0: behind.",
   millrace_retention_suspended: "1 while nothing is let go of because of its age, for this broker's wall clock is not to be trusted.",
   millrace_client_connections: "Connections of clients.",
@@ -106,6 +108,7 @@ function tellBroker(now: BrokerNumbers, values: Map<keyof typeof brokerGauges, n
   if (now.diskFreeBytes !== undefined) values.set("millrace_disk_free_bytes", now.diskFreeBytes);
   values.set("millrace_disk_reserve_bytes", now.diskReserveBytes);
   values.set("millrace_disk_full", Number(now.diskFull));
+  values.set("millrace_catchup_rate_bytes", now.catchUpBytesPerSecond);
   if (now.clockAheadSeconds !== undefined) values.set("millrace_clock_ahead_seconds", now.clockAheadSeconds);
   values.set("millrace_retention_suspended", Number(!now.ageTrusted));
 }

@@ -114,7 +114,7 @@ describe("a full disk (FS5)", () => {
   });
 
   it("of a follower while another is down: it takes what must be committed, also while the other one comes back from far behind", async () => {
-    const { cluster, leader, others } = await started(57, 8 * MiB, { catchUpBytesPerSecond: MiB / 2 }, { hotTailBytes: MiB / 4 });
+    const { cluster, leader, others } = await started(57, 8 * MiB, { catchUpBytesPerSecond: 2 * MiB }, { hotTailBytes: MiB / 4 });
     const [full = 0, away = 0] = others;
     const group = await cluster.groupOf("t", 0);
     cluster.kill(away);

@@ -65,4 +65,31 @@ describe("Ticker", () => {
     await world.scheduler.run(5_000);
     assert.deepEqual([never.ticks, later.ticks], [[], []]);
   });
+
+  it("says how late its timer fired, and does not blame it for a deadline that had passed before", () => {
+    let now = 1_000;
+    let fire = (): void => {};
+    let delay = 0;
+    const stub = {
+      wall: () => 0,
+      soon: () => {},
+      monotonic: () => now,
+      after: (ms: number, run: () => void) => {
+        fire = run;
+        delay = ms;
+        return { cancel() {} };
+      },
+    };
+    const lates: number[] = [];
+    const ticker = new Ticker(stub, (late) => lates.push(late));
+    const member = { nextDeadline: now + 10, tick: () => Object.assign(member, { nextDeadline: now - 5 }) };
+    ticker.add(member);
+    now += 10;
+    fire();
+    assert.equal(delay, 0);
+    now += 7;
+    fire();
+    assert.deepEqual(lates, [0, 7]);
+    ticker.close();
+  });
 });

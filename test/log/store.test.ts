@@ -236,6 +236,32 @@ describe("a log store", () => {
     assert.equal(store.durableBlockSequence, before + 1);
   });
 
+  it("says of each block with records of clients how long the first of them waited, and of no other", async () => {
+    const machine = new Machine();
+    const store = await machine.open();
+    const log = await machine.run(store.create(group(1), replica(1), EMPTY, text("")));
+    const waits: number[] = [];
+    store.waited = (ms) => waits.push(ms);
+    log.write({ state: { term: term(1), votedFor: replica(1) }, truncateFrom: undefined, frames: [] }, () => {});
+    append(log, term(1), [noop()]);
+    await machine.settle();
+    assert.deepEqual(waits, []);
+    machine.device.slowness = 100;
+    const began = machine.scheduler.now;
+    const durableAt: number[] = [];
+    append(log, term(1), [draft(1)], () => durableAt.push(machine.scheduler.now));
+    // Behind the block on its way, from here on: the second of these does not begin the wait anew.
+    await machine.scheduler.run(began + 1);
+    const second = machine.scheduler.now;
+    append(log, term(1), [draft(2)]);
+    await machine.scheduler.run(second + 5);
+    append(log, term(1), [draft(3)], () => durableAt.push(machine.scheduler.now));
+    await machine.settle();
+    assert.equal(waits.length, 2);
+    assert.ok(Math.abs((waits[0] ?? 0) - ((durableAt[0] ?? 0) - began)) < 1, `${waits[0]} ms`);
+    assert.ok(Math.abs((waits[1] ?? 0) - ((durableAt[1] ?? 0) - second)) < 1, `${waits[1]} ms`);
+  });
+
   it("ends a read that was given up at its next load, with nothing", async () => {
     const machine = new Machine();
     const store = await machine.open({ segmentBytes: 8 * 1024 * KiB });

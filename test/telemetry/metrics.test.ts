@@ -26,6 +26,7 @@ function numbersOf(partitions: Iterable<PartitionNumbers>, partitionCount: numbe
     diskFreeBytes: 1_000,
     diskReserveBytes: 10,
     diskFull: false,
+    catchUpBytesPerSecond: 16,
     clockAheadSeconds: -0.25,
     ageTrusted: true,
     partitionCount,

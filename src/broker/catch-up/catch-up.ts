@@ -5,8 +5,10 @@ import { ResetAnswer } from "../../protocol/routing.ts";
 import type { Frame } from "../../records/frame-types.ts";
 import type { PeerLinks } from "../peers/peer-links.ts";
 import type { Replica } from "../replica.ts";
+import { CatchUpRate, DECIDE_MS } from "./catch-up-rate.ts";
 import { Pace } from "./pace.ts";
 import { encodeOffer } from "./reset-offer.ts";
+import type { Strain } from "./strain.ts";
 import { Turns } from "./turns.ts";
 
 /** Names the method of the bulk connection by which a follower is told to begin where its leader's log begins (design §5 *reset*). */
@@ -14,13 +16,21 @@ export const RESET_METHOD = "replica.reset";
 /** Names the method of the bulk connection that carries committed frames to a far-behind follower (design §5 *extend*). */
 export const EXTEND_METHOD = "replica.extend";
 
-/** Frames of one bulk message. */
-const CHUNK_BYTES = 1024 * 1024;
+/**
+ * A follower's answer to a piece is one of these bytes, or none when the piece was not taken. Whoever knows the second only by its length
+ * goes on as after the first.
+ */
+export const TAKEN = 0;
+export const TAKEN_SUFFERING = 1;
+
+/** Frames of one bulk message: what the rate sends between two decisions, within these bounds. */
+const CHUNK_BYTES_MIN = 64 * 1024;
+const CHUNK_BYTES_MAX = 1024 * 1024;
 /** A piece that is not answered for so long ends the attempt; Raft asks where the follower's log ends and begins another. */
 const ANSWER_MS = 10_000;
 
 export interface CatchUpLimits {
-  /** Over all followers this broker streams to; 0: no limit. */
+  /** At most, over all followers this broker streams to; 0: no limit, whoever suffers. */
   readonly bytesPerSecond: number;
   /** Followers streamed to at the same time. */
   readonly atOnceMax: number;
@@ -28,18 +38,30 @@ export interface CatchUpLimits {
 
 /**
  * The leader's side of bulk catch-up (design §5): committed frames to followers that are too far behind for appends, piece after piece,
- * each answered when it is durable there. Catch-ups take turns and share one rate, so that the other partitions of this broker keep
- * their latency. An attempt that breaks is not resumed from here: the next one begins where the follower's disk is.
+ * each answered when it is durable there. Catch-ups take turns and share one rate, which gives way to what this broker and the followers
+ * do for their clients. An attempt that breaks is not resumed from here: the next one begins where the follower's disk is.
  */
 export class CatchUp {
   readonly #links: Pick<PeerLinks, "call">;
   readonly #turns: Turns;
+  readonly #rate: CatchUpRate;
   readonly #pace: Pace;
 
-  constructor(clock: Clock, links: Pick<PeerLinks, "call">, limits: CatchUpLimits) {
+  constructor(clock: Clock, links: Pick<PeerLinks, "call">, limits: CatchUpLimits, strain: Pick<Strain, "suffers">) {
     this.#links = links;
     this.#turns = new Turns(limits.atOnceMax);
-    this.#pace = new Pace(clock, limits.bytesPerSecond);
+    this.#rate = new CatchUpRate(limits.bytesPerSecond);
+    this.#pace = new Pace(clock, (now, idleMs) => this.#rate.ask(now, idleMs, strain.suffers));
+  }
+
+  /** What the rate is at; 0: no limit. */
+  get bytesPerSecond(): number {
+    return this.#rate.bytesPerSecond;
+  }
+
+  get #chunkBytes(): number {
+    if (this.bytesPerSecond === 0) return CHUNK_BYTES_MAX;
+    return Math.min(CHUNK_BYTES_MAX, Math.max(CHUNK_BYTES_MIN, (this.bytesPerSecond / 1000) * DECIDE_MS));
   }
 
   /** Streams `from`…`upTo`, then tells the core how far it came. */
@@ -50,7 +72,7 @@ export class CatchUp {
       for (let next = from; broker !== undefined && next <= upTo; ) {
         // While it waited for its turn or its pace another may have become leader: then this stream is nobody's.
         if (!replica.leads || replica.core.progress(to)?.mode !== "extend") break;
-        const read = await replica.log.read(next, CHUNK_BYTES, upTo);
+        const read = await replica.log.read(next, this.#chunkBytes, upTo);
         if (read.kind === "below-start" || read.frames.length === 0) break;
         const last = read.frames.at(-1);
         invariant(last !== undefined && last.index >= next, "a read returns frames from where it was asked");
@@ -103,9 +125,11 @@ export class CatchUp {
     view.setFloat64(0, groupId, true);
     view.setFloat64(8, to, true);
     return new Promise((resolve) => {
-      this.#links.call(broker, EXTEND_METHOD, [head, ...frames.map((frame) => frame.bytes)], ANSWER_MS, (outcome) =>
-        resolve("body" in outcome && outcome.body.byteLength === 1),
-      );
+      this.#links.call(broker, EXTEND_METHOD, [head, ...frames.map((frame) => frame.bytes)], ANSWER_MS, (outcome) => {
+        const word = "body" in outcome && outcome.body.byteLength === 1 ? outcome.body[0] : undefined;
+        this.#rate.tell(word === TAKEN_SUFFERING);
+        resolve(word !== undefined);
+      });
     });
   }
 }

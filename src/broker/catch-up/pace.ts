@@ -6,21 +6,22 @@ import type { Clock } from "../../base/ports/clock.ts";
  */
 export class Pace {
   readonly #clock: Clock;
-  readonly #bytesPerSecond: number;
-  #paidAt = 0;
+  readonly #rate: (now: number, idleMs: number) => number;
+  #paidAt = -Infinity;
 
-  /** @param bytesPerSecond 0: no limit */
-  constructor(clock: Clock, bytesPerSecond: number) {
+  /** @param rate bytes per second, for the piece that comes now, so long after the last one was paid for (below 0: before); 0: no limit */
+  constructor(clock: Clock, rate: (now: number, idleMs: number) => number) {
     this.#clock = clock;
-    this.#bytesPerSecond = bytesPerSecond;
+    this.#rate = rate;
   }
 
   /** Resolves when a piece of so many bytes may leave. */
   async take(bytes: number): Promise<void> {
-    if (this.#bytesPerSecond === 0) return;
     const now = this.#clock.monotonic();
+    const bytesPerSecond = this.#rate(now, now - this.#paidAt);
+    if (bytesPerSecond === 0) return;
     const from = Math.max(now, this.#paidAt);
-    this.#paidAt = from + (bytes / this.#bytesPerSecond) * 1000;
+    this.#paidAt = from + (bytes / bytesPerSecond) * 1000;
     if (from > now) await new Promise<void>((resolve) => void this.#clock.after(from - now, resolve));
   }
 }

@@ -55,7 +55,7 @@ export class Repairer implements LogRepairer {
 
   constructor(ports: RepairPorts) {
     this.#ports = ports;
-    this.#pace = new Pace(ports.clock, ports.bytesPerSecond);
+    this.#pace = new Pace(ports.clock, () => ports.bytesPerSecond);
   }
 
   holesChanged(groupId: GroupId, holes: readonly Hole[]): void {

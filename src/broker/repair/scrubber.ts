@@ -66,7 +66,7 @@ export class Scrubber {
 
   constructor(ports: ScrubPorts) {
     this.#ports = ports;
-    this.#pace = new Pace(ports.clock, RATE_MIN);
+    this.#pace = new Pace(ports.clock, () => RATE_MIN);
   }
 
   start(): void {
@@ -92,7 +92,7 @@ export class Scrubber {
   now(): Promise<void> {
     if (this.#closed) return Promise.resolve();
     this.#timer?.cancel();
-    this.#pace = new Pace(this.#ports.clock, RATE_NOW);
+    this.#pace = new Pace(this.#ports.clock, () => RATE_NOW);
     this.#running ??= this.#run();
     return this.#running;
   }
@@ -108,7 +108,8 @@ export class Scrubber {
     if (intervalMs === 0 || this.#closed) return;
     this.#timer = clock.after(delayMs, () => {
       if (this.#running !== undefined) return;
-      this.#pace = new Pace(clock, Math.max(RATE_MIN, (this.#stored() / (intervalMs * SHARE)) * 1000));
+      const rate = Math.max(RATE_MIN, (this.#stored() / (intervalMs * SHARE)) * 1000);
+      this.#pace = new Pace(clock, () => rate);
       this.#running = this.#run();
     });
   }

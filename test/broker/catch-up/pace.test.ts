@@ -8,7 +8,7 @@ describe("catch-ups of one broker", () => {
   it("together send what the rate allows, and save nothing up while idle", async () => {
     const world = new World(1);
     const { clock, process } = world.machine("b1").boot();
-    const pace = new Pace(clock, 1000);
+    const pace = new Pace(clock, () => 1000);
     const left: number[] = [];
     const send = async (bytes: number): Promise<void> => {
       await pace.take(bytes);
@@ -32,7 +32,7 @@ describe("catch-ups of one broker", () => {
 
   it("are not held back without a limit", async () => {
     const world = new World(1);
-    const pace = new Pace(world.machine("b1").boot().clock, 0);
+    const pace = new Pace(world.machine("b1").boot().clock, () => 0);
     for (let i = 0; i < 3; i += 1) await pace.take(2 ** 40);
   });
 
