@@ -91,6 +91,7 @@ export class Follower<P> {
       term: this.#state.term,
       round: heartbeat.round,
       durable: this.#acknowledgeable,
+      ...(heartbeat.remembered === undefined ? {} : { reminded: true }),
       ...this.#standing,
     });
   }

@@ -78,9 +78,13 @@ export class Replication<P> {
     peer.forgot(log.lastIndex + 1);
   }
 
-  /** A suspected replica answered the heartbeat of this round. */
-  #onReminded(peer: PeerProgress, { round, impaired }: HeartbeatReply): void {
+  /**
+   * A suspected replica answered the heartbeat of this round. That clears it if it looked. A broker that passes over what it is reminded of
+   * echoes the round as well, whatever it has: it stays out until the next term.
+   */
+  #onReminded(peer: PeerProgress, { round, reminded, impaired }: HeartbeatReply): void {
     if (peer.remindedIn === undefined || round < peer.remindedIn) return;
+    if (reminded !== true && impaired !== "quarantined") return;
     peer.suspected = undefined;
     peer.impaired = impaired;
     peer.toProbe(this.#state.log.lastIndex + 1);

@@ -150,6 +150,8 @@ export type Message<P> =
       readonly term: Term;
       readonly round: number;
       readonly durable: LogIndex;
+      /** The heartbeat reminded it of an entry, and it looked: a broker of before there were reminders never says so. */
+      readonly reminded?: true;
       readonly impaired?: Impairment;
     }
   | { readonly kind: "timeoutNow"; readonly term: Term }

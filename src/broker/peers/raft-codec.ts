@@ -39,6 +39,8 @@ const kinds = {
 const REFUSED = 1;
 const QUARANTINED = 2;
 const HOLE = 4;
+/** Of a heartbeat reply. A broker that does not know it passes over it. */
+const REMINDED = 8;
 
 export interface AddressedMessage {
   readonly groupId: GroupId;
@@ -84,7 +86,7 @@ export function encodeRecord(target: DataView, at: number, { groupId, from, to, 
     case "heartbeat":
       return put(0, message.commit, message.round, message.remembered?.index, message.remembered?.term);
     case "heartbeatReply":
-      return put(impairedFlag(message.impaired), message.durable, message.round);
+      return put(impairedFlag(message.impaired) + (message.reminded === true ? REMINDED : 0), message.durable, message.round);
     case "timeoutNow":
       return put(0);
     case "extend":
@@ -164,8 +166,10 @@ function decodeMessage(kind: number, flags: number, term: Term, number: (place: 
       const remembered = number(7) === 0 ? {} : { remembered: { index: index(7), term: toTerm(number(8)) } };
       return { kind: "heartbeat", term, commit: index(5), round: number(6), ...remembered };
     }
-    case kinds.heartbeatReply:
-      return { kind: "heartbeatReply", term, durable: index(5), round: number(6), ...impairedOf(flags) };
+    case kinds.heartbeatReply: {
+      const reminded = (flags & REMINDED) === 0 ? {} : { reminded: true as const };
+      return { kind: "heartbeatReply", term, durable: index(5), round: number(6), ...reminded, ...impairedOf(flags) };
+    }
     case kinds.timeoutNow:
       return { kind: "timeoutNow", term };
     case kinds.extend:

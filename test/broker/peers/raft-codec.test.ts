@@ -51,6 +51,7 @@ const message: fc.Arbitrary<Message<ReplicaPayload>> = fc.oneof(
   }),
   fc.record({ kind: fc.constant("heartbeatReply" as const), term, round: number, durable: index }),
   fc.record({ kind: fc.constant("heartbeatReply" as const), term, round: number, durable: index, impaired }),
+  fc.record({ kind: fc.constant("heartbeatReply" as const), term, round: number, durable: index, reminded: fc.constant(true as const) }),
   fc.record({ kind: fc.constant("appendReply" as const), term, durable: index, impaired }),
   fc.record({
     kind: fc.constant("appendReply" as const),
