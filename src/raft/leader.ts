@@ -42,7 +42,10 @@ export class Leader<P> {
     this.#heardOf = (replica) => {
       if (replica === self) return Number.POSITIVE_INFINITY;
       const peer = replication.peer(replica);
-      return peer.gone || !peer.counts ? Number.NEGATIVE_INFINITY : peer.heardAt;
+      if (peer.gone || peer.impaired === "quarantined") return Number.NEGATIVE_INFINITY;
+      // Who is suspected did answer. A leader that stepped down for the lack of it could not remind it any more, and in the next term it
+      // would vote (scenario 70). Not for longer than one timeout: a leader that can commit nothing is none.
+      return peer.suspected === undefined ? peer.heardAt : peer.suspectedAt;
     };
     // One in quarantine may have voted for a newer leader and forgotten it: it proves nothing.
     this.#roundOf = (replica) => {
@@ -73,7 +76,10 @@ export class Leader<P> {
 
   onAppendReply(from: ReplicaId, reply: AppendReply, now: number): void {
     const peer = this.#heard(from, now);
-    if (peer !== undefined) this.replication.onAppendReply(from, peer, reply);
+    if (peer === undefined) return;
+    this.replication.onAppendReply(from, peer, reply);
+    // It is reminded at once: if this leader is lost before, nobody else knows what it had.
+    if (peer.suspected !== undefined && peer.remindedIn === undefined) this.#heartbeatAt = Math.min(this.#heartbeatAt, now);
   }
 
   onHeartbeatReply(from: ReplicaId, reply: HeartbeatReply, now: number): void {

@@ -70,6 +70,8 @@ export class PeerProgress implements Progress {
   told = 0;
   /** It denied what it had told: this. Nothing it says counts, and it is sent nothing, until it has answered a reminder (scenario 70). */
   suspected: { readonly index: LogIndex; readonly term: Term } | undefined;
+  /** When it denied: until it has looked, nothing newer was heard of it. */
+  suspectedAt = 0;
   /** Round of the first heartbeat that reminded it: an answer to an earlier one does not clear it. */
   remindedIn: number | undefined;
   /** Its broker is known to be gone: it counts as silent whatever `heardAt` says. */

@@ -74,6 +74,7 @@ export class Replication<P> {
     const { log } = this.#state;
     const index = peer.told as LogIndex;
     peer.suspected = { index, term: log.termAt(index) ?? (0 as Term) };
+    peer.suspectedAt = peer.heardAt;
     peer.remindedIn = undefined;
     peer.forgot(log.lastIndex + 1);
   }

@@ -54,6 +54,49 @@ describe("A replica that forgot without knowing it (scenario 70)", () => {
     assert.equal(leader.core.commit, leader.core.lastIndex);
   });
 
+  it("is reminded also when the leader hears nobody else: it does not step down before", () => {
+    const { cluster, leader, third } = copied(2);
+    const led = leader.core.term;
+    cluster.isolate(2);
+    leader.core.peerGone(replica(2), cluster.now);
+    cluster.settle();
+    assert.equal(leader.core.progress(replica(3))?.barred, true);
+    leader.tick();
+    cluster.settle();
+    assert.deepEqual(
+      [third.core.quarantined, third.amnesiac, third.core.term],
+      [true, true, led],
+      "at once, in the term it acknowledged in",
+    );
+    // From then on nobody counts but the leader.
+    leader.tick();
+    assert.equal(leader.core.role, "follower");
+    cluster.advance(5_000);
+    assert.deepEqual(cluster.leaders(), []);
+    cluster.heal();
+    cluster.until(() => !third.core.quarantined, 5_000);
+    assert.equal(third.core.lastIndex >= 4, true);
+  });
+
+  it("is reminded for one election timeout when it is needed for a quorum: who never says that it looked makes no leader", () => {
+    const leader = suspecting();
+    const { electionMaxMs } = leader.options;
+    const since = leader.cluster.now;
+    leader.core.peerGone(replica(2), since);
+    const inTerm = leader.core.term;
+    while (leader.cluster.now < since + electionMaxMs - 100) {
+      leader.cluster.now += 100;
+      leader.tick();
+      const round = outOf(leader).findLast(({ message }) => message.kind === "heartbeat")?.message;
+      assert.ok(round?.kind === "heartbeat" && round.remembered !== undefined);
+      leader.step(3, { kind: "heartbeatReply", term: inTerm, round: round.round, durable: index(1) });
+    }
+    assert.equal(leader.core.role, "leader");
+    leader.cluster.now = since + electionMaxMs;
+    leader.tick();
+    assert.equal(leader.core.role, "follower");
+  });
+
   it("on a broker that passes over what it is reminded of stays out until the next term", () => {
     const leader = suspecting();
     const inTerm = leader.core.term;
