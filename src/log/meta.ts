@@ -1,6 +1,7 @@
 import { type BrokerId, type ClusterId, type Incarnation, toBrokerId } from "../base/ids.ts";
 import { type Disk, DiskError } from "../base/ports/disk.ts";
 import type { Random } from "../base/ports/random.ts";
+import { isBlockSequence } from "./model/block-sequence.ts";
 import { Malformed } from "./model/bytes.ts";
 import { isSealed, openSealedJson, sealJson } from "./model/sealed-json.ts";
 import { GROUPS_FOLDER, WAL_FOLDER } from "./model/segment-name.ts";
@@ -213,7 +214,8 @@ function parse(text: string, root: string): Meta {
     logMade: logMade === true,
     ...(walDamaged === true ? { walDamaged } : {}),
     ...(forgot === true ? { forgot } : {}),
-    ...(typeof admittedBlockSequence === "number" ? { admittedBlockSequence } : {}),
+    // More than that was never lost: somebody made it up, and it was taken.
+    ...(isBlockSequence(admittedBlockSequence) ? { admittedBlockSequence } : {}),
     ...(recovery === undefined ? {} : { recovery }),
     ...(recoveries === undefined ? {} : { recoveries }),
   };

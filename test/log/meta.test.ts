@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { BrokerId, ClusterId } from "../../src/base/ids.ts";
-import { changeMeta, drawMeta, formMeta, readMeta } from "../../src/log/meta.ts";
+import { changeMeta, drawMeta, formMeta, readMeta, writeMeta } from "../../src/log/meta.ts";
 import { StrictDisk } from "../../src/log/strict-disk.ts";
 import { Machine } from "./machine.ts";
 
@@ -25,5 +25,15 @@ describe("meta.json", () => {
       { forgot, recovery, clusterId, recoveryEpoch, admittedBlockSequence, recoveries },
       { forgot: true, recovery: "fenced", clusterId: cluster, recoveryEpoch: 3, admittedBlockSequence: 7, recoveries: 2 },
     );
+  });
+
+  it("forgets an admission that no disk can have made: with it no peer could tell the disk anything any more", async () => {
+    const machine = new Machine();
+    const { disk } = machine;
+    const meta = await machine.run(drawMeta(disk, machine.scheduler.random, 1 as BrokerId));
+    await machine.run(writeMeta(disk, { ...meta, admittedBlockSequence: 2 ** 53 - 1 }));
+    assert.equal((await machine.run(readMeta(disk)))?.admittedBlockSequence, undefined);
+    await machine.run(writeMeta(disk, { ...meta, admittedBlockSequence: 2 ** 44 }));
+    assert.equal((await machine.run(readMeta(disk)))?.admittedBlockSequence, 2 ** 44);
   });
 });

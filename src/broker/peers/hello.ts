@@ -2,6 +2,7 @@ import type { BrokerId, ClusterId, Incarnation } from "../../base/ids.ts";
 import { toBrokerId } from "../../base/ids.ts";
 import type { Clock } from "../../base/ports/clock.ts";
 import type { Connection } from "../../base/ports/transport.ts";
+import { isBlockSequence } from "../../log/model/block-sequence.ts";
 import { Hello } from "../../protocol/internal.ts";
 import type { DiskMemory } from "./disk-memory.ts";
 
@@ -132,7 +133,7 @@ export function shakeHands(
         incarnation: hello.incarnation as Incarnation,
         durableBlockSequence: hello.durableBlockSequence,
         admittedBlockSequence: hello.admittedBlockSequence,
-        remembers: hello.remembered.find(({ incarnation }) => incarnation === self().incarnation)?.blockSequence ?? 0,
+        remembers: rememberedIn(hello, self().incarnation),
         recoveries: hello.recoveries,
       });
     },
@@ -142,6 +143,12 @@ export function shakeHands(
     },
   };
   if (dialed !== undefined) sayHello(dialed.kind, dialed.to ?? 0);
+}
+
+/** How far the other side heard that disk to be; what cannot be is nothing. */
+function rememberedIn({ remembered }: Hello, disk: Incarnation): number {
+  const told = remembered.find(({ incarnation }) => incarnation === disk)?.blockSequence ?? 0;
+  return isBlockSequence(told) ? told : 0;
 }
 
 function mismatch(

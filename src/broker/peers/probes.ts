@@ -1,5 +1,6 @@
 import type { Clock, Timer } from "../../base/ports/clock.ts";
 import type { Connection } from "../../base/ports/transport.ts";
+import { isBlockSequence } from "../../log/model/block-sequence.ts";
 
 /** Message kinds of every kind of connection between brokers. */
 export const ProbeKind = { ping: 250, pong: 251 } as const;
@@ -72,5 +73,5 @@ export class Probes {
 export function sequenceIn(body: Uint8Array): number | undefined {
   if (body.byteLength !== 8) return undefined;
   const sequence = new DataView(body.buffer, body.byteOffset, 8).getFloat64(0, true);
-  return Number.isSafeInteger(sequence) && sequence >= 0 ? sequence : undefined;
+  return isBlockSequence(sequence) ? sequence : undefined;
 }
