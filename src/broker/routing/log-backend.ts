@@ -14,6 +14,7 @@ import type { HostedPartition, PartitionSet } from "../partition-set.ts";
 import type { PeerLinks } from "../peers/peer-links.ts";
 import { fetchResponse, readRequestOf } from "../services/fetch-codec.ts";
 import type { LogBackend, OffsetsOf, RouteOptions, Target } from "../services/log-service.ts";
+import { unknownPartition, unknownTopic } from "../services/unknown-names.ts";
 import { decodeForwardedAppended, encodeForwardedAppend } from "./forwarded.ts";
 import type { Router } from "./router.ts";
 
@@ -291,15 +292,7 @@ export class RoutedLog implements LogBackend {
     const known = this.#image.topicByName(topic);
     if (known === undefined) return unknownTopic(topic);
     const groupId = known.groups[partition];
-    if (groupId === undefined || partition < 0) {
-      return new MillraceError(
-        "UNKNOWN_PARTITION",
-        `Topic ${topic} has partitions 0 to ${known.groups.length - 1}: there is no ${partition}`,
-        {
-          partitions: String(known.groups.length),
-        },
-      );
-    }
+    if (groupId === undefined) return unknownPartition(topic, known.groups.length, partition);
     const maxMessageBytes = Math.min(this.#image.configOf(known).maxMessageBytes, this.#config.limits.maxMessageBytes);
     return { topic, partition, groupId, maxMessageBytes };
   }
@@ -369,8 +362,4 @@ export class RoutedLog implements LogBackend {
 
 function forwarded(request: FetchRequest): FetchRequest {
   return { ...request, maxBytes: Math.min(request.maxBytes, FORWARDED_BYTES_MAX) };
-}
-
-function unknownTopic(topic: string): MillraceError {
-  return new MillraceError("UNKNOWN_TOPIC", `No topic is named ${JSON.stringify(topic.slice(0, 249))}`, { topic: topic.slice(0, 249) });
 }

@@ -10,6 +10,7 @@ import type { PublicMethod } from "../../protocol/methods.ts";
 import type { MetadataGroup } from "../metadata/metadata-group.ts";
 import type { Trimmed } from "../partition/trim-partition.ts";
 import type { ClusterReports } from "./health.ts";
+import { unknownTopic } from "./unknown-names.ts";
 
 /** What the admin service asks of the broker. */
 export interface AdminBackend {
@@ -82,8 +83,7 @@ export class AdminCalls {
   async topicNamed(name: string, deadline: number): Promise<TopicImage> {
     if (this.image.topicByName(name) === undefined) await this.parts.group.barrier(deadline);
     const topic = this.image.topicByName(name);
-    if (topic === undefined)
-      throw new MillraceError("UNKNOWN_TOPIC", `No topic is named ${JSON.stringify(name.slice(0, 249))}`, { topic: name.slice(0, 249) });
+    if (topic === undefined) throw unknownTopic(name);
     return topic;
   }
 }

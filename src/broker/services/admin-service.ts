@@ -9,6 +9,7 @@ import { type AdminBackend, AdminCalls } from "./admin-calls.ts";
 import { registerClusterCalls } from "./admin-cluster.ts";
 import { registerTopicCalls } from "./admin-topics.ts";
 import { registerTrimCall } from "./admin-trim.ts";
+import { unknownPartition } from "./unknown-names.ts";
 
 /**
  * Registers what this version knows of `millrace.v1.AdminService`; the RPC server answers the rest NOT_IMPLEMENTED by name.
@@ -31,10 +32,7 @@ export function registerAdminService(
     const topic = await calls.topicNamed(request.topic, deadline);
     const groupId = topic.groups[request.partition];
     const partition = groupId === undefined ? undefined : calls.image.partitionOfGroup(groupId);
-    if (partition === undefined) {
-      const text = `Topic ${topic.name} has ${topic.groups.length} partitions: there is no ${request.partition}`;
-      throw new MillraceError("UNKNOWN_PARTITION", text, { partitions: String(topic.groups.length) });
-    }
+    if (partition === undefined) throw unknownPartition(topic.name, topic.groups.length, request.partition);
     if (request.toBrokerId !== 0 && !partition.replicas.some(({ brokerId }) => brokerId === request.toBrokerId)) {
       const holders = partition.replicas.map(({ brokerId }) => brokerId).join(", ");
       const text = `Broker ${request.toBrokerId} holds no replica of ${topic.name}-${request.partition}; brokers ${holders} do`;

@@ -7,6 +7,7 @@ import { type PartitionTrim, type PartitionTrimmed, TrimTopicRequest, TrimTopicR
 import { statusOf } from "../../protocol/rpc-status.ts";
 import type { AdminCalls } from "./admin-calls.ts";
 import { requireDistinct } from "./named-partitions.ts";
+import { unknownPartition } from "./unknown-names.ts";
 
 /** "All that are committed now", in place of an offset. */
 const ALL_COMMITTED = -1;
@@ -39,10 +40,7 @@ async function trimmed(
 ): Promise<MessageInput<typeof PartitionTrimmed>> {
   try {
     const groupId = topic.groups[partition];
-    if (groupId === undefined) {
-      const text = `Topic ${topic.name} has ${topic.groups.length} partitions: there is no ${partition}`;
-      throw new MillraceError("UNKNOWN_PARTITION", text, { partitions: String(topic.groups.length) });
-    }
+    if (groupId === undefined) throw unknownPartition(topic.name, topic.groups.length, partition);
     const before = beforeOffset === ALL_COMMITTED ? undefined : toOffset(beforeOffset);
     return { partition, ...(await calls.parts.trim(groupId, before, deadline)) };
   } catch (error) {

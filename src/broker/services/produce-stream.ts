@@ -14,6 +14,7 @@ import {
 import { statusOf } from "../../protocol/rpc-status.ts";
 import type { AppendBatch } from "../partition/partition.ts";
 import type { StreamRoom } from "./stream-room.ts";
+import { isTooLong, unknownTopic } from "./unknown-names.ts";
 
 type Result = MessageInput<typeof ProduceStreamResponse>["results"] extends readonly (infer R)[] | undefined ? R : never;
 type Response = MessageInput<typeof ProduceResponse>;
@@ -160,6 +161,8 @@ export class ProduceStreamSession {
     this.#unansweredBytes += sizeOf(request);
     this.#all.take(sizeOf(request));
     if (this.#draining !== undefined) return this.#answer(batch, this.#draining);
+    // Nothing is ever appended there, so there is no order to keep; a lane that failed would keep megabytes of name.
+    if (isTooLong(request.topic)) return this.#answer(batch, unknownTopic(request.topic));
     const key = laneKey(request.topic, request.partition);
     let lane = this.#lanes.get(key);
     if (lane === undefined) {

@@ -125,6 +125,19 @@ describe("ProduceStreamSession", () => {
     assert.ok(it.seen.ended instanceof MillraceError && it.seen.ended.metadata["limit"] === "produce.stream.partitions.max");
   });
 
+  it("keeps nothing of names that no topic can have, however many and long they are", async () => {
+    const it = session(100_000_000);
+    const max = limits["produce.stream.partitions.max"].value;
+    const long = "x".repeat(1_000);
+    for (let id = 0; id <= max; id++) it.send([id, `${id}${long}`]);
+    it.send([max + 1, "t"]);
+    await it.turn();
+    assert.equal(it.appends.length, 1);
+    assert.deepEqual(new Set(it.codes().map(([, code]) => code)), new Set(["UNKNOWN_TOPIC"]));
+    assert.equal(it.results.length, max + 1);
+    assert.ok(it.told.largest < 4 * 1024 * 1024, `${it.told.largest} bytes in one message`);
+  });
+
   it("answers many in messages that every stub takes", async () => {
     const it = session(100_000_000);
     const failed = Array.from({ length: 40_000 }, (_, id) => [id, "bad", 0] as const);

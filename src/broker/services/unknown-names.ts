@@ -1,0 +1,21 @@
+import { MillraceError } from "../../base/errors.ts";
+import { limits } from "../../base/limits.ts";
+
+const NAME_MAX = limits["topic.name.max"].value;
+
+/** What was asked for may be megabytes; no more of it than a name can have is said back. */
+export function unknownTopic(name: string): MillraceError {
+  const topic = name.slice(0, NAME_MAX);
+  return new MillraceError("UNKNOWN_TOPIC", `No topic is named ${JSON.stringify(topic)}`, { topic });
+}
+
+/** @param partitions how many the topic has */
+export function unknownPartition(topic: string, partitions: number, asked: number): MillraceError {
+  const text = `Topic ${topic} has ${partitions === 1 ? "partition 0 only" : `partitions 0 to ${partitions - 1}`}: there is no ${asked}`;
+  return new MillraceError("UNKNOWN_PARTITION", text, { partitions: String(partitions) });
+}
+
+/** No topic has it. */
+export function isTooLong(topic: string): boolean {
+  return topic.length > NAME_MAX;
+}
