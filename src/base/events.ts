@@ -24,6 +24,13 @@ export const events = {
     means: "The controller did not take a heartbeat; it is repeated.",
     todo: "Nothing, unless `cluster health` names the broker: it gets no new replicas while it is not heard of.",
   },
+  "broker.id_taken": {
+    level: "warn",
+    fields: ["brokerId", "waitMs", "reason"],
+    means:
+      "Another disk is registered under this broker's id, and its session is not over: most likely the one this broker had before. It is waited for; when the other one is still there after that many milliseconds, this broker ends with `DUPLICATE_BROKER`.",
+    todo: "Nothing, if this broker's disk was emptied or replaced. Otherwise two brokers were given one id: stop the wrong one.",
+  },
   "broker.registered": {
     level: "info",
     fields: ["brokerEpoch"],

@@ -42,7 +42,8 @@ export interface BrokerOptions {
 /** Produce streams have so long for the answers to what they took, when the broker stops. */
 const STREAMS_GRACE_MS = 2_000;
 
-export type BrokerState = "starting" | "joining" | "running" | "leaving" | "stopping" | "stopped";
+/** `waiting`: it joins, and another disk is registered under its id, whose session has to end first. */
+export type BrokerState = "starting" | "joining" | "waiting" | "running" | "leaving" | "stopping" | "stopped";
 
 export interface Broker {
   readonly state: BrokerState;
@@ -117,11 +118,13 @@ class BrokerProcess implements Broker {
       remembers: (broker, blockSequence) => this.#member?.amnesia.remembers(broker, blockSequence),
       outdated: () => void this.#outdated().catch((error: unknown) => this.#fatal(error)),
       recoveries: (count) => this.#member?.recoveries.heard(count),
+      liveDisk: (broker) => this.#member?.image.liveDisk(broker),
+      taken: (by) => this.#member?.registration.taken(by),
     });
   }
 
   get state(): BrokerState {
-    return this.#state;
+    return this.#state === "joining" && this.#member?.registration.waits === true ? "waiting" : this.#state;
   }
   get clientAddress(): string {
     return this.#clientAddress;

@@ -54,7 +54,7 @@ export class Member implements MemberParts, AdminBackend {
   readonly #links: PeerLinks;
   readonly #view = new MetadataView();
   readonly #form: Form | undefined;
-  readonly #registration: Registration;
+  readonly registration: Registration;
   readonly #transfers: Transfers;
   readonly #departure: Departure;
   readonly scrubber: Scrubber;
@@ -158,14 +158,14 @@ export class Member implements MemberParts, AdminBackend {
       others,
       diskFull: (broker) => this.#disks.full(broker),
       confirmDeleted: (topicIds) => void this.#confirmDeleted(topicIds),
-      settled: () => this.#registration.epoch !== undefined,
+      settled: () => this.registration.epoch !== undefined,
       succeed: (partition) => succession.tick(partition),
-      mayOpen: () => this.recoveries.mayOpen(this.#registration.epoch !== undefined),
+      mayOpen: () => this.recoveries.mayOpen(this.registration.epoch !== undefined),
       failed,
     });
     this.log = new RoutedLog(clock, config, this.image, this.group, this.partitions, links, this.router);
-    this.#registration = new Registration(clock, telemetry, this.group, config, meta.incarnation, version, failed);
-    const registered = (): boolean => this.#registration.epoch !== undefined;
+    this.registration = new Registration(clock, telemetry, this.group, config, meta.incarnation, version, failed);
+    const registered = (): boolean => this.registration.epoch !== undefined;
     this.metadata = new MetadataReplica(
       { ...ports, store, links, host: this.host, group: this.group, registered, failed },
       config,
@@ -201,9 +201,9 @@ export class Member implements MemberParts, AdminBackend {
   async register(): Promise<void> {
     // What the log found at its start: copied from whoever can be reached, also while this broker is not registered yet.
     this.#tellHoles();
-    await this.#registration.start();
+    await this.registration.start();
     // Told to stop meanwhile.
-    if (this.#registration.epoch === undefined) return;
+    if (this.registration.epoch === undefined) return;
     if (this.partitions.holdsBack) {
       this.partitions.reconcile(this.image);
       await this.partitions.reconciled();
@@ -322,12 +322,12 @@ export class Member implements MemberParts, AdminBackend {
 
   /** Leaderships go to others, the metadata group's too, and no in-sync replicas count this broker any more. */
   async leave(graceMs: number): Promise<void> {
-    this.#registration.stop();
+    this.registration.stop();
     await this.#departure.run(graceMs);
   }
 
   async close(): Promise<void> {
-    this.#registration.stop();
+    this.registration.stop();
     this.metadata.close();
     this.amnesia.close();
     this.recoveries.close();

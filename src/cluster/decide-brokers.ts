@@ -1,6 +1,6 @@
 import { parseAddress } from "../base/address.ts";
 import { MillraceError } from "../base/errors.ts";
-import type { ReplicaId } from "../base/ids.ts";
+import type { Incarnation, ReplicaId } from "../base/ids.ts";
 import type { CommandOf } from "./commands.ts";
 import { type Decision, done, refuse } from "./decision.ts";
 import type { MetadataImage } from "./image.ts";
@@ -39,6 +39,7 @@ export function decideRegisterBroker(image: MetadataImage, command: CommandOf<"r
       duplicate(
         `Cannot register broker ${brokerId} from another disk: one with this id is live at ${before.peerAddress}`,
         before.peerAddress,
+        before.incarnation,
       ),
     );
   }
@@ -108,8 +109,12 @@ export function unknownBroker(id: number): MillraceError {
   return new MillraceError("UNKNOWN_BROKER", `No broker ${id} is registered`, { broker_id: String(id) });
 }
 
-function duplicate(text: string, address: string): MillraceError {
-  return new MillraceError("DUPLICATE_BROKER", text, { peer_address: address });
+/** @param until the disk whose session has to end before the same may be asked again; without it the refusal is final */
+function duplicate(text: string, address: string, until?: Incarnation): MillraceError {
+  return new MillraceError("DUPLICATE_BROKER", text, {
+    peer_address: address,
+    ...(until === undefined ? {} : { live_incarnation: until }),
+  });
 }
 
 function invalid(field: string, why: string): MillraceError {

@@ -1,4 +1,4 @@
-import type { BrokerId, ClusterId, GroupId, LogIndex, ProducerId, ReplicaId, TopicId } from "../base/ids.ts";
+import type { BrokerId, ClusterId, GroupId, Incarnation, LogIndex, ProducerId, ReplicaId, TopicId } from "../base/ids.ts";
 import type { Fact } from "./facts.ts";
 import {
   type BrokerImage,
@@ -193,6 +193,12 @@ export class MetadataImage {
   /** Brokers that have their session, by id. */
   liveBrokers(): readonly BrokerImage[] {
     return [...this.#state.brokers.values()].filter((broker) => broker.state === "live").sort((a, b) => a.id - b.id);
+  }
+
+  /** The disk that is registered under this id, while its session lasts. */
+  liveDisk(broker: BrokerId): Incarnation | undefined {
+    const known = this.#state.brokers.get(broker);
+    return known?.state === "live" ? known.incarnation : undefined;
   }
 
   /** Deleted topics of which the broker must delete its replicas, and then confirm. */

@@ -16,7 +16,7 @@ export interface Probes {
 
 /** What the probes are answered from. */
 export interface Life {
-  /** As of the broker: starting, joining, running, leaving, stopping, stopped. */
+  /** As of the broker: starting, joining, waiting, running, leaving, stopping, stopped. */
   readonly state: string;
   /** It served once. */
   readonly started: boolean;

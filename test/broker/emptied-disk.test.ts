@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { MillraceError } from "../../src/base/errors.ts";
 import { METADATA_GROUP } from "../../src/base/ids.ts";
+import { type Broker, createBroker } from "../../src/broker/broker.ts";
 import { Acks } from "../../src/protocol/public.ts";
-import { Cluster, recordSet } from "./harness.ts";
+import { brokerConfig, Cluster, recordSet } from "./harness.ts";
 import * as stubs from "./stubs.ts";
 
 const EMPTIED = 3;
@@ -26,18 +27,25 @@ describe("A broker whose disk was emptied", () => {
 
   const reasons = async (via: number) => (await cluster.call(via, stubs.GetClusterHealth, {})).reasons;
 
-  it("is refused while the former disk's session lasts, because that one might still run", async () => {
+  const waitsSaid = () => cluster.warnings.filter((warning) => warning.includes("broker.id_taken"));
+
+  it("waits while the former disk's session lasts, because that one might still run, and can be stopped meanwhile", async () => {
     cluster.boot(EMPTIED);
-    const error = await cluster.settle(cluster.started(EMPTIED)).catch((failure: unknown) => failure);
-    assert.ok(error instanceof MillraceError);
-    assert.equal(error.code, "DUPLICATE_BROKER");
-    cluster.kill(EMPTIED);
-    cluster.disk(EMPTIED).replace();
-    await cluster.pass(SESSION_MS + 2_000);
+    await cluster.until(() => cluster.broker(EMPTIED).state === "waiting", "it waits");
+    await cluster.stop(EMPTIED);
+    assert.equal(cluster.broker(EMPTIED).state, "stopped");
   });
 
-  it("registers then, and gets a new replica of everything it lost, the metadata included", async () => {
-    await cluster.restart(EMPTIED);
+  it("says so once, registers by itself, and gets a new replica of everything it lost, the metadata included", async () => {
+    const said = waitsSaid().length;
+    const began = cluster.world.now;
+    cluster.boot(EMPTIED);
+    await cluster.until(() => cluster.broker(EMPTIED).state === "waiting", "it waits");
+    await cluster.settle(cluster.started(EMPTIED));
+    assert.ok(cluster.world.now - began < 1.5 * SESSION_MS, "as soon as the session is over");
+    const [warning, ...more] = waitsSaid().slice(said);
+    assert.match(warning ?? "", /^broker 3: .*"brokerId":3,"waitMs":18000,.*one with this id is live at b3:7401/);
+    assert.deepEqual(more, []);
     assert.equal(cluster.broker(EMPTIED).state, "running");
     const { brokers } = await cluster.call(1, stubs.DescribeCluster, {});
     assert.deepEqual(
@@ -81,21 +89,81 @@ describe("A broker whose disk was emptied", () => {
   });
 });
 
-describe("A broker whose disk was emptied, and that is started again whenever it ends", () => {
-  it("is let in when the session of the former disk is over: its asking does not keep that alive", async () => {
+describe("A broker whose disk was emptied, while the controller changes", () => {
+  it("goes on waiting for the full session that a new controller gives everyone", async () => {
     const cluster = await Cluster.start({ seed: 7 });
+    await cluster.moveController(2);
     cluster.kill(EMPTIED);
     cluster.disk(EMPTIED).replace();
-    const end = cluster.world.now + 2 * SESSION_MS;
-    for (let isIn = false; !isIn; ) {
-      assert.ok(cluster.world.now < end, "it is kept out");
-      cluster.boot(EMPTIED);
-      isIn = await cluster.settle(cluster.started(EMPTIED)).then(
-        () => true,
-        () => false,
-      );
-      if (!isIn) await cluster.pass(1_000);
+    cluster.boot(EMPTIED);
+    await cluster.until(() => cluster.broker(EMPTIED).state === "waiting", "it waits");
+    const began = cluster.world.now;
+    for (const controller of [2, 1]) {
+      await cluster.pass(SESSION_MS - 500);
+      await cluster.stop(controller);
+      await cluster.restart(controller);
     }
+    assert.equal(cluster.broker(EMPTIED).state, "waiting");
+    await cluster.settle(cluster.started(EMPTIED));
+    assert.ok(cluster.world.now - began > 2 * SESSION_MS, "longer than a controller that stays would let it wait");
+    cluster.close();
+  });
+});
+
+describe("Two brokers with one id", () => {
+  /** Another machine that runs a broker 3. */
+  function second(cluster: Cluster): { readonly broker: Broker; readonly started: Promise<unknown> } {
+    const ports = cluster.world.machine("other").boot();
+    const here = { listen: "other:7400", advertise: "other:7400", peerListen: "other:7401", peerAdvertise: "other:7401" };
+    const broker = createBroker(
+      { ...ports, telemetry: { log() {}, count() {}, observe() {} } },
+      { ...brokerConfig(3, 3), ...here },
+      {
+        version: "test",
+        fatal: (error) => cluster.world.scheduler.fail(error),
+      },
+    );
+    return {
+      broker,
+      started: broker.start().then(
+        () => undefined,
+        (error: unknown) => error,
+      ),
+    };
+  }
+
+  it("the second one waits two sessions and ends; the first one keeps its connections and its session", async () => {
+    const cluster = await Cluster.start({ seed: 8 });
+    await cluster.createTopic("t", 3);
+    await cluster.moveLeader("t", 0, 3);
+    const group = await cluster.groupOf("t", 0);
+    const term = cluster.replica(3, group)?.core.term;
+    const began = cluster.world.now;
+    const { broker, started } = second(cluster);
+    await cluster.until(() => broker.state === "waiting", "it waits");
+    const error = await cluster.settle(started);
+    assert.ok(error instanceof MillraceError);
+    assert.equal(error.code, "DUPLICATE_BROKER");
+    assert.ok(cluster.world.now - began > 2 * SESSION_MS);
+    assert.equal(cluster.replica(3, group)?.core.term, term, "nobody else was elected");
+    assert.equal(cluster.serving(group), 3);
+    assert.deepEqual((await cluster.call(1, stubs.GetClusterHealth, {})).reasons, []);
+    await cluster.call(1, stubs.Produce, { topic: "t", partition: 0, records: recordSet(["through the first one"]) });
+    cluster.close();
+  });
+
+  it("the first one ends when it comes back after the second one was registered in its place", async () => {
+    const ended: string[] = [];
+    const cluster = await Cluster.start({ seed: 9, fatal: (n, error) => ended.push(`${n}: ${(error as MillraceError).code}`) });
+    const { network } = cluster.world;
+    network.partition([["b3"], ["b1", "b2", "other"]]);
+    const { broker, started } = second(cluster);
+    await cluster.settle(started);
+    assert.equal(broker.state, "running");
+    assert.deepEqual(ended, []);
+    network.heal();
+    await cluster.until(() => ended.length > 0, "it ends");
+    assert.deepEqual(ended, ["3: DUPLICATE_BROKER"]);
     cluster.close();
   });
 });

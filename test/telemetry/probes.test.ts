@@ -8,6 +8,7 @@ describe("Probes", () => {
     const table: readonly (readonly [state: string, started: boolean, live: boolean, ready: boolean])[] = [
       ["starting", false, true, false],
       ["joining", false, true, false],
+      ["waiting", false, true, false],
       ["running", true, true, true],
       ["leaving", true, true, false],
       ["stopping", true, true, false],

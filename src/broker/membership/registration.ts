@@ -1,16 +1,26 @@
 import type { BrokerConfig } from "../../base/broker-config.ts";
 import { MillraceError } from "../../base/errors.ts";
-import type { Incarnation, LogIndex } from "../../base/ids.ts";
+import type { BrokerId, Incarnation, LogIndex } from "../../base/ids.ts";
 import type { Clock } from "../../base/ports/clock.ts";
 import type { Telemetry } from "../../base/ports/telemetry.ts";
 import type { MetadataGroup } from "../metadata/metadata-group.ts";
 
 const TRY_MS = 5_000;
 const PAUSE_MS = 100;
+/**
+ * So many sessions a broker waits for that of another disk under its id to end. One and a quarter is what a controller needs to notice that
+ * it was missed. A new controller gives everyone a full one (design §7): one that has not heard the other disk itself proves nothing.
+ */
+const FORMER_SESSIONS = 2;
+/** One try, while it waits: it has to notice soon that it waited long enough. */
+const WAITING_TRY_MS = 1_000;
 
 /**
  * Tells the controller that this broker is there: registers at start, keeps the session alive, registers again when the controller does
  * not know it (design §7). Its address and rack become known to clients and placement this way.
+ *
+ * At its start, another disk may be registered under its id, and live: mostly the one it had before, whose session is not over yet. That
+ * end is waited for. When the other one is still there afterwards, it runs.
  */
 export class Registration {
   readonly #clock: Clock;
@@ -22,7 +32,13 @@ export class Registration {
   readonly #failed: (error: unknown) => void;
   /** Index of the newest registration; undefined until the first one is recorded. */
   #epoch: LogIndex | undefined;
+  /** When the controller last took this broker for registered, monotonic. */
+  #confirmedAt = 0;
   #stopped = false;
+  /** Since when another disk is known to have this id, monotonic. */
+  #takenSince: number | undefined;
+  /** It still had it after all its sessions. */
+  #duplicate: MillraceError | undefined;
 
   /** @param failed a final refusal after the first registration (another disk runs under this id): the broker must stop */
   constructor(
@@ -51,6 +67,24 @@ export class Registration {
     this.#stopped = true;
   }
 
+  /** For the session of another disk under this id to end. */
+  get waits(): boolean {
+    return this.#takenSince !== undefined && this.#epoch === undefined;
+  }
+
+  /**
+   * Broker `by` is connected to another disk under this id, and did not let this one in. Of a registered broker that is the end too, unless
+   * the controller knows better: it was away so long that its id was given to another disk.
+   */
+  taken(by: BrokerId): void {
+    const { brokerId, timings } = this.#config;
+    const text = `broker ${by} is connected to another broker ${brokerId}, which is registered`;
+    if (this.#epoch === undefined)
+      return this.#taken(new MillraceError("DUPLICATE_BROKER", `Cannot register broker ${brokerId}: ${text}`), true);
+    if (this.#stopped || this.#clock.monotonic() - this.#confirmedAt <= timings.brokerSessionMs) return;
+    this.#failed(new MillraceError("DUPLICATE_BROKER", `Cannot go on as broker ${brokerId}: ${text}`));
+  }
+
   /** Resolves once registered and this broker's image shows it; goes on with heartbeats. @throws {MillraceError} DUPLICATE_BROKER and other final refusals */
   async start(): Promise<void> {
     await this.#register();
@@ -59,8 +93,9 @@ export class Registration {
 
   async #register(): Promise<void> {
     while (!this.#stopped) {
-      const deadline = this.#clock.monotonic() + TRY_MS;
+      const deadline = this.#clock.monotonic() + (this.waits ? WAITING_TRY_MS : TRY_MS);
       try {
+        if (this.#duplicate !== undefined) throw this.#duplicate;
         const { metadataVersion } = await this.#group.submit(
           {
             kind: "registerBroker",
@@ -75,12 +110,35 @@ export class Registration {
         );
         await this.#group.applied(metadataVersion, deadline);
         this.#epoch = metadataVersion;
+        this.#confirmedAt = this.#clock.monotonic();
         this.#telemetry.log("info", "broker.registered", { brokerEpoch: metadataVersion });
         return;
       } catch (error) {
-        if (!(error instanceof MillraceError) || (!error.retriable && error.code !== "INTERNAL")) throw error;
+        if (!(error instanceof MillraceError) || (!error.retriable && error.code !== "INTERNAL" && !this.#mayEnd(error))) throw error;
         await this.#pause(PAUSE_MS);
       }
+    }
+  }
+
+  /** Whether the refusal names a session that may end: then it is waited for, but only by a broker that was not registered yet. */
+  #mayEnd(error: MillraceError): boolean {
+    if (error.code !== "DUPLICATE_BROKER" || error.metadata["live_incarnation"] === undefined || this.#epoch !== undefined) return false;
+    const heardMsAgo = Number(error.metadata["heard_ms_ago"] ?? Number.POSITIVE_INFINITY);
+    this.#taken(error, this.#clock.monotonic() - heardMsAgo > (this.#takenSince ?? Number.POSITIVE_INFINITY));
+    return this.#duplicate === undefined;
+  }
+
+  /** @param alive the other disk was heard since this one was first refused */
+  #taken(error: MillraceError, alive: boolean): void {
+    if (this.#epoch !== undefined || this.#stopped || this.#duplicate !== undefined) return;
+    const now = this.#clock.monotonic();
+    const waitMs = FORMER_SESSIONS * this.#config.timings.brokerSessionMs;
+    if (this.#takenSince === undefined) {
+      this.#takenSince = now;
+      this.#telemetry.log("warn", "broker.id_taken", { brokerId: this.#config.brokerId, waitMs, reason: error.message });
+    } else if (alive && now - this.#takenSince > waitMs) {
+      const text = `${error.message}; it still runs after the ${waitMs / 1000} s in which the session of a former one would have ended`;
+      this.#duplicate = new MillraceError("DUPLICATE_BROKER", text, error.metadata);
     }
   }
 
@@ -94,6 +152,7 @@ export class Registration {
           { kind: "brokerHeartbeat", brokerId: this.#config.brokerId, incarnation: this.#incarnation, brokerEpoch: this.#epoch },
           this.#clock.monotonic() + every,
         );
+        this.#confirmedAt = this.#clock.monotonic();
       } catch (error) {
         if (!(error instanceof MillraceError)) throw error;
         this.#telemetry.log("debug", "broker.heartbeat_failed", { code: error.code });

@@ -1,3 +1,4 @@
+import { MillraceError } from "../../base/errors.ts";
 import type { BrokerId } from "../../base/ids.ts";
 import type { Clock, Timer } from "../../base/ports/clock.ts";
 import type { Command } from "../../cluster/commands.ts";
@@ -12,6 +13,8 @@ export class Sessions {
   readonly #group: MetadataGroup;
   readonly #sessionMs: number;
   readonly #seen = new Map<BrokerId, number>();
+  /** When each was really heard; `#seen` has also what a new controller grants. */
+  readonly #heard = new Map<BrokerId, number>();
   #timer: Timer | undefined;
 
   constructor(clock: Clock, group: MetadataGroup, sessionMs: number) {
@@ -19,12 +22,14 @@ export class Sessions {
     this.#group = group;
     this.#sessionMs = sessionMs;
     group.onCommand = (command) => this.#saw(command);
+    group.onRefused = (command, error) => this.#refused(command, error);
     this.#arm();
   }
 
   /** This broker became the controller. */
   restart(): void {
     this.#seen.clear();
+    this.#heard.clear();
   }
 
   /**
@@ -36,6 +41,16 @@ export class Sessions {
     const known = this.#group.controller?.image.brokers.get(command.brokerId);
     if (known?.state === "live" && known.incarnation !== command.incarnation) return;
     this.#seen.set(command.brokerId, this.#clock.monotonic());
+    this.#heard.set(command.brokerId, this.#clock.monotonic());
+  }
+
+  /** Another disk that has to wait for the session of a live one is told when that one was heard last: that tells a late one from a dead one. */
+  #refused(command: Command, error: MillraceError): MillraceError {
+    if (command.kind !== "registerBroker" || error.metadata["live_incarnation"] === undefined) return error;
+    const heard = this.#heard.get(command.brokerId);
+    if (heard === undefined) return error;
+    const heardMsAgo = `${Math.round(this.#clock.monotonic() - heard)}`;
+    return new MillraceError(error.code, error.message, { ...error.metadata, heard_ms_ago: heardMsAgo }, error.retryAfterMs);
   }
 
   close(): void {

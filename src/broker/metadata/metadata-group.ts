@@ -58,6 +58,8 @@ export class MetadataGroup {
   #remoteHint: BrokerId | undefined;
   /** Hears every command that reaches this broker as the controller, whoever sent it. */
   onCommand: (command: Command) => void = () => {};
+  /** What a refusal by this controller says, once it may be said. */
+  onRefused: (command: Command, error: MillraceError) => MillraceError = (_, error) => error;
   #reads: ReadWait[] = [];
   #nextContext = 1;
   #pumping = false;
@@ -203,8 +205,12 @@ export class MetadataGroup {
     const controller = this.controller;
     if (controller === undefined) return reply(encodeAnswer({ error: this.#notController() }));
     const command = decodeCommand(body);
+    this.#decide(controller, command, (answer) => reply(encodeAnswer(answer)));
+  }
+
+  #decide(controller: Controller, command: Command, done: (answer: CommandAnswer) => void): void {
     this.onCommand(command);
-    controller.submit(command, (answer) => reply(encodeAnswer(answer)));
+    controller.submit(command, (answer) => done("error" in answer ? { error: this.onRefused(command, answer.error) } : answer));
   }
 
   /** Serves `BARRIER_METHOD`: the commit index of a confirmed leader, as 8 bytes; undefined: not the controller. */
@@ -277,8 +283,7 @@ export class MetadataGroup {
       if (broker === this.#self) {
         const controller = this.controller;
         if (controller === undefined) return resolve({ error: this.#notController() });
-        this.onCommand(command);
-        return controller.submit(command, resolve);
+        return this.#decide(controller, command, resolve);
       }
       this.#links.call(broker, COMMAND_METHOD, [encodeCommand(command)], deadline - this.#clock.monotonic(), (outcome) => {
         if ("body" in outcome) return resolve(decodeAnswer(outcome.body));

@@ -18,6 +18,9 @@ export const FEATURE_LEVEL = 1;
 const HELLO = 0;
 const REFUSED = 255;
 
+/** How the refusal begins of a broker whose id is that of another one, which is connected. */
+export const TAKEN = "DUPLICATE_BROKER:";
+
 /** An identity and what the other side must match. */
 export interface PeerIdentity {
   readonly brokerId: BrokerId;
@@ -65,6 +68,8 @@ export function shakeHands(
   remembered: (of: BrokerId) => readonly DiskMemory[] = () => [],
   /** The other side says it belongs to a later recovery epoch of this cluster (ADR 0014). `failed` is called as well. */
   outdated: () => void = () => {},
+  /** On the side that accepted: why that disk may not speak for that broker. */
+  taken: (by: BrokerId, incarnation: Incarnation) => string | undefined = () => undefined,
 ): void {
   let over = false;
   const end = (reason: string): void => {
@@ -106,7 +111,9 @@ export function shakeHands(
       } catch {
         return end("its hello is malformed");
       }
-      const why = mismatch(hello, self(), dialed);
+      const why =
+        mismatch(hello, self(), dialed) ??
+        (dialed !== undefined || hello.kind === "join" ? undefined : taken(toBrokerId(hello.fromBroker), hello.incarnation as Incarnation));
       if (why !== undefined) {
         const me = self();
         const sameCluster = me.clusterId !== undefined && hello.clusterId === me.clusterId && hello.fromBroker !== me.brokerId;

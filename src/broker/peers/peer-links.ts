@@ -1,13 +1,14 @@
 import { MillraceError } from "../../base/errors.ts";
 import type { BrokerId, Incarnation } from "../../base/ids.ts";
-import type { Clock, Timer } from "../../base/ports/clock.ts";
+import type { Clock } from "../../base/ports/clock.ts";
 import type { Random } from "../../base/ports/random.ts";
 import type { Telemetry } from "../../base/ports/telemetry.ts";
 import type { Connection, Listener, Transport } from "../../base/ports/transport.ts";
 import type { Frame } from "../../records/frame-types.ts";
 import { AppendQueue } from "./append-queue.ts";
 import { DiskMemories } from "./disk-memory.ts";
-import { type Greeted, type LinkKind, type PeerIdentity, shakeHands } from "./hello.ts";
+import { type Greeted, type LinkKind, type PeerIdentity, shakeHands, TAKEN } from "./hello.ts";
+import { newPeer, type Peer, takenBy } from "./peer.ts";
 import { type CallDone, type IncomingCall, PeerCalls } from "./peer-calls.ts";
 import { ProbeKind, Probes, sequenceIn } from "./probes.ts";
 import {
@@ -44,6 +45,10 @@ export interface PeerLinkEvents {
   outdated(): void;
   /** A broker was greeted that has read of so many recoveries of partitions. */
   recoveries(count: number): void;
+  /** The disk under which that broker is registered and live, as far as is known here. */
+  liveDisk(broker: BrokerId): Incarnation | undefined;
+  /** That broker is connected to another disk under this broker's id, which is registered and live. */
+  taken(by: BrokerId): void;
 }
 
 export interface PeerLinkPorts {
@@ -51,34 +56,6 @@ export interface PeerLinkPorts {
   readonly random: Random;
   readonly transport: Transport;
   readonly telemetry: Telemetry;
-}
-
-interface Peer {
-  readonly broker: BrokerId;
-  /** Of the process it was last heard from; undefined before the first hello. */
-  startNumber: number | undefined;
-  address: string;
-  control: Connection | undefined;
-  log: { readonly connection: Connection; readonly appends: AppendQueue } | undefined;
-  bulk: { readonly connection: Connection; readonly calls: PeerCalls } | undefined;
-  /** Control records of this turn, sent together at its end. */
-  outbox: AddressedMessage[];
-  gone: boolean;
-  grace: Timer | undefined;
-}
-
-function newPeer(broker: BrokerId, address: string): Peer {
-  return {
-    broker,
-    startNumber: undefined,
-    address,
-    control: undefined,
-    log: undefined,
-    bulk: undefined,
-    outbox: [],
-    gone: true,
-    grace: undefined,
-  };
 }
 
 /**
@@ -241,6 +218,7 @@ export class PeerLinks {
       (reason) => this.#refused(connection, reason),
       (broker) => this.#disks.of(broker),
       () => this.#events.outdated(),
+      (broker, incarnation) => takenBy(this.#peers.get(broker), incarnation, this.#events.liveDisk(broker)),
     );
   }
 
@@ -266,7 +244,10 @@ export class PeerLinks {
           this.#identity,
           { kind, to: peer.broker },
           (greeted) => this.#greeted(greeted),
-          again,
+          (reason) => {
+            again(reason);
+            if (reason.includes(TAKEN)) this.#events.taken(peer.broker);
+          },
           (broker) => this.#disks.of(broker),
           () => this.#events.outdated(),
         );
@@ -293,6 +274,7 @@ export class PeerLinks {
       this.#peers.set(broker, peer);
     }
     const link = peer;
+    link.incarnation = incarnation;
     if (link.startNumber !== greeted.startNumber) {
       // Another process answers under this id: whatever is still open leads to the dead one.
       link.startNumber = greeted.startNumber;

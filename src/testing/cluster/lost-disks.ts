@@ -3,9 +3,6 @@ import type { Tree } from "../sim/disk/tree.ts";
 import type { Machine } from "../sim/machine.ts";
 import type { ReplicaUnderTest } from "./broker-under-test.ts";
 
-/** A broker stays away for so long after its disk was lost: before, its former registration is still live. */
-const AWAY_MS = 3_300;
-
 interface Hosted {
   readonly machine: Machine;
   readonly replica: ReplicaUnderTest;
@@ -16,8 +13,8 @@ interface Hosted {
  * so there is at most one at a time: until every group votes with replicas that are all there, and in good standing.
  */
 export class LostDisks {
-  /** Those that came with another disk: when they may start, and what they are told to set aside. */
-  readonly #lost = new Map<Machine, { readonly awayUntil: number; readonly setsAside: string | undefined }>();
+  /** Those that came with another disk, and what they are told to set aside. */
+  readonly #lost = new Map<Machine, string | undefined>();
   #count = 0;
 
   /** Disks lost so far. */
@@ -26,21 +23,16 @@ export class LostDisks {
   }
 
   /** The machine is off; its disk goes. @param incarnation of the copy */
-  lose(machine: Machine, now: number, copy: Tree | undefined, incarnation: string | undefined): void {
+  lose(machine: Machine, copy: Tree | undefined, incarnation: string | undefined): void {
     this.#count += 1;
     if (copy === undefined) machine.device.replace();
     else machine.device.restore(copy);
-    this.#lost.set(machine, { awayUntil: now + AWAY_MS, setsAside: incarnation });
-  }
-
-  /** Milliseconds until it may start. */
-  awayFor(machine: Machine, now: number): number {
-    return Math.max(0, (this.#lost.get(machine)?.awayUntil ?? 0) - now);
+    this.#lost.set(machine, incarnation);
   }
 
   /** Said at every start from then on, as a unit file would: only the first one does something. */
   setsAside(machine: Machine): string | undefined {
-    return this.#lost.get(machine)?.setsAside;
+    return this.#lost.get(machine);
   }
 
   /** Why a broker whose disk was lost cannot begin yet. */

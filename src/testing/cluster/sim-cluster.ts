@@ -45,7 +45,6 @@ export class SimCluster {
   /** Have belonged to the cluster in some life of their present disk. */
   readonly #joined = new Set<Machine>();
   readonly #lost = new LostDisks();
-  readonly #late = new Set<Machine>();
   readonly #forgotten: [group: number, replica: number][] = [];
   #watching = true;
 
@@ -61,8 +60,6 @@ export class SimCluster {
   start(machine: Machine): void {
     const config = this.#configs.get(machine);
     invariant(config !== undefined, `${machine.name} is no broker`);
-    const away = this.#lost.awayFor(machine, this.world.now);
-    if (away > 0) return this.#startLate(machine, away);
     this.#stopping.delete(machine);
     const ports = machine.boot();
     const telemetry = new SimTelemetry(this.world, ports.process.name, this.errors);
@@ -76,16 +73,6 @@ export class SimCluster {
     const { process } = ports;
     this.#running.set(machine, { machine, broker, process, seen: -1, life, diskFailures: machine.device.failed, views: new Map() });
     broker.start().catch((error: unknown) => this.#ended(machine, life, error instanceof Error ? error : new Error(String(error))));
-  }
-
-  /** Its disk was lost: the registration of the former one must end first. */
-  #startLate(machine: Machine, ms: number): void {
-    if (this.#late.has(machine)) return;
-    this.#late.add(machine);
-    this.world.scheduler.after(ms, `start ${machine.name} with another disk`, () => {
-      this.#late.delete(machine);
-      if (!machine.running && this.#watching) this.start(machine);
-    });
   }
 
   /** No disk is lost, or what was lost with it was replaced; and all have belonged to the cluster. */
@@ -107,7 +94,7 @@ export class SimCluster {
     machine.crash();
     this.#running.delete(machine);
     this.#joined.delete(machine);
-    this.#lost.lose(machine, this.world.now, copy, copy === undefined ? undefined : incarnationIn(copy));
+    this.#lost.lose(machine, copy, copy === undefined ? undefined : incarnationIn(copy));
     this.start(machine);
   }
 

@@ -59,6 +59,8 @@ export class Puppet {
       remembers() {},
       outdated() {},
       recoveries() {},
+      liveDisk: () => undefined,
+      taken() {},
     });
   }
 
