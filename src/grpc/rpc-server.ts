@@ -1,5 +1,5 @@
 import { createServer, type Server as NetServer, type Socket } from "node:net";
-import { type ConnectionInjector, logVerbosity, Server, ServerCredentials, setLogVerbosity } from "@grpc/grpc-js";
+import { type ConnectionInjector, logVerbosity, type Server, ServerCredentials, setLogVerbosity } from "@grpc/grpc-js";
 import type { HealthImplementation } from "grpc-health-check";
 import { formatAddress, parseAddress } from "../base/address.ts";
 import { MillraceError } from "../base/errors.ts";
@@ -13,6 +13,7 @@ import { publicMethods } from "../protocol/methods.ts";
 import { assertWindows, raiseWindows } from "./http2-windows.ts";
 import { OpenStreams } from "./open-streams.ts";
 import { ServerCalls } from "./server-calls.ts";
+import { StandardServer } from "./standard-server.ts";
 import { addHealth, addReflection } from "./standard-services.ts";
 import { asBuffer, identity } from "./status.ts";
 
@@ -56,7 +57,7 @@ class GrpcServer implements GrpcRpcServer {
 
   constructor(options: RpcServerOptions) {
     this.#limits = { ...defaultRpcServerLimits, ...options.limits };
-    this.#server = new Server(grpcOptions(this.#limits));
+    this.#server = new StandardServer(grpcOptions(this.#limits), (service) => service === "" || this.#serving.has(service));
     const streams = new OpenStreams();
     raiseWindows(this.#server, {
       maxConcurrentStreams: this.#limits.streamsPerConnectionMax,

@@ -8,20 +8,25 @@ import {
   type Client,
   type ClientDuplexStream,
   credentials,
+  type handleUnaryCall,
   loadPackageDefinition,
   Server,
   ServerCredentials,
+  type ServerWritableStream,
   type ServiceClientConstructor,
   type ServiceError,
   status,
 } from "@grpc/grpc-js";
 import { loadSync } from "@grpc/proto-loader";
+import { service } from "grpc-health-check";
 import { RawCalls } from "../../chaos/bad-input/calls.ts";
+import { framed } from "../../chaos/bad-input/http2-frames.ts";
 import { MillraceError } from "../../src/base/errors.ts";
 import { assertWindows, RECEIVE_WINDOW_BYTES, raiseWindows } from "../../src/grpc/http2-windows.ts";
 import { OpenStreams } from "../../src/grpc/open-streams.ts";
 import { createRpcClient } from "../../src/grpc/rpc-client.ts";
 import { createRpcServer, type GrpcRpcServer } from "../../src/grpc/rpc-server.ts";
+import { StandardServer } from "../../src/grpc/standard-server.ts";
 import { nodeClock } from "../../src/host/clock.ts";
 import { message, repeated, string, submessage } from "../../src/protocol/codec/index.ts";
 import { publicMethods } from "../../src/protocol/methods.ts";
@@ -138,6 +143,23 @@ describe("A stub made from the .proto files", () => {
     assert.equal((await failure(call(health, "Check", { service: "nobody" }))).code, status.NOT_FOUND);
   });
 
+  it("is not asked by megabytes of name, nor on and on by who reads no answers", async () => {
+    const health = open("health/v1/health.proto", [healthProtos], "grpc.health.v1.Health");
+    const long = { service: "x".repeat(3 * 1024 * 1024) };
+    assert.equal((await failure(call(health, "Check", long))).code, status.INTERNAL);
+
+    const raw = new RawCalls(address);
+    const stream = raw.open({ ":path": "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo" });
+    // 12 MiB of questions, of which 8 MiB fit the window; of the answers nothing is read.
+    const symbol = Buffer.from("millrace.v1.AdminService");
+    const host = Buffer.alloc(4_000, "h");
+    const ask = framed(Buffer.concat([Buffer.from([0x0a, 0xa0, 0x1f]), host, Buffer.from([0x22, symbol.length]), symbol]));
+    stream.write(Buffer.concat(Array.from({ length: 3_000 }, () => ask)));
+    for (let n = 0; n < 300; n++) await raw.ping();
+    assert.ok(stream.writableLength > 0, "all was asked");
+    raw.close();
+  });
+
   it("finds the services by reflection v1 and v1alpha, and the file of each", async () => {
     for (const version of ["v1", "v1alpha"]) {
       const client = open(`grpc/reflection/${version}/reflection.proto`, [reflectionProtos], `grpc.reflection.${version}.ServerReflection`);
@@ -185,6 +207,26 @@ const File = message("google.protobuf.FileDescriptorProto", {
   service: repeated(
     submessage(6, message("google.protobuf.ServiceDescriptorProto", { name: string(1), method: repeated(submessage(2, Method)) })),
   ),
+});
+
+describe("A watch of health", () => {
+  it("is handed on for services that there are; of any other nothing is remembered", () => {
+    const handlers = new Map<string, (call: object) => void>();
+    class Seen extends StandardServer {
+      override register<Request, Response>(path: string, handler: handleUnaryCall<Request, Response>): boolean {
+        handlers.set(path, (each) => Reflect.apply(handler, undefined, [each]));
+        return true;
+      }
+    }
+    const watched: string[] = [];
+    new Seen({}, (name) => name === "").addService(service, {
+      watch: ({ request }: ServerWritableStream<{ readonly service: string }, unknown>) => void watched.push(request.service),
+    });
+    const said: unknown[] = [];
+    for (const name of ["", "nobody"])
+      handlers.get("/grpc.health.v1.Health/Watch")?.({ request: { service: name }, write: (reply: unknown) => said.push(reply) });
+    assert.deepEqual([watched, said], [[""], [{ status: "SERVICE_UNKNOWN" }]]);
+  });
 });
 
 describe("The receive windows of the server", () => {
