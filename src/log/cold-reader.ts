@@ -4,7 +4,7 @@ import { type Frame, nextOffsetOf } from "../records/frame-types.ts";
 import type { DiskScheduler } from "./disk-scheduler.ts";
 import type { FileCache } from "./file-cache.ts";
 import { HoleMet, type SegmentHole } from "./holes.ts";
-import type { SparseIndex } from "./model/sparse-index.ts";
+import type { IndexEntry, SparseIndex } from "./model/sparse-index.ts";
 import type { Segment } from "./segment.ts";
 import { loadIndex } from "./segment-loader.ts";
 import { BadSegment, SegmentCursor } from "./segment-scan.ts";
@@ -27,7 +27,13 @@ export class SegmentDamaged extends Error {
 }
 
 /** Where a read begins to look. */
-export type ReadFrom = { readonly index: LogIndex } | { readonly offset: Offset } | { readonly time: number };
+export type ReadFrom = { readonly index: LogIndex } | { readonly offset: Offset } | FromTime;
+
+/** The first frame with a record at or after `time`, of those with one at or above the offset. */
+export interface FromTime {
+  readonly time: number;
+  readonly notBelow: Offset;
+}
 
 /** What a read is to give. */
 export interface ColdRead {
@@ -75,6 +81,8 @@ export class ColdReader {
     if (hole !== undefined) throw new HoleMet(hole);
     try {
       const cursor = await this.#cursor(groupId, segment, from);
+      const passed = "time" in from ? holeBefore(segment, from, Math.min(cursor?.index ?? read.upTo + 1, read.upTo + 1)) : undefined;
+      if (passed !== undefined) throw new HoleMet(passed);
       return cursor === undefined ? [] : await this.#collect(groupId, segment, cursor, from, read);
     } catch (error) {
       if (segment.dropped) throw new SegmentDropped(segment.path);
@@ -133,7 +141,7 @@ export class ColdReader {
       }
     }
     const index = segment.index ?? (await this.#index(segment));
-    const entry = "index" in from ? index.atIndex(from.index) : "offset" in from ? index.atOffset(from.offset) : index.atTime(from.time);
+    const entry = "index" in from ? index.atIndex(from.index) : "offset" in from ? index.atOffset(from.offset) : timeEntry(index, from);
     return entry === undefined ? undefined : new SegmentCursor(groupId, entry.index, entry.position);
   }
 
@@ -176,10 +184,20 @@ export class ColdReader {
 function holeAt(segment: Segment, from: ReadFrom): SegmentHole | undefined {
   return segment.holes.find((hole) => {
     if ("index" in from) return hole.first <= from.index && from.index <= hole.last;
-    if ("offset" in from) return hole.firstOffset <= from.offset && from.offset < hole.endOffset;
-    // What is in a hole may have any time.
-    return true;
+    return "offset" in from && hole.firstOffset <= from.offset && from.offset < hole.endOffset;
   });
+}
+
+/** Neither what is too early nor what is too low is looked at. */
+function timeEntry(index: SparseIndex, { time, notBelow }: FromTime): IndexEntry | undefined {
+  const early = index.atTime(time);
+  const low = index.atOffset(notBelow);
+  return early !== undefined && low !== undefined && low.index > early.index ? low : early;
+}
+
+/** What is in a hole may have any time: whoever passes over one may pass over what is looked for. Not below where the search begins. */
+function holeBefore(segment: Segment, { notBelow }: FromTime, index: number): SegmentHole | undefined {
+  return segment.holes.find((hole) => hole.first < index && hole.endOffset > notBelow);
 }
 
 /** First frame that holds `offset` or comes after it. */

@@ -69,7 +69,7 @@ export class GroupReader {
         const upToWritten = Math.min(last, written) as LogIndex;
         const read = { wanted, maxBytes: 1, upTo: upToWritten, stopped };
         const look = (): Promise<readonly Frame[]> =>
-          this.#host.cold.read(groupId, segment, { time: timestampMs }, read).catch(noneIfDropped);
+          this.#host.cold.read(groupId, segment, { time: timestampMs, notBelow: from }, read).catch(noneIfDropped);
         const found = await this.#log.doctor.read(look, true);
         if (found[0] !== undefined) return found[0];
         if (stopped?.() === true) return undefined;

@@ -125,8 +125,14 @@ describe("a hole in the segments of a group", () => {
         await assert.rejects(machine.run(Promise.resolve(log.readFrom(frames[first - 1]?.baseOffset as never, 1, log.lastIndex))), {
           code: "DATA_LOSS",
         });
-        // Time looks into every hole: an earlier record may lie there.
+        // Time looks into every hole it would pass over: an earlier record may lie there, and be repaired later.
         await assert.rejects(machine.run(log.findTime(frames[first - 1]?.maxTimestamp ?? 0, log.lastIndex)), { code: "DATA_LOSS" });
+        // What stands before it is found, and what stands behind it by who asks for nothing below.
+        const before = frames[first - 2];
+        if (before !== undefined) assert.equal((await machine.run(log.findTime(before.maxTimestamp, log.lastIndex)))?.index, before.index);
+        const behind = frames[lost.at(-1) as number];
+        const above = behind === undefined ? undefined : await machine.run(log.findTime(0, log.lastIndex, behind.baseOffset));
+        assert.equal(above?.index, behind?.index);
         // After another start it is known from the beginning.
         machine.crash();
         store = await machine.open();
