@@ -218,6 +218,19 @@ describe("Every invariant refuses its planted states, by its row", () => {
       ],
     },
   ];
+  it("let one lead that was elected late, in a term that is over: nothing it lacks was committed before it", () => {
+    const late: readonly Sketch[] = [
+      { replica: 1, log: [1], term: 2, votedFor: 1 },
+      { replica: 3, log: [1], term: 2, votedFor: 1 },
+      { replica: 3, log: [1], term: 3, votedFor: 2 },
+      { replica: 2, log: [1, 3], role: "leader", votedFor: 2 },
+      { replica: 3, log: [1, 3], votedFor: 2 },
+      { replica: 2, log: [1, 3], role: "leader", votedFor: 2, commit: 2 },
+      { replica: 1, log: [1, 2], role: "leader", votedFor: 1 },
+    ];
+    for (const { row, judged, violations } of observed(...late).verdicts()) assert.deepEqual(violations, [], `${row} of ${judged}`);
+  });
+
   for (const { row, what, states } of planted) {
     it(`${row}: ${what}`, () => {
       const refused = observed(...states)

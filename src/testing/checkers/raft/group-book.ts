@@ -8,10 +8,10 @@ interface KnownEntry {
 export class GroupBook {
   /** Entries by "index:term". */
   readonly #entries = new Map<string, KnownEntry>();
-  /** Index → term of the entry that was committed there. */
-  readonly #chosen = new Map<number, number>();
+  /** Index → term of the entry that was committed there, and the term of who first knew it. */
+  readonly #chosen = new Map<number, { readonly term: number; readonly knownIn: number }>();
   readonly leaders = new Map<number, number>();
-  highestChosen = 0;
+  #highestChosen = 0;
 
   /**
    * Notes an entry a replica holds.
@@ -31,11 +31,19 @@ export class GroupBook {
   }
 
   chosenTerm(index: number): number | undefined {
-    return this.#chosen.get(index);
+    return this.#chosen.get(index)?.term;
   }
 
-  choose(index: number, term: number): void {
-    this.#chosen.set(index, term);
-    this.highestChosen = Math.max(this.highestChosen, index);
+  /** The highest entry known to be committed in a term before this one; 0: none. */
+  highestChosenBefore(term: number): number {
+    let index = this.#highestChosen;
+    while (index > 0 && (this.#chosen.get(index)?.knownIn ?? 0) >= term) index--;
+    return index;
+  }
+
+  /** @param knownIn term of the replica that knows it committed: it was in that term, or before */
+  choose(index: number, term: number, knownIn: number): void {
+    this.#chosen.set(index, { term, knownIn });
+    this.#highestChosen = Math.max(this.#highestChosen, index);
   }
 }

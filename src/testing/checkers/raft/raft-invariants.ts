@@ -137,7 +137,8 @@ export class RaftInvariants {
     const before = book.leaders.get(view.term);
     book.leaders.set(view.term, view.replica);
     this.#judge("R2", before === undefined || before === view.replica, () => `${at(view)} leads term ${view.term}, which ${before} led`);
-    const highest = book.highestChosen;
+    // One that was elected late, by votes that were long on their way, may lead a term that is over: it commits nothing any more.
+    const highest = book.highestChosenBefore(view.term);
     if (highest <= view.startIndex) return;
     this.#judge(
       "R4",
@@ -160,7 +161,7 @@ export class RaftInvariants {
         );
         continue;
       }
-      group.book.choose(index, term);
+      group.book.choose(index, term, view.term);
       this.#majority(view, index, term, group);
       this.#laterLeaders(view, index, term, group);
     }
