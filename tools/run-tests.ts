@@ -51,6 +51,7 @@ function main(args: readonly string[]): number {
     process.execPath,
     [
       "--test",
+      "--import=./dist/tools/test-scopes.js",
       `--test-concurrency=${concurrency}`,
       "--test-timeout=230000",
       "--test-reporter=./dist/tools/test-reporter.js",

@@ -17,7 +17,8 @@ function runExpecting(expected: string, ...names: readonly string[]): { readonly
   const { NODE_TEST_CONTEXT: _, ...inherited } = process.env;
   const env = { ...inherited, TEST_FILES_EXPECTED: expected };
   const files = names.map((name) => `test/checks/planted/runner/${name}.test.mjs`);
-  return spawnSync(process.execPath, ["--test", "--test-reporter=./dist/tools/test-reporter.js", ...files], { encoding: "utf8", env });
+  const flags = ["--test", "--import=./dist/tools/test-scopes.js"];
+  return spawnSync(process.execPath, [...flags, "--test-reporter=./dist/tools/test-reporter.js", ...files], { encoding: "utf8", env });
 }
 
 describe("test runner", () => {
@@ -62,6 +63,13 @@ describe("test reporter", () => {
     assert.match(stdout, /✖ .*throws\.test\.mjs/);
     assert.equal(stdout.match(/planted failure/g)?.length, 1);
     assert.match(stdout, /tests: 1 passed, 5 failed\n$/);
+  });
+
+  it("fails for an error that nobody handled, and knows the tests of a suite", () => {
+    const { status, stdout } = runPlanted("unhandled");
+    assert.equal(status, 1);
+    assert.match(stdout, /planted rejection/);
+    assert.match(stdout, /tests: 2 passed, 1 failed\n$/);
   });
 
   it("counts a file that was asked for and that no test came from as failed", () => {
