@@ -291,7 +291,8 @@ export class Replica {
   /** Segments were trimmed away since the last turn. */
   #followStart(): void {
     const { index } = this.log.start;
-    if (index <= this.#startIndex) return;
+    // A trim among committed frames that are being streamed takes effect before the core hears of those frames: it follows with them.
+    if (index <= this.#startIndex || this.#takingBulk) return;
     this.#startIndex = index;
     this.core.trimmed(this.log.start);
   }
