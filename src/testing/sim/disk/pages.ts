@@ -7,7 +7,8 @@ const ZEROS = new Uint8Array(PAGE_BYTES);
 /** Pages come out of larger pieces of memory: one of their own each would keep the collector busy. */
 const PAGES_AT_ONCE = 16;
 let memory = new Uint8Array(0);
-let given: Uint8Array[] = [];
+/** Undefined until somebody says when disks are over: what is kept track of here is not collected. */
+let given: Uint8Array[] | undefined;
 const free: Uint8Array[] = [];
 
 /** A page of zeros. */
@@ -17,7 +18,7 @@ function newPage(): Uint8Array {
   else if (memory.length === 0) memory = new Uint8Array(PAGES_AT_ONCE * PAGE_BYTES);
   const page = known ?? memory.subarray(0, PAGE_BYTES);
   if (known === undefined) memory = memory.subarray(PAGE_BYTES);
-  given.push(page);
+  given?.push(page);
   return page;
 }
 
@@ -26,7 +27,7 @@ function newPage(): Uint8Array {
  * V8 collect all of it again and again, and what it had compiled of code whose brokers are gone goes with that.
  */
 export function reusePages(): void {
-  for (const page of given) free.push(page);
+  for (const page of given ?? []) free.push(page);
   given = [];
 }
 
