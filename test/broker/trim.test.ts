@@ -161,4 +161,37 @@ describe("TrimTopic", () => {
     await cluster.refused(away, stubs.Fetch, { topic: "t", offset: 59 }, "OFFSET_OUT_OF_RANGE");
     cluster.close();
   });
+
+  it("takes effect on a follower while the piece that streams it there is written, and messages come meanwhile", async () => {
+    const KiB = 1024;
+    // What broker 3 lacks has left memory, and one piece of it fills several segments there.
+    const cluster = await Cluster.start({
+      configure: (config) => ({
+        ...config,
+        log: { ...config.log, hotTailBytes: 256 * KiB, segmentBytes: config.brokerId === 3 ? 256 * KiB : 8 * MiB },
+      }),
+    });
+    await cluster.createTopic("t");
+    await cluster.moveLeader("t", 0, 1);
+    const group = await cluster.groupOf("t", 0);
+    cluster.kill(3);
+    await produce(cluster, 6);
+    assert.equal((await trim(cluster, 1, 5)).logStartOffset, 5);
+    await produce(cluster, 6);
+    cluster.boot(3);
+    await cluster.until(() => cluster.replica(3, group)?.core.extending !== undefined, "bulk catch-up has begun");
+    // A segment takes long enough for a heartbeat.
+    cluster.disk(3).platterMs = 60;
+    let early = 0;
+    await cluster.until(() => {
+      const { log, core } = cluster.replica(3, group) ?? {};
+      if (log !== undefined && core !== undefined && log.start.index > core.commit) early += 1;
+      return log?.startOffset === 5 && log.endOffset === 12;
+    }, "the follower has everything, and begins where the others do");
+    assert.ok(early > 0, "for a while its log began above all that its Raft core knew to be committed");
+    cluster.disk(3).platterMs = 0;
+    await cluster.moveLeader("t", 0, 3);
+    assert.equal((await cluster.call(3, stubs.Fetch, { topic: "t", offset: 5 })).batches[0]?.baseOffset, 5);
+    cluster.close();
+  });
 });
