@@ -11,15 +11,19 @@ const usage = `usage: npm run sim -- --seed N [--trace]     one run, its trace o
                                              in the background: takes only what other processes leave
 `;
 
-/** What a worker tells its parent of one seed. */
-type Report = { readonly seed: number; readonly result: SeedResult } | { readonly seed: number; readonly failure: string };
+/** What a worker tells its parent of one seed, and how much CPU it has used since it began. */
+export type Report = { readonly seed: number; readonly cpuMs?: number } & (
+  | { readonly result: SeedResult }
+  /** Broken rows, each on a line of its own that it begins; or `error`, by name, which names a row in its message or is a bug. */
+  | { readonly failure: string; readonly error?: string }
+);
 
 /**
  * Workers run on one thread each: every core has one, so helpers of the collector would only take the other's. A wider young space
  * lets most of what an event made die before it is looked at; a collection of the whole heap is put off, because compiled code whose
  * brokers are gone goes with it and is compiled again for the next ones.
  */
-const WORKER_FLAGS = ["--single-threaded-gc", "--max-semi-space-size=64", "--heap-growing-percent=900"];
+export const WORKER_FLAGS = ["--single-threaded-gc", "--max-semi-space-size=64", "--heap-growing-percent=900"];
 
 /** The command line of the simulator. @returns the exit code: 0 all passed · 1 a seed failed · 2 usage */
 export async function simulate(args: readonly string[], makeBroker: MakeBroker): Promise<number> {
@@ -48,7 +52,8 @@ async function judged(seed: number, makeBroker: MakeBroker, print?: (line: strin
     const broken = result.verdicts.flatMap(({ row, violations }) => violations.map((violation) => `${row}: ${violation}`));
     return broken.length === 0 ? { seed, result } : { seed, failure: broken.join("\n  ") };
   } catch (error) {
-    return { seed, failure: error instanceof Error ? (error.stack ?? error.message) : String(error) };
+    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    return { seed, failure: text, error: error instanceof Error ? error.name : "unknown" };
   }
 }
 
@@ -79,7 +84,8 @@ async function work(from: number, seeds: number, stride: number, keepGoing: bool
   for (let seed = from; seed < from + seeds; seed += stride) {
     const report = await judged(seed, makeBroker);
     reusePages();
-    await new Promise((resolve) => process.send?.(report, resolve));
+    const { user, system } = process.cpuUsage();
+    await new Promise((resolve) => process.send?.({ ...report, cpuMs: (user + system) / 1_000 } satisfies Report, resolve));
     failed ||= "failure" in report;
     if (failed && !keepGoing) break;
   }
