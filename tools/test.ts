@@ -29,7 +29,7 @@ function run(args: readonly string[], stdio: "inherit" | "pipe"): Promise<Ended>
   });
 }
 
-const simulated = run(["dist/src/testing/main.js", "--seeds", seeds, "--background"], "pipe");
+const simulated = run(["dist/src/testing/main.js", "--seeds", seeds, "--short", "--background"], "pipe");
 const tested = await run(["dist/tools/run-tests.js", "--all"], "inherit");
 const { code, output } = await simulated;
 process.stdout.write(output);

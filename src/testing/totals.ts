@@ -1,4 +1,5 @@
-import { OLD_COPY, type SeedResult } from "./cluster/run-seed.ts";
+import { OLD_COPY } from "./cluster/phases/put-back.ts";
+import type { SeedResult } from "./cluster/run-seed.ts";
 import { type FaultKind, faultKinds } from "./sim/faults/fault.ts";
 
 /** From so many seeds on every fault must have come and every checker judged something. */
@@ -7,6 +8,8 @@ const CORPUS_SEEDS = 200;
 /** What a number of seeds proved together. */
 export class Totals {
   seeds = 0;
+  /** What they took together, of all processes. */
+  cpuMs = 0;
   readonly #judged = new Map<string, number>();
   readonly #faults = new Map<string, number>();
   readonly #errors = new Map<string, number>();
@@ -41,8 +44,9 @@ export class Totals {
 
   text(): string {
     const list = (counts: ReadonlyMap<string, number>) => [...counts].map(([name, count]) => `${name} ${count}`).join(", ") || "none";
+    const speed = this.cpuMs === 0 ? "" : `, ${(this.#simulatedMs / this.cpuMs).toFixed(0)} simulated seconds per CPU second`;
     return [
-      `${this.seeds} seeds, ${(this.#simulatedMs / 1000).toFixed(0)} simulated seconds, ${this.#events} events`,
+      `${this.seeds} seeds, ${(this.#simulatedMs / 1000).toFixed(0)} simulated seconds, ${this.#events} events${speed}`,
       `operations: ${this.#ok} ok, ${this.#fail} refused, ${this.#info} unknown`,
       `facts judged: ${list(this.#judged)}`,
       `faults: ${list(this.#faults)}`,

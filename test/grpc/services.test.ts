@@ -237,8 +237,7 @@ describe("The receive windows of the server", () => {
     prefaceTimeoutMs: 1000,
     requestTimeoutMs: 1_000,
     requestPendingBytesMax: 1_000_000,
-    requestBytesMax: 1_000_000,
-    requestKind: () => "call" as const,
+    streamsRequests: () => false,
     streams: new OpenStreams(),
     lingerMs: 1000,
   };

@@ -3,13 +3,15 @@ import { RaftInvariants } from "../../src/testing/checkers/raft/raft-invariants.
 import type { ReplicaView } from "../../src/testing/checkers/raft/replica-view.ts";
 import type { DiskLies } from "../../src/testing/sim/disk/device.ts";
 import type { FaultTargets } from "../../src/testing/sim/faults/fault.ts";
-import { FaultPlan } from "../../src/testing/sim/faults/plan.ts";
+import { FaultRun } from "../../src/testing/sim/faults/fault-run.ts";
+import { type Intensity, Swarm } from "../../src/testing/sim/faults/plan.ts";
 import type { Machine } from "../../src/testing/sim/machine.ts";
 import { World } from "../../src/testing/sim/world.ts";
 import { RaftProgram } from "./raft-program.ts";
 
 const FAULTS_MS = 8_000;
 const HEALED_MS = 20_000;
+const INTENSITY: Intensity = { kinds: [1, 8], pauseMs: [200, 600, 1_500], lastMs: [100, 500, 1_500] };
 
 export interface RaftRun {
   readonly digest: string;
@@ -64,13 +66,20 @@ export async function raftRun(seed: number, print?: (line: string) => void, lies
     },
     mayLoseDisk: () => false,
     loseDisk: () => {},
-    leader: () => machines.find((machine) => machine.running && programs.get(machine)?.core?.role === "leader"),
+    leaders: () => machines.filter((machine) => machine.running && programs.get(machine)?.core?.role === "leader"),
   };
   // No clients, and no log store that would wait for a failed or full disk.
-  const plan = new FaultPlan(world, ["disk-failure", "disk-full", "split-clients", "wiped-disk", "restored-disk"]);
-  plan.begin(targets);
+  const swarm = new Swarm(world.random.fork("faults"), INTENSITY, [
+    "disk-failure",
+    "disk-full",
+    "split-clients",
+    "wiped-disk",
+    "restored-disk",
+  ]);
+  const faults = new FaultRun(targets);
+  faults.begin(swarm.plan(FAULTS_MS));
   await world.scheduler.run(FAULTS_MS);
-  plan.end();
+  faults.end();
   world.network.heal();
   for (const machine of machines) if (!machine.running) start(machine);
   const target = word + 5;
@@ -82,7 +91,7 @@ export async function raftRun(seed: number, print?: (line: string) => void, lies
   if (!(await world.scheduler.run(world.now + HEALED_MS, caughtUp)))
     throw new Error(`seed ${seed}: no progress ${HEALED_MS} ms after all was healed`);
   const committed = Math.min(...[...programs.values()].map((program) => program.core?.commit ?? 0));
-  return { digest: world.scheduler.trace.digest, committed, faults: [...plan.fired.values()].reduce((sum, n) => sum + n, 0), invariants };
+  return { digest: world.scheduler.trace.digest, committed, faults: faults.fired.length, invariants };
 }
 
 function viewOf(machine: Machine, replica: number, programs: ReadonlyMap<Machine, RaftProgram>): ReplicaView {
@@ -105,12 +114,6 @@ function viewOf(machine: Machine, replica: number, programs: ReadonlyMap<Machine
       return core().term;
     },
     votedFor: undefined,
-    get durableTerm() {
-      return core().durableTerm;
-    },
-    get durableVote() {
-      return core().durableVote;
-    },
     get commit() {
       return core().commit;
     },

@@ -108,7 +108,7 @@ class Tally {
 
 function runSeeds(folder: string, from: number, seeds: number, tally: Tally): Promise<void> {
   tally.begin();
-  const args = ["--worker", "1", "--from", String(from), "--seeds", String(seeds), "--keep-going"];
+  const args = ["--short", "--worker", "1", "--from", String(from), "--seeds", String(seeds), "--keep-going"];
   const child = fork(join(folder, "src/testing/main.js"), args, { execArgv: WORKER_FLAGS, stdio: ["ignore", "ignore", "pipe", "ipc"] });
   let said = "";
   child.stderr?.on("data", (piece: Buffer) => {

@@ -19,18 +19,7 @@ export interface ReplicaUnderTest {
   readonly id: ReplicaId;
   readonly core: Pick<
     RaftCore<unknown>,
-    | "role"
-    | "term"
-    | "votedFor"
-    | "durableTerm"
-    | "durableVote"
-    | "commit"
-    | "durable"
-    | "lastIndex"
-    | "configuration"
-    | "configurationIndex"
-    | "quarantined"
-    | "termAt"
+    "role" | "term" | "votedFor" | "commit" | "durable" | "lastIndex" | "configuration" | "configurationIndex" | "quarantined" | "termAt"
   >;
   readonly log: GroupLog;
 }

@@ -15,6 +15,12 @@ export const brokerHost = (n: number): string => `b${n}`;
 export const clientAddress = (n: number): string => `${brokerHost(n)}:7400`;
 export const peerAddress = (n: number): string => `${brokerHost(n)}:7401`;
 
+/** How many brokers form a cluster of so many: the metadata has 1, 3 or 5 voters (design §7); the others join. */
+export function seedCounts(brokers: number): readonly (1 | 3 | 5)[] {
+  if (brokers < 3) return [1];
+  return brokers < 5 ? [3] : [3, 5];
+}
+
 /** Small files, so that a few simulated seconds fill, roll and reuse them. Sizes are drawn: borders fall elsewhere in every seed. */
 export function brokerConfigs(brokers: number, random: SimRandom): readonly BrokerConfig[] {
   const numbers = Array.from({ length: brokers }, (_, i) => i + 1);
@@ -28,10 +34,11 @@ export function brokerConfigs(brokers: number, random: SimRandom): readonly Brok
   };
   // Frequent: a run of a few seconds takes some, trims behind them, and starts from them.
   const metadataSnapshotBytes = random.pick([256, 512, 2048]);
+  const seeds = numbers.slice(0, random.pick(seedCounts(brokers))).map((id) => ({ id: toBrokerId(id), address: peerAddress(id) }));
   return numbers.map((n) => ({
     brokerId: toBrokerId(n),
-    seeds: numbers.map((id) => ({ id: toBrokerId(id), address: peerAddress(id) })),
-    join: undefined,
+    seeds,
+    join: n <= seeds.length ? undefined : peerAddress(random.between(1, seeds.length)),
     rack: undefined,
     listen: clientAddress(n),
     advertise: clientAddress(n),

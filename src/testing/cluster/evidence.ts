@@ -1,31 +1,48 @@
 import { MillraceError } from "../../base/errors.ts";
 import { type LogIndex, METADATA_GROUP } from "../../base/ids.ts";
 import { openLogStore } from "../../log/store.ts";
-import type { FinalRead, ReadRecord, ReplicaDump } from "../checkers/history.ts";
+import type { Evidence, FinalRead, ReadRecord, ReplicaDump } from "../checkers/history.ts";
 import { readPayload } from "../checkers/payload.ts";
 import type { Machine, MachinePorts } from "../sim/machine.ts";
+import { pump } from "../sim/pump.ts";
 import type { World } from "../sim/world.ts";
 import { frameHash } from "./broker-views.ts";
+import { simClient, wait } from "./clients.ts";
 import { brokerConfigs } from "./config.ts";
 import { dumpMachine } from "./machine-dump.ts";
+import { LIVENESS_MS } from "./phases/rest.ts";
+import type { Run } from "./run.ts";
 import type { SimCluster } from "./sim-cluster.ts";
 import { SimTelemetry } from "./telemetry.ts";
-import { partitionName, TOPIC } from "./topic.ts";
-import { simClient, wait } from "./workload.ts";
+import { partitionName, type Topic } from "./topic.ts";
 
-/** Everything of the topic, read by a client that never saw it before. Tries until it succeeds: the caller bounds the time. */
-export async function readAll(world: World, ports: MachinePorts, brokers: number, partitions: number): Promise<readonly FinalRead[]> {
+/** A client that never saw the topics before reads all of them; then every disk is opened as recovery does. */
+export async function collect(run: Run): Promise<Evidence> {
+  const { world, cluster } = run;
+  const reader = world.machine("c3").boot();
+  const finals: FinalRead[] = [];
+  for (const topic of run.topics)
+    finals.push(...(await run.within(LIVENESS_MS, `V1: ${topic.name} could not be read`, readAll(world, reader, run.brokers, topic))));
+  const commits = commitsOf(cluster);
+  cluster.shutDown();
+  const dumps: ReplicaDump[] = [];
+  for (const machine of cluster.machines) dumps.push(...(await pump(world.scheduler, dumpDisk(world, machine, commits))));
+  return { history: run.history.finished(), finals, dumps };
+}
+
+/** Everything of the topic. Tries until it succeeds: the caller bounds the time. */
+export async function readAll(world: World, ports: MachinePorts, brokers: number, topic: Topic): Promise<readonly FinalRead[]> {
   const client = simClient(world, ports, brokers);
   for (;;) {
     try {
-      const offsets = await client.admin().listOffsets(TOPIC, [], { timeoutMs: 2_000 });
-      if (offsets.length !== partitions || offsets.some(({ error }) => error !== undefined))
+      const offsets = await client.admin().listOffsets(topic.name, [], { timeoutMs: 2_000 });
+      if (offsets.length !== topic.partitions || offsets.some(({ error }) => error !== undefined))
         throw new MillraceError("LEADER_UNKNOWN", "Not all partitions answered");
       const records = offsets.map((): ReadRecord[] => []);
       const consumer = client.consumer();
       consumer.assign(
         offsets.map(({ partition, logStartOffset, highWatermark }) => ({
-          topic: TOPIC,
+          topic: topic.name,
           partition,
           from: { offset: Number(logStartOffset) },
           until: { offset: Number(highWatermark) },
@@ -38,7 +55,7 @@ export async function readAll(world: World, ports: MachinePorts, brokers: number
         },
       });
       return offsets.map(({ partition, logStartOffset }) => ({
-        partition: partitionName(partition),
+        partition: partitionName(topic.name, partition),
         logStart: Number(logStartOffset),
         records: records[partition] ?? [],
       }));

@@ -1,4 +1,5 @@
 import type { EndRow, HistoryRow, ReadRow, SendRow, TrimRow } from "../checkers/history.ts";
+import type { Operations } from "../sim/faults/fault-run.ts";
 import type { World } from "../sim/world.ts";
 
 type Part<Row> = Omit<Row, "i" | "tInv" | "tRet" | "type">;
@@ -9,18 +10,20 @@ export class HistoryLog {
   readonly #rows: HistoryRow[] = [];
   readonly #open = new Map<number, Part<SendRow> & { readonly tInv: number }>();
   #next = 1;
+  #begun = 0;
 
   constructor(world: World) {
     this.#world = world;
   }
 
-  /** Sends that have not ended. */
-  get pending(): number {
-    return this.#open.size;
+  /** Sends that began, and those of them that have not ended. */
+  get sends(): Operations {
+    return { begun: this.#begun, open: this.#open.size };
   }
 
   beginSend(row: Part<SendRow>): number {
     const i = this.#next++;
+    this.#begun++;
     this.#open.set(i, { ...row, tInv: this.#world.now });
     return i;
   }

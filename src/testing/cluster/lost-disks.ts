@@ -1,4 +1,5 @@
 import { MillraceError } from "../../base/errors.ts";
+import type { GroupId } from "../../base/ids.ts";
 import type { Tree } from "../sim/disk/tree.ts";
 import type { Machine } from "../sim/machine.ts";
 import type { ReplicaUnderTest } from "./broker-under-test.ts";
@@ -40,22 +41,22 @@ export class LostDisks {
     return this.#lost.has(machine) && error instanceof MillraceError && error.code === "DUPLICATE_BROKER";
   }
 
-  /** Every group votes with the replicas that are on these machines, and all of them count. */
-  static whole(hosted: Iterable<Hosted>, machines: number): boolean {
-    const groups = new Map<number, Hosted[]>();
+  /** Every group is led, votes with at least so many replicas, and each of these is on a machine, counts, and lacks nothing. */
+  static whole(hosted: Iterable<Hosted>, least: (group: GroupId) => number): boolean {
+    const groups = new Map<GroupId, Hosted[]>();
     for (const one of hosted) {
       const group = groups.get(one.replica.groupId) ?? [];
       groups.set(one.replica.groupId, group);
       group.push(one);
     }
-    for (const group of groups.values()) {
+    for (const [id, group] of groups) {
       const leader = group
         .filter(({ machine, replica }) => machine.running && replica.core.role === "leader")
         .sort((a, b) => b.replica.core.term - a.replica.core.term)[0]?.replica.core;
       if (leader === undefined || leader.configuration.old !== undefined || leader.configurationIndex > leader.commit) return false;
       const { voters } = leader.configuration;
       const good = group.filter(({ replica }) => voters.includes(replica.id) && !replica.core.quarantined);
-      if (voters.length !== machines || good.length !== machines) return false;
+      if (voters.length < least(id) || good.length !== voters.length) return false;
     }
     return groups.size > 0;
   }

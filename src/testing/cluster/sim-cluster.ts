@@ -1,4 +1,5 @@
 import type { BrokerConfig } from "../../base/broker-config.ts";
+import { METADATA_GROUP } from "../../base/ids.ts";
 import { invariant } from "../../base/invariant.ts";
 import { DiskError } from "../../base/ports/disk.ts";
 import { RaftInvariants } from "../checkers/raft/raft-invariants.ts";
@@ -46,6 +47,9 @@ export class SimCluster {
   readonly #joined = new Set<Machine>();
   readonly #lost = new LostDisks();
   readonly #forgotten: [group: number, replica: number][] = [];
+  readonly #metadataVoters: number;
+  /** Of a partition, at least. */
+  readonly #replicas: number;
   #watching = true;
 
   constructor(world: World, brokers: number, makeBroker: MakeBroker) {
@@ -53,6 +57,8 @@ export class SimCluster {
     this.#makeBroker = makeBroker;
     this.machines = Array.from({ length: brokers }, (_, i) => world.machine(brokerHost(i + 1)));
     const configs = brokerConfigs(brokers, world.random.fork("config"));
+    this.#metadataVoters = configs[0]?.seeds.length ?? 0;
+    this.#replicas = Math.min(brokers, 3);
     this.#configs = new Map(this.machines.map((machine, i) => [machine, configs[i] as BrokerConfig]));
     world.scheduler.afterEach(() => this.#observe());
   }
@@ -77,12 +83,14 @@ export class SimCluster {
 
   /** No disk is lost, or what was lost with it was replaced; and all have belonged to the cluster. */
   get mayLoseDisk(): boolean {
-    return this.#joined.size === this.machines.length && this.whole;
+    // Where less than three vote there is no majority without the one that is lost.
+    const { length } = this.machines;
+    return Math.min(this.#metadataVoters, this.#replicas) >= 3 && this.#joined.size === length && this.whole;
   }
 
   /** Every group votes with replicas that are there and count. */
   get whole(): boolean {
-    return LostDisks.whole(this.replicas(), this.machines.length);
+    return LostDisks.whole(this.replicas(), (group) => (group === METADATA_GROUP ? this.#metadataVoters : this.#replicas));
   }
 
   get disksLost(): number {
@@ -140,13 +148,12 @@ export class SimCluster {
     for (const machine of this.machines) machine.crash();
   }
 
-  /** A machine whose broker leads some partition now. */
-  leader(): Machine | undefined {
-    const leaders = this.machines.filter((machine) => {
+  /** Machines whose broker leads some group now. */
+  leaders(): readonly Machine[] {
+    return this.machines.filter((machine) => {
       const running = this.#running.get(machine);
       return machine.running && running !== undefined && [...running.broker.replicas].some(({ core }) => core.role === "leader");
     });
-    return leaders.length === 0 ? undefined : this.world.random.pick(leaders);
   }
 
   /** Replicas of all brokers, as they are or were when their process died. */

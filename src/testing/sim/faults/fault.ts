@@ -1,8 +1,9 @@
 import type { Tree } from "../disk/tree.ts";
 import type { Machine } from "../machine.ts";
+import type { SimRandom } from "../random.ts";
 import type { World } from "../world.ts";
 
-/** What a fault may act on. */
+/** What faults may act on. */
 export interface FaultTargets {
   readonly world: World;
   /** The machines of the cluster, and those of its clients. */
@@ -12,18 +13,23 @@ export interface FaultTargets {
   restart(machine: Machine): void;
   /** Stops the program as SIGTERM does; it is started again some time after it ended. */
   stop(machine: Machine): void;
-  /** A machine that leads something, if any does. */
-  leader(): Machine | undefined;
+  /** Machines that lead something. */
+  leaders(): readonly Machine[];
   /** Whether the cluster survives the loss of a disk now: no other one is lost, or what was lost with it was replaced. */
   mayLoseDisk(): boolean;
   /** The machine dies with its disk: an empty one is there at its next start, or one with this older copy, which it is told to set aside. */
   loseDisk(machine: Machine, copy?: Tree): void;
 }
 
+/** The targets, and the randomness of one planned fault: what it draws shifts nothing that another one gets. */
+export interface FaultContext extends FaultTargets {
+  readonly random: SimRandom;
+}
+
 /** One kind of trouble. `begin` returns what ends it; undefined: it makes no sense now. */
 export interface Fault {
   readonly kind: FaultKind;
-  begin(targets: FaultTargets): (() => void) | undefined;
+  begin(context: FaultContext): (() => void) | undefined;
 }
 
 export const faultKinds = [
@@ -53,3 +59,11 @@ export const faultKinds = [
   "clock-jump",
 ] as const;
 export type FaultKind = (typeof faultKinds)[number];
+
+export const anyOf = ({ machines, random }: FaultContext): Machine => random.pick(machines);
+
+/** A machine that leads something; any, when none does. */
+export function aLeader(context: FaultContext): Machine {
+  const leaders = context.leaders();
+  return context.random.pick(leaders.length === 0 ? context.machines : leaders);
+}

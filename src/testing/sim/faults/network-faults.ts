@@ -1,19 +1,19 @@
 import type { Machine } from "../machine.ts";
 import type { Link } from "../network/link.ts";
-import type { Fault, FaultKind, FaultTargets } from "./fault.ts";
+import { aLeader, anyOf, type Fault, type FaultContext, type FaultKind } from "./fault.ts";
 
 /** Does something to links, and undoes it on the same ones. */
 function onLinks(
   kind: FaultKind,
-  choose: (targets: FaultTargets) => readonly Link[],
-  begin: (link: Link, targets: FaultTargets) => void,
+  choose: (context: FaultContext) => readonly Link[],
+  begin: (link: Link, context: FaultContext) => void,
   end: (link: Link) => void,
 ): Fault {
   return {
     kind,
-    begin(targets) {
-      const links = choose(targets);
-      for (const link of links) begin(link, targets);
+    begin(context) {
+      const links = choose(context);
+      for (const link of links) begin(link, context);
       return () => {
         for (const link of links) end(link);
       };
@@ -24,46 +24,46 @@ function onLinks(
 const cut = (link: Link): void => link.cut();
 const heal = (link: Link): void => link.heal();
 
-function everybody({ machines, clients }: FaultTargets): readonly Machine[] {
+function everybody({ machines, clients }: FaultContext): readonly Machine[] {
   return [...machines, ...clients];
 }
 
 /** Links of `machine` with the others of the cluster, and half of the time with the clients too. */
-function linksOf(targets: FaultTargets, machine: Machine, directions: "to" | "from" | "both"): readonly Link[] {
-  const { network, random } = targets.world;
-  const others = (random.chance(1, 2) ? everybody(targets) : targets.machines).filter((other) => other !== machine);
+function linksOf(context: FaultContext, machine: Machine, directions: "to" | "from" | "both"): readonly Link[] {
+  const { random } = context;
+  const { network } = context.world;
+  const others = (random.chance(1, 2) ? everybody(context) : context.machines).filter((other) => other !== machine);
   return others.flatMap((other) => [
     ...(directions === "from" ? [] : [network.link(other.name, machine.name)]),
     ...(directions === "to" ? [] : [network.link(machine.name, other.name)]),
   ]);
 }
 
-function someLinks(targets: FaultTargets): readonly Link[] {
-  const { network, random } = targets.world;
-  const hosts = everybody(targets).map(({ name }) => name);
+function someLinks(context: FaultContext): readonly Link[] {
+  const { random } = context;
+  const { network } = context.world;
+  const hosts = everybody(context).map(({ name }) => name);
   const links = hosts.flatMap((from) => hosts.filter((to) => to !== from).map((to) => network.link(from, to)));
   return random.shuffled(links).slice(0, 1 + random.below(links.length));
 }
 
-const anyOf = (targets: FaultTargets): Machine => targets.world.random.pick(targets.machines);
-
 export const networkFaults: readonly Fault[] = [
-  onLinks("isolate", (targets) => linksOf(targets, anyOf(targets), "both"), cut, heal),
-  onLinks("isolate-leader", (targets) => linksOf(targets, targets.leader() ?? anyOf(targets), "both"), cut, heal),
-  onLinks("deaf", (targets) => linksOf(targets, anyOf(targets), "to"), cut, heal),
-  onLinks("mute", (targets) => linksOf(targets, anyOf(targets), "from"), cut, heal),
-  onLinks("cut-one-way", (targets) => someLinks(targets).slice(0, 1 + targets.world.random.below(3)), cut, heal),
+  onLinks("isolate", (context) => linksOf(context, anyOf(context), "both"), cut, heal),
+  onLinks("isolate-leader", (context) => linksOf(context, aLeader(context), "both"), cut, heal),
+  onLinks("deaf", (context) => linksOf(context, anyOf(context), "to"), cut, heal),
+  onLinks("mute", (context) => linksOf(context, anyOf(context), "from"), cut, heal),
+  onLinks("cut-one-way", (context) => someLinks(context).slice(0, 1 + context.random.below(3)), cut, heal),
   onLinks(
     "split-clients",
-    (targets) => targets.clients.flatMap((client) => [targets.world.network.link(client.name, anyOf(targets).name)]),
+    (context) => context.clients.flatMap((client) => [context.world.network.link(client.name, anyOf(context).name)]),
     cut,
     heal,
   ),
   onLinks(
     "flaky-links",
     someLinks,
-    (link, { world }) => {
-      link.breaksPerTenThousand = 1 + world.random.below(300);
+    (link, { random }) => {
+      link.breaksPerTenThousand = 1 + random.below(300);
     },
     (link) => {
       link.breaksPerTenThousand = 0;
@@ -72,16 +72,16 @@ export const networkFaults: readonly Fault[] = [
   onLinks(
     "slow-links",
     someLinks,
-    (link, { world }) => {
-      link.slowTo(world.random.below(200));
+    (link, { random }) => {
+      link.slowTo(random.below(200));
     },
     (link) => link.slowTo(0),
   ),
   onLinks(
     "clog",
     someLinks,
-    (link, { world }) => {
-      link.cloggedUntil = world.now + world.random.below(800);
+    (link, { world, random }) => {
+      link.cloggedUntil = world.now + random.below(800);
     },
     (link) => {
       link.cloggedUntil = 0;
@@ -89,9 +89,10 @@ export const networkFaults: readonly Fault[] = [
   ),
   {
     kind: "break-connections",
-    begin(targets) {
-      const { network, random } = targets.world;
-      const [a, b] = random.shuffled(everybody(targets));
+    begin(context) {
+      const { random } = context;
+      const { network } = context.world;
+      const [a, b] = random.shuffled(everybody(context));
       if (a !== undefined && b !== undefined) network.breakConnections(a.name, b.name);
       return () => {};
     },

@@ -1,72 +1,57 @@
-import type { World } from "../world.ts";
-import { diskFaults } from "./disk-faults.ts";
-import { type Fault, type FaultKind, type FaultTargets, faultKinds } from "./fault.ts";
-import { networkFaults } from "./network-faults.ts";
-import { processFaults } from "./process-faults.ts";
+import type { SimRandom } from "../random.ts";
+import { allFaults } from "./all-faults.ts";
+import type { FaultKind } from "./fault.ts";
 
-const faults: readonly Fault[] = [...processFaults, ...networkFaults, ...diskFaults];
+/** One fault that will come: data, so that a plan can be printed, masked and shortened. */
+export interface PlannedFault {
+  /** From 1, rising over the whole run: its name on the command line. */
+  readonly number: number;
+  readonly kind: FaultKind;
+  /** From the beginning of its span, milliseconds. */
+  readonly atMs: number;
+  readonly lastMs: number;
+  /** Of all that it draws. */
+  readonly seed: number;
+}
+
+/** What plans are drawn from. */
+export interface Intensity {
+  /** How many kinds a seed has, at least and at most. */
+  readonly kinds: readonly [number, number];
+  /** Between two faults there are so many milliseconds at most. */
+  readonly pauseMs: readonly number[];
+  /** Each fault lasts so long at most. */
+  readonly lastMs: readonly number[];
+}
 
 /**
  * Which faults come, when and for how long. Drawn from the seed, and differently each time (swarm testing, Groce et al. 2012): a seed
  * has only some of the kinds, and its own intensity, so that rare mixtures and long quiet stretches both happen.
  */
-export class FaultPlan {
-  readonly #enabled: readonly Fault[];
-  readonly #pauseMsMax: number;
-  readonly #lastMsMax: number;
-  readonly #fired = new Map<FaultKind, number>();
-  readonly #endings = new Set<() => void>();
-  /** Rises with each begin and end: what was scheduled before does not go on. */
-  #season = 0;
+export class Swarm {
+  readonly #random: SimRandom;
+  readonly #kinds: readonly FaultKind[];
+  readonly #pauseMs: number;
+  readonly #lastMs: number;
+  #last = 0;
 
   /** @param without kinds that make no sense in this run */
-  constructor(world: World, without: readonly FaultKind[] = []) {
-    const { random } = world;
-    const count = 1 + random.below(8);
-    this.#enabled = random.shuffled(faults.filter(({ kind }) => !without.includes(kind))).slice(0, count);
-    this.#pauseMsMax = random.pick([200, 600, 1_500]);
-    this.#lastMsMax = random.pick([100, 500, 1_500]);
+  constructor(random: SimRandom, intensity: Intensity, without: readonly FaultKind[] = []) {
+    this.#random = random;
+    const kinds = allFaults.map(({ kind }) => kind).filter((kind) => !without.includes(kind));
+    this.#kinds = random.shuffled(kinds).slice(0, random.between(...intensity.kinds));
+    this.#pauseMs = random.pick(intensity.pauseMs);
+    this.#lastMs = random.pick(intensity.lastMs);
   }
 
-  /** How often each kind came. */
-  get fired(): ReadonlyMap<FaultKind, number> {
-    return this.#fired;
-  }
-
-  begin(targets: FaultTargets): void {
-    this.#goOn(targets, ++this.#season);
-  }
-
-  #goOn(targets: FaultTargets, season: number): void {
-    const { scheduler, random } = targets.world;
-    scheduler.after(random.below(this.#pauseMsMax + 1), "fault", () => {
-      if (this.#season !== season) return;
-      this.#fire(targets, random.pick(this.#enabled));
-      this.#goOn(targets, season);
-    });
-  }
-
-  /** No more faults until they begin again; what is under way ends now. */
-  end(): void {
-    this.#season++;
-    for (const ending of [...this.#endings]) ending();
-  }
-
-  #fire(targets: FaultTargets, fault: Fault): void {
-    const { scheduler, random } = targets.world;
-    targets.world.note(`fault ${fault.kind}`);
-    const undo = fault.begin(targets);
-    if (undo === undefined) return;
-    this.#fired.set(fault.kind, (this.#fired.get(fault.kind) ?? 0) + 1);
-    const ending = () => {
-      if (!this.#endings.delete(ending)) return;
-      targets.world.note(`fault ${fault.kind} is over`);
-      undo();
-    };
-    this.#endings.add(ending);
-    scheduler.after(1 + random.below(this.#lastMsMax), "fault over", ending);
+  /** The faults of a span of so many milliseconds, in the order of their beginning. */
+  plan(spanMs: number): readonly PlannedFault[] {
+    const random = this.#random;
+    const planned: PlannedFault[] = [];
+    for (let atMs = random.below(this.#pauseMs + 1); atMs < spanMs; atMs += 1 + random.below(this.#pauseMs)) {
+      const [kind, lastMs, seed] = [random.pick(this.#kinds), 1 + random.below(this.#lastMs), random.uint32()];
+      planned.push({ number: ++this.#last, kind, atMs, lastMs, seed });
+    }
+    return planned;
   }
 }
-
-/** Every kind has a fault, and the other way round: said once, when this module is loaded. */
-for (const kind of faultKinds) if (!faults.some((fault) => fault.kind === kind)) throw new Error(`no fault of kind ${kind}`);

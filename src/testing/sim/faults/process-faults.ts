@@ -1,19 +1,20 @@
 import type { Machine } from "../machine.ts";
-import type { Fault, FaultKind, FaultTargets } from "./fault.ts";
+import { aLeader, anyOf, type Fault, type FaultContext, type FaultKind } from "./fault.ts";
 
 /** Ends `victims` and starts them again, each for itself, when the fault is over. */
-function restarts(kind: FaultKind, victims: (targets: FaultTargets) => readonly Machine[], end: (machine: Machine) => void): Fault {
+function restarts(kind: FaultKind, victims: (context: FaultContext) => readonly Machine[], end: (machine: Machine) => void): Fault {
   return {
     kind,
-    begin(targets) {
-      const hit = victims(targets);
+    begin(context) {
+      const hit = victims(context);
       for (const machine of hit) end(machine);
       return () => {
         for (const machine of hit) {
           if (machine.running) continue;
-          const { scheduler, random } = targets.world;
+          const { random } = context;
+          const { scheduler } = context.world;
           scheduler.after(random.below(200), `restart ${machine.name}`, () => {
-            if (!machine.running) targets.restart(machine);
+            if (!machine.running) context.restart(machine);
           });
         }
       };
@@ -21,24 +22,25 @@ function restarts(kind: FaultKind, victims: (targets: FaultTargets) => readonly 
   };
 }
 
-const one = ({ world, machines }: FaultTargets): readonly Machine[] => [world.random.pick(machines)];
-const all = ({ machines }: FaultTargets): readonly Machine[] => machines;
+const one = (context: FaultContext): readonly Machine[] => [anyOf(context)];
+const all = ({ machines }: FaultContext): readonly Machine[] => machines;
 
 export const processFaults: readonly Fault[] = [
   restarts("crash", one, (machine) => machine.crash()),
   restarts("crash-all", all, (machine) => machine.crash()),
   restarts(
     "crash-leader",
-    (targets) => [targets.leader() ?? targets.world.random.pick(targets.machines)],
+    (context) => [aLeader(context)],
     (machine) => machine.crash(),
   ),
   restarts("power-cut", one, (machine) => machine.powerCut()),
   restarts("power-cut-all", all, (machine) => machine.powerCut()),
   {
     kind: "crash-at-io",
-    begin(targets) {
-      const { random, scheduler } = targets.world;
-      const machine = random.pick(targets.machines);
+    begin(context) {
+      const { random } = context;
+      const { scheduler } = context.world;
+      const machine = anyOf(context);
       const [life, last] = [machine.lives, machine.device.operations + 1 + random.below(40)];
       const power = random.chance(1, 2);
       machine.device.watch = (_kind, _path, number) => {
@@ -47,7 +49,7 @@ export const processFaults: readonly Fault[] = [
         if (power) machine.powerCut();
         else machine.crash();
         scheduler.after(1 + random.below(500), `restart ${machine.name}`, () => {
-          if (!machine.running) targets.restart(machine);
+          if (!machine.running) context.restart(machine);
         });
       };
       return () => {
@@ -57,17 +59,17 @@ export const processFaults: readonly Fault[] = [
   },
   {
     kind: "stop",
-    begin(targets) {
-      const machine = targets.world.random.pick(targets.machines);
-      if (machine.running) targets.stop(machine);
+    begin(context) {
+      const machine = anyOf(context);
+      if (machine.running) context.stop(machine);
       return () => {};
     },
   },
   {
     kind: "clock-jump",
-    begin({ world, machines }) {
-      const machine = world.random.pick(machines);
-      const byMs = (world.random.below(7_200) - 3_600) * 1_000;
+    begin({ world, machines, random }) {
+      const machine = random.pick(machines);
+      const byMs = (random.below(7_200) - 3_600) * 1_000;
       machine.wall.offsetMs += byMs;
       world.note(`wall clock of ${machine.name} jumps by ${byMs} ms`);
       return () => {

@@ -1,0 +1,119 @@
+import type { FaultTargets } from "../sim/faults/fault.ts";
+import { FaultRun } from "../sim/faults/fault-run.ts";
+import { type PlannedFault, Swarm } from "../sim/faults/plan.ts";
+import type { Machine } from "../sim/machine.ts";
+import { World } from "../sim/world.ts";
+import type { MakeBroker } from "./broker-under-test.ts";
+import { HistoryLog } from "./history-log.ts";
+import { type Shape, short } from "./shape.ts";
+import { SimCluster } from "./sim-cluster.ts";
+import type { Topic } from "./topic.ts";
+import { Activity } from "./workloads/activity.ts";
+
+export interface SeedOptions {
+  readonly makeBroker: MakeBroker;
+  /** Default: short. */
+  readonly shape?: Shape | undefined;
+  /** Gets every line of the trace. */
+  readonly print?: ((line: string) => void) | undefined;
+  /** Numbers of the planned faults that come; undefined: all. */
+  readonly faults?: ReadonlySet<number> | undefined;
+}
+
+/** How long a cluster that forms is troubled at most. */
+const EARLY_FAULTS_MS = 3_000;
+
+/** A stretch of a run in which faults come. */
+export interface Span {
+  readonly name: string;
+  readonly ms: number;
+  readonly plan: readonly PlannedFault[];
+}
+
+/** What the phases of one run share. All sizes are drawn when it is made. */
+export class Run {
+  readonly world: World;
+  readonly shape: Shape;
+  readonly cluster: SimCluster;
+  /** Machines of the clients. */
+  readonly clients: readonly Machine[];
+  readonly topics: readonly Topic[];
+  readonly history: HistoryLog;
+  readonly activity = new Activity();
+  /** While the cluster forms; of most runs nothing. */
+  readonly early: Span;
+  /** While clients work. */
+  readonly trouble: Span;
+  readonly faults: FaultRun;
+  /** Faults that are no part of the plan, by name. */
+  readonly extraFaults = new Map<string, number>();
+
+  constructor(seed: number, { makeBroker, shape = short, print, faults }: SeedOptions) {
+    this.world = new World(seed, print);
+    this.shape = shape;
+    const { random } = this.world;
+    const brokers = random.between(...shape.brokers);
+    const replicas = Math.min(brokers, 3);
+    this.topics = ["t", "u", "v", "w"]
+      .slice(0, random.between(...shape.topics))
+      .map((name) => ({ name, partitions: random.between(...shape.partitions), replicas }));
+    this.cluster = new SimCluster(this.world, brokers, makeBroker);
+    this.clients = Array.from({ length: shape.clients }, (_, i) => this.world.machine(`c${i + 1}`));
+    this.history = new HistoryLog(this.world);
+    const swarm = new Swarm(random.fork("faults"), shape.faults);
+    // Every fourth cluster is troubled from its first moment on, while it forms, and then left alone until it has.
+    this.early = spanOf("early", swarm, random.chance(1, 4) ? random.below(EARLY_FAULTS_MS) : 0);
+    this.trouble = spanOf("trouble", swarm, random.between(...shape.troubledMs));
+    this.faults = new FaultRun(this.#targets(), faults, () => this.history.sends);
+  }
+
+  get brokers(): number {
+    return this.cluster.machines.length;
+  }
+
+  /** Faults end, links carry again, brokers that are off are started. */
+  heal(): void {
+    this.world.note("heal");
+    this.faults.end();
+    this.world.network.heal();
+    this.cluster.startAll();
+  }
+
+  /** Lets virtual time go on until `done`, for so long at most. @returns whether it came to that */
+  until(done: () => boolean, ms: number): Promise<boolean> {
+    return this.world.scheduler.run(this.world.now + ms, done);
+  }
+
+  async pass(ms: number): Promise<void> {
+    await this.world.scheduler.run(this.world.now + ms);
+  }
+
+  /** The work must end within so much virtual time. @throws {Error} */
+  async within<T>(ms: number, what: string, work: Promise<T>): Promise<T> {
+    let over = false;
+    const watched = work.finally(() => {
+      over = true;
+    });
+    watched.catch(() => {});
+    if (await this.until(() => over, ms)) return watched;
+    throw new Error(`${what} within ${ms} ms`);
+  }
+
+  #targets(): FaultTargets {
+    const { world, cluster, clients } = this;
+    return {
+      world,
+      machines: cluster.machines,
+      clients,
+      restart: (machine) => cluster.start(machine),
+      stop: (machine) => cluster.stop(machine),
+      leaders: () => cluster.leaders(),
+      mayLoseDisk: () => cluster.mayLoseDisk,
+      loseDisk: (machine, copy) => cluster.loseDisk(machine, copy),
+    };
+  }
+}
+
+function spanOf(name: string, swarm: Swarm, ms: number): Span {
+  return { name, ms, plan: swarm.plan(ms) };
+}

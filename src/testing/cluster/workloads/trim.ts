@@ -1,0 +1,33 @@
+import { MillraceError } from "../../../base/errors.ts";
+import type { TrimRow } from "../../checkers/history.ts";
+import { wait } from "../clients.ts";
+import { partitionsOf } from "../topic.ts";
+import type { WorkloadContext } from "./workload.ts";
+
+/** Lets go of some of what is committed, now and then. */
+export async function trim({ world, history, activity, random, topics, client, ports }: WorkloadContext): Promise<void> {
+  const admin = client.admin();
+  const partitions = partitionsOf(topics);
+  while (!activity.stopped) {
+    await wait(ports, 300 + random.below(2_000));
+    // The final read judges by what was let go of before it.
+    if (activity.stopped) return;
+    const ended = activity.begin();
+    const { topic, partition, name } = random.pick(partitions);
+    const tInv = world.now;
+    let row: Pick<TrimRow, "f" | "proc" | "partition" | "before"> | undefined;
+    try {
+      const [found] = await admin.listOffsets(topic, [partition], { timeoutMs: 1_000 });
+      if (found === undefined || found.error !== undefined) continue;
+      const before = found.logStartOffset + random.below(found.highWatermark - found.logStartOffset + 1);
+      row = { f: "trim", proc: "t1", partition: name, before };
+      const [trimmed] = await admin.trimTopic(topic, [{ partition, before }], { timeoutMs: 1_000 });
+      history.trim(row, tInv, trimmed?.error === undefined ? "ok" : "info");
+    } catch (error) {
+      if (!(error instanceof MillraceError)) throw error;
+      if (row !== undefined) history.trim(row, tInv, "info");
+    } finally {
+      ended();
+    }
+  }
+}

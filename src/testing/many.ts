@@ -1,0 +1,76 @@
+import { fork } from "node:child_process";
+import { availableParallelism } from "node:os";
+import type { SimOptions } from "./cli-options.ts";
+import type { MakeBroker } from "./cluster/broker-under-test.ts";
+import { short } from "./cluster/shape.ts";
+import { judge, type Report } from "./judge.ts";
+import { reusePages } from "./sim/disk/pages.ts";
+import { Totals } from "./totals.ts";
+
+/**
+ * Workers run on one thread each: every core has one, so helpers of the collector would only take the other's. A wider young space
+ * lets most of what an event made die before it is looked at; a collection of the whole heap is put off, because compiled code whose
+ * brokers are gone goes with it and is compiled again for the next ones.
+ */
+export const WORKER_FLAGS = ["--single-threaded-gc", "--max-semi-space-size=64", "--heap-growing-percent=900"];
+
+/** Runs every `stride`-th seed and tells the parent of each. @returns the exit code */
+export async function work({ from, shape, keepGoing }: SimOptions, seeds: number, stride: number, makeBroker: MakeBroker): Promise<number> {
+  let failed = false;
+  for (let seed = from; seed < from + seeds; seed += stride) {
+    const report = await judge(seed, { makeBroker, shape });
+    reusePages();
+    const { user, system } = process.cpuUsage();
+    await new Promise((resolve) => process.send?.({ ...report, cpuMs: (user + system) / 1_000 } satisfies Report, resolve));
+    failed ||= "failure" in report;
+    if (failed && !keepGoing) break;
+  }
+  process.disconnect?.();
+  return failed ? 1 : 0;
+}
+
+/** Seeds on all cores, each worker its share. @returns the exit code */
+export function runMany({ from, shape, keepGoing }: SimOptions, seeds: number): Promise<number> {
+  const workers = Math.min(seeds, availableParallelism());
+  const totals = new Totals();
+  const cpuMs = new Map<number, number>();
+  const began = process.hrtime.bigint();
+  const given = [...(keepGoing ? ["--keep-going"] : []), ...(shape === short ? ["--short"] : []), "--worker", String(workers)];
+  return new Promise((resolve) => {
+    let open = workers;
+    let failed = false;
+    const children = Array.from({ length: workers }, (_, i) => {
+      const mine = [...given, "--from", String(from + i), "--seeds", String(seeds - i)];
+      const child = fork(process.argv[1] ?? "", mine, { execArgv: [...process.execArgv, ...WORKER_FLAGS] });
+      child.on("message", (report: Report) => {
+        if (failed && !keepGoing) return;
+        cpuMs.set(i, report.cpuMs ?? 0);
+        if ("result" in report) {
+          totals.add(report.result);
+          if (totals.seeds % 100 === 0) process.stderr.write(`${totals.seeds} of ${seeds} seeds\n`);
+          return;
+        }
+        failed = true;
+        process.stderr.write(
+          `seed ${report.seed} failed\n  ${report.failure}\nreproduce: ${commandFor(report.seed, shape === short)} --trace\n`,
+        );
+        if (!keepGoing) for (const other of children) other.kill();
+      });
+      child.on("exit", () => {
+        if (--open > 0) return;
+        const seconds = Number((process.hrtime.bigint() - began) / 1_000_000n) / 1_000;
+        totals.cpuMs = [...cpuMs.values()].reduce((sum, ms) => sum + ms, 0);
+        process.stdout.write(`${totals.text()}${seconds.toFixed(1)} s of real time\n`);
+        const missing = failed ? [] : totals.missing(seeds);
+        for (const line of missing) process.stderr.write(`${line}\n`);
+        resolve(failed || missing.length > 0 ? 1 : 0);
+      });
+      return child;
+    });
+  });
+}
+
+/** The command that runs this seed again. */
+export function commandFor(seed: number, isShort: boolean): string {
+  return `npm run sim -- --seed ${seed}${isShort ? " --short" : ""}`;
+}

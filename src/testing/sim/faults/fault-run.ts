@@ -1,0 +1,79 @@
+import { SimRandom } from "../random.ts";
+import { faultOf } from "./all-faults.ts";
+import type { FaultKind, FaultTargets } from "./fault.ts";
+import type { PlannedFault } from "./plan.ts";
+
+/** A fault that came. */
+export interface FiredFault {
+  readonly number: number;
+  readonly kind: FaultKind;
+  /** An operation was open while it lasted. */
+  readonly overlaps: boolean;
+}
+
+/** Operations of clients: those that began, and those of them that have not ended. */
+export interface Operations {
+  readonly begun: number;
+  readonly open: number;
+}
+
+const NONE: Operations = { begun: 0, open: 0 };
+
+/** Makes planned faults happen, and ends them. */
+export class FaultRun {
+  readonly #targets: FaultTargets;
+  readonly #only: ReadonlySet<number> | undefined;
+  readonly #operations: () => Operations;
+  readonly #fired: (FiredFault & { overlaps: boolean })[] = [];
+  readonly #endings = new Set<() => void>();
+  /** Rises with each begin and end: what was scheduled before does not happen any more. */
+  #season = 0;
+
+  /** @param only numbers of the faults that come; undefined: all of a plan */
+  constructor(targets: FaultTargets, only?: ReadonlySet<number>, operations: () => Operations = () => NONE) {
+    this.#targets = targets;
+    this.#only = only;
+    this.#operations = operations;
+  }
+
+  /** In the order they came. */
+  get fired(): readonly FiredFault[] {
+    return this.#fired;
+  }
+
+  /** The span of this plan begins now. */
+  begin(plan: readonly PlannedFault[]): void {
+    const season = ++this.#season;
+    const { scheduler } = this.#targets.world;
+    for (const planned of plan) {
+      if (this.#only?.has(planned.number) === false) continue;
+      scheduler.after(planned.atMs, "fault", () => {
+        if (this.#season === season) this.#fire(planned);
+      });
+    }
+  }
+
+  /** No more faults until a span begins; what is under way ends now. */
+  end(): void {
+    this.#season++;
+    for (const ending of [...this.#endings]) ending();
+  }
+
+  #fire({ number, kind, lastMs, seed }: PlannedFault): void {
+    const { world } = this.#targets;
+    world.note(`fault ${number} ${kind}`);
+    const undo = faultOf(kind).begin({ ...this.#targets, random: new SimRandom(seed, kind) });
+    if (undo === undefined) return;
+    const before = this.#operations();
+    const fired = { number, kind, overlaps: before.open > 0 };
+    this.#fired.push(fired);
+    const ending = () => {
+      if (!this.#endings.delete(ending)) return;
+      fired.overlaps ||= this.#operations().begun > before.begun;
+      world.note(`fault ${number} ${kind} is over`);
+      undo();
+    };
+    this.#endings.add(ending);
+    world.scheduler.after(lastMs, "fault over", ending);
+  }
+}
