@@ -21,7 +21,7 @@ export interface RpcServerLimits {
   readonly requestTimeoutMs: number;
   /** Time a caller has to take an answer that is complete. */
   readonly answerTimeoutMs: number;
-  /** Bytes of requests that have not arrived whole, over all connections; the call that brings more is reset. */
+  /** Bytes of requests that are held, half or whole, over all connections; the call that brings more is refused. */
   readonly requestPendingBytesMax: number;
   /** Time a caller has to stop sending once it was answered. */
   readonly lingerMs: number;
@@ -39,7 +39,7 @@ export const defaultRpcServerLimits: RpcServerLimits = {
   prefaceTimeoutMs: 10_000,
   requestTimeoutMs: 60_000,
   answerTimeoutMs: 60_000,
-  requestPendingBytesMax: 256 * MiB,
+  requestPendingBytesMax: 512 * MiB,
   lingerMs: limits["client.linger.ms"].value,
   keepaliveTimeMs: limits["client.keepalive.ms"].value,
   keepaliveTimeoutMs: limits["client.keepalive.timeout.ms"].value,

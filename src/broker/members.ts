@@ -57,6 +57,11 @@ export class Members {
     this.inForce(this.#configuration);
   }
 
+  /** Which partition the group is; no topic: the metadata. */
+  get partition(): Pick<GroupConfig, "topic" | "partition"> {
+    return this.#about;
+  }
+
   /** Voters in order of priority, then those of the old set, then learners. */
   get all(): readonly Member[] {
     return this.#inForce;

@@ -35,13 +35,23 @@ export const formatOption = {
   describe: "For people, or JSON",
 };
 
-/** `key=value` pairs. @throws {UsageError} */
+/** `key=value` pairs, each key once. @throws {UsageError} */
 export function pairsFlag(option: string, texts: readonly string[] | undefined): Record<string, string> {
-  return Object.fromEntries(
-    (texts ?? []).map((text) => {
-      const at = text.indexOf("=");
-      if (at <= 0) throw new UsageError(`${option} must be KEY=VALUE: got "${text}"`);
-      return [text.slice(0, at), text.slice(at + 1)];
-    }),
+  const pairs = (texts ?? []).map((text): [string, string] => {
+    const at = text.indexOf("=");
+    if (at <= 0) throw new UsageError(`${option} must be KEY=VALUE: got "${text}"`);
+    return [text.slice(0, at), text.slice(at + 1)];
+  });
+  eachOnce(
+    option,
+    pairs.map(([key]) => key),
   );
+  return Object.fromEntries(pairs);
+}
+
+/** For lists in which saying a thing twice can only be a slip. @throws {UsageError} */
+export function eachOnce<T extends string | number>(option: string, values: readonly T[]): readonly T[] {
+  const twice = values.find((value, i) => values.indexOf(value) < i);
+  if (twice !== undefined) throw new UsageError(`${option} names ${twice} twice: say it once`);
+  return values;
 }

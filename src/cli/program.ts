@@ -1,8 +1,8 @@
 import yargs, { type Argv } from "yargs";
-import { nearest } from "../cluster/nearest.ts";
 import { describeError } from "./describe-error.ts";
 import { CommandFailed, ExitCode, UsageError } from "./exit-code.ts";
 import { processTerminal, ReaderGone, type Terminal } from "./terminal.ts";
+import { explained, Misread } from "./usage-mistake.ts";
 
 /**
  * Every verb, in the order of the help, with where it is defined: one is loaded only when it is asked for, or when its help is, so
@@ -45,7 +45,8 @@ export async function runProgram(args: readonly string[], terminal: Terminal = p
     await parse(args, terminal);
     await terminal.flush();
     return ExitCode.ok;
-  } catch (error) {
+  } catch (thrown) {
+    const error = thrown instanceof Misread ? await explained(thrown.message, args, helpText) : thrown;
     if (error instanceof ReaderGone) return ExitCode.ok;
     // What was done and shown before it failed.
     await shown(terminal);
@@ -114,7 +115,8 @@ async function parse(args: readonly string[], terminal: Terminal): Promise<void>
     .exitProcess(false)
     .fail((message, error) => {
       // What an option's own reader throws comes back as an error of yargs.
-      throw error === undefined || error.name === "YError" ? new UsageError(plain(error?.message ?? message)) : error;
+      if (error !== undefined && error.name !== "YError") throw error;
+      throw new Misread(error?.message ?? message);
     })
     .parse(words, {}, (_error, _argv, output) => {
       help = output;
@@ -129,12 +131,4 @@ function saidOnce(given: Readonly<Record<string, unknown>>, options: unknown): t
     if (key !== "_" && key.length > 1 && Array.isArray(value) && !(Array.isArray(lists) && lists.includes(key)))
       throw new UsageError(`--${key} is given twice: say it once`);
   return true;
-}
-
-/** The words of yargs for a person; a mistyped verb is answered with the one that was meant. */
-function plain(message: string): string {
-  const verb = /^Unknown commands?: ([^\s,]+)/.exec(message)?.[1];
-  if (verb === undefined) return message.replace("non-option arguments", "arguments");
-  const near = verbs.some((known) => known === verb) ? undefined : nearest(verb, verbs);
-  return `Unknown command: ${verb}${near === undefined ? "" : `; did you mean ${near}?`}`;
 }

@@ -223,7 +223,7 @@ export const settings = {
     default: defaultRpcServerLimits.requestPendingBytesMax,
     min: 8 * MiB,
     max: 64 * GiB,
-    doc: "Bytes of requests, and of messages of streams, that have not arrived whole, over all clients; the call that brings more is refused.",
+    doc: "Bytes of requests, half or whole, until their call ends, and of messages of streams until they are taken, over all clients; the call that brings more is refused. Calls of up to 64 KiB have a 16th more.",
   }),
   "client.streams.max": count({
     default: defaultRpcServerLimits.streamsPerConnectionMax,

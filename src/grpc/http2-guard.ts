@@ -1,6 +1,6 @@
 import { constants, type Http2Server, type IncomingHttpHeaders, type ServerHttp2Session, type ServerHttp2Stream } from "node:http2";
 import { MillraceError } from "../base/errors.ts";
-import { type HalfRequestLimits, HalfRequests } from "./half-requests.ts";
+import { type HeldRequestLimits, HeldRequests, type RequestKind } from "./held-requests.ts";
 import type { OpenStreams } from "./open-streams.ts";
 import { OwnStatuses, tooLarge } from "./own-statuses.ts";
 
@@ -11,7 +11,7 @@ const HEADER_OVERHEAD_BYTES = 32;
 /** Names no encoding there is: see `normalizeHeaders`. */
 const NO_ENCODING = "none";
 
-export interface GuardLimits extends HalfRequestLimits {
+export interface GuardLimits extends HeldRequestLimits {
   /** Headers of one call; that many more are taken by HTTP/2, so that they can be answered. */
   readonly maxHeaderBytes: number;
   readonly maxHeaderPairs: number;
@@ -19,18 +19,18 @@ export interface GuardLimits extends HalfRequestLimits {
   readonly prefaceTimeoutMs: number;
   /** A stream that was answered and whose caller still sends is reset after this. */
   readonly lingerMs: number;
-  /** The method takes a stream of requests, which may stay open for ever: what is bounded is each message. */
-  readonly streamsRequests: (path: string) => boolean;
+  /** A method that takes a stream of requests may stay open for ever: what is bounded is each message. */
+  readonly requestKind: (path: string) => RequestKind;
   readonly streams: OpenStreams;
 }
 
 /**
  * Stands between Node's HTTP/2 server and grpc-js: drops calls that were reset before anybody saw them (answering one throws),
- * makes headers safe to read, turns a throw into a reset of that one stream, bounds what half-sent requests may keep,
+ * makes headers safe to read, turns a throw into a reset of that one stream, bounds what requests may hold,
  * and closes connections that never speak HTTP/2.
  */
 export function guardHttp2Server(server: Http2Server, limits: GuardLimits): void {
-  const half = new HalfRequests(limits);
+  const requests = new HeldRequests(limits);
   const listeners = server.listeners("stream");
   server.removeAllListeners("stream");
   server.on("stream", (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, flags: number, rawHeaders: readonly string[]) => {
@@ -41,8 +41,8 @@ export function guardHttp2Server(server: Http2Server, limits: GuardLimits): void
     const refusal = refusalOf(headers, rawHeaders, limits);
     if (refusal !== undefined) return refuse(stream, statuses, refusal);
     resetWhenAnswered(stream, limits.lingerMs);
-    limits.streams.opened(stream, headers);
-    half.watch(stream, limits.streamsRequests(path), (error) => refuse(stream, statuses, error));
+    const request = requests.watch(stream, limits.requestKind(path), (error) => refuse(stream, statuses, error));
+    limits.streams.opened(stream, headers, request);
     normalizeHeaders(headers);
     try {
       for (const listener of listeners) Reflect.apply(listener, server, [stream, headers, flags]);

@@ -10,6 +10,7 @@ import type { RpcMethod, RpcServer } from "../base/ports/rpc-server.ts";
 import { silentTelemetry, type Telemetry } from "../base/ports/telemetry.ts";
 import { defaultRpcServerLimits, type RpcServerLimits } from "../base/rpc-limits.ts";
 import { publicMethods } from "../protocol/methods.ts";
+import type { RequestKind } from "./held-requests.ts";
 import { assertWindows, raiseWindows } from "./http2-windows.ts";
 import { OpenStreams } from "./open-streams.ts";
 import { ServerCalls } from "./server-calls.ts";
@@ -50,7 +51,7 @@ class GrpcServer implements GrpcRpcServer {
   readonly #registered = new Set<string>();
   readonly #serving = new Set<string>();
   /** Methods that take a stream of requests, which may stay open for ever. */
-  readonly #streaming = new Set<string>(reflectionStreams);
+  readonly #streaming = new Map<string, RequestKind>(reflectionStreams.map((path) => [path, "other stream"]));
   readonly #sockets = new Set<Socket>();
   #listener: NetServer | undefined;
   #closing = false;
@@ -66,8 +67,9 @@ class GrpcServer implements GrpcRpcServer {
       prefaceTimeoutMs: this.#limits.prefaceTimeoutMs,
       requestTimeoutMs: this.#limits.requestTimeoutMs,
       requestPendingBytesMax: this.#limits.requestPendingBytesMax,
+      requestBytesMax: this.#limits.requestBytesMax,
       lingerMs: this.#limits.lingerMs,
-      streamsRequests: (path) => this.#streaming.has(path),
+      requestKind: (path) => this.#streaming.get(path) ?? "call",
       streams,
     });
     this.#calls = new ServerCalls(options.clock, options.telemetry ?? silentTelemetry, streams, this.#limits.answerTimeoutMs);
@@ -91,7 +93,7 @@ class GrpcServer implements GrpcRpcServer {
     invariant(this.#listener === undefined, () => `methods are registered before listen: ${path}`);
     invariant(!this.#registered.has(path), () => `a method is registered once: ${path}`);
     this.#registered.add(path);
-    if (method.kind === "bidi") this.#streaming.add(path);
+    if (method.kind === "bidi") this.#streaming.set(path, "stream");
     if (method.kind === "unary") this.#server.register(path, this.#calls.unary(path, method.handle), asBuffer, identity, "unary");
     else if (method.kind === "server-stream") {
       this.#server.register(path, this.#calls.serverStream(path, method.handle), asBuffer, identity, "serverStream");

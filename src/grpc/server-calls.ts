@@ -4,6 +4,7 @@ import type { Clock, Timer } from "../base/ports/clock.ts";
 import type { StreamHandler, UnaryHandler } from "../base/ports/rpc-server.ts";
 import type { Telemetry } from "../base/ports/telemetry.ts";
 import { GrpcCallContext, type SurfaceCall } from "./call-context.ts";
+import type { HeldRequest } from "./held-requests.ts";
 import type { OpenStreams } from "./open-streams.ts";
 import { GrpcServerStream } from "./server-stream.ts";
 import { internalStatus, statusOfError } from "./status.ts";
@@ -12,6 +13,12 @@ import { UnsentByConnection } from "./unsent-bytes.ts";
 type UnaryCall = ServerUnaryCall<Buffer, Uint8Array>;
 type WritableCall = ServerWritableStream<Buffer, Uint8Array>;
 type DuplexCall = ServerDuplexStream<Buffer, Uint8Array>;
+
+/** `stream` is undefined when it was refused. */
+interface OpenedStream {
+  readonly stream: GrpcServerStream | undefined;
+  readonly request: HeldRequest;
+}
 
 /** Puts our handlers behind grpc-js's, and counts the calls that are open. */
 export class ServerCalls {
@@ -48,7 +55,8 @@ export class ServerCalls {
 
   unary(path: string, handle: UnaryHandler): (call: UnaryCall, callback: sendUnaryData<Uint8Array>) => void {
     return (call, callback) => {
-      const context = this.#admit(call);
+      const { context, request } = this.#admit(call);
+      request.delivered(call.request.length);
       const refuse = (error: unknown): void => {
         context.finish();
         callback(this.statusOf(path, error), null);
@@ -74,15 +82,16 @@ export class ServerCalls {
 
   serverStream(path: string, handle: StreamHandler): (call: WritableCall) => void {
     return (call) => {
-      const stream = this.#stream(path, call, handle);
+      const { stream, request } = this.#stream(path, call, handle);
+      request.delivered(call.request.length);
       stream?.receiveOnly(call.request);
     };
   }
 
   bidi(path: string, handle: StreamHandler): (call: DuplexCall) => void {
     return (call) => {
-      const stream = this.#stream(path, call, handle);
-      stream?.receiveFrom(call);
+      const { stream, request } = this.#stream(path, call, handle);
+      stream?.receiveFrom(call, (bytes) => request.delivered(bytes));
     };
   }
 
@@ -98,21 +107,21 @@ export class ServerCalls {
     return internalStatus();
   }
 
-  #stream(path: string, call: WritableCall | DuplexCall, handle: StreamHandler): GrpcServerStream | undefined {
-    const context = this.#admit(call);
+  #stream(path: string, call: WritableCall | DuplexCall, handle: StreamHandler): OpenedStream {
+    const { context, request } = this.#admit(call);
     const stream = new GrpcServerStream(call, context, (error) => this.statusOf(path, error));
     if (isLate(context, this.#clock)) {
       stream.end(late(path));
-      return undefined;
+      return { stream: undefined, request };
     }
     stream.guarded(() => handle(stream));
-    return stream;
+    return { stream, request };
   }
 
-  #admit(call: SurfaceCall & NodeJS.EventEmitter): GrpcCallContext {
+  #admit(call: SurfaceCall & NodeJS.EventEmitter): { readonly context: GrpcCallContext; readonly request: HeldRequest } {
     const unsent = this.#unsent.open(call.getPeer());
     const context = new GrpcCallContext(call, this.#clock, unsent);
-    const reset = this.#streams.resetterOf(call.metadata);
+    const { reset, request } = this.#streams.of(call.metadata);
     let timer: Timer | undefined;
     context.onFinish = () => {
       timer = this.#clock.after(this.#answerTimeoutMs, reset);
@@ -130,7 +139,7 @@ export class ServerCalls {
         this.statusOf("cancel", error);
       }
     });
-    return context;
+    return { context, request };
   }
 }
 

@@ -85,9 +85,11 @@ export class GrpcServerStream implements ServerStream {
     }
   }
 
-  receiveFrom(stream: ServerDuplexStream<Buffer, Uint8Array>): void {
+  /** @param delivered told the bytes of each message that leaves the hands of grpc-js */
+  receiveFrom(stream: ServerDuplexStream<Buffer, Uint8Array>, delivered: (bytes: number) => void): void {
     this.#reading = stream;
     stream.on("data", (message: Buffer) => {
+      delivered(message.length);
       if (this.#over) return;
       try {
         this.handlers.message(message);

@@ -226,13 +226,20 @@ export class Wal {
     }
     if (this.#system.length > 0) {
       const block = this.#fillSystem(new BlockBuilder(this.#scratch));
-      if (block !== undefined) return block;
+      if (block !== undefined) return this.#withCallbacks(block);
       if (this.#ring.mayBegin("freeing")) return this.#begin();
     }
     // A file is free as soon as a block says so; the last 4 KiB of each file are kept for that.
     if (this.#ring.markFrees && this.#position + BLOCK_ALIGN <= this.#files.fileBytes) return new BlockBuilder(this.#scratch);
     this.#events.stalled();
     return undefined;
+  }
+
+  /** Who waits for all that was handed over waits for this block, if it is the last of it: more of its kind may come after it without end. */
+  #withCallbacks(block: BlockBuilder): BlockBuilder {
+    const last = this.#full.length === 0 && this.#open.empty && this.#system.length === 0;
+    if (last) block.callbacks.push(...this.#open.callbacks.splice(0));
+    return block;
   }
 
   #flushCallbacks(): void {

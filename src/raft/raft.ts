@@ -397,6 +397,12 @@ class Raft<P> implements RaftCore<P> {
   get term(): Term {
     return this.#state.term;
   }
+  get durableTerm(): Term {
+    return this.#state.log.writes.durableTerm;
+  }
+  get durableVote(): ReplicaId | undefined {
+    return this.#state.log.writes.durableVote;
+  }
   get leader(): ReplicaId | undefined {
     return this.#state.leader;
   }

@@ -326,6 +326,9 @@ export interface RaftCore<P> {
   readonly term: Term;
   /** Whom it voted for in this term; not yet durable while its write is under way. */
   readonly votedFor: ReplicaId | undefined;
+  /** What the disk has of the two. */
+  readonly durableTerm: Term;
+  readonly durableVote: ReplicaId | undefined;
   readonly leader: ReplicaId | undefined;
   /** It leads, or has heard from its leader of late. `leader` alone stays with a replica that may not ask for votes. */
   leaderAlive(now: number): boolean;

@@ -237,7 +237,8 @@ describe("The receive windows of the server", () => {
     prefaceTimeoutMs: 1000,
     requestTimeoutMs: 1_000,
     requestPendingBytesMax: 1_000_000,
-    streamsRequests: () => false,
+    requestBytesMax: 1_000_000,
+    requestKind: () => "call" as const,
     streams: new OpenStreams(),
     lingerMs: 1000,
   };

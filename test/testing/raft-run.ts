@@ -114,6 +114,12 @@ function viewOf(machine: Machine, replica: number, programs: ReadonlyMap<Machine
       return core().term;
     },
     votedFor: undefined,
+    get durableTerm() {
+      return core().durableTerm;
+    },
+    get durableVote() {
+      return core().durableVote;
+    },
     get commit() {
       return core().commit;
     },

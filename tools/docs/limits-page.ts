@@ -22,8 +22,8 @@ const unanswered: readonly (readonly [limit: string, wire: string, library: stri
   ],
   [
     "`client.request.timeout.ms`, `request.pending.max.bytes`",
-    "answered with `TOO_MANY_REQUESTS`, then reset; the status is lost when the caller does not read",
-    "`RESOURCE_EXHAUSTED` with the name of the limit; nothing was written",
+    "answered with `TOO_MANY_REQUESTS`, then reset (the status is lost when the caller does not read); a stream on which an answer has begun is reset with `ENHANCE_YOUR_CALM`",
+    "`RESOURCE_EXHAUSTED` with the name of the limit, and nothing was written; without it on such a stream, and what was not answered is unknown",
   ],
   [
     "`client.answer.timeout.ms`",

@@ -4,7 +4,7 @@ import { type Assignment, type Client, type From, MillraceError, type Until } fr
 import { ADMIN, withClient } from "../connect.ts";
 import { ConsumeRun } from "../consume-run.ts";
 import { UsageError } from "../exit-code.ts";
-import { oneOf, wholeFlag } from "../flags.ts";
+import { eachOnce, oneOf, wholeFlag } from "../flags.ts";
 import { refuseUnknownPartition } from "../partitions.ts";
 import { type Position, parsePosition, resolvePosition, TIME_HELP } from "../positions.ts";
 import { ReachWatch } from "../reach-watch.ts";
@@ -124,7 +124,10 @@ function planOf(args: Consume): Plan {
     topic: args.topic,
     from: parsePosition("--from", args.from, nowMs),
     to,
-    partitions: (args.partition ?? []).map((text) => wholeFlag("--partition", text, 0, 1_000_000) as number),
+    partitions: eachOnce(
+      "--partition",
+      (args.partition ?? []).map((text) => wholeFlag("--partition", text, 0, 1_000_000) as number),
+    ),
     count: wholeFlag("--count", args.count, 0, Number.MAX_SAFE_INTEGER) ?? Number.POSITIVE_INFINITY,
     follow: args.follow,
     write: writerOf(args),

@@ -3,7 +3,7 @@ import { counted } from "../../base/plural.ts";
 import type { TopicDescription } from "../../client/index.ts";
 import { ADMIN, withClient } from "../connect.ts";
 import { UsageError } from "../exit-code.ts";
-import { formatOption, pairsFlag, wholeFlag } from "../flags.ts";
+import { eachOnce, formatOption, pairsFlag, wholeFlag } from "../flags.ts";
 import { table } from "../table.ts";
 import type { Terminal } from "../terminal.ts";
 import { alteredText, type ChangeFlags, changeOf, changeOptions, sourceName, topicSettings } from "./altered.ts";
@@ -165,7 +165,7 @@ function deleteCommand(terminal: Terminal): CommandModule<object, { brokers?: st
       }>,
     handler: (args) =>
       withClient(args.brokers, async (client) => {
-        for (const topic of args.topics) {
+        for (const topic of eachOnce("topic delete", args.topics)) {
           await client.admin(ADMIN).deleteTopic(topic);
           await terminal.data(`deleted ${topic}\n`);
         }

@@ -2,6 +2,8 @@
 export interface CommandNode {
   /** "topic create"; "" is millrace itself. */
   readonly path: string;
+  /** "millrace topic create <topic>" */
+  readonly usage: string;
   readonly commands: readonly Described[];
   readonly options: readonly OptionNode[];
 }
@@ -24,12 +26,17 @@ export type HelpOf = (words: readonly string[]) => Promise<string>;
 
 /** Every command, found by following the lists of commands in the help, so that none can be forgotten. */
 export async function commandTree(helpOf: HelpOf, words: readonly string[] = []): Promise<readonly CommandNode[]> {
+  const node = await commandNode(helpOf, words);
+  const nodes: CommandNode[] = [node];
+  for (const { name } of node.commands) nodes.push(...(await commandTree(helpOf, [...words, name])));
+  return nodes;
+}
+
+/** One command alone. */
+export async function commandNode(helpOf: HelpOf, words: readonly string[]): Promise<CommandNode> {
   const help = await helpOf(words);
   const path = words.join(" ");
-  const commands = commandsIn(help, path);
-  const nodes: CommandNode[] = [{ path, commands, options: optionsIn(help) }];
-  for (const { name } of commands) nodes.push(...(await commandTree(helpOf, [...words, name])));
-  return nodes;
+  return { path, usage: help.slice(0, help.indexOf("\n")), commands: commandsIn(help, path), options: optionsIn(help) };
 }
 
 function commandsIn(help: string, path: string): readonly Described[] {

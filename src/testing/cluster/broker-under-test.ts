@@ -19,7 +19,18 @@ export interface ReplicaUnderTest {
   readonly id: ReplicaId;
   readonly core: Pick<
     RaftCore<unknown>,
-    "role" | "term" | "votedFor" | "commit" | "durable" | "lastIndex" | "configuration" | "configurationIndex" | "quarantined" | "termAt"
+    | "role"
+    | "term"
+    | "votedFor"
+    | "durableTerm"
+    | "durableVote"
+    | "commit"
+    | "durable"
+    | "lastIndex"
+    | "configuration"
+    | "configurationIndex"
+    | "quarantined"
+    | "termAt"
   >;
   readonly log: GroupLog;
 }

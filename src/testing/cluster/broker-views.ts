@@ -34,6 +34,12 @@ export class BrokerReplicaView implements ReplicaView {
   get votedFor(): number | undefined {
     return this.#under.core.votedFor;
   }
+  get durableTerm(): number {
+    return this.#under.core.durableTerm;
+  }
+  get durableVote(): number | undefined {
+    return this.#under.core.durableVote;
+  }
   get commit(): number {
     return this.#under.core.commit;
   }

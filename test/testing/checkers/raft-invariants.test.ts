@@ -11,6 +11,8 @@ interface Sketch {
   readonly life?: number;
   readonly role?: string;
   readonly votedFor?: number;
+  /** The vote that is on disk, in `term`; absent: nobody says what is. */
+  readonly onDisk?: number;
   readonly commit?: number;
   readonly durable?: number;
   readonly body?: (index: number) => string;
@@ -25,6 +27,7 @@ function view(sketch: Sketch): ReplicaView {
     role: sketch.role ?? "follower",
     term: sketch.term ?? log.at(-1) ?? 0,
     votedFor: sketch.votedFor,
+    ...(sketch.onDisk === undefined ? {} : { durableTerm: sketch.term ?? log.at(-1) ?? 0, durableVote: sketch.onDisk }),
     commit: sketch.commit ?? 0,
     durable: sketch.durable ?? log.length,
     startIndex: 0,
@@ -186,6 +189,24 @@ describe("Every invariant refuses its planted states, by its row", () => {
     },
     {
       row: "R7",
+      what: "a leader was elected by a vote that is on no disk",
+      states: [
+        { replica: 1, log: [], term: 1, votedFor: 1, onDisk: 1 },
+        { replica: 2, log: [], term: 1, votedFor: 1 },
+        { replica: 1, log: [1], role: "leader", votedFor: 1, onDisk: 1 },
+      ],
+    },
+    {
+      row: "R7",
+      what: "a leader was elected by the vote that a replica gave another one",
+      states: [
+        { replica: 1, log: [], term: 1, votedFor: 1, onDisk: 1 },
+        { replica: 2, log: [], term: 1, votedFor: 3, onDisk: 3 },
+        { replica: 1, log: [1], role: "leader", votedFor: 1, onDisk: 1 },
+      ],
+    },
+    {
+      row: "R7",
       what: "a recovered vote is given again",
       states: [
         { replica: 1, log: [], term: 1, votedFor: 2 },
@@ -218,6 +239,21 @@ describe("Every invariant refuses its planted states, by its row", () => {
       ],
     },
   ];
+  it("let one lead whose voters have said so to their disks, or are in a later term by now", () => {
+    const elected: readonly Sketch[] = [
+      { replica: 2, log: [], term: 1, votedFor: 1, onDisk: 1 },
+      { replica: 1, log: [], term: 1, votedFor: 1, onDisk: 1 },
+      { replica: 1, log: [1], role: "leader", votedFor: 1, onDisk: 1 },
+      { replica: 2, log: [], term: 2, votedFor: 3, onDisk: 3 },
+      { replica: 3, log: [], term: 3, votedFor: 3, onDisk: 3 },
+      { replica: 3, log: [2], term: 2, life: 2, role: "leader", onDisk: 3 },
+    ];
+    const votes = observed(...elected)
+      .verdicts()
+      .find(({ row }) => row === "R7");
+    assert.deepEqual(votes?.violations, []);
+  });
+
   it("let one lead that was elected late, in a term that is over: nothing it lacks was committed before it", () => {
     const late: readonly Sketch[] = [
       { replica: 1, log: [1], term: 2, votedFor: 1 },

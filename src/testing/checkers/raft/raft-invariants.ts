@@ -50,7 +50,7 @@ export class RaftInvariants {
     this.#terms(view, memory, reborn);
     this.#votes(view, memory, reborn);
     this.#log(view, memory, reborn, group.book);
-    this.#leadership(view, memory, group.book);
+    this.#leadership(view, memory, group);
     memory.life = view.life;
     memory.term = view.term;
     memory.role = view.role;
@@ -76,6 +76,7 @@ export class RaftInvariants {
   }
 
   #votes(view: ReplicaView, memory: ReplicaMemory, reborn: boolean): void {
+    if (view.durableTerm !== undefined && view.durableVote !== undefined) memory.given = { term: view.durableTerm, to: view.durableVote };
     const certain = memory.votes.get(view.term);
     if (reborn && certain !== undefined) {
       this.#judge(
@@ -132,8 +133,10 @@ export class RaftInvariants {
     memory.takeLog(view, shared);
   }
 
-  #leadership(view: ReplicaView, memory: ReplicaMemory, book: GroupBook): void {
+  #leadership(view: ReplicaView, memory: ReplicaMemory, group: Group): void {
     if (view.role !== "leader" || (memory.role === "leader" && memory.term === view.term && memory.life === view.life)) return;
+    const { book } = group;
+    if (view.durableTerm !== undefined) this.#elected(view, group);
     const before = book.leaders.get(view.term);
     book.leaders.set(view.term, view.replica);
     this.#judge("R2", before === undefined || before === view.replica, () => `${at(view)} leads term ${view.term}, which ${before} led`);
@@ -145,6 +148,23 @@ export class RaftInvariants {
       view.termAt(highest) === book.chosenTerm(highest),
       () => `${at(view)} leads term ${view.term} without the committed entry ${highest} of term ${book.chosenTerm(highest)}`,
     );
+  }
+
+  /** Whoever elected it has said so to its disk, in this term or before it went on to a later one: a vote is durable before it is told. */
+  #elected(view: ReplicaView, group: Group): void {
+    for (const voters of [view.voters, view.oldVoters ?? []]) {
+      if (voters.length === 0) continue;
+      const gave = voters.filter((voter) => {
+        const given = group.replicas.get(voter)?.given;
+        return given !== undefined && (given.term > view.term || (given.term === view.term && given.to === view.replica));
+      });
+      this.#judge(
+        "R7",
+        gave.length * 2 > voters.length,
+        () =>
+          `${at(view)} leads term ${view.term}, and only the disks of ${gave.join(" ") || "none"} of ${voters.join(" ")} have their vote for it`,
+      );
+    }
   }
 
   #commit(view: ReplicaView, memory: ReplicaMemory, reborn: boolean, group: Group): void {

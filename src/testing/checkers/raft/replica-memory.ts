@@ -17,6 +17,8 @@ export class ReplicaMemory {
   compared = 0;
   /** Terms in which this disk certainly holds a vote, and for whom. */
   readonly votes = new Map<number, number>();
+  /** The newest vote that was durable here, whatever became of the disk since. */
+  given: { readonly term: number; readonly to: number } | undefined;
   /** Highest term this disk certainly holds. */
   durableTerm = 0;
   readonly #terms = new Map<number, number>();
@@ -48,6 +50,7 @@ export class ReplicaMemory {
       this.term === view.term &&
       this.role === view.role &&
       this.votedFor === view.votedFor &&
+      (view.durableVote === undefined || (this.given?.term === view.durableTerm && this.given?.to === view.durableVote)) &&
       this.commit === view.commit &&
       this.lastIndex === view.lastIndex &&
       this.proven >= view.durable &&

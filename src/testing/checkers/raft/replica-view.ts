@@ -8,6 +8,9 @@ export interface ReplicaView {
   readonly term: number;
   /** Undefined: nobody, or not known (then votes are judged by leaders alone). */
   readonly votedFor: number | undefined;
+  /** What the disk has of term and vote, as far as the process knows; no term: not known, then it is not asked who elected a leader. */
+  readonly durableTerm?: number | undefined;
+  readonly durableVote?: number | undefined;
   readonly commit: number;
   /** Highest own index known durable. */
   readonly durable: number;

@@ -1,0 +1,155 @@
+import assert from "node:assert/strict";
+import { after, before, describe, it } from "node:test";
+import { gzipSync } from "node:zlib";
+import { status } from "@grpc/grpc-js";
+import { answerOf, type RawAnswer, RawCalls } from "../../chaos/bad-input/calls.ts";
+import { callHeaders, FrameKind, frame, framed } from "../../chaos/bad-input/http2-frames.ts";
+import { RawConnection } from "../../chaos/bad-input/raw-connection.ts";
+import { createRpcServer, type GrpcRpcServer } from "../../src/grpc/rpc-server.ts";
+import { nodeClock } from "../../src/host/clock.ts";
+
+const ECHO = "/millrace.test.v1.TestService/Echo";
+/** Answers when it is told to. */
+const WAIT = "/millrace.test.v1.TestService/Wait";
+/** Takes no message. */
+const DEAF = "/millrace.test.v1.TestService/Deaf";
+const TAKE = "/millrace.test.v1.TestService/Take";
+const KiB = 1024;
+
+describe("Requests that are held (request.pending.max.bytes)", () => {
+  let server: GrpcRpcServer;
+  let raw: RawCalls;
+  let address: string;
+  let taken = 0;
+  const answers: (() => void)[] = [];
+
+  before(async () => {
+    server = createRpcServer({
+      clock: nodeClock(),
+      reflection: false,
+      limits: { requestPendingBytesMax: 100 * KiB, requestBytesMax: 90 * KiB },
+    });
+    server.register(ECHO, { kind: "unary", handle: async (request) => request });
+    server.register(WAIT, { kind: "unary", handle: (request) => new Promise((resolve) => answers.push(() => resolve(request))) });
+    server.register(DEAF, { kind: "bidi", handle: (stream) => stream.pause() });
+    server.register(TAKE, {
+      kind: "bidi",
+      handle: (stream) => {
+        stream.handlers = { message: () => void taken++, ended() {}, drain() {} };
+      },
+    });
+    address = await server.listen("127.0.0.1:0");
+    raw = new RawCalls(address);
+    await raw.ping();
+  });
+  after(async () => {
+    raw.close();
+    await server.close(0);
+  });
+
+  const refused = ({ status: ended, error }: RawAnswer): void => {
+    assert.equal(ended, status.RESOURCE_EXHAUSTED);
+    assert.equal(error?.code, "TOO_MANY_REQUESTS");
+    assert.deepEqual(error?.metadata, { limit: "request.pending.max.bytes", limit_bytes: String(100 * KiB) });
+    assert.ok(error.retriable && error.outcomeKnown && error.retryAfterMs !== undefined);
+  };
+  const echoes = async (bytes: number): Promise<boolean> => {
+    const answer = await raw.unary(ECHO, new Uint8Array(bytes));
+    if (answer.status === status.OK) return true;
+    refused(answer);
+    return false;
+  };
+  /** Ends of streams are heard a little later than the answers on them. */
+  const room = async (): Promise<void> => {
+    for (let tries = 0; !(await echoes(80 * KiB)); tries++) {
+      assert.ok(tries < 100, "nothing was given up");
+      await raw.ping();
+    }
+  };
+  /** Calls whose handlers have them now. */
+  const waiting = async (count: number): Promise<void> => {
+    for (let tries = 0; answers.length < count; tries++) {
+      assert.ok(tries < 1_000, `${answers.length} of ${count} calls came`);
+      await raw.ping();
+    }
+  };
+  const answerAll = (): void => {
+    for (const answer of answers.splice(0)) answer();
+  };
+
+  it("count until their calls end, though they are whole", async () => {
+    const held = raw.unary(WAIT, new Uint8Array(80 * KiB));
+    await waiting(1);
+    assert.equal(await echoes(80 * KiB), false);
+    assert.equal(await echoes(15 * KiB), true, "there is room for it");
+    answerAll();
+    assert.equal((await held).body.length, 80 * KiB);
+    await room();
+  });
+
+  it("count no more when their callers went away", async () => {
+    const gone = raw.open({ ":path": WAIT });
+    gone.end(framed(new Uint8Array(80 * KiB)));
+    await waiting(1);
+    gone.close(8);
+    await room();
+    answerAll();
+  });
+
+  it("leave a 16th more to those who bring little", async () => {
+    const held = [raw.unary(WAIT, new Uint8Array(80 * KiB))];
+    await waiting(1);
+    held.push(raw.unary(WAIT, new Uint8Array(19 * KiB)));
+    await waiting(2);
+    assert.equal(await echoes(3 * KiB), true);
+    assert.equal(await echoes(8 * KiB), false);
+    assert.equal(await echoes(70 * KiB), false);
+    answerAll();
+    await Promise.all(held);
+    await room();
+  });
+
+  it("count as what they are inflated to", async () => {
+    const bomb = (): Promise<RawAnswer> =>
+      raw.call({ ":path": WAIT, "grpc-encoding": "gzip" }, framed(gzipSync(new Uint8Array(80 * KiB)), 1));
+    const held = bomb();
+    await waiting(1);
+    refused(await bomb());
+    assert.equal(await echoes(80 * KiB), false);
+    assert.equal(await echoes(15 * KiB), true);
+    answerAll();
+    assert.equal((await held).body.length, 80 * KiB);
+    await room();
+  });
+
+  it("count on a stream that is not read, whole messages and all", async () => {
+    const deaf = raw.open({ ":path": DEAF });
+    const answer = answerOf(deaf);
+    for (let sent = 0; sent < 200 * KiB; sent += 20 * KiB) deaf.write(framed(new Uint8Array(20 * KiB)));
+    refused(await answer);
+    await room();
+  });
+
+  it("count more than their bytes while they come a byte at a time, each of which keeps a buffer", async () => {
+    const connection = await RawConnection.http2(address);
+    connection.send(frame(FrameKind.headers, 4, 1, callHeaders(ECHO)), frame(FrameKind.data, 0, 1, Buffer.of(0, 0, 1, 0, 0)));
+    const byte = frame(FrameKind.data, 0, 1, Buffer.of(0));
+    connection.send(Buffer.concat(Array.from({ length: 410 }, () => byte)));
+    assert.ok(await connection.until(() => connection.seen(FrameKind.resetStream, 1) !== undefined, 10_000));
+    assert.equal(connection.seen(FrameKind.resetStream, 1)?.payload.readUInt32BE(), 0, "it was answered");
+    connection.close();
+    await room();
+  });
+
+  it("of a stream count no more when they were taken", async () => {
+    const connection = await RawConnection.http2(address);
+    const message = frame(FrameKind.data, 0, 1, framed(new Uint8Array(200)));
+    connection.send(frame(FrameKind.headers, 4, 1, callHeaders(TAKE)), Buffer.concat(Array.from({ length: 600 }, () => message)));
+    for (let tries = 0; taken < 600; tries++) {
+      assert.ok(tries < 1_000, `${taken} of 600 messages came`);
+      await raw.ping();
+    }
+    assert.equal(await echoes(85 * KiB), true);
+    connection.close();
+  });
+});
