@@ -63,7 +63,7 @@ export const short: Shape = {
   clients: 2,
   troubledMs: [1_000, 2_800],
   faults: { kinds: [1, 8], pauseMs: [200, 600, 1_500], lastMs: [100, 500, 1_500] },
-  pace: { produceMs: [20, 60, 150], stubMs: 200, endsMs: [30, 150], consumerMs: 3_000 },
+  pace: { produceMs: [60, 150, 300], stubMs: 300, endsMs: [100, 300], consumerMs: 3_000 },
   workloads: [...common, { name: "trim", workload: trim, on: "one client", chance: [1, 3] }],
   bounds: { simulatedMs: 1_000, operations: 1, okPercent: 0, faults: 0 },
 };
