@@ -79,3 +79,20 @@ it("After a process dies its timers do not fire and its promises do not settle",
   await scheduler.run(200);
   assert.deepEqual(seen, []);
 });
+
+it("While a process is paused nothing happens in it, and all of it comes in its order when it goes on", async () => {
+  const scheduler = new Scheduler(1);
+  const process = new SimProcess(scheduler, "p");
+  const seen: string[] = [];
+  for (const at of [1, 3, 4, 5]) {
+    const event = process.after(at, `timer ${at}`, () => seen.push(`timer ${at}`));
+    if (at === 4) scheduler.after(6, "cancel", () => event.cancel());
+  }
+  void process.promise<void>((resolve) => void scheduler.after(3.5, "answer", () => resolve())).then(() => seen.push("answer"));
+  scheduler.after(2, "pause", () => process.pause());
+  await scheduler.run(100);
+  assert.deepEqual(seen, ["timer 1"]);
+  process.resume();
+  await scheduler.run(200);
+  assert.deepEqual(seen, ["timer 1", "timer 3", "answer", "timer 5"]);
+});

@@ -124,3 +124,40 @@ it("A link that breaks connections tells both sides, and what was under way is l
   assert.deepEqual(other.seen.closedReasons, ["ECONNRESET"]);
   assert.equal(other.seen.messages.length, 0);
 });
+
+it("What is sent to a paused process waits in its kernel, and what it sent before still leaves", async () => {
+  const { scheduler, a, b, dialer, seen, other } = await connected();
+  other.connection.send(1, [new Uint8Array([1])]);
+  b.pause();
+  dialer.send(2, [new Uint8Array([2])]);
+  dialer.send(3, [new Uint8Array([3])]);
+  await scheduler.run(scheduler.now + 1_000);
+  assert.deepEqual(
+    seen.messages.map(({ kind }) => kind),
+    [1],
+  );
+  assert.equal(other.seen.messages.length, 0);
+  b.resume();
+  await scheduler.run(scheduler.now + 1);
+  assert.deepEqual(
+    other.seen.messages.map(({ kind }) => kind),
+    [2, 3],
+  );
+  assert.ok(a.alive);
+});
+
+it("A lossy link loses no message and changes no order: what is lost comes later, and holds up what follows", async () => {
+  const { scheduler, network, dialer, other } = await connected();
+  network.link("ha", "hb").lossPercent = 60;
+  const began = scheduler.now;
+  for (let n = 1; n <= 20; n++) {
+    dialer.send(n, [new Uint8Array([n])]);
+    await scheduler.run(scheduler.now + 5);
+  }
+  assert.ok(other.seen.messages.length < 20);
+  await scheduler.run(began + 60_000);
+  assert.deepEqual(
+    other.seen.messages.map(({ kind }) => kind),
+    Array.from({ length: 20 }, (_, i) => i + 1),
+  );
+});

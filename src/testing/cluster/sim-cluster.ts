@@ -138,8 +138,10 @@ export class SimCluster {
       this.#restartSoon(machine);
     };
     scheduler.after(STOP_MS_MAX, `kill ${machine.name}`, end);
-    running.process.turn();
-    running.broker.stop().then(end, (error: Error) => scheduler.fail(error));
+    running.process.whenAwake("is told to stop", () => {
+      running.process.turn();
+      running.broker.stop().then(end, (error: Error) => scheduler.fail(error));
+    });
   }
 
   /** Ends every process and watches no more: what is left are disks. */

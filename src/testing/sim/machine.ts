@@ -78,6 +78,16 @@ export class Machine {
     this.device.processCrash();
   }
 
+  /** The process hangs (SIGSTOP), until it goes on or dies. */
+  pause(): void {
+    this.#process?.pause();
+  }
+
+  /** SIGCONT. */
+  resume(): void {
+    this.#process?.resume();
+  }
+
   /** The machine dies: nobody is told, and the disk keeps what was promised. */
   powerCut(): void {
     this.#world.network.powerOff(this.name);

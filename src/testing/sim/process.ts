@@ -1,4 +1,4 @@
-import type { EventOwner, Scheduler, SimEvent } from "./scheduler.ts";
+import type { EventOwner, HeldEvent, Scheduler, SimEvent } from "./scheduler.ts";
 
 /**
  * One life of one simulated process. Everything that could call into it goes through here, so that after `kill` nothing does: timers do
@@ -10,6 +10,9 @@ export class SimProcess implements EventOwner {
   readonly scheduler: Scheduler;
   #alive = true;
   #turns = 0;
+  #paused = false;
+  /** What came while it was paused, in order. */
+  #held: HeldEvent[] = [];
   readonly #atDeath: (() => void)[] = [];
 
   constructor(scheduler: Scheduler, name: string) {
@@ -35,10 +38,41 @@ export class SimProcess implements EventOwner {
   kill(): void {
     if (!this.#alive) return;
     this.#alive = false;
+    this.#held = [];
     this.#turns++;
     this.scheduler.trace.note(this.scheduler.now, `${this.name} dies`);
     for (const run of this.#atDeath) run();
     this.#atDeath.length = 0;
+  }
+
+  get paused(): boolean {
+    return this.#paused;
+  }
+
+  /** As SIGSTOP does: none of its code runs, its sockets stay open, the kernel goes on for it. */
+  pause(): void {
+    if (!this.#alive || this.#paused) return;
+    this.#paused = true;
+    this.scheduler.trace.note(this.scheduler.now, `${this.name} is paused`);
+  }
+
+  /** As SIGCONT does: all that came meanwhile comes now, in its order. */
+  resume(): void {
+    if (!this.#paused) return;
+    this.#paused = false;
+    const held = this.#held;
+    this.#held = [];
+    for (const event of held) this.soon(event.label, () => event.run());
+  }
+
+  hold(event: HeldEvent): void {
+    if (this.#alive) this.#held.push(event);
+  }
+
+  /** Now, or when it goes on. */
+  whenAwake(label: string, run: () => void): void {
+    if (this.#paused) this.hold({ label, run });
+    else run();
   }
 
   atDeath(run: () => void): void {
@@ -59,17 +93,19 @@ export class SimProcess implements EventOwner {
     return new Promise<T>((resolve, reject) => {
       if (!this.#alive) return;
       start(
-        (value) => {
-          if (!this.#alive) return;
-          this.#turns++;
-          resolve(value);
-        },
-        (error) => {
-          if (!this.#alive) return;
-          this.#turns++;
-          reject(error);
-        },
+        (value) => this.#settle(() => resolve(value)),
+        (error) => this.#settle(() => reject(error)),
       );
     });
+  }
+
+  #settle(run: () => void): void {
+    if (!this.#alive) return;
+    if (this.#paused) {
+      this.hold({ label: "settles", run });
+      return;
+    }
+    this.#turns++;
+    run();
   }
 }

@@ -12,7 +12,16 @@ export interface SimEvent {
 export interface EventOwner {
   readonly name: string;
   readonly alive: boolean;
+  /** Nothing happens to it now; what is due is kept by `hold` until it goes on. */
+  readonly paused: boolean;
+  hold(event: HeldEvent): void;
   turn(): void;
+}
+
+/** An event whose time has come; `run` may still be cancelled. */
+export interface HeldEvent {
+  readonly label: string;
+  readonly run: () => void;
 }
 
 function nothing(): void {}
@@ -140,6 +149,11 @@ export class Scheduler {
       pop(this.#heap);
       const { owner } = next;
       if (next.cancelled || owner?.alive === false) continue;
+      if (owner?.paused === true) {
+        this.#now = next.at;
+        owner.hold(next);
+        continue;
+      }
       this.#atThisInstant = next.at > this.#now ? 1 : this.#atThisInstant + 1;
       if (this.#atThisInstant > EVENTS_PER_INSTANT_MAX)
         throw new Error(`time stands still at ${next.at} ms: "${next.label}" comes again and again`);

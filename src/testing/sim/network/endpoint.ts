@@ -44,6 +44,8 @@ export class Endpoint {
   /** From the start: nothing is read before the user has set its handlers. */
   #paused = true;
   #delivering = false;
+  /** Its process is paused, and will look when it goes on. */
+  #asleep = false;
   #closed: string | undefined;
 
   constructor(process: SimProcess, link: Link, remote: string, number: number, whenUp: (run: () => void) => void) {
@@ -189,6 +191,11 @@ export class Endpoint {
     this.#deliver();
   }
 
+  #wake(): void {
+    this.#asleep = false;
+    this.#deliver();
+  }
+
   #refuse(from: Endpoint): void {
     this.#whenUp(() => {
       if (this.#link.isCut) this.#link.whenHealed(() => from.#learnBreak("ECONNRESET"));
@@ -198,6 +205,11 @@ export class Endpoint {
 
   #deliver(): void {
     if (this.#delivering) return;
+    if (this.process.paused) {
+      if (!this.#asleep) this.process.hold({ label: `goes on with #${this.#number}`, run: () => this.#wake() });
+      this.#asleep = true;
+      return;
+    }
     const peer = this.#peer;
     if (this.#inbox.length > 0 && peer !== undefined && !peer.#link.isRead(() => this.#deliver())) return;
     this.#delivering = true;

@@ -5,6 +5,8 @@ import type { WireMessage } from "./wire.ts";
 const DELAY_MS: readonly [number, number] = [0.05, 0.6];
 /** How long after a cut is healed the first packet gets through again: TCP tries again ever more seldom. */
 const RETRANSMIT_MS_MAX = 300;
+/** A segment nobody acknowledged is sent again after so long (Linux' least timeout, RFC 6298 with 200 ms). */
+const RETRANSMIT_MS = 200;
 
 /** One direction between two hosts. What it does not let through waits; connections never lose single messages, they break. */
 export class Link {
@@ -13,6 +15,8 @@ export class Link {
   #delayMs: readonly [number, number] = DELAY_MS;
   /** Times out of 10,000 that a segment breaks its connection instead of arriving. */
   breaksPerTenThousand = 0;
+  /** Percent of the segments that are lost on the way and sent again: what a lossy network is to a program on TCP. */
+  lossPercent = 0;
   /** Nothing arrives before this moment (virtual milliseconds). */
   cloggedUntil = 0;
   /** Called with each message as it leaves, whether or not it ever arrives. */
@@ -75,7 +79,14 @@ export class Link {
   /** When something sent at `now` arrives. */
   arrival(now: number): number {
     const [least, most] = this.#delayMs;
-    return Math.max(now, this.cloggedUntil) + least + (most - least) * this.#fraction();
+    return Math.max(now, this.cloggedUntil) + least + (most - least) * this.#fraction() + this.#againMs();
+  }
+
+  /** How much later a segment arrives because it was lost, and lost again: each try waits twice as long as the one before. */
+  #againMs(): number {
+    let sum = 0;
+    for (let timeout = RETRANSMIT_MS; this.lossPercent > 0 && this.#random.chance(this.lossPercent, 100); timeout *= 2) sum += timeout;
+    return sum;
   }
 
   breaksNow(): boolean {

@@ -75,6 +75,7 @@ export class SimNetwork {
       link.heal();
       link.cloggedUntil = 0;
       link.breaksPerTenThousand = 0;
+      link.lossPercent = 0;
       link.slowTo(0);
       link.startReading();
     }
@@ -138,8 +139,10 @@ export class SimNetwork {
     const finish = (act: () => void) => {
       if (over) return;
       over = true;
-      process.turn();
-      act();
+      process.whenAwake("dialed", () => {
+        process.turn();
+        act();
+      });
     };
     const giveUp = () => {
       over = true;
@@ -162,9 +165,11 @@ export class SimNetwork {
       const accepter = this.#endpoint(listening.process, toHost, back, `${fromHost}:${1024 + (number % 64_000)}`, number);
       Endpoint.join(dialer, accepter);
       mine = dialer;
-      listening.process.turn();
-      listening.accept(accepter);
-      accepter.resume();
+      listening.process.whenAwake(`accepts #${number}`, () => {
+        listening.process.turn();
+        listening.accept(accepter);
+        accepter.resume();
+      });
       const done = () => {
         if (dialer.isClosed) {
           failed(new DialError("ECONNRESET", address));
