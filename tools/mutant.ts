@@ -12,7 +12,7 @@ const usage = `usage: npm run mutant -- NAME … [--seeds N] [--from F] [--write
        npm run mutant -- --all [--write]                              all of them, each from seed 1: what docs/mutants.md shows
        npm run mutant -- --tenth K                                    every tenth one, K from 0 to 9, or "commit": by the commit's hash
        npm run mutant -- --list
-A mutant whose header has a seed begins with it, unless it is run with --from or --all. --write notes what caught it in the page and
+A mutant whose header has a seed begins with it, unless it is run with --from, --all or --write. --write notes what caught it in the page and
 the seed in its header. Exit code: 0 all caught by a row they name, 1 one was not, 2 usage.
 `;
 
@@ -41,7 +41,8 @@ async function main(args: readonly string[]): Promise<number> {
   if (args.includes("--tenth") && tenth === undefined) return complain(usage);
   const chosen = mutants.filter(({ name }, at) => args.includes("--all") || at % 10 === tenth || names.includes(name));
   if (chosen.length === 0) return complain(usage);
-  const hinted = !args.includes("--all") && !args.includes("--from");
+  // What the page says is from seed 1 on.
+  const hinted = !["--all", "--from", "--write"].some((flag) => args.includes(flag));
   const results = await huntAll(root, chosen, { hinted, from: number("--from") ?? 1, seeds: number("--seeds") ?? SEEDS_MAX });
   if (args.includes("--write")) write(root, mutants, results);
   const passed = results.filter(({ caught }) => caught !== undefined).length;

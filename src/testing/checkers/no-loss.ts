@@ -10,11 +10,25 @@ export const noLoss: Checker = {
   promise: "what was acknowledged is there in the end",
   check(evidence, findings) {
     const finals = new Map(
-      evidence.finals.map((final) => [final.partition, { final, at: new Map(final.records.map((r) => [r.offset, r.value])) }]),
+      evidence.finals.map((final) => [
+        final.partition,
+        { final, at: new Map(final.records.map((r) => [r.offset, r.value])), values: new Set(final.records.map((r) => r.value)) },
+      ]),
     );
     for (const send of sendsOf(evidence)) {
-      if (!isKept(send) || send.offset === undefined) continue;
+      if (!isKept(send)) continue;
       const found = finals.get(send.partition);
+      if (send.offset === undefined) {
+        // A retry of what was written too long ago to know where: anywhere, then, unless some was let go of.
+        if (found === undefined || found.final.logStart > 0) continue;
+        for (const value of send.values) {
+          findings.judge(
+            found.values.has(value),
+            () => `row ${send.i} (send ${send.acks}): ${value} was acknowledged as written before, and the final read has it nowhere`,
+          );
+        }
+        continue;
+      }
       for (const [k, value] of send.values.entries()) {
         const offset = send.offset + k;
         if (found !== undefined && offset < found.final.logStart) continue;

@@ -121,6 +121,13 @@ it("What retention removed is no loss", () => {
   assert.deepEqual(refusals({ ...withRows(trim(20, 1, "info")), finals: [final(["b", "c", "e"], 1)] }), [], "nor is the rest of a batch");
 });
 
+it("What was written before is somewhere, or was let go of", () => {
+  const before = good.history.map((row) => (row.i === 6 ? send(6, ["e"], undefined) : row));
+  assert.deepEqual(refusals({ ...good, history: before }), []);
+  const trimmed = { ...withRows(trim(20, 2), send(21, ["f"], undefined, { producer: "p2" })), finals: [final(["c", "e"], 2)] };
+  assert.deepEqual(refusals(trimmed), []);
+});
+
 it("An acknowledgement at NONE or LEADER promises nothing that L2 judges", () => {
   assert.deepEqual(refusals(withRows(send(20, ["gone"], 9, { acks: "LEADER", producer: "p2" }))), []);
 });
@@ -150,6 +157,12 @@ describe("Every checker refuses its planted history, by its row", () => {
       what: "an acknowledged middle was overwritten",
       evidence: withFinal("a", "x", "c", "e"),
       says: /row 1 \(send ALL\): b .*has x \(in its middle\)/,
+    },
+    {
+      row: "L2",
+      what: "what is said to have been written before is nowhere",
+      evidence: withRows(send(20, ["f"], undefined, { producer: "p2" })),
+      says: /row 20 \(send ALL\): f was acknowledged as written before, and the final read has it nowhere/,
     },
     {
       row: "L2",

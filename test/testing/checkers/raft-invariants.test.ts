@@ -164,6 +164,15 @@ describe("Every invariant refuses its planted states, by its row", () => {
     { row: "R6", what: "the commit index falls within a life", states: [...healthy, { replica: 3, log: [1, 1, 2], commit: 2 }] },
     {
       row: "R6",
+      what: "a durable entry is cut off that the leader has too",
+      states: [
+        { replica: 1, log: [1, 1], role: "leader" },
+        { replica: 2, log: [1, 1] },
+        { replica: 2, log: [1], term: 1 },
+      ],
+    },
+    {
+      row: "R6",
       what: "a durable entry is lost by a restart",
       states: [
         { replica: 1, log: [1, 1] },
@@ -239,6 +248,17 @@ describe("Every invariant refuses its planted states, by its row", () => {
       ],
     },
   ];
+  it("let a follower cut what its leader has otherwise, or not at all", () => {
+    const cut: readonly Sketch[] = [
+      { replica: 1, log: [1, 1, 1], role: "leader", durable: 1 },
+      { replica: 2, log: [1, 1, 1] },
+      { replica: 3, log: [1, 3], role: "leader" },
+      { replica: 2, log: [1, 3], term: 3 },
+      { replica: 1, log: [1], term: 3 },
+    ];
+    for (const { row, violations } of observed(...cut).verdicts()) assert.deepEqual(violations, [], row);
+  });
+
   it("let one lead whose voters have said so to their disks, or are in a later term by now", () => {
     const elected: readonly Sketch[] = [
       { replica: 2, log: [], term: 1, votedFor: 1, onDisk: 1 },

@@ -49,7 +49,7 @@ export class RaftInvariants {
     const reborn = memory.life !== view.life;
     this.#terms(view, memory, reborn);
     this.#votes(view, memory, reborn);
-    this.#log(view, memory, reborn, group.book);
+    this.#log(view, memory, reborn, group);
     this.#leadership(view, memory, group);
     memory.life = view.life;
     memory.term = view.term;
@@ -102,7 +102,8 @@ export class RaftInvariants {
     if (reborn || view.role === "leader") memory.votes.set(view.term, view.votedFor);
   }
 
-  #log(view: ReplicaView, memory: ReplicaMemory, reborn: boolean, book: GroupBook): void {
+  #log(view: ReplicaView, memory: ReplicaMemory, reborn: boolean, group: Group): void {
+    const { book } = group;
     const shared = memory.sharedUpTo(view);
     if (reborn) {
       this.#judge(
@@ -116,6 +117,7 @@ export class RaftInvariants {
         shared >= Math.min(memory.commit, memory.lastIndex),
         () => `${at(view)} truncated to ${shared}, below its commit index ${memory.commit}`,
       );
+      if (shared < memory.proven) this.#conflict(view, memory, shared + 1, group);
       if (memory.role === "leader" && view.role === "leader" && memory.term === view.term) {
         this.#judge(
           "R5",
@@ -131,6 +133,19 @@ export class RaftInvariants {
       this.#judge("R3", wrong === undefined, () => `${at(view)}: entry ${index} of term ${term} ${wrong}`);
     }
     memory.takeLog(view, shared);
+  }
+
+  /** An entry that was durable is cut only where its leader has another: the same one may be committed because it is here. */
+  #conflict(view: ReplicaView, memory: ReplicaMemory, cut: number, { book, replicas }: Group): void {
+    const leader = replicas.get(book.leaders.get(view.term) ?? 0);
+    if (leader === undefined || leader.role !== "leader" || leader.term !== view.term || leader === memory) return;
+    const term = memory.termAt(cut);
+    this.#judge(
+      "R6",
+      term === undefined || leader.termAt(cut) !== term,
+      () =>
+        `${at(view)} cut entry ${cut} of term ${term} off its log, which was durable and which ${leader.replica}, leader of term ${view.term}, has too`,
+    );
   }
 
   #leadership(view: ReplicaView, memory: ReplicaMemory, group: Group): void {
