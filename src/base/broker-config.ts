@@ -64,10 +64,12 @@ export interface BrokerLimits {
   readonly producePendingMaxBytes: number;
   /** Bytes of calls held or forwarded by this broker, over all partitions. */
   readonly forwardPendingMaxBytes: number;
-  /** Bytes of unanswered batches a produce stream, or of unread batches a subscription, may have. */
+  /** Bytes that messages with unanswered batches of a produce stream, or unread batches of a subscription, may have. */
   readonly streamCreditBytes: number;
   /** The same of all produce streams; above it none is read. */
   readonly streamPendingMaxBytes: number;
+  /** Partitions of all open subscriptions. */
+  readonly subscribePartitionsMax: number;
   /** One fetch reply when the caller does not say. */
   readonly fetchDefaultBytes: number;
   /** One fetch reply at most (callers that raised their own receive limit). */
@@ -130,6 +132,7 @@ export const defaultLimits: BrokerLimits = {
   forwardPendingMaxBytes: 64 * MiB,
   streamCreditBytes: 4 * MiB,
   streamPendingMaxBytes: 256 * MiB,
+  subscribePartitionsMax: 100_000,
   fetchDefaultBytes: 1 * MiB,
   fetchMaxBytes: 60 * MiB,
   catchUpBytesPerSecond: 64 * MiB,

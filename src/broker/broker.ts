@@ -24,6 +24,7 @@ import type { Replica } from "./replica.ts";
 import { registerAdminService } from "./services/admin-service.ts";
 import { registerLogService } from "./services/log-service.ts";
 import { MeteredLog } from "./services/metered-log.ts";
+import { ReplyRoom } from "./services/reply-room.ts";
 
 export type { BrokerPorts } from "./ports.ts";
 
@@ -273,8 +274,9 @@ class BrokerProcess implements Broker {
       this.#log ??= new MeteredLog(member.log, clock, telemetry);
       return this.#log;
     };
-    this.#endStreams = registerLogService(server, log, this.#config, clock, inflate);
-    registerAdminService(server, running, this.#config, clock, random);
+    const room = new ReplyRoom(server, this.#config.limits.replyPendingMaxBytes, clock);
+    this.#endStreams = registerLogService(server, log, this.#config, clock, inflate, room);
+    registerAdminService(server, running, this.#config, clock, random, room);
   }
 
   #identity(): PeerIdentity {

@@ -105,6 +105,7 @@ function brokerConfig(values: SettingValues): BrokerConfig {
       forwardPendingMaxBytes: values.get("forward.pending.max.bytes"),
       streamCreditBytes: values.get("stream.credit.bytes"),
       streamPendingMaxBytes: values.get("stream.pending.max.bytes"),
+      subscribePartitionsMax: values.get("subscribe.partitions.max"),
       fetchDefaultBytes: values.get("fetch.default.bytes"),
       fetchMaxBytes: values.get("fetch.max.bytes"),
       catchUpBytesPerSecond: values.get("replica.catchup.rate.bytes"),

@@ -130,13 +130,19 @@ export const settings = {
     default: defaultLimits.streamCreditBytes,
     min: 64 * KiB,
     max: 256 * MiB,
-    doc: "Unanswered batches of a produce stream, or unread batches of a subscription.",
+    doc: "Messages with unanswered batches of a produce stream, or unread batches of a subscription.",
   }),
   "stream.pending.max.bytes": bytes({
     default: defaultLimits.streamPendingMaxBytes,
     min: MiB,
     max: 64 * GiB,
-    doc: "Unanswered batches of all produce streams of a broker; above it none of them is read.",
+    doc: "Messages with unanswered batches of all produce streams of a broker; above it none of them is read.",
+  }),
+  "subscribe.partitions.max": count({
+    default: defaultLimits.subscribePartitionsMax,
+    min: 1,
+    max: 10_000_000,
+    doc: "Partitions of all open subscriptions of a broker; the one that brings more is refused.",
   }),
   "fetch.default.bytes": bytes({
     default: defaultLimits.fetchDefaultBytes,

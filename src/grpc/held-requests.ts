@@ -23,7 +23,7 @@ export interface HeldRequestLimits {
 
 /**
  * Whose requests a method takes:
- * - `call`: one request, kept until the stream of the call is gone (grpc-js keeps it as long);
+ * - `call`: one request, kept until the stream of the call is gone (grpc-js keeps it as long) and its handler is done with it;
  * - `stream`: messages, each kept until `delivered`;
  * - `other stream`: messages nobody tells us of, which grpc-js hands over as they are whole.
  */
@@ -33,6 +33,8 @@ export type RequestKind = "call" | "stream" | "other stream";
 export interface HeldRequest {
   /** The next message was given to the handler. @param bytes as the handler sees it: inflated */
   delivered(bytes: number): void;
+  /** The handler keeps what it was given until then, whatever becomes of the call. */
+  keptUntil(settled: Promise<unknown>): void;
 }
 
 /**
@@ -68,6 +70,7 @@ export class HeldRequests {
     let begun = performance.now();
     let timer: NodeJS.Timeout | undefined;
     let over = false;
+    let kept = false;
     const hold = (bytes: number): void => {
       if (over) return;
       held += bytes;
@@ -77,10 +80,14 @@ export class HeldRequests {
       clearTimeout(timer);
       timer = undefined;
     };
+    const release = (): void => {
+      this.#bytes -= held;
+      held = 0;
+    };
     const end = (): void => {
-      hold(-held);
       over = true;
       inTime();
+      if (!kept) release();
     };
     const tooMuch = (limit: string, what: string, details: Readonly<Record<string, string>> = {}): void => {
       end();
@@ -147,6 +154,14 @@ export class HeldRequests {
         if (message === undefined) return;
         const counted = message.bytes + (message.compressed ? requestBytesMax : 0);
         hold((streams ? 0 : bytes) - counted);
+      },
+      keptUntil(settled) {
+        kept = true;
+        const done = (): void => {
+          kept = false;
+          if (over) release();
+        };
+        settled.then(done, done);
       },
     };
   }

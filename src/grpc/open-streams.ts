@@ -12,7 +12,7 @@ export interface OpenStream {
   readonly request: HeldRequest;
 }
 
-const gone: OpenStream = { reset() {}, request: { delivered() {} } };
+const gone: OpenStream = { reset() {}, request: { delivered() {}, keptUntil() {} } };
 
 /**
  * The HTTP/2 streams of a server, so that a call can be ended whose reader takes nothing (for grpc-js it would wait for ever), and what its

@@ -72,6 +72,7 @@ export class ServerCalls {
         refuse(error);
         return;
       }
+      request.keptUntil(answer);
       answer.then((reply) => {
         context.finish();
         context.unsent.add(reply.length);

@@ -87,13 +87,22 @@ describe("Requests that are held (request.pending.max.bytes)", () => {
     await room();
   });
 
-  it("count no more when their callers went away", async () => {
+  it("count until their handlers are done with them, though their callers went away", async () => {
     const gone = raw.open({ ":path": WAIT });
     gone.end(framed(new Uint8Array(80 * KiB)));
     await waiting(1);
     gone.close(8);
-    await room();
+    for (let look = 0; look < 3; look++) assert.equal(await echoes(80 * KiB), false);
     answerAll();
+    await room();
+  });
+
+  it("count no more when their callers went away before they were whole", async () => {
+    const gone = raw.open({ ":path": WAIT });
+    gone.write(framed(new Uint8Array(80 * KiB)).subarray(1));
+    await raw.ping();
+    gone.close(8);
+    await room();
   });
 
   it("leave a 16th more to those who bring little", async () => {

@@ -1,7 +1,7 @@
 import { MillraceError } from "../../base/errors.ts";
 import type { BrokerId, GroupId, LogIndex, Offset } from "../../base/ids.ts";
 import type { Clock } from "../../base/ports/clock.ts";
-import type { RpcServer } from "../../base/ports/rpc-server.ts";
+import type { CallContext, RpcServer } from "../../base/ports/rpc-server.ts";
 import type { Command } from "../../cluster/commands.ts";
 import type { MetadataImage } from "../../cluster/image.ts";
 import type { PartitionImage, TopicImage } from "../../cluster/image-state.ts";
@@ -10,6 +10,7 @@ import type { PublicMethod } from "../../protocol/methods.ts";
 import type { MetadataGroup } from "../metadata/metadata-group.ts";
 import type { Trimmed } from "../partition/trim-partition.ts";
 import type { ClusterReports } from "./health.ts";
+import type { ReplyRoom } from "./reply-room.ts";
 import { unknownTopic } from "./unknown-names.ts";
 
 /** What the admin service asks of the broker. */
@@ -33,12 +34,14 @@ export class AdminCalls {
   readonly #server: RpcServer;
   readonly #parts: () => AdminBackend;
   readonly #clock: Clock;
+  readonly #room: ReplyRoom;
 
   /** @param parts the broker's; throws NOT_READY or SHUTTING_DOWN while it does not serve */
-  constructor(server: RpcServer, parts: () => AdminBackend, clock: Clock) {
+  constructor(server: RpcServer, parts: () => AdminBackend, clock: Clock, room: ReplyRoom) {
     this.#server = server;
     this.#parts = parts;
     this.#clock = clock;
+    this.#room = room;
   }
 
   get parts(): AdminBackend {
@@ -52,12 +55,27 @@ export class AdminCalls {
     return this.#parts().group.view.applied;
   }
 
-  /** @param handle the deadline is monotonic: the caller's, or 30 s from now */
-  unary({ path }: PublicMethod, handle: (request: Uint8Array, deadline: number) => Promise<Uint8Array>): void {
+  /** A call that only reads. @param handle the deadline is monotonic: the caller's, or 30 s from now */
+  read({ path }: PublicMethod, handle: (request: Uint8Array, deadline: number) => Promise<Uint8Array>): void {
     this.#server.register(path, {
       kind: "unary",
-      handle: (request, call) => handle(request, call.deadline ?? this.#clock.monotonic() + DEFAULT_DEADLINE_MS),
+      handle: (request, call) => this.#room.answer(call, () => handle(request, this.#deadlineOf(call))),
     });
+  }
+
+  /** A call that changes something, which is answered once it is done, and refused before. @param handle as of `read` */
+  change({ path }: PublicMethod, handle: (request: Uint8Array, deadline: number) => Promise<Uint8Array>): void {
+    this.#server.register(path, {
+      kind: "unary",
+      handle: async (request, call) => {
+        this.#room.bytesFor(call, 0);
+        return handle(request, this.#deadlineOf(call));
+      },
+    });
+  }
+
+  #deadlineOf(call: CallContext): number {
+    return call.deadline ?? this.#clock.monotonic() + DEFAULT_DEADLINE_MS;
   }
 
   /** Waits for what the caller has seen before (design §7). */

@@ -19,7 +19,7 @@ const NO_TOPIC = new Map<string, string>();
 
 /** The cluster as a whole: who is in it, whether it is well, and the settings that topics get when they have none of their own. */
 export function registerClusterCalls(calls: AdminCalls, config: BrokerConfig): void {
-  calls.unary(AdminService.DescribeCluster, async (bytes, deadline) => {
+  calls.read(AdminService.DescribeCluster, async (bytes, deadline) => {
     const request = DescribeClusterRequest.decode(bytes);
     await calls.seen(request.minMetadataVersion, deadline);
     const { image, group } = calls.parts;
@@ -44,7 +44,7 @@ export function registerClusterCalls(calls: AdminCalls, config: BrokerConfig): v
     });
   });
 
-  calls.unary(AdminService.GetClusterHealth, async (bytes, deadline) => {
+  calls.read(AdminService.GetClusterHealth, async (bytes, deadline) => {
     const request = GetClusterHealthRequest.decode(bytes);
     await calls.seen(request.minMetadataVersion, deadline);
     return GetClusterHealthResponse.encode({
@@ -53,7 +53,7 @@ export function registerClusterCalls(calls: AdminCalls, config: BrokerConfig): v
     });
   });
 
-  calls.unary(AdminService.ListClusterConfigs, async (bytes, deadline) => {
+  calls.read(AdminService.ListClusterConfigs, async (bytes, deadline) => {
     const request = ListClusterConfigsRequest.decode(bytes);
     await calls.seen(request.minMetadataVersion, deadline);
     await calls.parts.group.barrier(deadline);
@@ -63,7 +63,7 @@ export function registerClusterCalls(calls: AdminCalls, config: BrokerConfig): v
     });
   });
 
-  calls.unary(AdminService.AlterClusterConfigs, async (bytes, deadline) => {
+  calls.change(AdminService.AlterClusterConfigs, async (bytes, deadline) => {
     const { set, delete: remove, validateOnly, minMetadataVersion } = AlterClusterConfigsRequest.decode(bytes);
     await calls.seen(minMetadataVersion, deadline);
     const { metadataVersion } = await calls.submit({ kind: "alterClusterConfigs", set, delete: remove, validateOnly }, deadline);

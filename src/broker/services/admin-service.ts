@@ -9,11 +9,13 @@ import { type AdminBackend, AdminCalls } from "./admin-calls.ts";
 import { registerClusterCalls } from "./admin-cluster.ts";
 import { registerTopicCalls } from "./admin-topics.ts";
 import { registerTrimCall } from "./admin-trim.ts";
+import type { ReplyRoom } from "./reply-room.ts";
 import { unknownPartition } from "./unknown-names.ts";
 
 /**
  * Registers what this version knows of `millrace.v1.AdminService`; the RPC server answers the rest NOT_IMPLEMENTED by name.
  * @param parts the broker's; throws NOT_READY or SHUTTING_DOWN while it does not serve
+ * @param room for the answers of all services
  */
 export function registerAdminService(
   server: RpcServer,
@@ -21,13 +23,14 @@ export function registerAdminService(
   config: BrokerConfig,
   clock: Clock,
   random: Random,
+  room: ReplyRoom,
 ): void {
-  const calls = new AdminCalls(server, parts, clock);
+  const calls = new AdminCalls(server, parts, clock, room);
   registerTopicCalls(calls, config, random);
   registerTrimCall(calls, config.limits.partitionsPerTopicMax);
   registerClusterCalls(calls, config);
 
-  calls.unary(AdminService.TransferLeader, async (bytes, deadline) => {
+  calls.change(AdminService.TransferLeader, async (bytes, deadline) => {
     const request = TransferLeaderRequest.decode(bytes);
     const topic = await calls.topicNamed(request.topic, deadline);
     const groupId = topic.groups[request.partition];

@@ -24,7 +24,7 @@ import { describeTopic, topicConfigs } from "./topic-description.ts";
 
 /** Topics: made, described, listed, altered, grown, deleted. */
 export function registerTopicCalls(calls: AdminCalls, { log }: BrokerConfig, random: Random): void {
-  calls.unary(AdminService.CreateTopic, async (bytes, deadline) => {
+  calls.change(AdminService.CreateTopic, async (bytes, deadline) => {
     const { name, partitions, replicas, configs, validateOnly, minMetadataVersion } = CreateTopicRequest.decode(bytes);
     await calls.seen(minMetadataVersion, deadline);
     const topicId = random.uuid() as TopicId;
@@ -41,7 +41,7 @@ export function registerTopicCalls(calls: AdminCalls, { log }: BrokerConfig, ran
     });
   });
 
-  calls.unary(AdminService.DescribeTopics, async (bytes, deadline) => {
+  calls.read(AdminService.DescribeTopics, async (bytes, deadline) => {
     const request = DescribeTopicsRequest.decode(bytes);
     await calls.seen(request.minMetadataVersion, deadline);
     const topics: TopicImage[] = [];
@@ -55,7 +55,7 @@ export function registerTopicCalls(calls: AdminCalls, { log }: BrokerConfig, ran
     });
   });
 
-  calls.unary(AdminService.ListTopics, async (bytes, deadline) => {
+  calls.read(AdminService.ListTopics, async (bytes, deadline) => {
     const request = ListTopicsRequest.decode(bytes);
     await calls.seen(request.minMetadataVersion, deadline);
     await calls.parts.group.barrier(deadline);
@@ -65,7 +65,7 @@ export function registerTopicCalls(calls: AdminCalls, { log }: BrokerConfig, ran
     return ListTopicsResponse.encode({ topics, metadataVersion: calls.version });
   });
 
-  calls.unary(AdminService.AlterTopic, async (bytes, deadline) => {
+  calls.change(AdminService.AlterTopic, async (bytes, deadline) => {
     const { name, set, delete: remove, validateOnly, minMetadataVersion } = AlterTopicRequest.decode(bytes);
     await calls.seen(minMetadataVersion, deadline);
     const { metadataVersion } = await calls.submit({ kind: "alterTopic", name, set, delete: remove, validateOnly }, deadline);
@@ -76,7 +76,7 @@ export function registerTopicCalls(calls: AdminCalls, { log }: BrokerConfig, ran
     });
   });
 
-  calls.unary(AdminService.AddPartitions, async (bytes, deadline) => {
+  calls.change(AdminService.AddPartitions, async (bytes, deadline) => {
     const { name, partitions, validateOnly, minMetadataVersion } = AddPartitionsRequest.decode(bytes);
     await calls.seen(minMetadataVersion, deadline);
     const { metadataVersion } = await calls.submit(
@@ -90,7 +90,7 @@ export function registerTopicCalls(calls: AdminCalls, { log }: BrokerConfig, ran
     });
   });
 
-  calls.unary(AdminService.DeleteTopic, async (bytes, deadline) => {
+  calls.change(AdminService.DeleteTopic, async (bytes, deadline) => {
     const request = DeleteTopicRequest.decode(bytes);
     await calls.seen(request.minMetadataVersion, deadline);
     const topicId = request.topicId === "" ? undefined : (request.topicId as TopicId);

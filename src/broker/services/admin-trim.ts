@@ -14,7 +14,7 @@ const ALL_COMMITTED = -1;
 
 /** Deletes records below an offset: each partition by its leader, wherever that is, and each with an answer of its own. */
 export function registerTrimCall(calls: AdminCalls, partitionsPerTopicMax: number): void {
-  calls.unary(AdminService.TrimTopic, async (bytes, deadline) => {
+  calls.change(AdminService.TrimTopic, async (bytes, deadline) => {
     const { name, partitions } = TrimTopicRequest.decode(bytes);
     if (partitions.length === 0)
       throw new MillraceError("INVALID_REQUEST", "Cannot trim nothing: name a partition", { field: "partitions" });

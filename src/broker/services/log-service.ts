@@ -21,9 +21,10 @@ import { readRequestOf, waitWithin } from "./fetch-codec.ts";
 import { callOver, listOffsets, positionsOf } from "./list-offsets.ts";
 import { requireDistinct } from "./named-partitions.ts";
 import { OffsetLookups } from "./offset-lookups.ts";
+import { OpenPartitions } from "./open-partitions.ts";
 import { batchOf } from "./produce-request.ts";
 import { type Prepared, ProduceStreamSession } from "./produce-stream.ts";
-import { ReplyRoom } from "./reply-room.ts";
+import type { ReplyRoom } from "./reply-room.ts";
 import { StreamRoom } from "./stream-room.ts";
 import { Subscription, type SubscriptionBackend, type SubscriptionFetch } from "./subscription.ts";
 
@@ -91,6 +92,7 @@ const DEFAULT_DEADLINE_MS = 60_000;
 /**
  * Registers `millrace.v1.LogService`.
  * @param running the broker's parts; throws NOT_READY or SHUTTING_DOWN while it does not serve
+ * @param room for the answers of all services
  * @returns ends the open streams: those that produce once all they took is answered, or after the grace
  */
 export function registerLogService(
@@ -99,10 +101,11 @@ export function registerLogService(
   config: BrokerConfig,
   clock: Clock,
   inflate: Inflate,
+  room: ReplyRoom,
 ): (error: MillraceError, graceMs: number) => Promise<void> {
   const open = new Set<ProduceStreamSession | Subscription>();
   const streams = new StreamRoom(config.limits.streamPendingMaxBytes);
-  const room = new ReplyRoom(server, config.limits.replyPendingMaxBytes, clock);
+  const subscribed = new OpenPartitions(config.limits.subscribePartitionsMax);
   let whenEmpty: () => void = () => {};
   const gone = (session: ProduceStreamSession | Subscription): void => {
     open.delete(session);
@@ -171,9 +174,16 @@ export function registerLogService(
   ): { readonly result: Promise<FetchResponse>; cancel(): void } => {
     let cancel = (): void => {};
     const result = new Promise<FetchResponse>((resolve, reject) => {
-      cancel = backend.read(target, request, call, (outcome) => (outcome instanceof MillraceError ? reject(outcome) : resolve(outcome)));
+      const stop = backend.read(target, request, call, (outcome) =>
+        outcome instanceof MillraceError ? reject(outcome) : resolve(outcome),
+      );
+      cancel = () => {
+        stop();
+        // It is told nothing any more: who waits for it, and all they keep, must not wait for ever.
+        reject(callOver());
+      };
     });
-    return { result, cancel: () => cancel() };
+    return { result, cancel };
   };
 
   server.register(`${service}/InitProducer`, {
@@ -233,11 +243,7 @@ export function registerLogService(
       const { bytes: maxBytes, done } = room.large(Math.min(allowed, config.limits.fetchMaxBytes));
       try {
         const { result, cancel } = read(backend, target, { ...request, maxBytes, maxWaitMs }, { deadline, direct: request.direct });
-        call.onCancel(() => {
-          cancel();
-          // Nobody waits for the result of a read that was given up; it ends at its next load from the disk.
-          done();
-        });
+        call.onCancel(cancel);
         const fetched = await result;
         room.admit(fetched.batches.reduce((sum, batch) => sum + (batch.records ?? batch.compressedRecords).byteLength, 0));
         return FetchResponse.encode(fetched);
@@ -253,12 +259,14 @@ export function registerLogService(
       stream.handlers = {
         message(bytes) {
           let request: SubscribeRequest;
+          let giveBack: () => void;
           try {
             request = SubscribeRequest.decode(bytes);
             requireDistinct(
               request.partitions.map(({ partition }) => partition),
               config.limits.partitionsPerTopicMax,
             );
+            giveBack = subscribed.take(request.partitions.length);
           } catch (error) {
             if (!(error instanceof MillraceError)) throw error;
             return stream.end(error);
@@ -274,6 +282,7 @@ export function registerLogService(
           stream.handlers = { message() {}, ended() {}, drain: () => subscription.drained() };
           subscription.start(() => {
             lookups.end(callOver());
+            giveBack();
             gone(subscription);
           });
         },
@@ -287,7 +296,9 @@ export function registerLogService(
     kind: "unary",
     async handle(bytes, call) {
       const request = ListOffsetsRequest.decode(bytes);
-      return ListOffsetsResponse.encode({ partitions: await listOffsets(request, running(), config, clock, deadlineOf(call), call) });
+      return room.answer(call, async () =>
+        ListOffsetsResponse.encode({ partitions: await listOffsets(request, running(), config, clock, deadlineOf(call), call) }),
+      );
     },
   });
 

@@ -13,6 +13,7 @@ import {
 } from "../../protocol/public.ts";
 import { statusOf } from "../../protocol/rpc-status.ts";
 import type { AppendBatch } from "../partition/partition.ts";
+import { type KeptMessage, KeptMessages } from "./kept-messages.ts";
 import type { StreamRoom } from "./stream-room.ts";
 import { isTooLong, unknownTopic } from "./unknown-names.ts";
 
@@ -34,10 +35,16 @@ export interface Prepared {
   readonly batch: AppendBatch;
 }
 
+/** A batch with the message it came in, which is kept until it is answered. */
+interface Taken {
+  readonly batch: ProduceBatch;
+  readonly message: KeptMessage;
+}
+
 /** One partition on one stream: a FIFO in which a batch that must be inflated first is not overtaken (design §4). */
 interface Lane {
   readonly key: string;
-  readonly waiting: ProduceBatch[];
+  readonly waiting: Taken[];
   preparing: boolean;
   /** Batches that were taken and not answered. */
   unanswered: number;
@@ -52,8 +59,8 @@ const RESULTS_MAX = 1_000;
 const LANES_MAX = limits["produce.stream.partitions.max"].value;
 
 /**
- * The server's side of one `ProduceStream`. Unanswered bytes are bounded by the credit: above it the stream is not read, and
- * HTTP/2 holds the sender. Results of one turn leave as one message, or as few.
+ * The server's side of one `ProduceStream`. What the messages of unanswered batches keep is bounded by the credit: above it the stream is
+ * not read, and HTTP/2 holds the sender. Results of one turn leave as one message, or as few.
  */
 export class ProduceStreamSession {
   readonly #stream: ServerStream;
@@ -67,7 +74,7 @@ export class ProduceStreamSession {
   readonly #cancels = new Set<() => void>();
   #results: Result[] = [];
   #flushing = false;
-  #unansweredBytes = 0;
+  readonly #kept: KeptMessages;
   #unanswered = 0;
   #paused = false;
   #ended = false;
@@ -80,13 +87,14 @@ export class ProduceStreamSession {
   #broken = false;
   #gone: () => void = () => {};
 
-  /** @param all unanswered bytes of all produce streams */
+  /** @param all what all produce streams keep */
   constructor(stream: ServerStream, backend: ProduceStreamBackend, clock: Clock, creditBytes: number, all: StreamRoom) {
     this.#stream = stream;
     this.#backend = backend;
     this.#clock = clock;
     this.#creditBytes = creditBytes;
     this.#all = all;
+    this.#kept = new KeptMessages(all);
   }
 
   /** Begins; it may be over before this returns. @param gone called once, when the stream is over for whatever reason */
@@ -103,7 +111,11 @@ export class ProduceStreamSession {
         this.#flush();
       },
     };
+    this.#all.join(this.#balance);
     this.#stream.call.onCancel(() => this.#stop());
+    // Cancelled before this, it is over already.
+    if (this.#over) return;
+    this.#balance();
     this.#stream.write(ProduceStreamResponse.encode({ creditBytes: this.#creditBytes }));
   }
 
@@ -136,8 +148,9 @@ export class ProduceStreamSession {
     } catch (error) {
       return this.#break(asMillraceError(error));
     }
+    const message = this.#kept.keep(bytes.length, request.batches.length);
     for (const resume of request.resume) this.#resume(resume);
-    for (const batch of request.batches) this.#take(batch);
+    for (const batch of request.batches) this.#take({ batch, message });
     this.#balance();
   }
 
@@ -150,28 +163,27 @@ export class ProduceStreamSession {
     this.#forgetIdle(lane);
   }
 
-  #take(batch: ProduceBatch): void {
+  #take(taken: Taken): void {
     if (this.#over) return;
+    const { batch } = taken;
     const { request } = batch;
     this.#unanswered++;
     if (request === undefined) {
       this.#draining ??= new MillraceError("INVALID_REQUEST", `Batch ${batch.correlationId} has no request`, { field: "batches.request" });
-      return this.#answer(batch, this.#draining);
+      return this.#answer(taken, this.#draining);
     }
-    this.#unansweredBytes += sizeOf(request);
-    this.#all.take(sizeOf(request));
-    if (this.#draining !== undefined) return this.#answer(batch, this.#draining);
+    if (this.#draining !== undefined) return this.#answer(taken, this.#draining);
     // Nothing is ever appended there, so there is no order to keep; a lane that failed would keep megabytes of name.
-    if (isTooLong(request.topic)) return this.#answer(batch, unknownTopic(request.topic));
+    if (isTooLong(request.topic)) return this.#answer(taken, unknownTopic(request.topic));
     const key = laneKey(request.topic, request.partition);
     let lane = this.#lanes.get(key);
     if (lane === undefined) {
-      if (this.#turnedAway.has(key)) return this.#answer(batch, precedingFailed(request));
-      if (this.#lanes.size >= LANES_MAX) return this.#answer(batch, this.#turnAway(key));
+      if (this.#turnedAway.has(key)) return this.#answer(taken, precedingFailed(request));
+      if (this.#lanes.size >= LANES_MAX) return this.#answer(taken, this.#turnAway(key));
       lane = { key, waiting: [], preparing: false, unanswered: 0, failed: false };
       this.#lanes.set(key, lane);
     }
-    lane.waiting.push(batch);
+    lane.waiting.push(taken);
     lane.unanswered++;
     this.#pump(lane);
   }
@@ -192,41 +204,40 @@ export class ProduceStreamSession {
 
   #pump(lane: Lane): void {
     while (!lane.preparing && !this.#over) {
-      const batch = lane.waiting.shift();
-      if (batch?.request === undefined) return;
-      const { request } = batch;
+      const taken = lane.waiting.shift();
+      const request = taken?.batch.request;
+      if (taken === undefined || request === undefined) return;
       if (lane.failed) {
-        this.#answerOf(lane, batch, precedingFailed(request));
+        this.#answerOf(lane, taken, precedingFailed(request));
         continue;
       }
       let prepared: Prepared | Promise<Prepared>;
       try {
         prepared = this.#backend.prepare(request);
       } catch (error) {
-        this.#fail(lane, batch, asMillraceError(error));
+        this.#fail(lane, taken, asMillraceError(error));
         continue;
       }
       if (!(prepared instanceof Promise)) {
-        this.#append(lane, batch, prepared);
+        this.#append(lane, taken, prepared);
         continue;
       }
       lane.preparing = true;
+      taken.message.inflating++;
+      const settled = (go: () => void): void => {
+        lane.preparing = false;
+        this.#kept.inflated(taken.message);
+        go();
+        this.#pump(lane);
+      };
       prepared.then(
-        (ready) => {
-          lane.preparing = false;
-          this.#append(lane, batch, ready);
-          this.#pump(lane);
-        },
-        (error: unknown) => {
-          lane.preparing = false;
-          this.#fail(lane, batch, asMillraceError(error));
-          this.#pump(lane);
-        },
+        (ready) => settled(() => this.#append(lane, taken, ready)),
+        (error: unknown) => settled(() => this.#fail(lane, taken, asMillraceError(error))),
       );
     }
   }
 
-  #append(lane: Lane, batch: ProduceBatch, prepared: Prepared): void {
+  #append(lane: Lane, taken: Taken, prepared: Prepared): void {
     if (this.#over) return;
     // Without a producer id nothing but its place in the queue keeps a batch in order: behind a hop the next one waits for the answer,
     // or a refused batch would be sent again behind those that followed it.
@@ -237,8 +248,8 @@ export class ProduceStreamSession {
     const stop = this.#backend.append(prepared, (outcome) => {
       answered = true;
       if (cancel !== undefined) this.#cancels.delete(cancel);
-      if (outcome instanceof MillraceError) this.#fail(lane, batch, outcome);
-      else this.#answerOf(lane, batch, outcome);
+      if (outcome instanceof MillraceError) this.#fail(lane, taken, outcome);
+      else this.#answerOf(lane, taken, outcome);
       if (!alone || !lane.preparing) return;
       lane.preparing = false;
       this.#pump(lane);
@@ -250,28 +261,24 @@ export class ProduceStreamSession {
     this.#cancels.add(stop);
   }
 
-  #fail(lane: Lane, batch: ProduceBatch, error: MillraceError): void {
+  #fail(lane: Lane, taken: Taken, error: MillraceError): void {
     lane.failed = true;
-    this.#answerOf(lane, batch, error);
+    this.#answerOf(lane, taken, error);
   }
 
-  #answerOf(lane: Lane, batch: ProduceBatch, outcome: Response | MillraceError): void {
-    this.#answer(batch, outcome);
+  #answerOf(lane: Lane, taken: Taken, outcome: Response | MillraceError): void {
+    this.#answer(taken, outcome);
     lane.unanswered--;
     this.#forgetIdle(lane);
   }
 
-  #answer(batch: ProduceBatch, outcome: Response | MillraceError): void {
+  #answer({ batch: { correlationId }, message }: Taken, outcome: Response | MillraceError): void {
     if (this.#over) return;
-    const { correlationId, request } = batch;
     this.#results.push(
       outcome instanceof MillraceError ? { correlationId, error: statusOf(outcome) } : { correlationId, response: outcome },
     );
     this.#unanswered--;
-    if (request !== undefined) {
-      this.#unansweredBytes -= sizeOf(request);
-      this.#all.release(sizeOf(request));
-    }
+    this.#kept.answered(message);
     if (this.#flushing) return;
     this.#flushing = true;
     this.#clock.soon(() => this.#flush());
@@ -291,8 +298,7 @@ export class ProduceStreamSession {
 
   readonly #balance = (): void => {
     if (this.#over) return;
-    const full = this.#unansweredBytes >= this.#creditBytes || !this.#room || this.#all.isFull || this.#broken;
-    if (full && this.#all.isFull) this.#all.whenRoom(this.#balance);
+    const full = this.#kept.bytes >= this.#creditBytes || !this.#room || this.#all.isFull || this.#broken;
     if (full === this.#paused) return;
     this.#paused = full;
     if (full) this.#stream.pause();
@@ -303,7 +309,7 @@ export class ProduceStreamSession {
     const done = this.#ended || this.#draining !== undefined;
     if (!done || this.#over || this.#unanswered > 0 || this.#results.length > 0) return;
     this.#over = true;
-    this.#all.forget(this.#balance);
+    this.#all.leave(this.#balance);
     this.#stream.end(this.#draining);
     this.#gone();
   }
@@ -311,9 +317,8 @@ export class ProduceStreamSession {
   #stop(): void {
     if (this.#over) return;
     this.#over = true;
-    this.#all.forget(this.#balance);
-    this.#all.release(this.#unansweredBytes);
-    this.#unansweredBytes = 0;
+    this.#all.leave(this.#balance);
+    this.#kept.giveUp();
     this.#gone();
     for (const cancel of [...this.#cancels]) cancel();
     this.#cancels.clear();
@@ -332,10 +337,6 @@ function precedingFailed({ topic, partition }: ProduceRequest): MillraceError {
 
 function laneKey(topic: string, partition: number): string {
   return `${partition} ${topic}`;
-}
-
-function sizeOf(request: ProduceRequest): number {
-  return (request.records?.byteLength ?? 0) + request.compressedRecords.byteLength + 64;
 }
 
 /** Decoders and preparers throw typed errors; anything else is a bug and goes up. */

@@ -65,6 +65,18 @@ export class ReplyRoom {
     return this.full ? Math.min(wanted === 0 ? SMALL_BYTES : wanted, SMALL_BYTES) : wanted;
   }
 
+  /**
+   * An answer that is not made of records. Who has taken what it got is answered while there is any room.
+   * @param make reads only: what it did would stay done though its answer is refused
+   * @throws {MillraceError} TOO_MANY_REQUESTS
+   */
+  async answer(call: CallContext, make: () => Promise<Uint8Array>): Promise<Uint8Array> {
+    this.bytesFor(call, 0);
+    const answer = await make();
+    this.admit(answer.byteLength);
+    return answer;
+  }
+
   get #unsent(): number {
     return this.#server.unsentBytes + this.#admitted;
   }
@@ -79,7 +91,7 @@ export class ReplyRoom {
   }
 
   refusal(): MillraceError {
-    const text = `Cannot read: ${this.#server.unsentBytes} bytes of answers wait for readers that do not take them`;
+    const text = `Cannot answer: ${this.#server.unsentBytes} bytes of answers wait for readers that do not take them`;
     return new MillraceError(
       "TOO_MANY_REQUESTS",
       text,
