@@ -2,7 +2,8 @@ import { type Disk, DiskError, type DiskFile } from "../base/ports/disk.ts";
 import { isNoSpace } from "./disk-space.ts";
 import { WAL_FOLDER, walPath } from "./model/segment-name.ts";
 
-const ZEROS = new Uint8Array(1024 * 1024);
+/** What new files are filled with. Nobody writes into it: the simulator knows zeros by their buffer. */
+export const ZEROS = new Uint8Array(1024 * 1024);
 
 /** The files of the ring, open for durable writes (O_DSYNC). */
 export class WalFiles {

@@ -10,6 +10,8 @@ interface Waiting {
   readonly what: string;
   /** It ends by itself then, virtual milliseconds; until then it does not count as stalled. */
   readonly endsBy: number;
+  /** Called first when it has ended. */
+  readonly settling: () => void;
   /** Whoever asked is dead: nobody hears the answer. */
   readonly unheard: () => boolean;
   /** Looked at after each event: true when it has ended. */
@@ -18,6 +20,7 @@ interface Waiting {
 }
 
 const heard = (): boolean => false;
+const nothing = (): void => {};
 
 /**
  * Moves virtual time, and only while somebody waits for something of the cluster. Between two events the code of the test runs until
@@ -56,11 +59,12 @@ export class Driver {
   /**
    * The same promise, for which time moves until it settles.
    *
-   * @param unheard then it never settles
+   * @param settling called first when it does
+   * @param unheard asked then: it never settles
    */
-  track<T>(what: string, work: Promise<T>, unheard: () => boolean = heard): Promise<T> {
+  track<T>(what: string, work: Promise<T>, settling: () => void = nothing, unheard: () => boolean = heard): Promise<T> {
     return new Promise<T>((resolve, reject) => {
-      const waiting = { what, endsBy: 0, unheard, reject };
+      const waiting = { what, endsBy: 0, settling, unheard, reject };
       this.#begin(waiting);
       work.then(
         (value) => this.#end(waiting) && resolve(value),
@@ -70,10 +74,10 @@ export class Driver {
   }
 
   /** Lets virtual time pass. */
-  sleep(what: string, ms: number, unheard: () => boolean = heard): Promise<void> {
+  sleep(what: string, ms: number, settling: () => void = nothing, unheard: () => boolean = heard): Promise<void> {
     const endsBy = this.#scheduler.now + duration(what, ms);
     return new Promise<void>((resolve, reject) => {
-      const waiting = { what, endsBy, unheard, reject };
+      const waiting = { what, endsBy, settling, unheard, reject };
       this.#begin(waiting);
       this.#scheduler.after(ms, what, () => this.#end(waiting) && resolve());
     });
@@ -92,7 +96,7 @@ export class Driver {
         }
         return true;
       };
-      const waiting: Waiting = { what: "until", endsBy, unheard: heard, ended, reject };
+      const waiting: Waiting = { what: "until", endsBy, settling: nothing, unheard: heard, ended, reject };
       this.#begin(waiting);
       this.#scheduler.after(withinMs, "until", () => {
         if (ended() || !this.#end(waiting)) return;
@@ -118,8 +122,9 @@ export class Driver {
   }
 
   #begin(waiting: Waiting): void {
+    if (waiting.unheard()) return;
     if (this.#over !== undefined) {
-      if (!waiting.unheard()) waiting.reject(this.#over);
+      waiting.reject(this.#over);
       return;
     }
     this.#waiting.add(waiting);
@@ -130,7 +135,9 @@ export class Driver {
   /** @returns whether somebody still waits for it */
   #end(waiting: Waiting): boolean {
     this.#movedAt = this.#scheduler.now;
-    return this.#waiting.delete(waiting) && !waiting.unheard();
+    if (!this.#waiting.delete(waiting)) return false;
+    waiting.settling();
+    return !waiting.unheard();
   }
 
   async #drive(): Promise<void> {

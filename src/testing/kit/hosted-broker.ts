@@ -91,6 +91,21 @@ export class HostedBroker {
     });
   }
 
+  /** The machine is off, and its disk an empty one. */
+  wipeDisk(): void {
+    this.machine.powerCut();
+    this.machine.device.replace();
+  }
+
+  /** Room, speed, and no failure to come. */
+  mendDisk(): void {
+    const { device } = this.machine;
+    device.capacityBytes = Number.MAX_SAFE_INTEGER;
+    device.slowness = 1;
+    device.platterMs = 0;
+    device.forgetFailures();
+  }
+
   /** Ends by itself only when its disk failed, or when it cannot belong to the cluster and says so; all else is a bug. */
   #endedByItself(number: number, thrown: unknown): void {
     if (this.machine.lives !== number || !this.machine.running) return;

@@ -1,3 +1,4 @@
+import { ZEROS as NEW_FILE } from "../../../log/wal-files.ts";
 import type { SimRandom } from "../random.ts";
 import { PAGE_BYTES, Pages, SECTOR_BYTES, SECTORS_PER_PAGE } from "./pages.ts";
 
@@ -33,6 +34,11 @@ export class FileNode {
 
   write(position: number, bytes: Uint8Array): void {
     if (bytes.length === 0) return;
+    // A new log file: zeros upon zeros are the same on the platter and in the cache, only its size is to be synced.
+    if (bytes.buffer === NEW_FILE.buffer && this.#cached.blank && this.#stable.blank) {
+      this.#cached.size = Math.max(this.#cached.size, position + bytes.length);
+      return;
+    }
     // A gap between the old end and the write reads as zeros and is as unsynced as the rest.
     if (position > this.size) this.#markDirty(this.size, position);
     this.#cached.write(position, bytes);

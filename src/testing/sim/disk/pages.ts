@@ -36,6 +36,11 @@ export class Pages {
   size = 0;
   readonly #pages = new Map<number, Uint8Array>();
 
+  /** All of it is zeros. */
+  get blank(): boolean {
+    return this.#pages.size === 0;
+  }
+
   /** @returns bytes copied; fewer than asked only at the end */
   read(position: number, into: Uint8Array): number {
     const length = Math.max(0, Math.min(into.length, this.size - position));
