@@ -89,6 +89,7 @@ async function rejoin(what: string, off: () => Promise<string>, lost: ReadonlySe
   );
   console.log(`${what}: ${PROBED} other partitions before: ${percentilesText(before)}`);
   console.log(`${what}: ${PROBED} other partitions while it was caught up: ${percentilesText(during)}`);
+  console.log(`${what}: their p99 in each second since the start: ${bySecond(probe, began, ended)} ms`);
   const limit = percentiles(before).p99 * P99_TIMES + P99_MORE_MS;
   report.check(`${what}: broker ${VICTIM} is in sync again within ${BACK_MS / 1000} s`, back);
   report.check(`${what}: no send fails`, probe.errors.length === 0, () => probe.errors.slice(0, 3).join("; "));
@@ -96,6 +97,14 @@ async function rejoin(what: string, off: () => Promise<string>, lost: ReadonlySe
   if (judged)
     report.check(`${what}: p99 meanwhile <= ${limit.toFixed(0)} ms`, percentiles(during).p99 <= limit, () => percentilesText(during));
   await cluster.healthy();
+}
+
+/** When it was worse, and when not: starting a process is not catching up. */
+function bySecond(probe: LatencyProbe, from: number, until: number): string {
+  const seconds = Array.from({ length: Math.ceil((until - from) / 1000) }, (_, i) =>
+    probe.between(from + i * 1000, Math.min(until, from + (i + 1) * 1000)),
+  );
+  return seconds.map((samples) => (samples.length === 0 ? "none" : percentiles(samples).p99.toFixed(0))).join(" ");
 }
 
 /** Fills the big topic as fast as two brokers take it. */
