@@ -14,6 +14,8 @@ import { PRODUCERS_NOT_KNOWN } from "./segment-survey.ts";
 /** Frames are written to segments in pieces of at least this, unless they have waited long enough. */
 export const PIECE_BYTES_MIN = 256 * 1024;
 const PIECE_BYTES_MAX = 1024 * 1024;
+/** Synced no later than after so many bytes: what a device has to flush at once, the blocks that clients wait for stand behind. */
+const UNSYNCED_BYTES_MAX = 8 * 1024 * 1024;
 
 /** What the writer of one group asks of its log. */
 export interface SegmentSource {
@@ -61,8 +63,8 @@ export class SegmentWriter {
   #stopped = false;
   #segment: Segment | undefined;
   #file: DiskFile | undefined;
-  /** Written and not yet synced. */
-  #dirty = false;
+  /** Bytes written and not yet synced. */
+  #dirty = 0;
   #lastMark: Promise<void> = Promise.resolve();
   /** The directory does not know the newest file yet, as far as a power cut is concerned. */
   #newFile = false;
@@ -173,6 +175,7 @@ export class SegmentWriter {
       const held = this.#source.writable(least, PIECE_BYTES_MAX);
       if (held.length === 0 || this.#stopped) return;
       await this.#write(await this.#source.bytesOf(held));
+      if (this.#dirty >= UNSYNCED_BYTES_MAX) await this.#sync(false);
     }
   }
 
@@ -192,7 +195,7 @@ export class SegmentWriter {
       const file = this.#file;
       const chunks = piece.map((frame) => frame.bytes);
       await this.#append(file, segment, chunks);
-      this.#dirty = true;
+      this.#dirty += bytes;
       for (const frame of piece) segment.add({ ...frame, length: frame.bytes.length });
       this.#source.producers.advance(segment.lastIndex);
       this.#source.written(segment);
@@ -240,7 +243,7 @@ export class SegmentWriter {
     const file = this.#file;
     if (whole) {
       await this.#append(file, segment, [encodeFooter(segment.facts())]);
-      this.#dirty = true;
+      this.#dirty += FOOTER_BYTES;
     }
     // The record that says so may become durable later; a start in between cuts the segment back and seals it again.
     await this.#sync(true, whole);
@@ -255,7 +258,7 @@ export class SegmentWriter {
   async #sync(seals: boolean, footer = false): Promise<{ readonly marked: Promise<void> }> {
     const segment = this.#segment;
     // A sealed one is said to be so in any case: without a footer, the next start does not go by what it knows of it.
-    if (segment === undefined || !(this.#dirty || seals)) return { marked: this.#lastMark };
+    if (segment === undefined || !(this.#dirty > 0 || seals)) return { marked: this.#lastMark };
     const file = this.#file as DiskFile;
     const folder = groupFolder(this.#source.groupId, this.#source.replicaId);
     await this.#scheduler.run("sync", async () => {
@@ -263,7 +266,7 @@ export class SegmentWriter {
       if (this.#newFile) await this.#disk.syncDirectory(folder);
     });
     this.#newFile = false;
-    this.#dirty = false;
+    this.#dirty = 0;
     await this.#writeIndex(segment);
     const size = footer ? segment.position + FOOTER_BYTES : segment.position;
     const mark: SyncedMark = {
