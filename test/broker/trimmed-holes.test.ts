@@ -50,6 +50,7 @@ describe("A hole below what all other replicas have trimmed", () => {
       }
     };
     await produce(10);
+    await cluster.moveLeader("t", 0, 1);
     cluster.kill(3);
     await produce(40);
     await cluster.call(1, stubs.TrimTopic, { name: "t", partitions: [{ partition: 0, beforeOffset: -1 }] });

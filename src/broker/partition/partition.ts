@@ -198,7 +198,10 @@ export class Partition {
     const full = this.#fullReplicas();
     const held = heldReplicas(core.configuration, full, (voter) => voter === core.self || this.#keepsUp(voter));
     for (const voter of votersOf(core.configuration)) if (voter !== core.self) this.replica.hold(voter, held.includes(voter));
-    const command = this.#isr.tick(
+    // What holding let go on may have ended this leadership.
+    const isr = this.#isr as IsrTracker | undefined;
+    if (isr === undefined) return;
+    const command = isr.tick(
       {
         lastIndex: core.lastIndex,
         commit: core.commit,
@@ -214,10 +217,9 @@ export class Partition {
     // A proposal widens the required set from now on.
     this.examine();
     if (command === undefined) return;
-    const tracker = this.#isr;
     this.#ports.askController(command, (answer) => {
-      tracker.answered(answer, this.#ports.clock.monotonic());
-      if (this.#isr === tracker) this.tickIsr();
+      isr.answered(answer, this.#ports.clock.monotonic());
+      if (this.#isr === isr) this.tickIsr();
     });
   }
 
