@@ -67,11 +67,11 @@ describe("A patch", () => {
 });
 
 describe("The header of a mutant", () => {
-  const header = "Breaks: something\nRows: R1 L2\nSeed: 7\n\n";
+  const header = "Breaks: something\nRows: R1 L2\nSeed: 7 short\n\n";
 
   it("says what it breaks, who must notice, and a seed that did", () => {
     const { breaks, rows, seed } = parseMutant("m", header + PATCH);
-    assert.deepEqual({ breaks, rows, seed }, { breaks: "something", rows: ["R1", "L2"], seed: 7 });
+    assert.deepEqual({ breaks, rows, seed }, { breaks: "something", rows: ["R1", "L2"], seed: { seed: 7, short: true } });
   });
 
   for (const { what, text, says } of [
@@ -112,11 +112,12 @@ describe("A failed seed was refused", () => {
 });
 
 describe("The page of mutants", () => {
-  const mutant = (name: string): Mutant => ({ name, breaks: `breaks ${name} | all`, rows: ["L2"], seed: 1, patch: [] });
+  const mutant = (name: string): Mutant => ({ name, breaks: `breaks ${name} | all`, rows: ["L2"], seed: undefined, patch: [] });
   const hunted = (name: string, row: string | undefined): Hunted => ({
     mutant: mutant(name),
-    caught: row === undefined ? undefined : { seed: 9, row, message: "" },
+    caught: row === undefined ? undefined : { seed: 9, short: true, row, message: "" },
     seeds: 3,
+    shortSeeds: 2,
     cpuMs: 1,
     others: new Map(),
   });
@@ -128,7 +129,7 @@ describe("The page of mutants", () => {
     const again = withResults(page, [mutant("a"), mutant("c")], [hunted("c", "L2")], "beef");
     assert.deepEqual(
       [...tableOf(again).values()].map(({ name, row, seeds, commit }) => [name, row, seeds, commit].join()),
-      ["a,L2,3,c0ffee", "c,L2,3,beef"],
+      ["a,L2,2 short, 1 whole,c0ffee", "c,L2,2 short, 1 whole,beef"],
     );
     assert.deepEqual([...tableOf(withResults(page, [mutant("a")], [hunted("a", undefined)], "beef")).keys()], []);
   });

@@ -1,10 +1,12 @@
 import { fork } from "node:child_process";
 import { join } from "node:path";
 import { type Report, WORKER_FLAGS } from "../../src/testing/cli.ts";
-import type { Mutant } from "./mutant.ts";
+import type { Mutant, Seed } from "./mutant.ts";
 
-/** A mutant must be caught within these (issue: 2,000 seeds or 10 minutes of CPU). */
+/** A mutant must be caught within these, short seeds and whole ones together (2,000 seeds or 10 minutes of CPU). */
 export const SEEDS_MAX = 2_000;
+/** Short seeds come first: a mistake that shows often is caught in one of them within seconds. */
+export const SHORT_SEEDS = 60;
 export const CPU_MS_MAX = 600_000;
 /** A worker that says nothing for so long hangs in one seed. */
 const SILENT_MS_MAX = 180_000;
@@ -20,9 +22,10 @@ export type Ending =
 export interface Hunted {
   readonly mutant: Mutant;
   /** The first seed that an expected row refused; undefined: none of those tried. */
-  readonly caught: { readonly seed: number; readonly row: string; readonly message: string } | undefined;
-  /** Seeds run. */
+  readonly caught: (Seed & { readonly row: string; readonly message: string }) | undefined;
+  /** Seeds run, and how many of them were short ones. */
   readonly seeds: number;
+  readonly shortSeeds: number;
   readonly cpuMs: number;
   /** Seeds that failed in another way than expected, by how. */
   readonly others: ReadonlyMap<string, { readonly times: number; readonly seed: number; readonly message: string }>;
@@ -42,20 +45,17 @@ export function endingOf({ failure, error }: { readonly failure: string; readonl
   return { by: error === "InvariantViolated" ? "assertion" : "exception", message: lines[0] ?? "" };
 }
 
-/**
- * Runs seeds of a built mutant until an expected row refuses one.
- *
- * @param folder of the built mutant
- * @param first a seed to begin with, before those from `from` on
- */
-export async function hunt(
-  mutant: Mutant,
-  folder: string,
-  { from, seeds, first }: { readonly from: number; readonly seeds: number; readonly first?: number | undefined },
-): Promise<Hunted> {
+/** Seeds `from`, `from + 1` …, so many of them. */
+export interface Span {
+  readonly from: number;
+  readonly seeds: number;
+  readonly short: boolean;
+}
+
+/** Runs seeds of a built mutant, one span after the other, until an expected row refuses one. @param folder of the built mutant */
+export async function hunt(mutant: Mutant, folder: string, spans: readonly Span[]): Promise<Hunted> {
   const tally = new Tally(mutant);
-  if (first !== undefined) await runSeeds(folder, first, 1, tally);
-  if (!tally.over) await runSeeds(folder, from, seeds, tally);
+  for (const span of spans) if (!tally.over) await runSeeds(folder, span, tally);
   return tally.result;
 }
 
@@ -63,6 +63,8 @@ class Tally {
   readonly #mutant: Mutant;
   #caught: Hunted["caught"];
   #seeds = 0;
+  #shortSeeds = 0;
+  #short = false;
   #cpuMs = 0;
   #cpuMsBefore = 0;
   readonly #others = new Map<string, { times: number; readonly seed: number; readonly message: string }>();
@@ -76,21 +78,30 @@ class Tally {
   }
 
   get result(): Hunted {
-    return { mutant: this.#mutant, caught: this.#caught, seeds: this.#seeds, cpuMs: this.#cpuMs, others: this.#others };
+    return {
+      mutant: this.#mutant,
+      caught: this.#caught,
+      seeds: this.#seeds,
+      shortSeeds: this.#shortSeeds,
+      cpuMs: this.#cpuMs,
+      others: this.#others,
+    };
   }
 
   /** Another process begins at no CPU used. */
-  begin(): void {
+  begin({ short }: Span): void {
     this.#cpuMsBefore = this.#cpuMs;
+    this.#short = short;
   }
 
   take(report: Report): void {
     if (this.over) return;
     this.#seeds++;
+    if (this.#short) this.#shortSeeds++;
     this.#cpuMs = this.#cpuMsBefore + (report.cpuMs ?? 0);
     if (!("failure" in report)) return;
     const ending = endingOf(report, this.#mutant.rows);
-    if (ending.by === "row" && this.#mutant.rows.includes(ending.row)) this.#caught = { seed: report.seed, ...ending };
+    if (ending.by === "row" && this.#mutant.rows.includes(ending.row)) this.#caught = { seed: report.seed, short: this.#short, ...ending };
     else this.#note(ending.by === "row" ? ending.row : ending.by, report.seed, ending.message);
   }
 
@@ -106,9 +117,10 @@ class Tally {
   }
 }
 
-function runSeeds(folder: string, from: number, seeds: number, tally: Tally): Promise<void> {
-  tally.begin();
-  const args = ["--short", "--worker", "1", "--from", String(from), "--seeds", String(seeds), "--keep-going"];
+function runSeeds(folder: string, span: Span, tally: Tally): Promise<void> {
+  tally.begin(span);
+  const shape = span.short ? ["--short"] : [];
+  const args = [...shape, "--worker", "1", "--from", String(span.from), "--seeds", String(span.seeds), "--keep-going"];
   const child = fork(join(folder, "src/testing/main.js"), args, { execArgv: WORKER_FLAGS, stdio: ["ignore", "ignore", "pipe", "ipc"] });
   let said = "";
   child.stderr?.on("data", (piece: Buffer) => {

@@ -2,10 +2,17 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { checkers } from "../../src/testing/checkers/index.ts";
 import { RaftInvariants } from "../../src/testing/checkers/raft/raft-invariants.ts";
+import { undamaged } from "../../src/testing/checkers/undamaged.ts";
 import { applyPatch, type FilePatch, PatchError, parsePatch } from "./patch.ts";
 
 /** Where the patches are. */
 export const MUTANTS = "mutants";
+
+/** A seed of the simulator, and whether it is a short one. */
+export interface Seed {
+  readonly seed: number;
+  readonly short: boolean;
+}
 
 /** One deliberate mistake in the product. */
 export interface Mutant {
@@ -16,7 +23,7 @@ export interface Mutant {
   /** Rows of docs/reliability.md; one of them must refuse it. */
   readonly rows: readonly string[];
   /** A seed that caught it once. What it means changes with the simulator: it is tried first, no more. */
-  readonly seed: number | undefined;
+  readonly seed: Seed | undefined;
   readonly patch: readonly FilePatch[];
 }
 
@@ -24,6 +31,7 @@ export interface Mutant {
 export const judgedRows: ReadonlySet<string> = new Set([
   ...new RaftInvariants().verdicts().map(({ row }) => row),
   ...checkers.map(({ row }) => row),
+  undamaged(new Map(), 0, []).row,
   "V1",
 ]);
 
@@ -46,8 +54,9 @@ export function parseMutant(name: string, text: string): Mutant {
   if (breaks === undefined) throw new PatchError('does not say what it breaks ("Breaks: …")');
   if (rows.length === 0) throw new PatchError('does not say which row must catch it ("Rows: …")');
   for (const row of rows) if (!judgedRows.has(row)) throw new PatchError(`no run judges a row ${row}`);
-  if (seed !== undefined && !/^\d{1,9}$/.test(seed)) throw new PatchError(`no seed: ${seed}`);
-  return { name, breaks, rows, seed: seed === undefined ? undefined : Number(seed), patch: parsePatch(diff) };
+  if (seed !== undefined && !/^\d{1,9}(?: short)?$/.test(seed)) throw new PatchError(`no seed: ${seed}`);
+  const hint = seed === undefined ? undefined : { seed: Number.parseInt(seed, 10), short: seed.endsWith("short") };
+  return { name, breaks, rows, seed: hint, patch: parsePatch(diff) };
 }
 
 function split(text: string): [header: string, diff: string | undefined] {

@@ -30,6 +30,12 @@ export function tableOf(page: string): ReadonlyMap<string, TableRow> {
   return new Map(rows);
 }
 
+/** "12 short", "60 short, 3 whole". */
+export function seedsOf({ seeds, shortSeeds }: Pick<Hunted, "seeds" | "shortSeeds">): string {
+  const whole = seeds - shortSeeds;
+  return [...(shortSeeds > 0 ? [`${shortSeeds} short`] : []), ...(whole > 0 || shortSeeds === 0 ? [`${whole} whole`] : [])].join(", ");
+}
+
 /** The page with these results in its table; those of mutants that are not among them stay, those of mutants that are gone go. */
 export function withResults(page: string, mutants: readonly Mutant[], results: readonly Hunted[], commit: string): string {
   const known = tableOf(page);
@@ -39,7 +45,7 @@ export function withResults(page: string, mutants: readonly Mutant[], results: r
       const row = known.get(mutant.name);
       return row === undefined || result !== undefined ? [] : [{ ...row, breaks: mutant.breaks }];
     }
-    return [{ name: mutant.name, breaks: mutant.breaks, row: result.caught.row, seeds: String(result.seeds), commit }];
+    return [{ name: mutant.name, breaks: mutant.breaks, row: result.caught.row, seeds: seedsOf(result), commit }];
   });
   const lines = rows.map(({ name, breaks, row, seeds, commit: at }) => toRow([name, breaks, row, seeds, at]));
   return `${page.slice(0, page.indexOf(BEGIN))}${[BEGIN, "", ...HEAD, ...lines].join("\n")}\n`;

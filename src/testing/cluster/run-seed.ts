@@ -1,5 +1,6 @@
 import type { Evidence } from "../checkers/history.ts";
 import { checkHistory } from "../checkers/index.ts";
+import { undamaged } from "../checkers/undamaged.ts";
 import type { Verdict } from "../checkers/verdict.ts";
 import type { FiredFault } from "../sim/faults/fault-run.ts";
 import type { PlannedFault } from "../sim/faults/plan.ts";
@@ -47,10 +48,12 @@ export async function runSeed(seed: number, options: SeedOptions): Promise<SeedR
   if (copy !== undefined) await putBack(run, copy);
   await comeToRest(run);
   const evidence = await collect(run);
+  const fired = faults.fired.map(({ kind }) => kind);
+  const starts = cluster.machines.reduce((sum, { lives }) => sum + lives, 0);
   const result = {
     seed,
     digest: world.scheduler.trace.digest,
-    verdicts: [...cluster.invariants.verdicts(), ...checkHistory(evidence)],
+    verdicts: [...cluster.invariants.verdicts(), ...checkHistory(evidence), undamaged(cluster.errors, starts, fired)],
     brokers: run.brokers,
     fired: faults.fired,
     faults: { ...tally(faults.fired.map(({ kind }) => kind)), ...Object.fromEntries(run.extraFaults) },

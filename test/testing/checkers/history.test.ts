@@ -13,6 +13,7 @@ import type {
 } from "../../../src/testing/checkers/history.ts";
 import { checkers, checkHistory } from "../../../src/testing/checkers/index.ts";
 import { makePayload, readPayload } from "../../../src/testing/checkers/payload.ts";
+import { undamaged } from "../../../src/testing/checkers/undamaged.ts";
 
 const P = "t-0";
 
@@ -310,6 +311,23 @@ describe("Every checker refuses its planted history, by its row", () => {
       [],
     );
   });
+});
+
+describe("L13: disks that nobody damaged", () => {
+  it("are not found damaged by anybody who looked", () => {
+    const verdict = undamaged(new Map([["log.write_failed", 3]]), 4, ["power-cut"]);
+    assert.deepEqual(verdict.violations, []);
+    assert.ok(verdict.judged >= 4);
+  });
+
+  it("are judged only where no fault damaged one", () => {
+    assert.equal(undamaged(new Map([["log.hole_found", 1]]), 4, ["crash", "bit-flip"]).judged, 0);
+  });
+
+  for (const event of ["log.hole_found", "log.wal_damaged", "log.wal_found_damaged"])
+    it(`refuses ${event}`, () => {
+      assert.match(undamaged(new Map([[event, 2]]), 4, ["power-cut"]).violations.join(), new RegExp(`nobody damaged: ${event}, 2 times`));
+    });
 });
 
 describe("Payloads", () => {
