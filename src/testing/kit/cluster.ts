@@ -155,12 +155,13 @@ export class TestCluster implements AsyncDisposable {
     this.#faults.count("split", groups.map((group) => group.join()).join(" | "));
   }
 
-  /** All is well again: links, disks; brokers that are down start. */
+  /** All is well again: links and disks; brokers that hang go on, those that are down start. */
   heal(): void {
     this.#driver.checkOpen();
     this.#world.note("heal");
     this.#hosts.heal();
     for (const hosted of this.#hosted) {
+      hosted.machine.resume();
       hosted.mendDisk();
       hosted.start();
     }

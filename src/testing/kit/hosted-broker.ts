@@ -46,6 +46,11 @@ export class HostedBroker {
     return life.broker.state;
   }
 
+  /** Its process hangs. */
+  get paused(): boolean {
+    return this.machine.running && this.#life?.process.paused === true;
+  }
+
   /** Why its last life ended by itself; undefined: it runs, or somebody ended it. */
   get ended(): Error | undefined {
     return this.#ended;
@@ -86,8 +91,11 @@ export class HostedBroker {
       };
       life.process.atDeath(resolve);
       scheduler.after(STOP_MS_MAX, `kill ${this.machine.name}`, over);
-      life.process.turn();
-      life.broker.stop().then(over, (error: Error) => scheduler.fail(error));
+      // A process that hangs is told when it goes on.
+      life.process.whenAwake("SIGTERM", () => {
+        life.process.turn();
+        life.broker.stop().then(over, (error: Error) => scheduler.fail(error));
+      });
     });
   }
 

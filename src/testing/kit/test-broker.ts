@@ -70,6 +70,17 @@ export class TestBroker {
     this.#hosted.machine.powerCut();
   }
 
+  /** SIGSTOP: it hangs, with all its connections open, until `resume`. */
+  pause(): void {
+    if (!this.#begin("pause", this.state !== "down" && !this.#hosted.paused)) return;
+    this.#hosted.machine.pause();
+  }
+
+  resume(): void {
+    this.#driver.checkOpen();
+    this.#hosted.machine.resume();
+  }
+
   /** SIGTERM: it hands leadership over, answers what is open and ends. Resolves when it has. */
   stop(): Promise<void> {
     const sense = this.#begin("stop", this.state !== "down");

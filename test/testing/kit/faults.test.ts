@@ -55,6 +55,23 @@ describe("A broker of a simulated cluster", () => {
     await write(producer);
   });
 
+  it("that hangs is replaced by another leader, and follows it when it goes on", async () => {
+    await using cluster = await startCluster({ seed: 13 });
+    const producer = await withTopic(cluster, 3, 60_000);
+    const before = leading(cluster);
+    before.pause();
+    before.pause();
+    await write(producer);
+    const after = cluster.brokers.find((broker) => broker !== before && broker === cluster.leaderOf(TOPIC, 0));
+    assert.ok(after !== undefined);
+    assert.equal(before.state, "running");
+    before.resume();
+    await cluster.run(1_000);
+    assert.equal(leading(cluster).id, after.id);
+    await cluster.healthy();
+    assert.deepEqual(cluster.faults, { pause: 1 });
+  });
+
   it("hands over what it leads when it is stopped, and starts again", async () => {
     await using cluster = await startCluster({ seed: 3 });
     const producer = await withTopic(cluster, 3);
