@@ -97,6 +97,8 @@ export interface BrokerLogOptions {
   readonly segmentBytes: number;
   readonly segmentMs: number;
   readonly hotTailBytes: number;
+  /** Reads from the disk for callers, together. */
+  readonly readPendingMaxBytes: number;
   /** Below so many free bytes no records are taken. */
   readonly diskReserveBytes: number;
 }
@@ -151,6 +153,7 @@ export const defaultLogOptions: BrokerLogOptions = {
   segmentBytes: 128 * MiB,
   segmentMs: 7 * DAY_MS,
   hotTailBytes: 64 * MiB,
+  readPendingMaxBytes: 128 * MiB,
   diskReserveBytes: 512 * MiB,
 };
 

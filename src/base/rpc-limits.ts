@@ -10,6 +10,8 @@ export interface RpcServerLimits {
   readonly connectionsMax: number;
   /** Calls at the same time per connection. */
   readonly streamsPerConnectionMax: number;
+  /** Calls at the same time over all connections. */
+  readonly callsMax: number;
   /** Headers of one call. */
   readonly headerBytesMax: number;
   readonly headerPairsMax: number;
@@ -33,6 +35,7 @@ export const defaultRpcServerLimits: RpcServerLimits = {
   requestBytesMax: limits["request.max.bytes"].value,
   connectionsMax: 4096,
   streamsPerConnectionMax: 1000,
+  callsMax: 65_536,
   headerBytesMax: limits["request.headers.max.bytes"].value,
   headerPairsMax: limits["request.headers.max"].value,
   sessionMiBMax: limits["connection.memory.max.bytes"].value / MiB,

@@ -24,6 +24,7 @@ import type { Replica } from "./replica.ts";
 import { registerAdminService } from "./services/admin-service.ts";
 import { registerLogService } from "./services/log-service.ts";
 import { MeteredLog } from "./services/metered-log.ts";
+import { PeerRoom } from "./services/peer-room.ts";
 import { ReplyRoom } from "./services/reply-room.ts";
 
 export type { BrokerPorts } from "./ports.ts";
@@ -109,6 +110,7 @@ class BrokerProcess implements Broker {
       () => this.#formation,
       () => this.#member,
       (error) => this.#fatal(error),
+      new PeerRoom(config.limits.replyPendingMaxBytes),
     );
     this.#links = new PeerLinks(ports, () => this.#identity(), config.timings.reconnectGraceMs, {
       raft: (from, message) => this.#member?.host.receive(from, message),

@@ -38,6 +38,7 @@ import { decodeForwardedAppend, encodeForwardedAppended } from "./routing/forwar
 import { APPEND_METHOD, FETCH_METHOD, OFFSETS_METHOD, type RoutedLog, TRIM_METHOD } from "./routing/log-backend.ts";
 import type { Router } from "./routing/router.ts";
 import type { OffsetsOf } from "./services/log-service.ts";
+import type { PeerRoom } from "./services/peer-room.ts";
 
 export const REPORT_METHOD = "broker.report";
 export const TRANSFER_METHOD = "partition.transfer";
@@ -65,6 +66,7 @@ export class PeerService {
   readonly #formation: () => FormationLoop | undefined;
   readonly #parts: () => MemberParts | undefined;
   readonly #failed: (error: unknown) => void;
+  readonly #room: PeerRoom;
   readonly #handlers: ReadonlyMap<string, Handler>;
 
   constructor(
@@ -72,7 +74,9 @@ export class PeerService {
     formation: () => FormationLoop | undefined,
     parts: () => MemberParts | undefined,
     failed: (error: unknown) => void,
+    room: PeerRoom,
   ) {
+    this.#room = room;
     this.#clock = clock;
     this.#formation = formation;
     this.#parts = parts;
@@ -172,11 +176,16 @@ export class PeerService {
   #read(call: IncomingCall, { log, router }: MemberParts): void {
     const { groupId, request } = ForwardedFetch.decode(call.body);
     if (request === undefined) return call.fail(new MillraceError("INVALID_REQUEST", "A forwarded fetch without its request"));
+    const closed = this.#room.closedTo(call);
+    if (closed !== undefined) return call.fail(closed);
     this.#handedOn<FetchResponse>(
       call,
       router,
       groupId,
-      (finish) => log.readFor(groupId as GroupId, request, call.deadline, finish),
+      (finish) =>
+        log.readFor(groupId as GroupId, request, call.deadline, (outcome) =>
+          finish(outcome instanceof MillraceError ? outcome : this.#room.admit(call, outcome)),
+        ),
       (fetched) => FetchResponse.encodeParts(fetched),
     );
   }

@@ -65,6 +65,7 @@ export function loadConfig(sources: ConfigSources): ProcessConfig {
     rpc: {
       connectionsMax: values.get("client.connections.max"),
       streamsPerConnectionMax: values.get("client.streams.max"),
+      callsMax: values.get("client.calls.max"),
       prefaceTimeoutMs: values.get("client.preface.timeout.ms"),
       requestTimeoutMs: values.get("client.request.timeout.ms"),
       answerTimeoutMs: values.get("client.answer.timeout.ms"),
@@ -123,6 +124,7 @@ function brokerConfig(values: SettingValues): BrokerConfig {
       segmentBytes: values.get("segment.bytes"),
       segmentMs: values.get("segment.ms"),
       hotTailBytes: values.get("hot.tail.bytes"),
+      readPendingMaxBytes: values.get("read.pending.max.bytes"),
       diskReserveBytes: values.get("disk.reserve.bytes"),
     },
     topicDefaults: { partitions: values.get("default.partitions"), replicas: values.get("default.replicas") },

@@ -157,6 +157,12 @@ export const settings = {
     max: 64 * GiB,
     doc: "Bytes of answers that their readers have not taken, over all clients; while there are more, reads are refused.",
   }),
+  "read.pending.max.bytes": bytes({
+    default: defaultLogOptions.readPendingMaxBytes,
+    min: 8 * MiB,
+    max: 64 * GiB,
+    doc: "Bytes that reads from the disk for callers may hold together; further reads wait for their turn.",
+  }),
   "time.searches.max": count({
     default: defaultLimits.timeSearchesMax,
     min: 1,
@@ -236,6 +242,12 @@ export const settings = {
     min: 1,
     max: 100_000,
     doc: "Calls at the same time on one client connection.",
+  }),
+  "client.calls.max": count({
+    default: defaultRpcServerLimits.callsMax,
+    min: 1,
+    max: 10_000_000,
+    doc: "Calls at the same time over all client connections; further ones are refused.",
   }),
 
   // The log

@@ -8,6 +8,8 @@ import { OwnStatuses, tooLarge } from "./own-statuses.ts";
 const TIMEOUT_SECONDS_MAX = 2_147_483;
 /** What a header counts beyond its name and value (RFC 9113 §10.5.1). */
 const HEADER_OVERHEAD_BYTES = 32;
+/** When to try again what was refused because of the number of calls. */
+const AGAIN_MS = 1_000;
 /** Names no encoding there is: see `normalizeHeaders`. */
 const NO_ENCODING = "none";
 
@@ -15,6 +17,8 @@ export interface GuardLimits extends HeldRequestLimits {
   /** Headers of one call; that many more are taken by HTTP/2, so that they can be answered. */
   readonly maxHeaderBytes: number;
   readonly maxHeaderPairs: number;
+  /** Calls at the same time, over all connections. */
+  readonly callsMax: number;
   /** A connection that has not sent its SETTINGS by then is closed. */
   readonly prefaceTimeoutMs: number;
   /** A stream that was answered and whose caller still sends is reset after this. */
@@ -38,7 +42,7 @@ export function guardHttp2Server(server: Http2Server, limits: GuardLimits): void
     if (stream.destroyed || stream.closed) return;
     const path = headers[":path"] ?? "";
     const statuses = new OwnStatuses(stream, path);
-    const refusal = refusalOf(headers, rawHeaders, limits);
+    const refusal = limits.streams.open >= limits.callsMax ? tooManyCalls(limits.callsMax) : refusalOf(headers, rawHeaders, limits);
     if (refusal !== undefined) return refuse(stream, statuses, refusal);
     resetWhenAnswered(stream, limits.lingerMs);
     const request = requests.watch(stream, limits.requestKind(path), (error) => refuse(stream, statuses, error));
@@ -56,6 +60,11 @@ export function guardHttp2Server(server: Http2Server, limits: GuardLimits): void
 }
 
 function ignore(): void {}
+
+function tooManyCalls(max: number): MillraceError {
+  const text = `This broker serves ${max} calls already (client.calls.max)`;
+  return new MillraceError("TOO_MANY_REQUESTS", text, { limit: "client.calls.max", limit_calls: String(max) }, AGAIN_MS);
+}
 
 /** What is to be said to a call for its headers alone; of what is no gRPC call nothing. */
 function refusalOf(headers: IncomingHttpHeaders, rawHeaders: readonly string[], limits: GuardLimits): MillraceError | undefined {

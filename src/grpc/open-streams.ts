@@ -22,6 +22,11 @@ export class OpenStreams {
   readonly #streams = new Map<string, OpenStream>();
   #next = 1;
 
+  /** How many there are now. */
+  get open(): number {
+    return this.#streams.size;
+  }
+
   /** Before grpc-js sees the stream. */
   opened(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, request: HeldRequest): void {
     const id = String(this.#next++);

@@ -64,6 +64,7 @@ class GrpcServer implements GrpcRpcServer {
       maxConcurrentStreams: this.#limits.streamsPerConnectionMax,
       maxHeaderBytes: this.#limits.headerBytesMax,
       maxHeaderPairs: this.#limits.headerPairsMax,
+      callsMax: this.#limits.callsMax,
       prefaceTimeoutMs: this.#limits.prefaceTimeoutMs,
       requestTimeoutMs: this.#limits.requestTimeoutMs,
       requestPendingBytesMax: this.#limits.requestPendingBytesMax,

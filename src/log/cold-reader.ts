@@ -5,6 +5,7 @@ import type { DiskScheduler } from "./disk-scheduler.ts";
 import type { FileCache } from "./file-cache.ts";
 import { HoleMet, type SegmentHole } from "./holes.ts";
 import type { IndexEntry, SparseIndex } from "./model/sparse-index.ts";
+import { ReadTurns } from "./read-turns.ts";
 import type { Segment } from "./segment.ts";
 import { loadIndex } from "./segment-loader.ts";
 import { BadSegment, SegmentCursor } from "./segment-scan.ts";
@@ -62,8 +63,12 @@ export class ColdReader {
   readonly #files: FileCache;
   readonly #parked = new Map<string, Parked>();
   readonly #indexes = new Map<string, SparseIndex>();
+  /** For those of whom there may be any number. */
+  readonly turns: ReadTurns;
 
-  constructor(disk: Disk, scheduler: DiskScheduler, files: FileCache) {
+  /** @param readPendingMaxBytes of `turns`; without one nobody waits */
+  constructor(disk: Disk, scheduler: DiskScheduler, files: FileCache, readPendingMaxBytes = Number.MAX_SAFE_INTEGER) {
+    this.turns = new ReadTurns(readPendingMaxBytes);
     this.#disk = disk;
     this.#scheduler = scheduler;
     this.#files = files;

@@ -37,9 +37,7 @@ export class GroupReader {
     if (index <= start.index) return { kind: "below-start", start };
     const last = Math.min(upTo, frames.lastIndex) as LogIndex;
     if (index > last) return { kind: "frames", frames: [] };
-    const hot = frames.hot(index, maxBytes, last);
-    if (hot !== undefined) return { kind: "frames", frames: hot };
-    return this.#cold({ index }, { wanted: (frame) => frame.index >= index, maxBytes, upTo: last, stopped }, heals);
+    return this.#hot(index, maxBytes, last) ?? this.#cold({ index }, fromIndex(index, maxBytes, last, stopped), heals);
   }
 
   /** As `GroupLog.readFrom`. */
@@ -51,9 +49,10 @@ export class GroupReader {
     if (offset >= frames.baseOffset) {
       const held = frames.endingAbove(offset);
       if (held === undefined || held.index > last) return { kind: "frames", frames: [] };
-      return this.read(held.index, maxBytes, last, true, stopped);
+      const { index } = held;
+      return this.#hot(index, maxBytes, last) ?? this.#inTurn({ index }, fromIndex(index, maxBytes, last, stopped));
     }
-    return this.#cold({ offset }, { wanted: holdsOffset(offset), maxBytes, upTo: last, stopped }, true);
+    return this.#inTurn({ offset }, { wanted: holdsOffset(offset), maxBytes, upTo: last, stopped });
   }
 
   /** As `GroupLog.findTime`. */
@@ -81,6 +80,16 @@ export class GroupReader {
       if (held !== undefined && wanted(held)) return held.frame ?? (await this.#host.readWal([held]))[0];
     }
     return undefined;
+  }
+
+  #hot(index: LogIndex, maxBytes: number, last: LogIndex): ReadResult | undefined {
+    const frames = this.#log.frames.hot(index, maxBytes, last);
+    return frames === undefined ? undefined : { kind: "frames", frames };
+  }
+
+  /** For a caller, of whom there may be any number. Who waits for a repair has no turn meanwhile: it keeps nothing. */
+  #inTurn(from: ReadFrom, read: ColdRead): Promise<ReadResult> {
+    return this.#log.doctor.read(() => this.#host.cold.turns.run(read.maxBytes, () => this.#coldOnce(from, read)), true);
   }
 
   #cold(from: ReadFrom, read: ColdRead, heals: boolean): Promise<ReadResult> {
@@ -116,6 +125,10 @@ export class GroupReader {
     }
     return { kind: "frames", frames: await this.#host.readWal(held) };
   }
+}
+
+function fromIndex(index: LogIndex, maxBytes: number, upTo: LogIndex, stopped: (() => boolean) | undefined): ColdRead {
+  return { wanted: (frame) => frame.index >= index, maxBytes, upTo, stopped };
 }
 
 /** What was trimmed away under a search is passed over. */

@@ -145,7 +145,7 @@ class LogStoreImpl implements LogStore, WalEvents {
       space: this.space,
       relief: this.#relief,
       image,
-      cold: new ColdReader(disk, this.#scheduler, this.#readFiles),
+      cold: new ColdReader(disk, this.#scheduler, this.#readFiles, options.readPendingMaxBytes),
       options: { segmentBytes: options.segmentBytes, segmentMs: options.segmentMs },
     });
   }

@@ -275,6 +275,8 @@ export interface LogStoreOptions {
   readonly segmentMs: number;
   /** Memory for hot tails over all groups. */
   readonly hotTailBytes: number;
+  /** Bytes that reads from the disk for callers may hold together; no bound when left out. */
+  readonly readPendingMaxBytes?: number;
   /** Below so many free bytes records are refused (`LogStore.space`); 0 when left out. */
   readonly diskReserveBytes?: number;
   /** A write or sync failed: the broker must exit ≠ 0 (design §4, D3). Called at most once. */

@@ -75,6 +75,7 @@ export function brokerConfig(n: number, brokers: number): BrokerConfig {
       segmentBytes: 8 * MiB,
       segmentMs: 60_000,
       hotTailBytes: 2 * MiB,
+      readPendingMaxBytes: 16 * MiB,
       diskReserveBytes: 4 * MiB,
     },
     topicDefaults: defaultTopicDefaults,

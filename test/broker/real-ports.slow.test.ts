@@ -74,6 +74,7 @@ describe("Three brokers on real ports", () => {
           segmentBytes: 8 * MiB,
           segmentMs: 60_000,
           hotTailBytes: 4 * MiB,
+          readPendingMaxBytes: 16 * MiB,
           diskReserveBytes: 0,
         },
         topicDefaults: defaultTopicDefaults,

@@ -199,6 +199,24 @@ describe("A limit of HTTP/2 or gRPC that is reached", () => {
   );
 
   it(
+    "is named: client.calls.max, over all connections; a call that ends makes room",
+    against({ callsMax: 2 }, async ({ raw, address }) => {
+      const other = new RawCalls(address);
+      await other.ping();
+      const open = [raw.open({ ":path": TALK }), other.open({ ":path": TALK })];
+      await Promise.all([raw.ping(), other.ping()]);
+      for (const each of [raw, other]) {
+        const error = names(await each.unary(ECHO, Buffer.from("third")), "client.calls.max", "TOO_MANY_REQUESTS");
+        assert.ok(error.retriable && error.outcomeKnown && error.retryAfterMs !== undefined);
+      }
+      open[0]?.close();
+      await raw.ping();
+      assert.equal((await other.unary(ECHO, Buffer.from("third"))).status, status.OK);
+      other.close();
+    }),
+  );
+
+  it(
     "closes what it cannot answer: client.connections.max, where nothing was sent",
     against({ connectionsMax: 1 }, async ({ channel, raw }) => {
       const refused: unknown = await channel.unary(ECHO, new Uint8Array(1), { timeoutMs: 10_000 }).catch((error: unknown) => error);

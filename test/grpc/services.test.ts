@@ -234,6 +234,7 @@ describe("The receive windows of the server", () => {
     maxConcurrentStreams: 10,
     maxHeaderBytes: 16_384,
     maxHeaderPairs: 64,
+    callsMax: 10,
     prefaceTimeoutMs: 1000,
     requestTimeoutMs: 1_000,
     requestPendingBytesMax: 1_000_000,

@@ -1,5 +1,6 @@
 import type { FixedLimit } from "../../src/base/limits.ts";
 import type { SettingDescription } from "../../src/config/describe.ts";
+import { defaultMemorySettings, memorySum, memorySumBytes, PEERS } from "../../src/config/memory-sum.ts";
 import { toRow } from "../checks/markdown.ts";
 
 /** Settings that bound what callers may ask for or leave behind. */
@@ -14,6 +15,8 @@ const unanswered: readonly (readonly [limit: string, wire: string, library: stri
     "nothing: further calls wait inside the library until one ends, or their deadline passes; `UNAVAILABLE` from one that does not wait, and nothing was written",
   ],
   ["`client.connections.max`", "the connection is closed as soon as it is made", "`UNAVAILABLE`; nothing was written"],
+  ["`stream.pending.max.bytes`", "the windows of produce streams are not refilled until there is room", "writes wait; nothing is refused"],
+  ["`read.pending.max.bytes`", "the answer comes later: reads from the disk take turns", "nothing, or its deadline passes"],
   ["`client.preface.timeout.ms`", "the connection is closed", "nothing: a library begins to speak at once"],
   [
     "`request.headers.max.bytes`, `request.headers.max`",
@@ -70,11 +73,32 @@ export function limitsPage(fixed: Readonly<Record<string, FixedLimit>>, settings
     "",
     "## Without an answer",
     "",
-    "HTTP/2 itself keeps these, and has no place for the words of an error.",
+    "HTTP/2 itself keeps these, and has no place for the words of an error; or who reaches one waits.",
     "",
     "| limit | on the wire | what a gRPC library tells its caller |",
     "|---|---|---|",
     ...unanswered.map((row) => toRow(row)),
     "",
+    ...sumSection(),
   ].join("\n");
+}
+
+function sumSection(): readonly string[] {
+  const mebibytes = (bytes: number): string => `${Math.ceil(bytes / 2 ** 20)} MiB`;
+  return [
+    "## What they add up to",
+    "",
+    "All that callers together can make one broker keep in memory, at the worst and all at once: objects and buffers. To it comes what a broker",
+    "needs by itself, and what the allocator keeps of what was freed. The values are those of the defaults in a cluster of three.",
+    "",
+    "| what | at most | by default |",
+    "|---|---|---|",
+    ...memorySum.map(({ what, formula, bytes }) => toRow([what, formula, mebibytes(bytes(defaultMemorySettings))])),
+    toRow(["**together**", `with ${PEERS} other brokers`, `**${mebibytes(memorySumBytes(defaultMemorySettings))}**`]),
+    "",
+    "Calls that a broker holds for a leader, or forwards to one (`forward.pending.max.bytes`), and what waits for acknowledgement in one",
+    "partition (`produce.pending.max.bytes`), are part of the first two lines and of the records that are not committed. A broker with less",
+    "memory is given smaller limits: none of them needs more than a few messages.",
+    "",
+  ];
 }

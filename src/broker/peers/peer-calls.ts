@@ -16,6 +16,8 @@ export interface IncomingCall {
   /** Monotonic. */
   readonly deadline: number;
   readonly cancelled: boolean;
+  /** Bytes of the connection it came by that the other side has not taken. */
+  readonly unsentBytes: number;
   onCancel(run: () => void): void;
   /** Exactly once; later calls do nothing. */
   reply(body: readonly Uint8Array[]): void;
@@ -138,6 +140,7 @@ export class PeerCalls {
       const head = error === undefined ? CallReply.encode({ callId }) : CallReply.encode({ callId, error: statusOf(error) });
       this.#connection.send(CallKind.reply, withHead(head, reply));
     };
+    const connection = this.#connection;
     this.#handle({
       from: this.#peer,
       method: request.method,
@@ -145,6 +148,9 @@ export class PeerCalls {
       deadline: this.#clock.monotonic() + request.timeoutMs,
       get cancelled() {
         return cancelled;
+      },
+      get unsentBytes() {
+        return connection.unsentBytes;
       },
       onCancel(run) {
         if (cancelled) run();

@@ -30,6 +30,7 @@ export function brokerConfigs(brokers: number, random: SimRandom): readonly Brok
     segmentBytes: random.pick([16, 32, 128]) * KiB,
     segmentMs: random.pick([1_000, 60_000]),
     hotTailBytes: random.pick([64, 256]) * KiB,
+    readPendingMaxBytes: 8192 * KiB,
     diskReserveBytes: DISK_RESERVE_BYTES,
   };
   // Frequent: a run of a few seconds takes some, trims behind them, and starts from them.

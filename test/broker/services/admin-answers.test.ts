@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
+import { MillraceError } from "../../../src/base/errors.ts";
 import { Cluster, recordSet } from "../harness.ts";
 import * as rpc from "../stubs.ts";
 
@@ -57,5 +58,19 @@ describe("An answer", () => {
     for (let n = 0; n < 5; n++) await cluster.call(via, rpc.Produce, { topic: "t", records: recordSet(["x".repeat(1_000 * KiB)]) });
     const { batches } = await cluster.call(via, rpc.Fetch, { topic: "t", offset: 0, maxBytes: 8 * MiB });
     assert.equal(batches.length, 5);
+  });
+
+  it("of another broker waits for its caller up to a quarter of reply.pending.max.bytes; what would be more is refused by name", async () => {
+    const leader = await cluster.leaderOf("t", 0);
+    const via = cluster.numbers.find((n) => n !== leader) ?? assert.fail();
+    const fetch = { topic: "t", offset: 0, maxBytes: 3 * MiB };
+    const asked = await cluster.settle(Promise.allSettled(Array.from({ length: 6 }, () => cluster.ask(via, rpc.Fetch, fetch))));
+    const refused = asked.flatMap((one) => (one.status === "rejected" ? [one.reason as unknown] : []));
+    assert.ok(refused.length > 0 && refused.length < 6, `${refused.length} of 6 are refused`);
+    for (const error of refused) {
+      assert.ok(error instanceof MillraceError && error.code === "TOO_MANY_REQUESTS", String(error));
+      assert.deepEqual(error.metadata, { limit: "reply.pending.max.bytes", limit_bytes: String(4 * MiB) });
+    }
+    assert.ok((await cluster.call(via, rpc.Fetch, fetch)).batches.length >= 2, "there is room again");
   });
 });

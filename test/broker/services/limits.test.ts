@@ -62,6 +62,9 @@ function packed(count: number): Uint8Array {
 /** Limits whose test stands elsewhere: a file that names it. */
 const elsewhere: Readonly<Record<string, string>> = {
   "reply.pending.max.bytes": "broker/services/reply-room.test.ts",
+  "request.pending.max.bytes": "grpc/held-requests.test.ts",
+  "subscribe.partitions.max": "broker/services/sums.test.ts",
+  "client.calls.max": "grpc/limits.test.ts",
   "produce.stream.partitions.max": "broker/services/produce-stream.test.ts",
   "producers.per.partition.max": "log/model.test.ts",
   "producer.batches.max": "broker/idempotence.test.ts",
@@ -75,6 +78,7 @@ const elsewhere: Readonly<Record<string, string>> = {
 /** Limits that end no call with an error, so that there is none to read: what is seen of them stands in docs/limits.md. */
 const unanswered = [
   "stream.pending.max.bytes",
+  "read.pending.max.bytes",
   "connection.memory.max.bytes",
   "client.linger.ms",
   "client.keepalive.ms",

@@ -1,8 +1,12 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { MillraceError } from "../../../src/base/errors.ts";
+import { toBrokerId } from "../../../src/base/ids.ts";
 import type { CallContext } from "../../../src/base/ports/rpc-server.ts";
+import type { IncomingCall } from "../../../src/broker/peers/peer-calls.ts";
+import { PeerRoom } from "../../../src/broker/services/peer-room.ts";
 import { ReplyRoom } from "../../../src/broker/services/reply-room.ts";
+import { FetchResponse } from "../../../src/protocol/public.ts";
 import { World } from "../../../src/testing/sim/world.ts";
 
 const MAX = 1_000_000;
@@ -59,5 +63,28 @@ describe("ReplyRoom (reply.pending.max.bytes)", () => {
     room.admit(4);
     server.unsentBytes = 2 * MAX;
     refused(0);
+  });
+});
+
+describe("PeerRoom (reply.pending.max.bytes)", () => {
+  const room = new PeerRoom(400);
+  const asked = (unsentBytes: number): IncomingCall => ({
+    from: toBrokerId(2),
+    method: "log.fetch",
+    body: new Uint8Array(),
+    deadline: 0,
+    cancelled: false,
+    unsentBytes,
+    onCancel() {},
+    reply() {},
+    fail() {},
+  });
+  const read = (bytes: number): FetchResponse =>
+    FetchResponse.decode(FetchResponse.encode({ batches: [{ recordCount: 1, records: new Uint8Array(bytes) }] }));
+
+  it("lets a quarter of it wait for a broker, and one answer of any size for a broker that took everything", () => {
+    assert.deepEqual([room.closedTo(asked(99)), room.closedTo(asked(100))?.code], [undefined, "TOO_MANY_REQUESTS"]);
+    const fits = (unsent: number, bytes: number): boolean => !(room.admit(asked(unsent), read(bytes)) instanceof MillraceError);
+    assert.deepEqual([fits(50, 50), fits(50, 51), fits(0, 1_000)], [true, false, true]);
   });
 });
