@@ -7,6 +7,7 @@ import { after, before, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 import { isAlive } from "../../src/cli/dev/processes.ts";
 import { millrace } from "./run.ts";
+import { run } from "./run-here.ts";
 
 const main = fileURLToPath(new URL("../../src/main.js", import.meta.url));
 /** Far from the default, so that a developer's own cluster may run. */
@@ -135,23 +136,24 @@ describe("millrace dev", { timeout: 180_000 }, () => {
 describe("millrace dev with as many brokers as one likes", { timeout: 120_000 }, () => {
   const port = PORT + 1_000;
 
-  for (const brokers of [2, 4]) {
-    it(`gets ready with ${brokers}, of which not all are seeds`, async () => {
-      const folder = mkdtempSync(join(tmpdir(), "millrace-dev-"));
-      const dev = new Dev(folder, port, ["--brokers", `${brokers}`]);
-      try {
-        await dev.until(/^millrace ready /m);
-        const addresses = Array.from({ length: brokers }, (_, i) => `127.0.0.1:${port + 10 * i}`);
-        assert.match(dev.stdout, new RegExp(`^millrace ready ${addresses.join(",")}$`, "m"));
-      } finally {
-        dev.child.kill("SIGINT");
-        await dev.closed;
-        rmSync(folder, { recursive: true, force: true });
-      }
-    });
+  function readyWith(brokers: number): RegExp {
+    const addresses = Array.from({ length: brokers }, (_, i) => `127.0.0.1:${port + 10 * i}`);
+    return new RegExp(`^millrace ready ${addresses.join(",")}$`, "m");
   }
 
-  it("says which broker it waits for, and gets ready once that one is", async () => {
+  it("gets ready with 4, of which not all are seeds", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "millrace-dev-"));
+    const dev = new Dev(folder, port, ["--brokers", "4"]);
+    try {
+      await dev.until(readyWith(4));
+    } finally {
+      dev.child.kill("SIGINT");
+      await dev.closed;
+      rmSync(folder, { recursive: true, force: true });
+    }
+  });
+
+  it("says with 2 which broker it waits for, and gets ready once that one is", async () => {
     const folder = mkdtempSync(join(tmpdir(), "millrace-dev-"));
     const dev = new Dev(folder, port, ["--brokers", "2"]);
     try {
@@ -161,7 +163,7 @@ describe("millrace dev with as many brokers as one likes", { timeout: 120_000 },
       await dev.until(/^waiting: .*broker 2 is not ready: .*broker-2\.log/m);
       assert.doesNotMatch(dev.stdout, /millrace ready/);
       process.kill(pid, "SIGCONT");
-      await dev.until(/^millrace ready /m);
+      await dev.until(readyWith(2));
     } finally {
       dev.child.kill("SIGINT");
       assert.equal(await dev.closed, 0);
@@ -173,10 +175,10 @@ describe("millrace dev with as many brokers as one likes", { timeout: 120_000 },
     const folder = mkdtempSync(join(tmpdir(), "millrace-dev-"));
     writeFileSync(join(folder, "dev.json"), JSON.stringify({ brokers: 3, port, pid: 0 }));
     for (const verb of ["start", "stop"]) {
-      const absent = await millrace(["dev", verb, "9", "--data", folder]);
+      const absent = await run(["dev", verb, "9", "--data", folder]);
       assert.equal(absent.code, 3);
-      assert.match(absent.stderr, /there is no broker 9: the cluster in .* has brokers 1 to 3/);
-      assert.equal((await millrace(["dev", verb, "nine", "--data", folder])).code, 2);
+      assert.match(absent.talk, /there is no broker 9: the cluster in .* has brokers 1 to 3/);
+      assert.equal((await run(["dev", verb, "nine", "--data", folder])).code, 2);
     }
     rmSync(folder, { recursive: true, force: true });
   });

@@ -10,7 +10,8 @@ import { RecordSetBuilder } from "../../src/records/record-set-builder.ts";
 import type { PartitionLog } from "../client/fake/partition-log.ts";
 import type { CliCluster } from "./cli-cluster.ts";
 import { startFakeBroker } from "./fake-broker.ts";
-import { millrace } from "./run.ts";
+import { millrace, type Ran, type RunOptions } from "./run.ts";
+import { run } from "./run-here.ts";
 
 /** CRLF, a blank line, escaped Unicode, an integer above 2^53, a name given twice, a 900 KiB line, bytes that are no UTF-8, no final newline. */
 const awkward = [
@@ -62,6 +63,14 @@ describe("produce and consume over gRPC", () => {
     return logs;
   }
 
+  /** The command in this process, with its input in a file: for all that does not ask what a process of its own does. */
+  async function here(args: readonly string[], { input }: Pick<RunOptions, "input"> = {}): Promise<Ran> {
+    const file = join(folder, "input");
+    if (input !== undefined) writeFileSync(file, input);
+    const { code, out, talk } = await run(input === undefined ? args : [...args, "--file", file]);
+    return { code, stdout: Buffer.from(out), stderr: talk };
+  }
+
   it("sends lines byte for byte and prints them the same", async () => {
     const [log] = topic("awkward", 1);
     const sent = await millrace(["produce", "awkward", ...flags], { input: join2(awkward) });
@@ -81,10 +90,10 @@ describe("produce and consume over gRPC", () => {
     topic("keyed", 3);
     const file = join(folder, "awkward.jsonl");
     writeFileSync(file, join2(awkward));
-    const sent = await millrace(["produce", "keyed", "--file", file, "--key-field", "id", "-z", "gzip", ...flags]);
+    const sent = await here(["produce", "keyed", "--file", file, "--key-field", "id", "-z", "gzip", ...flags]);
     assert.equal(sent.code, 0, sent.stderr);
     assert.match(sent.stderr, /3 lines without a field "id" were sent without a key/);
-    const read = await millrace(["consume", "keyed", "--format", "json", ...flags]);
+    const read = await here(["consume", "keyed", "--format", "json", ...flags]);
     const lines = read.stdout.toString().trimEnd().split("\n");
     const keys = lines.map((line) => JSON.parse(line).key as string | null);
     assert.deepEqual(keys.toSorted(), ["12345678901234567890", "a", "long", "y", null, null, null].toSorted());
@@ -117,18 +126,18 @@ describe("produce and consume over gRPC", () => {
 
   it("sends headers and prints records as a template says", async () => {
     topic("shaped", 1);
-    const sent = await millrace(["produce", "shaped", "-k", "k", "-H", "lang:en", "-H", "n:1:2", "-p", "0", ...flags], {
+    const sent = await here(["produce", "shaped", "-k", "k", "-H", "lang:en", "-H", "n:1:2", "-p", "0", ...flags], {
       input: Buffer.from("a\nbb\n"),
     });
     assert.equal(sent.code, 0, sent.stderr);
-    const read = await millrace(["consume", "shaped", "-f", "%t %p %o %k %v %S %h\\n", ...flags]);
+    const read = await here(["consume", "shaped", "-f", "%t %p %o %k %v %S %h\\n", ...flags]);
     assert.equal(read.stdout.toString(), "shaped 0 0 k a 1 lang=en,n=1:2\nshaped 0 1 k bb 2 lang=en,n=1:2\n");
   });
 
   it("says which line of JSON is no record, sends the others, and exits 1", async () => {
     const [log] = topic("mixed", 1);
     const input = Buffer.from('{"value":"a"}\n{"vlaue":"b"}\nno\n{"value":"c","partition":5}\n{"key":"k","value":null}\n');
-    const sent = await millrace(["produce", "mixed", "--format", "json", ...flags], { input });
+    const sent = await here(["produce", "mixed", "--format", "json", ...flags], { input });
     assert.equal(sent.code, 1);
     assert.match(sent.stderr, /line 2: INVALID_REQUEST: "vlaue" is no field of a record/);
     assert.match(sent.stderr, /line 3: INVALID_REQUEST: the line is not JSON/);
@@ -140,18 +149,18 @@ describe("produce and consume over gRPC", () => {
   it("prints what was asked for: a partition, a range, a count", async () => {
     topic("many", 2);
     const input = Buffer.from(Array.from({ length: 100 }, (_, i) => `${i}`).join("\n"));
-    assert.equal((await millrace(["produce", "many", "-p", "1", ...flags], { input })).code, 0);
-    const range = await millrace(["consume", "many", "-p", "1", "--from", "10", "--to", "13", ...flags]);
+    assert.equal((await here(["produce", "many", "-p", "1", ...flags], { input })).code, 0);
+    const range = await here(["consume", "many", "-p", "1", "--from", "10", "--to", "13", ...flags]);
     assert.equal(range.stdout.toString(), "10\n11\n12\n");
-    const last = await millrace(["consume", "many", "-p", "1", "--from", "-2", ...flags]);
+    const last = await here(["consume", "many", "-p", "1", "--from", "-2", ...flags]);
     assert.equal(last.stdout.toString(), "98\n99\n");
-    const count = await millrace(["consume", "many", "-n", "3", ...flags]);
+    const count = await here(["consume", "many", "-n", "3", ...flags]);
     assert.equal(count.stdout.toString(), "0\n1\n2\n");
   });
 
   it("exits 1 when a record failed, and says which line", async () => {
     topic("one", 1);
-    const sent = await millrace(["produce", "one", ...flags], { input: Buffer.from(`a\n${"b".repeat(1_100_000)}\nc\n`) });
+    const sent = await here(["produce", "one", ...flags], { input: Buffer.from(`a\n${"b".repeat(1_100_000)}\nc\n`) });
     assert.equal(sent.code, 1);
     assert.match(sent.stderr, /line 2: RECORD_SET_TOO_LARGE/);
     assert.match(sent.stderr, /produced 2 records, 2 bytes in .*; 1 failed, 0 batches sent again/);
@@ -162,7 +171,8 @@ describe("produce and consume over gRPC", () => {
   it("exits 3 for a partition that is not there, and says which are", async () => {
     topic("three", 3);
     for (const verb of ["produce", "consume"]) {
-      const ran = await millrace([verb, "three", "-p", "7", ...flags], { input: Buffer.from("a\n") });
+      const input = verb === "produce" ? { input: Buffer.from("a\n") } : {};
+      const ran = await here([verb, "three", "-p", "7", ...flags], input);
       assert.equal(ran.code, 3, ran.stderr);
       assert.match(ran.stderr, /UNKNOWN_PARTITION: Cannot use partition 7 of three: it has 3 partitions, 0 to 2/);
     }
@@ -170,7 +180,7 @@ describe("produce and consume over gRPC", () => {
 
   it("takes the acknowledgement level in upper case too", async () => {
     topic("loud", 1);
-    const sent = await millrace(["produce", "loud", "--acks", "QUORUM", "-z", "GZIP", ...flags], { input: Buffer.from("a\n") });
+    const sent = await here(["produce", "loud", "--acks", "QUORUM", "-z", "GZIP", ...flags], { input: Buffer.from("a\n") });
     assert.equal(sent.code, 0, sent.stderr);
     assert.match(sent.stderr, /produced 1 record, 1 byte in/);
   });
@@ -186,13 +196,13 @@ describe("produce and consume over gRPC", () => {
   it("ends quietly when its reader has gone", async () => {
     topic("pipe", 1);
     const input = Buffer.from(`${"x".repeat(1000)}\n`.repeat(5000));
-    assert.equal((await millrace(["produce", "pipe", ...flags], { input })).code, 0);
+    assert.equal((await here(["produce", "pipe", ...flags], { input })).code, 0);
     assert.equal((await inShell('"$0" "$@" | head -c 10', ["consume", "pipe", ...flags])).talk, "");
   });
 
   it("says what is wrong with its own input and output, in one line", async () => {
     topic("odd", 1);
-    assert.equal((await millrace(["produce", "odd", ...flags], { input: Buffer.from("a\n") })).code, 0);
+    assert.equal((await here(["produce", "odd", ...flags], { input: Buffer.from("a\n") })).code, 0);
     if (process.platform === "linux") {
       const full = await inShell('"$0" "$@" > /dev/full', ["consume", "odd", ...flags]);
       assert.equal(full.code, 1);
@@ -212,7 +222,7 @@ describe("produce and consume over gRPC", () => {
     const talk: Buffer[] = [];
     reader.stderr.on("data", (piece: Buffer) => talk.push(piece));
     const seen = new Promise<string>((resolve) => reader.stdout.once("data", (piece: Buffer) => resolve(piece.toString())));
-    assert.equal((await millrace(["produce", "live", ...flags], { input: Buffer.from("hello\n") })).code, 0);
+    assert.equal((await here(["produce", "live", ...flags], { input: Buffer.from("hello\n") })).code, 0);
     assert.equal(await seen, "hello\n");
     const closed = new Promise((resolve) => reader.on("close", resolve));
     reader.kill("SIGINT");

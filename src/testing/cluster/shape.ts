@@ -61,7 +61,7 @@ export const short: Shape = {
   topics: [1, 1],
   partitions: [1, 3],
   clients: 2,
-  troubledMs: [1_000, 2_800],
+  troubledMs: [800, 2_200],
   faults: { kinds: [1, 8], pauseMs: [200, 600, 1_500], lastMs: [100, 500, 1_500] },
   pace: { produceMs: [60, 150, 300], stubMs: 300, endsMs: [100, 300], consumerMs: 3_000 },
   workloads: [...common, { name: "trim", workload: trim, on: "one client", chance: [1, 3] }],
