@@ -315,6 +315,12 @@ export const events = {
     means: "The disk of this replica is gone; the controller has a new one made on the disk its broker has now.",
     todo: "Nothing; `cluster health` names what is still missing.",
   },
+  "replica.adopted": {
+    level: "warn",
+    fields: ["groupId", "replicaId", "brokerId"],
+    means: "A replica that votes was placed nowhere: the metadata went on from a moment before it was. It is placed again.",
+    todo: "Nothing; `cluster health` names what is still missing.",
+  },
   "replica.kept": {
     level: "info",
     fields: ["partition", "replicaId", "instead"],

@@ -152,6 +152,7 @@ export class Member implements MemberParts, AdminBackend {
       clock,
       telemetry,
       inflate: ports.inflate,
+      submit: (command, deadline) => this.group.submit(command, deadline),
       askController: (command, answered) => recorder.record(command, answered),
       changed: (groupId) => this.router.changed(groupId),
       reconcileAgain: () => this.partitions.reconcile(this.image),

@@ -1,20 +1,22 @@
-import type { BrokerConfig, BrokerLogOptions } from "../base/broker-config.ts";
+import type { BrokerConfig } from "../base/broker-config.ts";
 import type { BrokerId, GroupId, Incarnation, LogIndex, ReplicaId, TopicId } from "../base/ids.ts";
 import type { Clock, Timer } from "../base/ports/clock.ts";
 import type { Inflate } from "../base/ports/inflate.ts";
 import type { Telemetry } from "../base/ports/telemetry.ts";
 import type { MetadataImage } from "../cluster/image.ts";
-import { type PartitionImage, placedReplicas, type ReplicaImage } from "../cluster/image-state.ts";
+import type { PartitionImage, ReplicaImage } from "../cluster/image-state.ts";
 import { isNoSpace } from "../log/disk-space.ts";
 import type { GroupLog, LogStore, RecoveredGroup, StartPoint } from "../log/types.ts";
-import { GroupConfig } from "../protocol/routing.ts";
+import { GroupConfig, type GroupMembers } from "../protocol/routing.ts";
 import { AgeClock } from "./age-clock.ts";
 import { FullDiskHandover } from "./full-disk-handover.ts";
 import { MemberRole } from "./members.ts";
+import { membersHere, Unplaced, type UnplacedPorts } from "./membership/unplaced.ts";
 import type { IsrAnswer, IsrCommand } from "./partition/isr-tracker.ts";
-import { Partition, type PartitionSettings } from "./partition/partition.ts";
+import { Partition } from "./partition/partition.ts";
 import { PartitionRetention } from "./partition/partition-retention.ts";
 import { PartitionReader } from "./partition/reader.ts";
+import { settingsOf, unknownSettings } from "./partition/settings-of.ts";
 import { PeerClocks } from "./peer-clocks.ts";
 import type { PeerLinks } from "./peers/peer-links.ts";
 import { HeldReplicas } from "./recovery/held-replicas.ts";
@@ -35,6 +37,7 @@ export interface PartitionSetPorts {
   readonly clock: Clock;
   readonly telemetry: Telemetry;
   readonly inflate: Inflate;
+  readonly submit: UnplacedPorts["submit"];
   readonly askController: (command: IsrCommand, answered: (answer: IsrAnswer) => void) => void;
   /** A group's leader, or whether it serves here, may have changed. */
   readonly changed: (groupId: GroupId) => void;
@@ -89,6 +92,7 @@ export class PartitionSet {
   readonly #clocks: PeerClocks;
   readonly #retention: RetentionLoop;
   readonly #handover: FullDiskHandover;
+  readonly #unplaced: Unplaced;
   #nextRead = 1;
   /** Brokers that said they stop, until they are connected anew. */
   readonly #leaving = new Set<BrokerId>();
@@ -107,6 +111,14 @@ export class PartitionSet {
       this.all.map(({ retention }) => retention),
     );
     this.#handover = new FullDiskHandover(ports.clock, ports.telemetry, store.space, () => this.all.map(({ partition }) => partition));
+    this.#unplaced = this.#makeUnplaced();
+  }
+
+  #makeUnplaced(): Unplaced {
+    const { incarnation, clock, telemetry, submit, reconcileAgain: again, failed } = this.#ports;
+    const members = (groupId: GroupId): Promise<GroupMembers | undefined> => this.membersHere(groupId);
+    const ports = { self: this.#config.brokerId, incarnation, clock, telemetry, links: this.#links, submit, again, failed };
+    return new Unplaced({ ...ports, membersHere: members });
   }
 
   get(groupId: GroupId): HostedPartition | undefined {
@@ -180,6 +192,12 @@ export class PartitionSet {
     hosted.partition.replica.readIndex(context);
   }
 
+  /** What a leader here says of its group; undefined: nothing, ask again or elsewhere. */
+  async membersHere(groupId: GroupId): Promise<GroupMembers | undefined> {
+    const hosted = this.#partitions.get(groupId);
+    return hosted === undefined ? undefined : membersHere(hosted.partition.replica, (done) => this.readIndex(hosted, done));
+  }
+
   /** Connected, and has not said that it stops: it may be counted on. */
   stays(broker: BrokerId): boolean {
     return this.#links.connected(broker) && !this.#leaving.has(broker);
@@ -210,6 +228,7 @@ export class PartitionSet {
     this.#retention.close();
     this.#clocks.close();
     this.#handover.close();
+    this.#unplaced.close();
     await this.#reconciling;
   }
 
@@ -255,6 +274,7 @@ export class PartitionSet {
     const self = this.#config.brokerId;
     let all = true;
     await this.#followRecoveries(image);
+    const outlived = this.#outlived(image);
     for (const { partition, replica } of image.hostedBy(self)) {
       if (this.#closed) return false;
       // After a start the image passes through all that ever was. A replica placed on the disk this broker had before stays lost: made
@@ -267,7 +287,11 @@ export class PartitionSet {
         continue;
       }
       const here = this.#partitions.get(partition.groupId);
-      if (here !== undefined && !this.#outlived(here, partition)) continue;
+      if (here?.partition.replica.id === replica.replicaId) continue;
+      if (here !== undefined && !outlived.has(here)) {
+        all = false;
+        continue;
+      }
       if (here !== undefined) await this.#setAside(here);
       const topic = image.topics.get(partition.topicId)?.name ?? "";
       const config: GroupConfig = {
@@ -303,12 +327,16 @@ export class PartitionSet {
   }
 
   /**
-   * Another disk took this one's place while it was away, and has lost its own since: the replica here belongs to nobody, and another one
-   * of the group is to be made on this very disk. Only an image as new as this broker's start says so; an older one passes through all
-   * that ever was.
+   * Replicas here that belong to nobody any more: where another one of the group is to be made on this very disk, they make way. Only an
+   * image as new as this broker's start says that they are not placed; an older one passes through all that ever was.
    */
-  #outlived({ partition: { replica } }: HostedPartition, partition: PartitionImage): boolean {
-    return this.#ports.settled() && placedReplicas(partition).every(({ replicaId }) => replicaId !== replica.id);
+  #outlived(image: MetadataImage): ReadonlySet<HostedPartition> {
+    if (!this.#ports.settled()) return new Set();
+    const outlived = this.all.filter(({ partition }) => {
+      const known = image.partitionOfGroup(partition.options.groupId);
+      return known !== undefined && this.#unplaced.outlived(known, partition.replica);
+    });
+    return new Set(outlived);
   }
 
   async #setAside(hosted: HostedPartition): Promise<void> {
@@ -444,31 +472,4 @@ function firstMembers(partition: PartitionImage, self: ReplicaImage): GroupConfi
 
 function isFenced(image: MetadataImage, groupId: GroupId, replicaId: ReplicaId): boolean {
   return image.partitionOfGroup(groupId)?.recovery?.fenced.includes(replicaId) === true;
-}
-
-/** Before any metadata was read. Nothing is let go of by then: only a leader does, and it serves only once it has read them. */
-function unknownSettings({ segmentBytes, segmentMs }: BrokerLogOptions): PartitionSettings {
-  return {
-    isr: { isr: [], isrVersion: 0, claim: undefined },
-    minInsyncReplicas: undefined,
-    acksMin: "NONE",
-    retention: { retentionMs: undefined, retentionBytes: undefined },
-    segments: { segmentBytes, segmentMs },
-    appendTimed: false,
-  };
-}
-
-function settingsOf(partition: PartitionImage, image: MetadataImage, log: BrokerLogOptions): PartitionSettings {
-  const isr = { isr: partition.isr, isrVersion: partition.isrVersion, claim: partition.claim };
-  const topic = image.topics.get(partition.topicId);
-  if (topic === undefined) return { ...unknownSettings(log), isr };
-  const { minInsyncReplicas, acksMin, retentionMs, retentionBytes, segmentBytes, segmentMs, appendTimed } = image.configOf(topic);
-  return {
-    isr,
-    minInsyncReplicas,
-    acksMin,
-    retention: { retentionMs, retentionBytes },
-    segments: { segmentBytes: segmentBytes ?? log.segmentBytes, segmentMs: segmentMs ?? log.segmentMs },
-    appendTimed,
-  };
 }

@@ -12,6 +12,8 @@ import {
   ForwardedTransferred,
   ForwardedTrim,
   ForwardedTrimmed,
+  GroupMembers,
+  MembersQuestion,
   MetadataTail,
   ResetAnswer,
 } from "../protocol/routing.ts";
@@ -22,11 +24,13 @@ import { LEAVE_METHOD } from "./departure.ts";
 import { DISK_METHOD } from "./disk-notices.ts";
 import type { FormationLoop } from "./membership/formation-loop.ts";
 import { WHO_METHOD } from "./membership/formation-loop.ts";
+import { MEMBERS_METHOD } from "./membership/unplaced.ts";
 import { BARRIER_METHOD, COMMAND_METHOD, type MetadataGroup } from "./metadata/metadata-group.ts";
 import { serveTail, TAIL_METHOD } from "./metadata/metadata-tail.ts";
 import { SNAPSHOT_METHOD } from "./metadata/snapshot-transfer.ts";
 import type { Appended } from "./partition/partition.ts";
 import type { Trimmed } from "./partition/trim-partition.ts";
+import type { PartitionSet } from "./partition-set.ts";
 import { CLOCK_METHOD } from "./peer-clocks.ts";
 import type { IncomingCall } from "./peers/peer-calls.ts";
 import { BadPeerMessage, verifiedFrames } from "./peers/raft-codec.ts";
@@ -51,6 +55,7 @@ export interface MemberParts {
   readonly router: Router;
   report(): Promise<BrokerReport>;
   readonly recoveries: Pick<Recoveries, "standing">;
+  readonly partitions: Pick<PartitionSet, "membersHere">;
   /** That broker stops soon. */
   peerLeaves(broker: BrokerId): void;
   /** That broker's disk has no room, or has again. */
@@ -95,6 +100,7 @@ export class PeerService {
       [TRIM_METHOD, (call, parts) => this.#trim(call, parts)],
       [REPORT_METHOD, async (call, parts) => call.reply([BrokerReport.encode(await parts.report())])],
       [STANDING_METHOD, (call, parts) => call.reply([BrokerStanding.encode(parts.recoveries.standing())])],
+      [MEMBERS_METHOD, (call, parts) => this.#members(call, parts)],
       [LEAVE_METHOD, (call, parts) => this.#leave(call, parts)],
       [DISK_METHOD, (call, parts) => this.#disk(call, parts)],
       [CLOCK_METHOD, (call) => call.reply([eightBytes(this.#clock.wall())])],
@@ -153,6 +159,11 @@ export class PeerService {
     return host
       .takeExtension(groupId, view.getFloat64(8, true) as ReplicaId, frames)
       .then((taken) => call.reply(taken ? [Uint8Array.of(host.suffers ? TAKEN_SUFFERING : TAKEN)] : []));
+  }
+
+  async #members(call: IncomingCall, { partitions }: MemberParts): Promise<void> {
+    const members = await partitions.membersHere(MembersQuestion.decode(call.body).groupId as GroupId);
+    call.reply(members === undefined ? [] : [GroupMembers.encode(members)]);
   }
 
   #reset(call: IncomingCall, host: ReplicaHost): Promise<void> {

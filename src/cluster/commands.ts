@@ -126,6 +126,17 @@ export const KeepReplica = message("millrace.internal.v1.KeepReplica", {
   removing: replicaIdField(3),
   replicaId: replicaIdField(4),
 });
+/**
+ * From a broker that finds a replica on its disk that no metadata places, and that votes: so said the leader of this term. The metadata went
+ * on from a moment before it was placed.
+ */
+export const AdoptReplica = message("millrace.internal.v1.AdoptReplica", {
+  groupId: groupIdField(1),
+  term: termField(2),
+  replicaId: replicaIdField(3),
+  brokerId: brokerIdField(4),
+  incarnation: incarnationField(5),
+});
 /** From the controller itself: the metadata group's replica on this seed's present disk votes. */
 export const ReplaceSeed = message("millrace.internal.v1.ReplaceSeed", { brokerId: brokerIdField(1) });
 
@@ -166,6 +177,7 @@ export const CommandUnion = new UnionType("millrace.internal.v1.Command", {
   reportReplaced: [31, ReportReplaced],
   replaceSeed: [32, ReplaceSeed],
   keepReplica: [33, KeepReplica],
+  adoptReplica: [34, AdoptReplica],
   recoverPartitions: [40, RecoverPartitions],
   recoverCluster: [41, RecoverCluster],
 });

@@ -4,7 +4,7 @@ import type { CommandOf } from "./commands.ts";
 import { unknownBroker } from "./decide-brokers.ts";
 import { type Decision, done, refuse } from "./decision.ts";
 import type { MetadataImage } from "./image.ts";
-import type { PartitionImage, ReplicaImage } from "./image-state.ts";
+import { adoptedFor, type PartitionImage, placedReplicas, type ReplicaImage } from "./image-state.ts";
 
 /**
  * A replica whose disk is gone is replaced by one with a new id on the disk its broker has now (design §5): the only change of members
@@ -56,6 +56,38 @@ function refuseDisks(image: MetadataImage, kept: ReplicaImage, adding: ReplicaIm
   return image.isPresent(adding) ? `the disk of replica ${adding.replicaId} is there` : undefined;
 }
 
+/**
+ * A broker says that a replica on its disk votes, which is named nowhere here: what placed it was lost with a majority of the metadata, or
+ * its successor was placed while its disk was away. It stands where the metadata names one whose disk is gone, and whoever was to come in
+ * its place does not. The leader of a term said so, and no later one has claimed: only who has claimed changes voters, and a successor is
+ * made only once this replica has made way. It may be that leader itself, which cannot claim before.
+ */
+export function decideAdoptReplica(image: MetadataImage, command: CommandOf<"adoptReplica">): Decision {
+  const { groupId, replicaId, brokerId } = command;
+  const partition = image.partitionOfGroup(groupId);
+  if (partition === undefined || placedReplicas(partition).some((replica) => replica.replicaId === replicaId)) return done([]);
+  const lost = partition.replicas.find((replica) => replica.brokerId === brokerId && !image.isPresent(replica));
+  if (lost === undefined) return stale(command, `no replica of broker ${brokerId} has lost its disk`);
+  const why = refuseAdoption(image, partition, lost, command);
+  return why === undefined
+    ? done([{ kind: "replicaAdopted", groupId, removing: lost.replicaId, replicaId, brokerId }])
+    : stale(command, why);
+}
+
+function refuseAdoption(
+  image: MetadataImage,
+  partition: PartitionImage,
+  lost: ReplicaImage,
+  { term, replicaId, brokerId, incarnation }: CommandOf<"adoptReplica">,
+): string | undefined {
+  const { claim, recovery, isr } = partition;
+  if (image.brokers.get(brokerId)?.incarnation !== incarnation) return `broker ${brokerId} has another disk`;
+  if (recovery?.fenced.includes(replicaId) === true) return `recovery ${recovery.number} has given it up`;
+  if (claim !== undefined && claim.term > term) return `term ${claim.term} has claimed the partition`;
+  const out = adoptedFor(partition, lost.replicaId);
+  return isr.every((member) => out.includes(member)) ? `nobody else is in the ISR` : undefined;
+}
+
 function inIsr({ isr }: PartitionImage, replica: ReplicaId): string | undefined {
   return isr.includes(replica) ? `replica ${replica} is in the ISR` : undefined;
 }
@@ -68,7 +100,7 @@ function refuseLeader({ replacing, claim }: PartitionImage, { term, removing, re
   return claim?.term === term ? undefined : `term ${claim?.term ?? 0} has claimed the partition`;
 }
 
-function stale({ groupId, term, replicaId }: FromLeader, why: string): Decision {
+function stale({ groupId, term, replicaId }: Pick<FromLeader, "groupId" | "term" | "replicaId">, why: string): Decision {
   return refuse(
     new MillraceError("STALE_VERSION", `Cannot record replica ${replicaId} of group ${groupId} in term ${term}: ${why}`, {
       group_id: String(groupId),

@@ -5,7 +5,13 @@ import { decideAllocateProducerIds, decideAlterClusterConfigs } from "./decide-c
 import { decideAlterIsr, decideLeaderClaim } from "./decide-isr.ts";
 import { decideAddPartitions } from "./decide-partitions.ts";
 import { decideRecoverCluster, decideRecoverPartitions } from "./decide-recovery.ts";
-import { decideKeepReplica, decideReplaceReplica, decideReplaceSeed, decideReportReplaced } from "./decide-replacement.ts";
+import {
+  decideAdoptReplica,
+  decideKeepReplica,
+  decideReplaceReplica,
+  decideReplaceSeed,
+  decideReportReplaced,
+} from "./decide-replacement.ts";
 import { decideAlterTopic, decideConfirmDeleted, decideCreateTopic, decideDeleteTopic } from "./decide-topics.ts";
 import { type DecideLimits, type Decision, defaultDecideLimits, type Now } from "./decision.ts";
 import type { MetadataImage } from "./image.ts";
@@ -51,6 +57,8 @@ export function decide(image: MetadataImage, command: Command, _now: Now, limits
       return decideReplaceSeed(image, command);
     case "keepReplica":
       return decideKeepReplica(image, command);
+    case "adoptReplica":
+      return decideAdoptReplica(image, command);
     case "recoverPartitions":
       return decideRecoverPartitions(image, command);
     case "recoverCluster":

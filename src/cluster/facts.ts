@@ -114,7 +114,14 @@ export const ReplicaKept = message("millrace.internal.v1.ReplicaKept", {
   removing: replicaIdField(2),
   replicaId: replicaIdField(3),
 });
-/** The same for the metadata group's own replica on a seed. */
+/** A replica that voted already, on the disk its broker has now, stands where one is named whose disk is gone. Whoever was to come does not. */
+export const ReplicaAdopted = message("millrace.internal.v1.ReplicaAdopted", {
+  groupId: groupIdField(1),
+  removing: replicaIdField(2),
+  replicaId: replicaIdField(3),
+  brokerId: brokerIdField(4),
+});
+/** The same as `ReplicaReplaced` for the metadata group's own replica on a seed. */
 export const SeedReplaced = message("millrace.internal.v1.SeedReplaced", {
   brokerId: brokerIdField(1),
   incarnation: incarnationField(2),
@@ -155,6 +162,7 @@ export const FactUnion = new UnionType("millrace.internal.v1.Fact", {
   replicaReplaced: [31, ReplicaReplaced],
   seedReplaced: [32, SeedReplaced],
   replicaKept: [33, ReplicaKept],
+  replicaAdopted: [34, ReplicaAdopted],
   partitionRecovered: [40, PartitionRecovered],
   clusterRecovered: [41, ClusterRecovered],
 });

@@ -164,6 +164,11 @@ export function placedReplicas({ replicas, replacing }: PartitionImage): readonl
   return replacing === undefined ? replicas : [...replicas, replacing.adding];
 }
 
+/** Who goes when a replica is adopted in the place of this one: it, and who was to come for it. */
+export function adoptedFor({ replacing }: PartitionImage, lost: ReplicaId): readonly ReplicaId[] {
+  return replacing?.removing === lost ? [lost, replacing.adding.replicaId] : [lost];
+}
+
 /** Adds a partition to the derived index. */
 export function indexPartition(state: ImageState, partition: PartitionImage): void {
   for (const { brokerId } of partition.replicas) {

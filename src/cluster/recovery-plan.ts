@@ -104,14 +104,15 @@ export function planRecovery(survey: Survey): RecoveryPlan {
     const { groupId, isr, isrVersion, claim, recovery } = partition;
     const name = `${image.topics.get(partition.topicId)?.name ?? partition.topicId}-${partition.partition}`;
     const placed = placedReplicas(partition).filter((replica) => image.isPresent(replica));
-    const standings = (byGroup.get(groupId) ?? []).filter((one) => placed.some(({ replicaId }) => replicaId === one.replicaId));
+    const all = byGroup.get(groupId) ?? [];
+    const standings = all.filter((one) => placed.some(({ replicaId }) => replicaId === one.replicaId));
     if (standings.length === 0) {
-      if (!placed.some(({ brokerId }) => survey.alive.has(brokerId)))
+      if (all.length === 0 && !placed.some(({ brokerId }) => survey.alive.has(brokerId)))
         gone.push({ groupId, name, replicas: partition.replicas.map(({ replicaId, brokerId }) => ({ replicaId, brokerId })) });
       continue;
     }
     const unrecorded = unrecordedRecovery(standings, recovery?.number ?? 0);
-    if (unrecorded === undefined && !hasLostMajority(survey, standings)) continue;
+    if (unrecorded === undefined && !hasLostMajority(survey, standings, all)) continue;
     const plan = planGroup(survey, groupId, name, unrecorded ?? standings, isr, isrVersion, claim?.term ?? (0 as Term));
     partitions.push(unrecorded === undefined ? plan : { ...plan, again: true, mayBeLost: [NOT_RECORDED] });
   }
@@ -151,18 +152,20 @@ function unrecordedRecovery(standings: readonly Standing[], recorded: number): r
 const NOT_RECORDED = "what the others acknowledged since: an earlier recovery gave them up, and the metadata does not say so any more";
 
 function planMetadata(survey: Survey, standings: readonly Standing[]): GroupPlan | undefined {
-  if (standings.length === 0 || !hasLostMajority(survey, standings)) return undefined;
+  if (standings.length === 0 || !hasLostMajority(survey, standings, standings)) return undefined;
   return planGroup(survey, METADATA_GROUP, "metadata", standings, [], 0, 0 as Term);
 }
 
 /**
  * No reachable replica could ever win an election: by nobody's configuration is a quorum alive and in good standing. A leader that is
  * heard of, or a member that merely cannot be reached from here but from somebody else, is a majority that may live.
+ *
+ * @param all also of replicas that vote, and that the metadata does not place yet, or not again (`adoptReplica`)
  */
-function hasLostMajority({ answered, alive, opening }: Survey, standings: readonly Standing[]): boolean {
+function hasLostMajority({ answered, alive, opening }: Survey, standings: readonly Standing[], all: readonly Standing[]): boolean {
   if (standings.some(({ hasLeader }) => hasLeader)) return false;
   const counts = ({ replicaId, brokerId }: PlacedMember): boolean => {
-    const standing = standings.find((one) => one.replicaId === replicaId);
+    const standing = all.find((one) => one.replicaId === replicaId);
     if (standing !== undefined) return !standing.quarantined;
     // A broker that answered, and did not name it, does not have it, unless it is just opening it.
     return alive.has(brokerId) && (!answered.has(brokerId) || standings.some(({ groupId }) => opening(groupId, brokerId)));

@@ -2,6 +2,7 @@ import type { GroupId, Incarnation, LogIndex, ProducerId, ReplicaId } from "../b
 import { invariant } from "../base/invariant.ts";
 import type { Fact, FactOf } from "./facts.ts";
 import {
+  adoptedFor,
   type BrokerImage,
   type ImageState,
   indexPartition,
@@ -173,6 +174,20 @@ const replays: { readonly [K in Fact["kind"]]: Replay<K> } = {
     );
     invariant(!partition.isr.includes(replicaId), () => `ISR of group ${groupId} is part of its replicas (M4)`);
     state.partitions.set(groupId, partition);
+  },
+
+  replicaAdopted(state, { groupId, removing, replicaId, brokerId }) {
+    const { replacing, ...partition } = partitionOf(state, { groupId });
+    const adopted = { brokerId, replicaId, incarnation: brokerOf(state, brokerId).incarnation, joined: true } as const;
+    const goes = (replica: ReplicaImage): boolean => replica.replicaId === removing && replica.brokerId === brokerId;
+    invariant(partition.replicas.some(goes), () => `replica ${removing} of group ${groupId} is on broker ${brokerId}`);
+    spend(state, { replicaId });
+    const replicas = partition.replicas.map((replica) => (goes(replica) ? adopted : replica));
+    const stays = replacing === undefined || replacing.removing === removing ? {} : { replacing };
+    // Their disks are gone: whoever else is in the ISR holds what they held.
+    const out = adoptedFor({ ...partition, ...(replacing === undefined ? {} : { replacing }) }, removing);
+    const isr = partition.isr.filter((member) => !out.includes(member));
+    record(state, { ...partition, replicas, ...stays }, { isr });
   },
 
   seedReplaced(state, { brokerId, incarnation, replicaId }) {

@@ -117,6 +117,14 @@ export const BrokerReport = message("millrace.internal.v1.BrokerReport", {
 });
 export type BrokerReport = MessageOf<typeof BrokerReport>;
 
+export const MembersQuestion = message("millrace.internal.v1.MembersQuestion", { groupId: int64(1) });
+export const GroupMembers = message("millrace.internal.v1.GroupMembers", {
+  term: int64(1),
+  voters: repeated(int64(2)),
+  learners: repeated(int64(3)),
+});
+export type GroupMembers = MessageOf<typeof GroupMembers>;
+
 export const ReplicaStanding = message("millrace.internal.v1.ReplicaStanding", {
   groupId: int64(1),
   replicaId: int64(2),

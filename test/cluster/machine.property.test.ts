@@ -1,7 +1,16 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { type BrokerId, type LogIndex, type TopicId, toBrokerId, toGroupId, toReplicaId, toTerm } from "../../src/base/ids.ts";
+import {
+  type BrokerId,
+  FIRST_ALLOCATED_ID,
+  type LogIndex,
+  type TopicId,
+  toBrokerId,
+  toGroupId,
+  toReplicaId,
+  toTerm,
+} from "../../src/base/ids.ts";
 import { type Command, decodeCommand, encodeCommand } from "../../src/cluster/commands.ts";
 import { decide } from "../../src/cluster/decide.ts";
 import { decodeFacts, encodeFacts } from "../../src/cluster/facts.ts";
@@ -75,6 +84,17 @@ const intent = fc.oneof(
     }),
   },
   { weight: 2, arbitrary: fc.record({ do: fc.constant("keep" as const), group: fc.nat(30), term: fc.constantFrom(0, 0, 0, 1) }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      do: fc.constant("adopt" as const),
+      group: fc.nat(30),
+      broker,
+      life: fc.integer({ min: 1, max: 3 }),
+      term: fc.constantFrom(0, 0, 1, -1),
+      replica: fc.nat(9),
+    }),
+  },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("seed" as const), broker }) },
   {
     weight: 2,
@@ -196,6 +216,16 @@ function commandOf(each: Intent, image: MetadataImage, step: number): Command {
       const replicaId = partition?.replacing?.adding.replicaId ?? toReplicaId(77);
       return { kind: "keepReplica", groupId: partition?.groupId ?? toGroupId(77), term, removing, replicaId };
     }
+    case "adopt": {
+      // Often on a disk that its broker has now, where another one is named.
+      const lost = image.replaceable()[each.replica];
+      const partition = lost?.partition ?? at(each.group);
+      const brokerId = lost?.replica.brokerId ?? toBrokerId(each.broker);
+      const incarnation = (lost === undefined ? undefined : image.brokers.get(brokerId)?.incarnation) ?? disk(brokerId, each.life);
+      const term = toTerm(Math.max(0, (partition?.claim?.term ?? 0) + each.term));
+      const replicaId = toReplicaId(700 + step);
+      return { kind: "adoptReplica", groupId: partition?.groupId ?? toGroupId(77), term, replicaId, brokerId, incarnation };
+    }
     case "seed":
       return { kind: "replaceSeed", brokerId: toBrokerId(each.broker) };
     case "recover": {
@@ -254,7 +284,13 @@ class History {
         );
       } else if (known !== undefined && (known.replicas !== partition.replicas || known.replacing !== partition.replacing)) {
         // Replicas that come and go change nothing else, and only one whose disk is gone goes.
-        assert.deepEqual([partition.isr, partition.isrVersion, partition.claim], [known.isr, known.isrVersion, known.claim]);
+        const stay = new Set(placedReplicas(partition).map(({ replicaId }) => replicaId));
+        const adopted = [...stay].some((id) => id < FIRST_ALLOCATED_ID && !placedReplicas(known).some(({ replicaId }) => replicaId === id));
+        // One that is adopted takes its place from one that may still be in the ISR.
+        if (adopted)
+          assert.deepEqual([partition.isr, partition.isrVersion], [known.isr.filter((id) => stay.has(id)), known.isrVersion + 1]);
+        else assert.deepEqual([partition.isr, partition.isrVersion], [known.isr, known.isrVersion]);
+        assert.deepEqual(partition.claim, known.claim);
         assert.equal(partition.replicas.length, known.replicas.length);
         const gone = known.replicas.filter(({ replicaId }) => !partition.replicas.some((one) => one.replicaId === replicaId));
         assert.ok(gone.length <= 1 && gone.every((one) => !after.isPresent(one)));

@@ -88,6 +88,19 @@ describe("A plan of recovery after a lost majority (scenario 62)", () => {
     assert.deepEqual(survivors(planOf(cluster, [joint])), [three], "the old set of a joint configuration counts too");
   });
 
+  it("counts a voter that the metadata has forgotten: it is placed again by itself, and until then nobody is to be given up", () => {
+    const { cluster, partition, on } = five();
+    const [one, two, three] = on as [number, number, number];
+    const forgotten = { replicaId: toReplicaId(77), brokerId: toBrokerId(two) };
+    const voters = partition().replicas.map((each) => member(each.brokerId === two ? forgotten : each));
+    const here = { ...standing(partition(), three), voters };
+    const there = { ...standing(partition(), two), ...forgotten, voters };
+    assert.deepEqual(survivors(planOf(cluster, [here, there])), []);
+    assert.deepEqual(survivors(planOf(cluster, [here, { ...there, quarantined: true }])), [three]);
+    assert.deepEqual(survivors(planOf(cluster, [here], { answered: [one, two, three] })), [three]);
+    assert.deepEqual(planOf(cluster, [there]).gone, [], "nor is it lost when others are away");
+  });
+
   it("counts nobody whose disk forgot, so that two of three in quarantine are a lost majority", () => {
     const { cluster, partition, on } = five();
     const all = on.map((broker, i) => standing(partition(), broker, { quarantined: i > 0 }));

@@ -183,6 +183,85 @@ describe("A replica whose disk is gone", () => {
   });
 });
 
+describe("A replica that votes and is placed nowhere", () => {
+  /** Of a moment before the metadata was recovered: its id is one that nobody here has given. */
+  const forgotten = 900_000 as ReplicaId;
+  const adopt = ({ groupId }: PartitionImage, term = 5, life = 2) =>
+    ({
+      kind: "adoptReplica",
+      groupId,
+      term: toTerm(term),
+      replicaId: forgotten,
+      brokerId: toBrokerId(3),
+      incarnation: disk(3, life),
+    }) as const;
+
+  it("stands in the place of one whose disk is gone, and whoever was to come for that one does not", () => {
+    for (const begun of [false, true]) {
+      const { cluster, partition, removing } = withLostDisk();
+      if (begun) cluster.done(replace(partition(), removing));
+      const place = partition().replicas.findIndex(({ replicaId }) => replicaId === removing);
+      cluster.done(adopt(partition()));
+      assert.deepEqual(partition().replicas[place], { brokerId: 3, replicaId: forgotten, incarnation: disk(3, 2), joined: true });
+      assert.deepEqual([partition().replacing, cluster.image.replaceable()], [undefined, []]);
+      assert.ok(cluster.image.nextIds.replica > forgotten, "its id is not given again");
+      const { version } = cluster.image;
+      cluster.done(adopt(partition()));
+      assert.equal(cluster.image.version, version, "saying it twice changes nothing");
+      assert.equal(cluster.alter(partition(), 5, partition().isrVersion, [...partition().isr, forgotten]).reason, "");
+    }
+  });
+
+  it("takes no place in the ISR, and the one whose place it takes leaves it, with its successor, unless nobody else is in it", () => {
+    const cluster = Cluster.ofThree();
+    const [made] = cluster.create("t");
+    assert.ok(made !== undefined);
+    const partition = (): PartitionImage => cluster.partition(made.groupId);
+    const on = (broker: number): ReplicaId => made.replicas.find(({ brokerId }) => brokerId === broker)?.replicaId as ReplicaId;
+    cluster.fence(3);
+    cluster.register(3, 2);
+    const { isrVersion } = partition();
+    cluster.done(adopt(partition()));
+    assert.deepEqual(partition().isr, [on(1), on(2)].sort());
+    assert.equal(partition().isrVersion, isrVersion + 1);
+    const [last] = cluster.create("u");
+    assert.ok(last !== undefined);
+    const at = last.replicas.findIndex(({ brokerId }) => brokerId === 3);
+    cluster.claim(last, at, 5, [last.replicas[at]?.replicaId as ReplicaId]);
+    cluster.fence(3);
+    cluster.register(3, 3);
+    assert.match(cluster.refused(adopt(last, 6, 3), "STALE_VERSION"), /nobody else is in the ISR/);
+  });
+
+  it("is not placed on the word of a leader of before the newest claim, for another disk, or where nobody's disk is gone", () => {
+    const { cluster, partition } = withLostDisk();
+    assert.match(cluster.refused(adopt(partition(), 4), "STALE_VERSION"), /term 5 has claimed/);
+    assert.match(cluster.refused(adopt(partition(), 5, 1), "STALE_VERSION"), /another disk/);
+    const here = { ...adopt(partition()), brokerId: toBrokerId(1), incarnation: disk(1) };
+    assert.match(cluster.refused(here, "STALE_VERSION"), /no replica of broker 1/);
+    // One that leads cannot claim before it is placed.
+    cluster.done(adopt(partition(), 7));
+    const claims = [{ groupId: partition().groupId, replicaId: forgotten, term: toTerm(7), isr: [forgotten] }];
+    assert.equal(cluster.isrResult({ kind: "leaderClaim", claims }).leaderReplicaId, forgotten);
+  });
+
+  it("stays out when a recovery has given it up", () => {
+    const { cluster, partition } = withLostDisk();
+    cluster.done(adopt(partition()));
+    const { groupId, isr, isrVersion } = partition();
+    cluster.done({ kind: "recoverPartitions", partitions: [{ groupId, survivor: isr[0] as ReplicaId, term: toTerm(9), isrVersion }] });
+    assert.ok(partition().recovery?.fenced.includes(forgotten));
+    cluster.fence(3);
+    cluster.register(3, 4);
+    cluster.done(replace(partition(), forgotten));
+    const { replicaId } = partition().replacing?.adding ?? assert.fail();
+    cluster.done({ kind: "reportReplaced", groupId, term: partition().claim?.term ?? toTerm(0), removing: forgotten, replicaId });
+    cluster.fence(3);
+    cluster.register(3, 5);
+    assert.match(cluster.refused(adopt(partition(), 99, 5), "STALE_VERSION"), /given it up/);
+  });
+});
+
 describe("A seed on another disk", () => {
   it("is a voter of the metadata under its new replica id once that is recorded", () => {
     const cluster = Cluster.ofThree();
