@@ -2,7 +2,7 @@ import { fork } from "node:child_process";
 import { availableParallelism } from "node:os";
 import type { SimOptions } from "./cli-options.ts";
 import type { MakeBroker } from "./cluster/broker-under-test.ts";
-import { short } from "./cluster/shape.ts";
+import { type Shape, short } from "./cluster/shape.ts";
 import { judge, type Report } from "./judge.ts";
 import { reusePages } from "./sim/disk/pages.ts";
 import { Totals } from "./totals.ts";
@@ -32,7 +32,7 @@ export async function work({ from, shape, keepGoing }: SimOptions, seeds: number
 /** Seeds on all cores, each worker its share. @returns the exit code */
 export function runMany({ from, shape, keepGoing }: SimOptions, seeds: number): Promise<number> {
   const workers = Math.min(seeds, availableParallelism());
-  const totals = new Totals();
+  const totals = new Totals(shape);
   const cpuMs = new Map<number, number>();
   const began = process.hrtime.bigint();
   const given = [...(keepGoing ? ["--keep-going"] : []), ...(shape === short ? ["--short"] : []), "--worker", String(workers)];
@@ -51,9 +51,7 @@ export function runMany({ from, shape, keepGoing }: SimOptions, seeds: number): 
           return;
         }
         failed = true;
-        process.stderr.write(
-          `seed ${report.seed} failed\n  ${report.failure}\nreproduce: ${commandFor(report.seed, shape === short)} --trace\n`,
-        );
+        process.stderr.write(`seed ${report.seed} failed\n  ${report.failure}\nreproduce: ${commandFor(report.seed, shape)} --trace\n`);
         if (!keepGoing) for (const other of children) other.kill();
       });
       child.on("exit", () => {
@@ -71,6 +69,6 @@ export function runMany({ from, shape, keepGoing }: SimOptions, seeds: number): 
 }
 
 /** The command that runs this seed again. */
-export function commandFor(seed: number, isShort: boolean): string {
-  return `npm run sim -- --seed ${seed}${isShort ? " --short" : ""}`;
+export function commandFor(seed: number, shape: Shape): string {
+  return `npm run sim -- --seed ${seed}${shape === short ? " --short" : ""}`;
 }

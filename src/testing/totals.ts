@@ -1,59 +1,84 @@
 import { OLD_COPY } from "./cluster/phases/put-back.ts";
 import type { SeedResult } from "./cluster/run-seed.ts";
-import { type FaultKind, faultKinds } from "./sim/faults/fault.ts";
-
-/** From so many seeds on every fault must have come and every checker judged something. */
-const CORPUS_SEEDS = 200;
+import type { Shape } from "./cluster/shape.ts";
+import { situations } from "./cluster/situations.ts";
+import { faultKinds } from "./sim/faults/fault.ts";
 
 /** What a number of seeds proved together. */
 export class Totals {
   seeds = 0;
   /** What they took together, of all processes. */
   cpuMs = 0;
+  readonly #shape: Shape;
   readonly #judged = new Map<string, number>();
   readonly #faults = new Map<string, number>();
+  readonly #situations = new Map<string, number>();
   readonly #errors = new Map<string, number>();
+  readonly #brokers = new Map<string, number>();
   #ok = 0;
   #fail = 0;
   #info = 0;
   #events = 0;
   #simulatedMs = 0;
+  #overlapping = 0;
+
+  constructor(shape: Shape) {
+    this.#shape = shape;
+    for (const kind of faultKinds) this.#faults.set(kind, 0);
+    this.#faults.set(OLD_COPY, 0);
+    for (const situation of Object.keys(situations)) this.#situations.set(situation, 0);
+  }
 
   add(result: SeedResult): void {
     this.seeds++;
     for (const { row, judged } of result.verdicts) raise(this.#judged, row, judged);
     for (const [kind, times] of Object.entries(result.faults)) raise(this.#faults, kind, times);
+    for (const [situation, times] of Object.entries(result.situations)) raise(this.#situations, situation, times);
     for (const [event, times] of Object.entries(result.errors)) raise(this.#errors, event, times);
+    raise(this.#brokers, String(result.brokers), 1);
     this.#ok += result.operations.ok;
     this.#fail += result.operations.fail;
     this.#info += result.operations.info;
     this.#events += result.events;
     this.#simulatedMs += result.simulatedMs;
+    this.#overlapping += result.fired.filter(({ overlaps }) => overlaps).length;
   }
 
   /** What so many seeds should have shown and did not: a corpus that never tried something has proved nothing about it. */
   missing(wanted: number): readonly string[] {
     const lines = this.seeds === wanted ? [] : [`${this.seeds} of ${wanted} seeds ran`];
     if (this.#ok === 0) lines.push("no operation succeeded");
-    if (this.seeds < CORPUS_SEEDS) return lines;
+    if (this.#overlapping === 0 && wanted > 1) lines.push("no fault came while an operation was open");
+    const { seeds, faults, situations: least } = this.#shape.corpus;
+    if (this.seeds < seeds) return lines;
     for (const [row, judged] of this.#judged) if (judged === 0) lines.push(`${row} judged nothing`);
-    for (const kind of [...(faultKinds satisfies readonly FaultKind[]), OLD_COPY])
-      if (!this.#faults.has(kind)) lines.push(`no fault ${kind} in ${this.seeds} seeds`);
+    for (const [kind, times] of this.#faults) {
+      // Copies come by the machine, not by the plan: once is enough.
+      const wants = kind === OLD_COPY ? Math.min(1, faults) : faults;
+      if (times < wants) lines.push(`fault ${kind} came ${times} times in ${this.seeds} seeds, at least ${wants} are due`);
+    }
+    for (const [situation, times] of this.#situations)
+      if (times < least) lines.push(`"${situation}" came ${times} times in ${this.seeds} seeds, at least ${least} are due`);
     return lines;
   }
 
   text(): string {
-    const list = (counts: ReadonlyMap<string, number>) => [...counts].map(([name, count]) => `${name} ${count}`).join(", ") || "none";
     const speed = this.cpuMs === 0 ? "" : `, ${(this.#simulatedMs / this.cpuMs).toFixed(0)} simulated seconds per CPU second`;
     return [
       `${this.seeds} seeds, ${(this.#simulatedMs / 1000).toFixed(0)} simulated seconds, ${this.#events} events${speed}`,
       `operations: ${this.#ok} ok, ${this.#fail} refused, ${this.#info} unknown`,
       `facts judged: ${list(this.#judged)}`,
-      `faults: ${list(this.#faults)}`,
+      `brokers (seeds): ${list(new Map([...this.#brokers].sort()))}`,
+      `faults (${this.#overlapping} while an operation was open): ${list(this.#faults)}`,
+      `situations: ${list(this.#situations)}`,
       `errors reported by brokers: ${list(this.#errors)}`,
       "",
     ].join("\n");
   }
+}
+
+function list(counts: ReadonlyMap<string, number>): string {
+  return [...counts].map(([name, count]) => `${name} ${count}`).join(", ") || "none";
 }
 
 function raise(counts: Map<string, number>, name: string, by: number): void {

@@ -66,6 +66,8 @@ export async function raftRun(seed: number, print?: (line: string) => void, lies
     },
     mayLoseDisk: () => false,
     loseDisk: () => {},
+    damaged: () => {},
+    swapDisks: () => () => {},
     leaders: () => machines.filter((machine) => machine.running && programs.get(machine)?.core?.role === "leader"),
   };
   // No clients, and no log store that would wait for a failed or full disk.

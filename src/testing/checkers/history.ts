@@ -4,7 +4,7 @@
  *
  * `fail` only if the server guarantees that nothing was written; deadline, reset, cancelled and "unknown" are `info`.
  */
-export type HistoryRow = SendRow | ReadRow | EndRow | TrimRow;
+export type HistoryRow = SendRow | ReadRow | EndRow | TrimRow | TimeRow | TopicRow;
 
 interface RowBase {
   /** Rises in the order of invocation; names the row in verdicts. */
@@ -33,6 +33,8 @@ export interface SendRow extends RowBase {
   readonly values: readonly string[];
   /** Offset of the first value; only when ok. */
   readonly offset?: number;
+  /** Ids of the brokers that had it on disk, as the answer says. */
+  readonly durableOn?: readonly number[];
 }
 
 /** A fetch, or what one poll of a subscription brought. */
@@ -42,6 +44,8 @@ export interface ReadRow extends RowBase {
   /** Offset asked for. */
   readonly from: number;
   readonly records: readonly ReadRecord[];
+  /** Number of the consumer that read, of its process: reads of one follow each other without a gap. */
+  readonly session?: number;
 }
 
 export interface ReadRecord {
@@ -49,6 +53,8 @@ export interface ReadRecord {
   readonly value: string;
   /** The bytes are those the value names. */
   readonly intact: boolean;
+  /** Milliseconds since 1970, as readers see it. */
+  readonly timestampMs?: number;
 }
 
 /** ListOffsets. */
@@ -66,6 +72,28 @@ export interface TrimRow extends RowBase {
   readonly partition: string;
   /** Records below this offset. */
   readonly before: number;
+}
+
+/** ListOffsets by time. */
+export interface TimeRow extends RowBase {
+  readonly f: "time";
+  readonly partition: string;
+  /** Milliseconds since 1970. */
+  readonly timeMs: number;
+  /** First record of that time or a later one; absent: there was none, from `logStart` up to `end`. */
+  readonly offset?: number;
+  readonly timestampMs?: number;
+  readonly logStart: number;
+  readonly end: number;
+}
+
+/** A topic is created or deleted. */
+export interface TopicRow extends RowBase {
+  readonly f: "topic";
+  readonly name: string;
+  readonly op: "create" | "delete";
+  /** Of the one created, when it is known; or of the one to be deleted. */
+  readonly id?: string;
 }
 
 /** Everything of one partition, read by a fresh client after all was healed. */
@@ -102,6 +130,8 @@ export interface Evidence {
   readonly history: readonly HistoryRow[];
   readonly finals: readonly FinalRead[];
   readonly dumps: readonly ReplicaDump[];
+  /** Partitions that were deleted with their topic: nobody promised to keep what they held. */
+  readonly deleted?: ReadonlySet<string>;
 }
 
 export function sendsOf(evidence: Evidence): readonly SendRow[] {

@@ -13,6 +13,7 @@ export const noDirtyReads: Checker = {
       ]),
     );
     for (const read of readsOf(evidence)) {
+      if (evidence.deleted?.has(read.partition)) continue;
       const final = finals.get(read.partition);
       for (const { offset, value } of read.records) {
         if (final !== undefined && offset < final.logStart) continue;

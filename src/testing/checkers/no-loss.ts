@@ -16,7 +16,7 @@ export const noLoss: Checker = {
       ]),
     );
     for (const send of sendsOf(evidence)) {
-      if (!isKept(send)) continue;
+      if (!isKept(send) || evidence.deleted?.has(send.partition) === true) continue;
       const found = finals.get(send.partition);
       if (send.offset === undefined) {
         // A retry of what was written too long ago to know where: anywhere, then, unless some was let go of.

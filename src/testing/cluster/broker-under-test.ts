@@ -1,5 +1,6 @@
 import type { BrokerConfig } from "../../base/broker-config.ts";
 import type { GroupId, ReplicaId } from "../../base/ids.ts";
+import type { BrokerNumbers } from "../../base/metrics.ts";
 import type { Telemetry } from "../../base/ports/telemetry.ts";
 import type { BrokerOptions } from "../../broker/broker.ts";
 import type { GroupLog } from "../../log/types.ts";
@@ -11,7 +12,11 @@ export interface BrokerUnderTest {
   readonly state: string;
   start(): Promise<void>;
   stop(): Promise<void>;
+  /** Reads and checks everything that is stored, now. */
+  scrub(): Promise<void>;
   readonly replicas: Iterable<ReplicaUnderTest>;
+  /** Undefined while it belongs to no cluster. */
+  readonly numbers: BrokerNumbers | undefined;
 }
 
 export interface ReplicaUnderTest {

@@ -21,17 +21,29 @@ export async function collect(run: Run): Promise<Evidence> {
   const { world, cluster } = run;
   const reader = world.machine("c3").boot();
   const finals: FinalRead[] = [];
-  for (const topic of run.topics)
-    finals.push(...(await run.within(LIVENESS_MS, `V1: ${topic.name} could not be read`, readAll(world, reader, run.brokers, topic))));
+  const lasting = [...run.lasting.values()].map(({ topic, id }) => ({ topic, label: `${topic.name}#${id}` }));
+  for (const { topic, label } of [...run.topics.map((one) => ({ topic: one, label: one.name })), ...lasting])
+    finals.push(...(await run.within(LIVENESS_MS, `V1: ${label} could not be read`, readAll(world, reader, run.brokers, topic, label))));
   const commits = commitsOf(cluster);
   cluster.shutDown();
   const dumps: ReplicaDump[] = [];
   for (const machine of cluster.machines) dumps.push(...(await pump(world.scheduler, dumpDisk(world, machine, commits))));
-  return { history: run.history.finished(), finals, dumps };
+  const history = run.history.finished();
+  const there = new Set(finals.map(({ partition }) => partition));
+  const deleted = new Set(
+    history.flatMap((row) => ("partition" in row && row.partition.includes("#") && !there.has(row.partition) ? [row.partition] : [])),
+  );
+  return { history, finals, dumps, deleted };
 }
 
-/** Everything of the topic. Tries until it succeeds: the caller bounds the time. */
-export async function readAll(world: World, ports: MachinePorts, brokers: number, topic: Topic): Promise<readonly FinalRead[]> {
+/** Everything of the topic, as the history names it. Tries until it succeeds: the caller bounds the time. */
+export async function readAll(
+  world: World,
+  ports: MachinePorts,
+  brokers: number,
+  topic: Topic,
+  label: string,
+): Promise<readonly FinalRead[]> {
   const client = simClient(world, ports, brokers);
   for (;;) {
     try {
@@ -51,11 +63,15 @@ export async function readAll(world: World, ports: MachinePorts, brokers: number
       await consumer.run({
         onBatch: (batch) => {
           for (const record of batch)
-            records[batch.partition]?.push({ offset: record.offset, ...readPayload(record.value ?? new Uint8Array(0)) });
+            records[batch.partition]?.push({
+              offset: record.offset,
+              timestampMs: record.timestampMs,
+              ...readPayload(record.value ?? new Uint8Array(0)),
+            });
         },
       });
       return offsets.map(({ partition, logStartOffset }) => ({
-        partition: partitionName(topic.name, partition),
+        partition: partitionName(label, partition),
         logStart: Number(logStartOffset),
         records: records[partition] ?? [],
       }));

@@ -1,4 +1,4 @@
-import type { EndRow, HistoryRow, ReadRow, SendRow, TrimRow } from "../checkers/history.ts";
+import type { EndRow, HistoryRow, ReadRow, SendRow, TimeRow, TopicRow, TrimRow } from "../checkers/history.ts";
 import type { Operations } from "../sim/faults/fault-run.ts";
 import type { World } from "../sim/world.ts";
 
@@ -28,7 +28,7 @@ export class HistoryLog {
     return i;
   }
 
-  endSend(i: number, end: Pick<SendRow, "type"> & Partial<Pick<SendRow, "offset" | "error">>): void {
+  endSend(i: number, end: Pick<SendRow, "type"> & Partial<Pick<SendRow, "offset" | "error" | "leaderEpoch" | "durableOn">>): void {
     const begun = this.#open.get(i);
     if (begun === undefined) return;
     this.#open.delete(i);
@@ -40,6 +40,15 @@ export class HistoryLog {
   /** A read is one row once it has brought something. */
   read(row: Part<ReadRow>, tInv: number): void {
     this.#rows.push({ ...row, i: this.#next++, type: "ok", tInv, tRet: this.#world.now });
+  }
+
+  /** A search by time that was answered. */
+  time(row: Part<TimeRow>, tInv: number): void {
+    this.#rows.push({ ...row, i: this.#next++, type: "ok", tInv, tRet: this.#world.now });
+  }
+
+  topic(row: Part<TopicRow>, tInv: number, type: TopicRow["type"]): void {
+    this.#rows.push({ ...row, i: this.#next++, type, tInv, tRet: type === "info" ? Number.POSITIVE_INFINITY : this.#world.now });
   }
 
   end(row: Part<EndRow>, tInv: number, type: EndRow["type"]): void {

@@ -27,6 +27,8 @@ export interface SeedResult {
   readonly operations: { readonly ok: number; readonly fail: number; readonly info: number };
   readonly simulatedMs: number;
   readonly events: number;
+  /** How often the run was in each situation. */
+  readonly situations: Readonly<Record<string, number>>;
   /** Events of level error, by name. */
   readonly errors: Readonly<Record<string, number>>;
 }
@@ -60,9 +62,14 @@ export async function runSeed(seed: number, options: SeedOptions): Promise<SeedR
     operations: operationsOf(evidence),
     simulatedMs: world.now,
     events: world.scheduler.ran,
+    situations: { ...Object.fromEntries(cluster.situations.counts), "ALL refused": refusedAll(evidence) },
     errors: Object.fromEntries(cluster.errors),
   };
   return { ...result, outOfBounds: options.faults === undefined ? outOfBounds(result, run.shape) : [] };
+}
+
+function refusedAll({ history }: Evidence): number {
+  return history.filter((row) => row.f === "send" && row.acks === "ALL" && row.error?.startsWith("NOT_ENOUGH_REPLICAS") === true).length;
 }
 
 /** The faults a seed plans, each with the span it comes in. */

@@ -2,6 +2,7 @@ import type { FaultTargets } from "../sim/faults/fault.ts";
 import { FaultRun } from "../sim/faults/fault-run.ts";
 import { type PlannedFault, Swarm } from "../sim/faults/plan.ts";
 import type { Machine } from "../sim/machine.ts";
+import type { SimRandom } from "../sim/random.ts";
 import { World } from "../sim/world.ts";
 import type { MakeBroker } from "./broker-under-test.ts";
 import { HistoryLog } from "./history-log.ts";
@@ -9,6 +10,7 @@ import { type Shape, short } from "./shape.ts";
 import { SimCluster } from "./sim-cluster.ts";
 import type { Topic } from "./topic.ts";
 import { Activity } from "./workloads/activity.ts";
+import type { Lasting } from "./workloads/workload.ts";
 
 export interface SeedOptions {
   readonly makeBroker: MakeBroker;
@@ -18,6 +20,8 @@ export interface SeedOptions {
   readonly print?: ((line: string) => void) | undefined;
   /** Numbers of the planned faults that come; undefined: all. */
   readonly faults?: ReadonlySet<number> | undefined;
+  /** Told the number of each planned fault as it comes. */
+  readonly fired?: ((number: number) => void) | undefined;
 }
 
 /** How long a cluster that forms is troubled at most. */
@@ -38,6 +42,8 @@ export class Run {
   /** Machines of the clients. */
   readonly clients: readonly Machine[];
   readonly topics: readonly Topic[];
+  /** Topics that come and go, as they are now. */
+  readonly lasting: Lasting = new Map();
   readonly history: HistoryLog;
   readonly activity = new Activity();
   /** While the cluster forms; of most runs nothing. */
@@ -48,7 +54,7 @@ export class Run {
   /** Faults that are no part of the plan, by name. */
   readonly extraFaults = new Map<string, number>();
 
-  constructor(seed: number, { makeBroker, shape = short, print, faults }: SeedOptions) {
+  constructor(seed: number, { makeBroker, shape = short, print, faults, fired }: SeedOptions) {
     this.world = new World(seed, print);
     this.shape = shape;
     const { random } = this.world;
@@ -56,7 +62,7 @@ export class Run {
     const replicas = Math.min(brokers, 3);
     this.topics = ["t", "u", "v", "w"]
       .slice(0, random.between(...shape.topics))
-      .map((name) => ({ name, partitions: random.between(...shape.partitions), replicas }));
+      .map((name) => ({ name, partitions: random.between(...shape.partitions), replicas, configs: configsOf(random, replicas) }));
     this.cluster = new SimCluster(this.world, brokers, makeBroker);
     this.clients = Array.from({ length: shape.clients }, (_, i) => this.world.machine(`c${i + 1}`));
     this.history = new HistoryLog(this.world);
@@ -64,7 +70,7 @@ export class Run {
     // Every fourth cluster is troubled from its first moment on, while it forms, and then left alone until it has.
     this.early = spanOf("early", swarm, random.chance(1, 4) ? random.below(EARLY_FAULTS_MS) : 0);
     this.trouble = spanOf("trouble", swarm, random.between(...shape.troubledMs));
-    this.faults = new FaultRun(this.#targets(), faults, () => this.history.sends);
+    this.faults = new FaultRun(this.#targets(), { only: faults, operations: () => this.history.sends, fired });
   }
 
   get brokers(): number {
@@ -110,8 +116,15 @@ export class Run {
       leaders: () => cluster.leaders(),
       mayLoseDisk: () => cluster.mayLoseDisk,
       loseDisk: (machine, copy) => cluster.loseDisk(machine, copy),
+      damaged: (machine) => cluster.damaged(machine),
+      swapDisks: (a, b) => cluster.swapDisks(a, b),
     };
   }
+}
+
+/** Where all replicas must be in sync, the loss of one is enough for ALL to be refused. */
+function configsOf(random: SimRandom, replicas: number): Readonly<Record<string, string>> {
+  return random.chance(1, 4) ? { "min.insync.replicas": String(replicas) } : {};
 }
 
 function spanOf(name: string, swarm: Swarm, ms: number): Span {

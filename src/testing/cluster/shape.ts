@@ -1,9 +1,14 @@
 import type { Intensity } from "../sim/faults/plan.ts";
 import type { SimRandom } from "../sim/random.ts";
+import { churn } from "./workloads/churn.ts";
 import { ends } from "./workloads/ends.ts";
+import { fetch } from "./workloads/fetch.ts";
 import { produce } from "./workloads/produce.ts";
+import { retry } from "./workloads/retry.ts";
 import { stub } from "./workloads/stub.ts";
 import { subscribe } from "./workloads/subscribe.ts";
+import { times } from "./workloads/times.ts";
+import { transfer } from "./workloads/transfer.ts";
 import { trim } from "./workloads/trim.ts";
 import type { Pace, Workload } from "./workloads/workload.ts";
 
@@ -29,6 +34,15 @@ export interface Bounds {
   readonly faults: number;
 }
 
+/** What so many seeds must have come across together, or the run of them fails. */
+export interface Corpus {
+  readonly seeds: number;
+  /** How often faults of each kind came. */
+  readonly faults: number;
+  /** How often the seeds were in each situation. */
+  readonly situations: number;
+}
+
 /** The size of a run, as data: what a seed draws lies within it. */
 export interface Shape {
   readonly name: string;
@@ -43,6 +57,7 @@ export interface Shape {
   readonly pace: Pace;
   readonly workloads: readonly PlannedWorkload[];
   readonly bounds: Bounds;
+  readonly corpus: Corpus;
 }
 
 const always = [1, 1] as const;
@@ -63,9 +78,18 @@ export const short: Shape = {
   clients: 2,
   troubledMs: [800, 2_200],
   faults: { kinds: [1, 8], pauseMs: [200, 600, 1_500], lastMs: [100, 500, 1_500] },
-  pace: { produceMs: [60, 150, 300], stubMs: 300, endsMs: [100, 300], consumerMs: 3_000 },
-  workloads: [...common, { name: "trim", workload: trim, on: "one client", chance: [1, 3] }],
+  pace: { valueBytes: [10, 100, 100, 1_000], produceMs: [60, 150, 300], stubMs: 300, endsMs: [100, 300], consumerMs: 3_000 },
+  workloads: [
+    ...common,
+    { name: "fetch", workload: fetch, on: "one client", chance: [1, 6] },
+    { name: "retry", workload: retry, on: "one client", chance: [1, 4] },
+    { name: "times", workload: times, on: "one client", chance: [1, 4] },
+    { name: "trim", workload: trim, on: "one client", chance: [1, 3] },
+    { name: "transfer", workload: transfer, on: "one client", chance: [1, 6] },
+    { name: "churn", workload: churn, on: "one client", chance: [1, 6] },
+  ],
   bounds: { simulatedMs: 1_000, operations: 1, okPercent: 0, faults: 0 },
+  corpus: { seeds: 200, faults: 1, situations: 0 },
 };
 
 /** At least a minute of one to seven brokers, with everything that clients and operators do. */
@@ -76,10 +100,19 @@ export const whole: Shape = {
   partitions: [1, 4],
   clients: 2,
   troubledMs: [60_000, 75_000],
-  faults: { kinds: [2, 14], pauseMs: [1_500, 3_000, 6_000], lastMs: [300, 1_000, 3_000] },
-  pace: { produceMs: [300, 500, 800], stubMs: 1_000, endsMs: [500, 1_500], consumerMs: 15_000 },
-  workloads: [...common, { name: "trim", workload: trim, on: "one client", chance: [1, 3] }],
+  faults: { kinds: [2, 14], pauseMs: [1_500, 3_000, 6_000], lastMs: [300, 1_000, 3_000, 8_000] },
+  pace: { valueBytes: [10, 100, 1_000, 8_000], produceMs: [300, 500, 800], stubMs: 1_000, endsMs: [500, 1_500], consumerMs: 15_000 },
+  workloads: [
+    ...common,
+    { name: "fetch", workload: fetch, on: "every client", chance: [1, 2] },
+    { name: "retry", workload: retry, on: "every client", chance: [2, 3] },
+    { name: "times", workload: times, on: "one client", chance: [1, 2] },
+    { name: "trim", workload: trim, on: "one client", chance: [1, 3] },
+    { name: "transfer", workload: transfer, on: "one client", chance: [1, 3] },
+    { name: "churn", workload: churn, on: "one client", chance: [1, 2] },
+  ],
   bounds: { simulatedMs: 60_000, operations: 1_000, okPercent: 50, faults: 10 },
+  corpus: { seeds: 1_000, faults: 500, situations: 100 },
 };
 
 /** Whether a seed has this workload. */

@@ -2,41 +2,30 @@ import type { BrokerConfig } from "../../base/broker-config.ts";
 import { METADATA_GROUP } from "../../base/ids.ts";
 import { invariant } from "../../base/invariant.ts";
 import { DiskError } from "../../base/ports/disk.ts";
-import { RaftInvariants } from "../checkers/raft/raft-invariants.ts";
+import type { RaftInvariants } from "../checkers/raft/raft-invariants.ts";
 import type { Tree } from "../sim/disk/tree.ts";
 import type { Machine } from "../sim/machine.ts";
-import type { SimProcess } from "../sim/process.ts";
 import type { World } from "../sim/world.ts";
-import type { BrokerUnderTest, MakeBroker, ReplicaUnderTest } from "./broker-under-test.ts";
-import { BrokerReplicaView } from "./broker-views.ts";
+import type { MakeBroker, ReplicaUnderTest } from "./broker-under-test.ts";
+import { ClusterWatch, type Running } from "./cluster-watch.ts";
 import { brokerConfigs, brokerHost } from "./config.ts";
+import { DoubtfulDisks } from "./doubtful-disks.ts";
 import { incarnationIn, LostDisks } from "./lost-disks.ts";
+import { watchRing } from "./ring-watch.ts";
+import { Situations } from "./situations.ts";
 import { SimTelemetry } from "./telemetry.ts";
+import { watchWire } from "./wire-watch.ts";
 
 /** How long a supervisor waits before it starts a broker again that ended by itself. */
 const RESTART_MS_MAX = 300;
 /** A broker told to stop that takes longer is killed. */
 const STOP_MS_MAX = 10_000;
-/** Every so many events all replicas are looked at, and those of brokers that were not called must be as they were. */
-const LOOK_AT_ALL_EVERY = 1_000;
-
-interface Running {
-  readonly machine: Machine;
-  readonly broker: BrokerUnderTest;
-  readonly process: SimProcess;
-  /** `process.turns` when its replicas were last looked at. */
-  seen: number;
-  readonly life: number;
-  /** Failures of the disk before this life: one that came since explains why the broker ended. */
-  readonly diskFailures: number;
-  readonly views: Map<ReplicaUnderTest, BrokerReplicaView>;
-}
 
 /** Brokers on simulated machines, with the supervisor that starts them again and the invariants that watch them. */
 export class SimCluster {
   readonly world: World;
   readonly machines: readonly Machine[];
-  readonly invariants = new RaftInvariants();
+  readonly situations = new Situations();
   /** Events of level error that brokers reported. */
   readonly errors = new Map<string, number>();
   readonly #makeBroker: MakeBroker;
@@ -46,11 +35,15 @@ export class SimCluster {
   /** Have belonged to the cluster in some life of their present disk. */
   readonly #joined = new Set<Machine>();
   readonly #lost = new LostDisks();
+  readonly #doubtful: DoubtfulDisks;
+  /** Have the disk of another machine. */
+  readonly #swapped = new Set<Machine>();
   readonly #forgotten: [group: number, replica: number][] = [];
   readonly #metadataVoters: number;
   /** Of a partition, at least. */
   readonly #replicas: number;
-  #watching = true;
+  readonly #watch: ClusterWatch;
+  #over = false;
 
   constructor(world: World, brokers: number, makeBroker: MakeBroker) {
     this.world = world;
@@ -60,7 +53,14 @@ export class SimCluster {
     this.#metadataVoters = configs[0]?.seeds.length ?? 0;
     this.#replicas = Math.min(brokers, 3);
     this.#configs = new Map(this.machines.map((machine, i) => [machine, configs[i] as BrokerConfig]));
-    world.scheduler.afterEach(() => this.#observe());
+    this.#doubtful = new DoubtfulDisks(world, (machine) => this.#running.get(machine));
+    this.#watch = new ClusterWatch(world, () => this.#running.values(), this.situations);
+    watchWire(world, this.machines, this.situations);
+    for (const { device } of this.machines) watchRing(device, this.situations);
+  }
+
+  get invariants(): RaftInvariants {
+    return this.#watch.invariants;
   }
 
   start(machine: Machine): void {
@@ -68,7 +68,7 @@ export class SimCluster {
     invariant(config !== undefined, `${machine.name} is no broker`);
     this.#stopping.delete(machine);
     const ports = machine.boot();
-    const telemetry = new SimTelemetry(this.world, ports.process.name, this.errors);
+    const telemetry = new SimTelemetry(this.world, ports.process.name, this.errors, this.situations);
     const life = machine.lives;
     const setsAside = this.#lost.setsAside(machine);
     const broker = this.#makeBroker({ ...ports, telemetry }, config, {
@@ -78,14 +78,18 @@ export class SimCluster {
     });
     const { process } = ports;
     this.#running.set(machine, { machine, broker, process, seen: -1, life, diskFailures: machine.device.failed, views: new Map() });
-    broker.start().catch((error: unknown) => this.#ended(machine, life, error instanceof Error ? error : new Error(String(error))));
+    const belongs = () => {
+      this.#joined.add(machine);
+      if (this.#swapped.has(machine)) this.world.scheduler.fail(new Error(`${machine.name} runs on the disk of another broker`));
+    };
+    broker.start().then(belongs, (error: unknown) => this.#ended(machine, life, error instanceof Error ? error : new Error(String(error))));
   }
 
   /** No disk is lost, or what was lost with it was replaced; and all have belonged to the cluster. */
   get mayLoseDisk(): boolean {
     // Where less than three vote there is no majority without the one that is lost.
     const { length } = this.machines;
-    return Math.min(this.#metadataVoters, this.#replicas) >= 3 && this.#joined.size === length && this.whole;
+    return Math.min(this.#metadataVoters, this.#replicas) >= 3 && this.#joined.size === length && this.#doubtful.none && this.whole;
   }
 
   /** Every group votes with replicas that are there and count. */
@@ -95,6 +99,44 @@ export class SimCluster {
 
   get disksLost(): number {
     return this.#lost.count;
+  }
+
+  /** Disks on which something was damaged so far. */
+  get disksDamaged(): number {
+    return this.#doubtful.count;
+  }
+
+  /** What was damaged was found and repaired. */
+  get repaired(): boolean {
+    return this.#doubtful.none;
+  }
+
+  /** Bytes of this machine's segments are not what was written. */
+  damaged(machine: Machine): void {
+    this.#doubtful.add(machine);
+  }
+
+  /** Both machines stop, and start with each other's disk: no broker may begin on a disk of another. @returns what puts them back */
+  swapDisks(a: Machine, b: Machine): () => void {
+    this.world.note(`${a.name} and ${b.name} swap disks`);
+    const swap = () => {
+      for (const machine of [a, b]) machine.crash();
+      const [ofA, ofB] = [a.device.backUp(), b.device.backUp()];
+      a.device.restore(ofB);
+      b.device.restore(ofA);
+    };
+    swap();
+    for (const machine of [a, b]) {
+      this.#swapped.add(machine);
+      this.start(machine);
+    }
+    return () => {
+      swap();
+      for (const machine of [a, b]) {
+        this.#swapped.delete(machine);
+        this.start(machine);
+      }
+    };
   }
 
   /** The machine dies, and starts some time later with an empty disk, or with a copy it is told to set aside. */
@@ -115,7 +157,7 @@ export class SimCluster {
     const { scheduler, random } = this.world;
     // What it acknowledged is on its way for a moment, and counts.
     scheduler.after(200 + random.below(400), `start ${machine.name} on an older copy`, () => {
-      for (const [group, replica] of this.#forgotten.splice(0)) this.invariants.forget(group, replica);
+      for (const [group, replica] of this.#forgotten.splice(0)) this.#watch.invariants.forget(group, replica);
       this.start(machine);
     });
   }
@@ -146,7 +188,8 @@ export class SimCluster {
 
   /** Ends every process and watches no more: what is left are disks. */
   shutDown(): void {
-    this.#watching = false;
+    this.#over = true;
+    this.#watch.end();
     for (const machine of this.machines) machine.crash();
   }
 
@@ -175,7 +218,8 @@ export class SimCluster {
     // One that has never been in its cluster cannot even begin on a full disk; all others go on.
     const explained = failed || (error instanceof DiskError && error.code === "ENOSPC" && !this.#joined.has(machine));
     this.world.note(`${machine.name} ends: ${error.message}`);
-    if (!explained && !this.#stopping.has(machine) && !this.#lost.explains(machine, error)) this.world.scheduler.fail(error);
+    const expected = explained || this.#swapped.has(machine) || this.#stopping.has(machine) || this.#lost.explains(machine, error);
+    if (!expected) this.world.scheduler.fail(error);
     machine.crash();
     this.#restartSoon(machine);
   }
@@ -183,38 +227,7 @@ export class SimCluster {
   #restartSoon(machine: Machine): void {
     const { scheduler, random } = this.world;
     scheduler.after(1 + random.below(RESTART_MS_MAX), `supervisor starts ${machine.name}`, () => {
-      if (!machine.running && this.#watching) this.start(machine);
+      if (!machine.running && !this.#over) this.start(machine);
     });
-  }
-
-  /** What an event changed: the replicas of the brokers it called. */
-  #observe(): void {
-    if (!this.#watching) return;
-    const all = this.world.scheduler.ran % LOOK_AT_ALL_EVERY === 0;
-    for (const running of this.#running.values()) {
-      const { turns } = running.process;
-      if (turns === running.seen && !all) continue;
-      const changed = this.#observeBroker(running);
-      if (changed && turns === running.seen)
-        throw new Error(`${running.machine.name} changed without being called: the simulator missed it`);
-      running.seen = turns;
-    }
-  }
-
-  /** @returns whether anything had changed */
-  #observeBroker({ machine, broker, life, views }: Running): boolean {
-    let changed = false;
-    if (broker.state === "running") this.#joined.add(machine);
-    for (const replica of broker.replicas) {
-      let view = views.get(replica);
-      if (view === undefined) {
-        view = new BrokerReplicaView(replica, life, () => machine.running && machine.lives === life);
-        views.set(replica, view);
-      }
-      if (this.invariants.observe(view)) changed = true;
-    }
-    const { broken } = this.invariants;
-    if (broken !== undefined) throw new Error(broken);
-    return changed;
   }
 }

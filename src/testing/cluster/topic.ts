@@ -3,6 +3,7 @@ export interface Topic {
   readonly name: string;
   readonly partitions: number;
   readonly replicas: number;
+  readonly configs?: Readonly<Record<string, string>>;
 }
 
 /** A partition as histories name it. */

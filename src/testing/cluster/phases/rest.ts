@@ -19,9 +19,13 @@ export async function comeToRest(run: Run): Promise<void> {
     () => cluster.allRunning,
     () => "not all brokers run",
   );
-  if (cluster.disksLost > 0)
+  await must(
+    () => cluster.repaired,
+    () => "not everything that was damaged is repaired",
+  );
+  if (cluster.disksLost + cluster.disksDamaged > 0)
     await must(
       () => cluster.whole,
-      () => "not every replica of a lost disk is replaced",
+      () => "not every group has all of its replicas, whole and in good standing",
     );
 }

@@ -10,16 +10,17 @@ export async function trouble(run: Run): Promise<void> {
 }
 
 function beginWorkloads(run: Run): void {
-  const { world, shape, history, activity, topics, brokers } = run;
+  const { world, shape, cluster, history, activity, topics, lasting, brokers } = run;
+  const { situations } = cluster;
   const random = world.random.fork("workload");
   const enabled = shape.workloads.filter((planned) => has(planned, random));
   const trims = enabled.some(({ name }) => name === "trim");
   for (const [i, machine] of run.clients.entries()) {
     const ports = machine.boot();
-    const client = simClient(world, ports, brokers);
+    const client = simClient(world, ports, brokers, situations);
     const mine = (planned: PlannedWorkload) => planned.on === "every client" || i === 0;
     for (const { name, workload } of enabled.filter(mine)) {
-      const context = { world, history, activity, topics, brokers, pace: shape.pace, trims, ports, client };
+      const context = { world, history, activity, situations, topics, lasting, brokers, pace: shape.pace, trims, ports, client };
       workload({ ...context, random: random.fork(`${name} ${i + 1}`), n: i + 1 }).catch((error: Error) => world.scheduler.fail(error));
     }
   }

@@ -31,14 +31,14 @@ export async function produce(context: WorkloadContext): Promise<void> {
 }
 
 function send(
-  { world, history, activity, random, n: machine }: WorkloadContext,
+  { world, history, activity, random, pace, n: machine }: WorkloadContext,
   producer: Producer,
   acks: "ALL" | "QUORUM",
   { topic, partition, name }: ReturnType<typeof partitionsOf>[number],
   n: number,
 ): void {
   const proc = `p${machine}`;
-  const { value, body } = makePayload(String(world.seed), proc, n, random.pick([10, 100, 100, 1_000]));
+  const { value, body } = makePayload(String(world.seed), proc, n, random.pick(pace.valueBytes));
   const i = history.beginSend({ f: "send", proc, partition: name, producer: proc, acks, values: [value] });
   const ended = activity.begin();
   producer.send({ topic, partition, value: body }).then(

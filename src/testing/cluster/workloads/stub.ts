@@ -62,8 +62,9 @@ export async function sendOne({ world, history, random }: WorkloadContext, chann
   const i = history.beginSend({ f: "send", proc, partition: send.name, producer: proc, acks, values });
   try {
     const reply = await channel.unary(LogService.Produce.path, request, { timeoutMs: random.pick([300, 1_500]) });
-    const { baseOffset } = ProduceResponse.decode(reply);
-    history.endSend(i, acks === "NONE" ? { type: "ok" } : { type: "ok", offset: Number(baseOffset) });
+    const { baseOffset, term, durableBrokerIds } = ProduceResponse.decode(reply);
+    const answer = { offset: baseOffset, leaderEpoch: term, durableOn: durableBrokerIds };
+    history.endSend(i, { type: "ok", ...(acks === "NONE" ? {} : answer) });
   } catch (error) {
     if (error instanceof MillraceError) history.endSend(i, { type: error.outcomeKnown ? "fail" : "info", error: error.code });
     else if (error instanceof RpcFailure) history.endSend(i, { type: error.neverSent ? "fail" : "info", error: error.status });

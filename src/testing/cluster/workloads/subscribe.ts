@@ -22,7 +22,7 @@ export async function subscribe(context: WorkloadContext): Promise<void> {
       starts: new Array<number>(topic.partitions).fill(0),
     }),
   );
-  while (!activity.stopped) {
+  for (let session = 1; !activity.stopped; session++) {
     const progress = random.pick(all);
     const { topic, positions, starts } = progress;
     const from = positions.map((position, partition) =>
@@ -35,7 +35,7 @@ export async function subscribe(context: WorkloadContext): Promise<void> {
     let since = world.now;
     ports.process.after(200 + random.below(pace.consumerMs), "ends a consumer", () => consumer.close());
     const onBatch = (batch: ConsumedBatch) => {
-      noteBatch(context, batch, expected[batch.partition] ?? 0, since);
+      noteBatch(context, batch, session, expected[batch.partition] ?? 0, since);
       expected[batch.partition] = batch.endOffset;
       positions[batch.partition] = Math.max(positions[batch.partition] ?? 0, batch.endOffset);
       since = world.now;
@@ -52,9 +52,9 @@ export async function subscribe(context: WorkloadContext): Promise<void> {
   }
 }
 
-function noteBatch({ history, n }: WorkloadContext, batch: ConsumedBatch, from: number, tInv: number): void {
+function noteBatch({ history, n }: WorkloadContext, batch: ConsumedBatch, session: number, from: number, tInv: number): void {
   const records = [...batch].map((record) => ({ offset: record.offset, ...readPayload(record.value ?? new Uint8Array(0)) }));
-  history.read({ f: "read", proc: `c${n}`, partition: partitionName(batch.topic, batch.partition), from, records }, tInv);
+  history.read({ f: "read", proc: `c${n}`, partition: partitionName(batch.topic, batch.partition), session, from, records }, tInv);
 }
 
 /** What was let go of may not be there. No offset was ever above what had been read: that would be a loss, and the checkers must see it. */

@@ -5,7 +5,7 @@ import { partitionsOf } from "../topic.ts";
 import type { WorkloadContext } from "./workload.ts";
 
 /** Lets go of some of what is committed, now and then. */
-export async function trim({ world, history, activity, random, topics, client, ports }: WorkloadContext): Promise<void> {
+export async function trim({ world, history, activity, situations, random, topics, client, ports }: WorkloadContext): Promise<void> {
   const admin = client.admin();
   const partitions = partitionsOf(topics);
   while (!activity.stopped) {
@@ -22,6 +22,7 @@ export async function trim({ world, history, activity, random, topics, client, p
       const before = found.logStartOffset + random.below(found.highWatermark - found.logStartOffset + 1);
       row = { f: "trim", proc: "t1", partition: name, before };
       const [trimmed] = await admin.trimTopic(topic, [{ partition, before }], { timeoutMs: 1_000 });
+      if (trimmed?.moved === true) situations.saw("trim of records");
       history.trim(row, tInv, trimmed?.error === undefined ? "ok" : "info");
     } catch (error) {
       if (!(error instanceof MillraceError)) throw error;

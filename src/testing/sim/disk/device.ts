@@ -78,6 +78,8 @@ export class DiskDevice {
   holder: SimProcess | undefined;
   /** Called as each operation is issued, with its number from 1: the place to crash at any I/O. */
   watch: ((kind: OperationKind, path: string, number: number) => void) | undefined;
+  /** Called as each write is asked for. */
+  wrote: ((path: string, position: number) => void) | undefined;
   #tree = new Tree();
   #operations = 0;
   #failed = 0;

@@ -34,6 +34,7 @@ export class SimFile implements DiskFile {
         at += chunk.length;
       }
     };
+    this.#device.wrote?.(this.path, position);
     const { scheduler, name } = this.#device;
     scheduler.trace.note(scheduler.now, `${name} write ${this.path} at ${position}: ${scheduler.trace.bytes(chunks)}`);
     return this.#call(

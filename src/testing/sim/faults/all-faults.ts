@@ -1,9 +1,10 @@
+import { clockFaults } from "./clock-faults.ts";
 import { diskFaults } from "./disk-faults.ts";
 import { type Fault, type FaultKind, faultKinds } from "./fault.ts";
 import { networkFaults } from "./network-faults.ts";
 import { processFaults } from "./process-faults.ts";
 
-export const allFaults: readonly Fault[] = [...processFaults, ...networkFaults, ...diskFaults];
+export const allFaults: readonly Fault[] = [...processFaults, ...networkFaults, ...diskFaults, ...clockFaults];
 
 /** Every kind has a fault, and the other way round: said once, when this module is loaded. */
 const byKind = new Map(allFaults.map((fault) => [fault.kind, fault]));

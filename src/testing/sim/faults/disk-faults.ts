@@ -1,5 +1,7 @@
 import { aLeader, anyOf, type Fault } from "./fault.ts";
 
+const SEGMENT = /^groups\/.*\.(log|index)$/;
+
 export const diskFaults: readonly Fault[] = [
   {
     kind: "slow-disk",
@@ -8,6 +10,17 @@ export const diskFaults: readonly Fault[] = [
       machine.device.slowness = 1 + random.below(400);
       return () => {
         machine.device.slowness = 1;
+      };
+    },
+  },
+  {
+    // A drive that tries again and again: syncs take long, the page cache does not.
+    kind: "slow-platter",
+    begin(context) {
+      const { device } = anyOf(context);
+      device.platterMs = 50 + context.random.below(1_000);
+      return () => {
+        device.platterMs = 0;
       };
     },
   },
@@ -48,6 +61,35 @@ export const diskFaults: readonly Fault[] = [
       // Of two that are under way only one may lose a disk; the other copy is thrown away.
       return () => {
         if (context.mayLoseDisk()) context.loseDisk(machine, copy);
+      };
+    },
+  },
+  {
+    kind: "swapped-disks",
+    begin(context) {
+      const [a, b] = context.random.shuffled(context.machines);
+      return a === undefined || b === undefined || !context.mayLoseDisk() ? undefined : context.swapDisks(a, b);
+    },
+  },
+  {
+    // In a segment or its index: what lies in the write-ahead log behind its last block nobody can tell from a torn end.
+    kind: "bit-flip",
+    begin(context) {
+      const { random } = context;
+      if (!context.mayLoseDisk()) return undefined;
+      const machine = anyOf(context);
+      const files = machine.device.files().filter(({ path, file }) => SEGMENT.test(path) && file.size > 0);
+      if (files.length === 0) return undefined;
+      for (let flips = random.between(1, 3); flips > 0; flips--) {
+        const { path, file } = random.pick(files);
+        const at = random.below(file.size);
+        context.world.note(`${machine.name} has another bit at ${at} of ${path}`);
+        file.flipBit(at, random.below(8));
+      }
+      context.damaged(machine);
+      return () => {
+        if (random.chance(1, 2)) machine.crash();
+        if (!machine.running) context.restart(machine);
       };
     },
   },

@@ -17,6 +17,14 @@ export interface Operations {
   readonly open: number;
 }
 
+export interface FaultRunOptions {
+  /** Numbers of the faults that come; undefined: all of a plan. */
+  readonly only?: ReadonlySet<number> | undefined;
+  readonly operations?: (() => Operations) | undefined;
+  /** Told the number of each fault as it comes. */
+  readonly fired?: ((number: number) => void) | undefined;
+}
+
 const NONE: Operations = { begun: 0, open: 0 };
 
 /** Makes planned faults happen, and ends them. */
@@ -24,16 +32,17 @@ export class FaultRun {
   readonly #targets: FaultTargets;
   readonly #only: ReadonlySet<number> | undefined;
   readonly #operations: () => Operations;
+  readonly #told: ((number: number) => void) | undefined;
   readonly #fired: (FiredFault & { overlaps: boolean })[] = [];
   readonly #endings = new Set<() => void>();
   /** Rises with each begin and end: what was scheduled before does not happen any more. */
   #season = 0;
 
-  /** @param only numbers of the faults that come; undefined: all of a plan */
-  constructor(targets: FaultTargets, only?: ReadonlySet<number>, operations: () => Operations = () => NONE) {
+  constructor(targets: FaultTargets, { only, operations, fired }: FaultRunOptions = {}) {
     this.#targets = targets;
     this.#only = only;
-    this.#operations = operations;
+    this.#operations = operations ?? (() => NONE);
+    this.#told = fired;
   }
 
   /** In the order they came. */
@@ -67,6 +76,7 @@ export class FaultRun {
     const before = this.#operations();
     const fired = { number, kind, overlaps: before.open > 0 };
     this.#fired.push(fired);
+    this.#told?.(number);
     const ending = () => {
       if (!this.#endings.delete(ending)) return;
       fired.overlaps ||= this.#operations().begun > before.begun;

@@ -19,6 +19,10 @@ export interface FaultTargets {
   mayLoseDisk(): boolean;
   /** The machine dies with its disk: an empty one is there at its next start, or one with this older copy, which it is told to set aside. */
   loseDisk(machine: Machine, copy?: Tree): void;
+  /** Bytes on this disk are not what was written: no other disk is lost until it was examined and what it lost is repaired. */
+  damaged(machine: Machine): void;
+  /** Two machines stop and start with each other's disk, on which neither may begin. @returns what puts each disk back */
+  swapDisks(a: Machine, b: Machine): () => void;
 }
 
 /** The targets, and the randomness of one planned fault: what it draws shifts nothing that another one gets. */
@@ -37,6 +41,7 @@ export const faultKinds = [
   "crash-all",
   "crash-leader",
   "crash-at-io",
+  "pause",
   "power-cut",
   "power-cut-all",
   "isolate",
@@ -44,19 +49,28 @@ export const faultKinds = [
   "cut-one-way",
   "deaf",
   "mute",
+  "depose-leader",
+  "partition",
+  "swizzle",
+  "flapping-link",
   "split-clients",
   "break-connections",
   "flaky-links",
+  "lossy-links",
   "slow-links",
   "clog",
   "slow-disk",
+  "slow-platter",
   "disk-failure",
   "disk-full",
   "write-back",
   "wiped-disk",
   "restored-disk",
+  "swapped-disks",
+  "bit-flip",
   "stop",
   "clock-jump",
+  "clock-skew",
 ] as const;
 export type FaultKind = (typeof faultKinds)[number];
 

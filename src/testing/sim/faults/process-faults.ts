@@ -66,15 +66,12 @@ export const processFaults: readonly Fault[] = [
     },
   },
   {
-    kind: "clock-jump",
-    begin({ world, machines, random }) {
-      const machine = random.pick(machines);
-      const byMs = (random.below(7_200) - 3_600) * 1_000;
-      machine.wall.offsetMs += byMs;
-      world.note(`wall clock of ${machine.name} jumps by ${byMs} ms`);
-      return () => {
-        machine.wall.offsetMs -= byMs;
-      };
+    kind: "pause",
+    begin(context) {
+      const machine = anyOf(context);
+      if (!machine.running) return undefined;
+      machine.pause();
+      return () => machine.resume();
     },
   },
 ];

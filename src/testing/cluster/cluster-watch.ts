@@ -1,0 +1,100 @@
+import { RaftInvariants } from "../checkers/raft/raft-invariants.ts";
+import type { Machine } from "../sim/machine.ts";
+import type { SimProcess } from "../sim/process.ts";
+import type { World } from "../sim/world.ts";
+import type { BrokerUnderTest, ReplicaUnderTest } from "./broker-under-test.ts";
+import { BrokerReplicaView } from "./broker-views.ts";
+import { ReplicaWatch } from "./replica-watch.ts";
+import type { Situations } from "./situations.ts";
+
+/** Every so many events all replicas are looked at, and those of brokers that were not called must be as they were. */
+const LOOK_AT_ALL_EVERY = 1_000;
+/** How often in-sync replicas are counted, milliseconds. */
+const COUNT_MS = 250;
+
+/** One life of a broker. */
+export interface Running {
+  readonly machine: Machine;
+  readonly broker: BrokerUnderTest;
+  readonly process: SimProcess;
+  /** `process.turns` when its replicas were last looked at. */
+  seen: number;
+  readonly life: number;
+  /** Failures of the disk before this life: one that came since explains why the broker ended. */
+  readonly diskFailures: number;
+  readonly views: Map<ReplicaUnderTest, BrokerReplicaView>;
+}
+
+/** Judges what each event changed in the replicas of the brokers it called, and names the situations they come into. */
+export class ClusterWatch {
+  readonly invariants = new RaftInvariants();
+  readonly #world: World;
+  readonly #running: () => Iterable<Running>;
+  readonly #situations: Situations;
+  readonly #replicas: ReplicaWatch;
+  readonly #atMinimum = new Set<string>();
+  #over = false;
+
+  constructor(world: World, running: () => Iterable<Running>, situations: Situations) {
+    this.#world = world;
+    this.#running = running;
+    this.#situations = situations;
+    this.#replicas = new ReplicaWatch(situations);
+    world.scheduler.afterEach(() => this.#observe());
+    const count = () => {
+      this.#countInSync();
+      if (!this.#over) world.scheduler.after(COUNT_MS, "counts in-sync replicas", count);
+    };
+    count();
+  }
+
+  /** What is left are disks. */
+  end(): void {
+    this.#over = true;
+  }
+
+  #observe(): void {
+    if (this.#over) return;
+    const all = this.#world.scheduler.ran % LOOK_AT_ALL_EVERY === 0;
+    for (const running of this.#running()) {
+      const { turns } = running.process;
+      if (turns === running.seen && !all) continue;
+      const changed = this.#observeBroker(running);
+      if (changed && turns === running.seen)
+        throw new Error(`${running.machine.name} changed without being called: the simulator missed it`);
+      running.seen = turns;
+    }
+  }
+
+  /** @returns whether anything had changed */
+  #observeBroker({ machine, broker, life, views }: Running): boolean {
+    let changed = false;
+    for (const replica of broker.replicas) {
+      let view = views.get(replica);
+      if (view === undefined) {
+        view = new BrokerReplicaView(replica, life, () => machine.running && machine.lives === life);
+        views.set(replica, view);
+      }
+      if (!this.invariants.observe(view)) continue;
+      this.#replicas.look(view);
+      changed = true;
+    }
+    const { broken } = this.invariants;
+    if (broken !== undefined) throw new Error(broken);
+    return changed;
+  }
+
+  #countInSync(): void {
+    for (const { machine, broker, process } of this.#running()) {
+      if (!machine.running || process.paused) continue;
+      for (const { topic, partition, serves, replicas, inSyncReplicas, minInSyncReplicas } of broker.numbers?.partitions() ?? []) {
+        if (!serves) continue;
+        const name = `${topic}-${partition}`;
+        const atMinimum = replicas > minInSyncReplicas && inSyncReplicas <= minInSyncReplicas;
+        if (atMinimum && !this.#atMinimum.has(name)) this.#situations.saw("ISR at the minimum");
+        if (atMinimum) this.#atMinimum.add(name);
+        else this.#atMinimum.delete(name);
+      }
+    }
+  }
+}
