@@ -68,8 +68,13 @@ async function shown(terminal: Terminal): Promise<void> {
   }
 }
 
+/** Help that was made: the same words always have the same, and laying it out is slow. */
+const helpMade = new Map<string, string>();
+
 /** What `--help` prints after some words of a command. */
 async function helpText(words: readonly string[]): Promise<string> {
+  const made = helpMade.get(words.join(" "));
+  if (made !== undefined) return made;
   let text = "";
   const terminal: Terminal = {
     data: (piece) => {
@@ -80,6 +85,7 @@ async function helpText(words: readonly string[]): Promise<string> {
     say: () => undefined,
   };
   await parse([...words, "--help"], terminal);
+  helpMade.set(words.join(" "), text);
   return text;
 }
 

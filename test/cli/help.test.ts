@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { before, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
-import { cliPage, type HelpText, helpTexts } from "../../tools/docs/cli-page.ts";
+import { cliPage, type HelpText, helpBelow, helpTexts } from "../../tools/docs/cli-page.ts";
 
 const page = readFileSync(fileURLToPath(new URL("../../../docs/cli.md", import.meta.url)), "utf8");
 
@@ -51,7 +51,7 @@ describe("docs/cli.md", () => {
     const { LC_ALL } = process.env;
     process.env["LC_ALL"] = "de_DE.UTF-8";
     try {
-      assert.deepEqual((await helpTexts(["version"]))[0]?.text, helps.find(({ command }) => command === "millrace version")?.text);
+      assert.deepEqual((await helpBelow(["version"]))[0]?.text, helps.find(({ command }) => command === "millrace version")?.text);
     } finally {
       if (LC_ALL === undefined) delete process.env["LC_ALL"];
       else process.env["LC_ALL"] = LC_ALL;

@@ -7,14 +7,22 @@ export interface HelpText {
   readonly text: string;
 }
 
-/** The help of every command, found by following the lists of commands, so that none can be forgotten. */
-export async function helpTexts(words: readonly string[] = []): Promise<readonly HelpText[]> {
+let all: Promise<readonly HelpText[]> | undefined;
+
+/** The help of every command, found by following the lists of commands, so that none can be forgotten. Made once: laying it out is slow. */
+export function helpTexts(): Promise<readonly HelpText[]> {
+  all ??= helpBelow([]);
+  return all;
+}
+
+/** The help of a command, as it is printed now, and of all below it. */
+export async function helpBelow(words: readonly string[]): Promise<readonly HelpText[]> {
   const command = ["millrace", ...words].join(" ");
   const text = await helpOf(words);
   const list = text.split("Commands:\n")[1]?.split("\n\n")[0] ?? "";
   const below = [...list.matchAll(/^ {2}millrace((?: [a-z][a-z-]*)+)/gm)].map(([, listed = ""]) => listed.trim().split(" "));
   const pages: HelpText[] = [{ command, text }];
-  for (const listed of below) pages.push(...(await helpTexts(listed)));
+  for (const listed of below) pages.push(...(await helpBelow(listed)));
   return pages;
 }
 
