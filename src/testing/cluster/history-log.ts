@@ -6,6 +6,8 @@ type Part<Row> = Omit<Row, "i" | "tInv" | "tRet" | "type">;
 
 /** What the clients of a run did. Rows are numbered when they begin and kept when they end; what never ended is of unknown outcome. */
 export class HistoryLog {
+  /** Told of every send as it ends. */
+  ended: (row: SendRow) => void = () => {};
   readonly #world: World;
   readonly #rows: HistoryRow[] = [];
   readonly #open = new Map<number, Part<SendRow> & { readonly tInv: number }>();
@@ -33,7 +35,9 @@ export class HistoryLog {
     if (begun === undefined) return;
     this.#open.delete(i);
     const tRet = end.type === "info" ? Number.POSITIVE_INFINITY : this.#world.now;
-    this.#rows.push({ ...begun, ...end, i, tRet });
+    const row: SendRow = { ...begun, ...end, i, tRet };
+    this.#rows.push(row);
+    this.ended(row);
     this.#world.note(`row ${i} ${end.type} ${end.offset ?? ""} ${end.error ?? ""}`);
   }
 

@@ -46,6 +46,7 @@ export async function runSeed(seed: number, options: SeedOptions): Promise<SeedR
   const copy = copyOne(run);
   formed();
   await trouble(run);
+  run.inSync.end();
   run.heal();
   if (copy !== undefined) await putBack(run, copy);
   await comeToRest(run);
@@ -55,7 +56,7 @@ export async function runSeed(seed: number, options: SeedOptions): Promise<SeedR
   const result = {
     seed,
     digest: world.scheduler.trace.digest,
-    verdicts: [...cluster.invariants.verdicts(), ...checkHistory(evidence), undamaged(cluster.errors, starts, fired)],
+    verdicts: [...cluster.invariants.verdicts(), ...checkHistory(evidence), undamaged(cluster.errors, starts, fired), run.inSync.verdict],
     brokers: run.brokers,
     fired: faults.fired,
     faults: { ...tally(faults.fired.map(({ kind }) => kind)), ...Object.fromEntries(run.extraFaults) },

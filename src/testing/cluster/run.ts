@@ -6,6 +6,7 @@ import type { SimRandom } from "../sim/random.ts";
 import { World } from "../sim/world.ts";
 import type { MakeBroker } from "./broker-under-test.ts";
 import { HistoryLog } from "./history-log.ts";
+import { IsrWatch } from "./isr-watch.ts";
 import { type Shape, short } from "./shape.ts";
 import { SimCluster } from "./sim-cluster.ts";
 import type { Topic } from "./topic.ts";
@@ -45,6 +46,7 @@ export class Run {
   /** Topics that come and go, as they are now. */
   readonly lasting: Lasting = new Map();
   readonly history: HistoryLog;
+  readonly inSync: IsrWatch;
   readonly activity = new Activity();
   /** While the cluster forms; of most runs nothing. */
   readonly early: Span;
@@ -66,6 +68,8 @@ export class Run {
     this.cluster = new SimCluster(this.world, brokers, makeBroker);
     this.clients = Array.from({ length: shape.clients }, (_, i) => this.world.machine(`c${i + 1}`));
     this.history = new HistoryLog(this.world);
+    this.inSync = new IsrWatch(() => this.cluster.replicas());
+    this.history.ended = (row) => this.inSync.acknowledged(row);
     const swarm = new Swarm(random.fork("faults"), shape.faults);
     // Every fourth cluster is troubled from its first moment on, while it forms, and then left alone until it has.
     this.early = spanOf("early", swarm, random.chance(1, 4) ? random.below(EARLY_FAULTS_MS) : 0);

@@ -11,6 +11,7 @@ import type {
   SendRow,
   TrimRow,
 } from "../../../src/testing/checkers/history.ts";
+import { InSync } from "../../../src/testing/checkers/in-sync.ts";
 import { checkers, checkHistory } from "../../../src/testing/checkers/index.ts";
 import { makePayload, readPayload } from "../../../src/testing/checkers/payload.ts";
 import { undamaged } from "../../../src/testing/checkers/undamaged.ts";
@@ -309,6 +310,63 @@ describe("Every checker refuses its planted history, by its row", () => {
     assert.deepEqual(
       checkers.map((checker) => checker.row).filter((row) => !rows.has(row)),
       [],
+    );
+  });
+});
+
+describe("L13: who is recorded in sync", () => {
+  const judged = (...acks: [end: number, members: [replica: number, has: number][]][]) => {
+    const inSync = new InSync();
+    for (const [i, [end, members]] of acks.entries())
+      inSync.acknowledged(
+        i,
+        "t-0",
+        end,
+        members.map(([replica, has]) => ({ replica, has })),
+      );
+    return inSync.verdict;
+  };
+
+  it("has what is acknowledged at ALL, and whoever is not in sync may lack it", () => {
+    const { judged: facts, violations } = judged(
+      [
+        2,
+        [
+          [1, 2],
+          [2, 3],
+        ],
+      ],
+      [5, [[1, 5]]],
+    );
+    assert.deepEqual({ facts, violations }, { facts: 3, violations: [] });
+  });
+
+  it("is refused when one lacks the batch", () => {
+    assert.match(
+      judged([
+        2,
+        [
+          [1, 2],
+          [2, 1],
+        ],
+      ]).violations.join(),
+      /up to 2, and replica 2, recorded in sync, has it on disk up to 1/,
+    );
+  });
+
+  it("is refused when one joined without an earlier batch", () => {
+    assert.match(
+      judged(
+        [5, [[1, 5]]],
+        [
+          4,
+          [
+            [1, 5],
+            [2, 4],
+          ],
+        ],
+      ).violations.join(),
+      /row 1 .* up to 5, and replica 2/,
     );
   });
 });
