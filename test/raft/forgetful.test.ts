@@ -54,6 +54,16 @@ describe("A replica that forgot without knowing it (scenario 70)", () => {
     assert.equal(leader.core.commit, leader.core.lastIndex);
   });
 
+  it("is reminded at once, not with the next heartbeat: if its leader is lost before, nobody else knows what it had", () => {
+    const leader = suspecting();
+    assert.equal(leader.core.nextDeadline, leader.cluster.now);
+    leader.tick();
+    const reminders = outOf(leader).filter(
+      ({ to, message }) => to === 3 && message.kind === "heartbeat" && message.remembered !== undefined,
+    );
+    assert.equal(reminders.length, 1);
+  });
+
   it("is reminded also when the leader hears nobody else: it does not step down before", () => {
     const { cluster, leader, third } = copied(2);
     const led = leader.core.term;

@@ -169,6 +169,14 @@ describe("A change of members", () => {
     assert.equal(now.core.transfer(replica(3), cluster.now).kind, "refused");
   });
 
+  it("knows a learner that was made a voter for a voter", () => {
+    const { cluster, leader } = withLearner();
+    assert.equal(leader.core.progress(replica(4))?.learner, true);
+    assert.equal(leader.change([1, 2, 4]).kind, "accepted");
+    cluster.advance(300);
+    assert.equal(leader.core.progress(replica(4))?.learner, false);
+  });
+
   it("makes a voter of a learner that has had no election clock: it asks for votes when the leader dies at once", () => {
     const { cluster, leader } = withLearner();
     assert.equal(cluster.at(4).core.nextDeadline, Number.POSITIVE_INFINITY);
