@@ -1,5 +1,7 @@
 import { connect, type Socket } from "node:net";
-import { FrameKind, PREFACE, settings } from "./http2-frames.ts";
+import { FrameKind, frame, PREFACE, settings } from "./http2-frames.ts";
+
+const MARK = Buffer.from("the-mark", "latin1");
 
 export interface SeenFrame {
   readonly kind: number;
@@ -13,6 +15,8 @@ export class RawConnection {
   readonly socket: Socket;
   readonly frames: SeenFrame[] = [];
   closed = false;
+  /** The ping of `mark` was answered: what was sent before it was looked at. */
+  marked = false;
   #rest: Buffer = Buffer.alloc(0);
 
   private constructor(socket: Socket) {
@@ -70,6 +74,10 @@ export class RawConnection {
     return this.closed || this.seen(FrameKind.goAway) !== undefined;
   }
 
+  mark(): void {
+    this.send(frame(FrameKind.ping, 0, 0, MARK));
+  }
+
   seen(kind: number, stream?: number): SeenFrame | undefined {
     return this.frames.find((frame) => frame.kind === kind && (stream === undefined || frame.stream === stream));
   }
@@ -93,6 +101,7 @@ export class RawConnection {
       const length = rest.readUIntBE(0, 3);
       if (rest.length < 9 + length) break;
       const kind = rest.readUInt8(3);
+      if (kind === FrameKind.ping && rest.subarray(9, 9 + length).equals(MARK)) this.marked = true;
       // Pings and settings are answered by the thousand: one of each is enough to remember.
       if (this.frames.length < 10_000)
         this.frames.push({
