@@ -18,6 +18,7 @@ export const limits = {
     value: 10_000,
     doc: "Partitions of one produce stream with something unanswered or failed: `TOO_MANY_REQUESTS`.",
   },
+  "produce.stream.batches.max": { value: 20_000, doc: "Batches in one message of a produce stream: `INVALID_REQUEST`." },
   "producers.per.partition.max": {
     value: 10_000,
     doc: "Idempotent producers a partition remembers; the least recently written is forgotten: `UNKNOWN_PRODUCER` for its next batch.",

@@ -55,6 +55,9 @@ interface Lane {
 /** Results of one message: with the longest errors there are, it stays below what every stub takes. */
 const RESULTS_MAX = 1_000;
 
+/** Each is answered, with an error of some hundred bytes at the worst; what asks for it may be two bytes. */
+const BATCHES_MAX = limits["produce.stream.batches.max"].value;
+
 /** Partitions with something unanswered or failed on one stream. */
 const LANES_MAX = limits["produce.stream.partitions.max"].value;
 
@@ -145,6 +148,7 @@ export class ProduceStreamSession {
     let request: ProduceStreamRequest;
     try {
       request = ProduceStreamRequest.decode(bytes);
+      requireFewBatches(request);
     } catch (error) {
       return this.#break(asMillraceError(error));
     }
@@ -298,7 +302,8 @@ export class ProduceStreamSession {
 
   readonly #balance = (): void => {
     if (this.#over) return;
-    const full = this.#kept.bytes >= this.#creditBytes || !this.#room || this.#all.isFull || this.#broken;
+    const unread = !this.#room || this.#results.length >= RESULTS_MAX;
+    const full = this.#kept.bytes >= this.#creditBytes || unread || this.#all.isFull || this.#broken;
     if (full === this.#paused) return;
     this.#paused = full;
     if (full) this.#stream.pause();
@@ -326,6 +331,13 @@ export class ProduceStreamSession {
     this.#turnedAway.clear();
     this.#results = [];
   }
+}
+
+/** @throws {MillraceError} INVALID_REQUEST */
+function requireFewBatches({ batches }: ProduceStreamRequest): void {
+  if (batches.length <= BATCHES_MAX) return;
+  const text = `Cannot take ${batches.length} batches in one message: produce.stream.batches.max is ${BATCHES_MAX}`;
+  throw new MillraceError("INVALID_REQUEST", text, { field: "batches", limit: "produce.stream.batches.max" });
 }
 
 function precedingFailed({ topic, partition }: ProduceRequest): MillraceError {

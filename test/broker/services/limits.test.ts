@@ -65,6 +65,7 @@ const elsewhere: Readonly<Record<string, string>> = {
   "request.pending.max.bytes": "grpc/held-requests.test.ts",
   "subscribe.partitions.max": "broker/services/sums.test.ts",
   "client.calls.max": "grpc/limits.test.ts",
+  "produce.stream.batches.max": "broker/services/produce-stream.test.ts",
   "produce.stream.partitions.max": "broker/services/produce-stream.test.ts",
   "producers.per.partition.max": "log/model.test.ts",
   "producer.batches.max": "broker/idempotence.test.ts",

@@ -143,7 +143,7 @@ describe("ProduceStreamSession", () => {
 
   it("answers many in messages that every stub takes", async () => {
     const it = session(100_000_000);
-    const failed = Array.from({ length: 40_000 }, (_, id) => [id, "bad", 0] as const);
+    const failed = Array.from({ length: 20_000 }, (_, id) => [id, "bad", 0] as const);
     it.send(...failed);
     await it.turn();
     assert.equal(it.results.length, failed.length);
@@ -230,6 +230,27 @@ describe("ProduceStreamSession", () => {
     for (const done of it.inflating) done();
     await it.turn();
     assert.equal(all.bytes, 0);
+  });
+
+  it("takes no message with more batches than produce.stream.batches.max, and answers what it took before", async () => {
+    const it = session(100_000_000);
+    it.send([1, "a"]);
+    const most = limits["produce.stream.batches.max"].value;
+    it.send(...Array.from({ length: most + 1 }, (_, id) => [id, "b"] as const));
+    it.appends[0]?.done({ baseOffset: 0 });
+    await it.turn();
+    assert.deepEqual(it.codes(), [[1, "OK"]]);
+    const error: unknown = it.seen.ended;
+    assert.ok(error instanceof MillraceError && error.code === "INVALID_REQUEST", String(error));
+    assert.equal(error.metadata["limit"], "produce.stream.batches.max");
+  });
+
+  it("reads no more while a thousand answers wait to be written", async () => {
+    const it = session(100_000_000);
+    it.send(...Array.from({ length: 1_000 }, (_, id) => [id, "bad"] as const));
+    assert.equal(it.seen.paused, true);
+    await it.turn();
+    assert.deepEqual([it.results.length, it.seen.paused], [1_000, false]);
   });
 
   it("sends one batch at a time behind a hop when there is no producer id, so that a refused one is not overtaken", async () => {
