@@ -58,9 +58,9 @@ const environment = {
   ...Object.fromEntries(Object.entries(small).map(([key, value]) => [environmentName(key), String(value)])),
 };
 
-/** What readers who take nothing can make a broker keep, at most: as docs/limits.md adds it up, with the limits of these brokers. */
-export function answerBytesMax(): number {
-  return memorySumBytes((key) => small[key] ?? defaultMemorySettings(key), true);
+/** What callers of that kind can make a broker keep, at most: as docs/limits.md adds it up, with the limits of these brokers. */
+export function keptMiBMax(by: "readers" | "requests"): number {
+  return Math.ceil(memorySumBytes((key) => small[key] ?? defaultMemorySettings(key), by) / MiB);
 }
 
 /** What the cases are thrown at: three real brokers, one of which is attacked at a time, a client that behaves, and records that must stay. */

@@ -18,8 +18,8 @@ export interface MemoryTerm {
   /** In words of the settings, for the page. */
   readonly formula: string;
   readonly bytes: (value: MemorySettings) => number;
-  /** What readers who take nothing can fill. */
-  readonly answers?: true;
+  /** Who can fill it alone: callers who never end their requests, readers who take nothing. */
+  readonly filledBy?: "requests" | "readers";
 }
 
 /** Other brokers of the cluster that the value on the page is for. */
@@ -39,8 +39,10 @@ const MESSAGE_BYTES = limits["request.max.bytes"].value;
 export const memorySum: readonly MemoryTerm[] = [
   {
     what: "requests, half or whole",
-    formula: "17/16 × `request.pending.max.bytes`",
-    bytes: (value) => (17 / 16) * value("request.pending.max.bytes"),
+    // A 16th for small calls, and a 16th of it may keep four times its bytes (src/grpc/held-requests.ts).
+    formula: "5/4 × `request.pending.max.bytes`",
+    bytes: (value) => (5 / 4) * value("request.pending.max.bytes"),
+    filledBy: "requests",
   },
   {
     what: "messages of produce streams that were taken",
@@ -62,19 +64,19 @@ export const memorySum: readonly MemoryTerm[] = [
     what: "answers that their readers have not taken",
     formula: "2 × `reply.pending.max.bytes` + `request.max.bytes`",
     bytes: (value) => 2 * value("reply.pending.max.bytes") + MESSAGE_BYTES,
-    answers: true,
+    filledBy: "readers",
   },
   {
     what: "records that are read from the disk",
     formula: "`read.pending.max.bytes`",
     bytes: (value) => value("read.pending.max.bytes"),
-    answers: true,
+    filledBy: "readers",
   },
   {
     what: "answers for callers of other brokers, and messages that come from these",
     formula: "for each other broker `reply.pending.max.bytes` / 4 + 3 × 16 MiB",
     bytes: (value) => PEERS * (value("reply.pending.max.bytes") / 4 + 3 * PEER_BYTES),
-    answers: true,
+    filledBy: "readers",
   },
   {
     what: "partitions that are subscribed to",
@@ -88,7 +90,7 @@ export const memorySum: readonly MemoryTerm[] = [
   },
 ];
 
-/** @param answers only what readers who take nothing can fill */
-export function memorySumBytes(value: MemorySettings, answers = false): number {
-  return memorySum.filter((term) => !answers || term.answers).reduce((sum, term) => sum + term.bytes(value), 0);
+/** @param by only what these can fill */
+export function memorySumBytes(value: MemorySettings, by?: MemoryTerm["filledBy"]): number {
+  return memorySum.filter((term) => by === undefined || term.filledBy === by).reduce((sum, term) => sum + term.bytes(value), 0);
 }

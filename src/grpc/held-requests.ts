@@ -6,8 +6,12 @@ import { type Message, MessageMeter } from "./message-meter.ts";
 const AGAIN_MS = 100;
 /** What a piece of a request keeps beyond its bytes until its message is whole: a buffer and its backing store. */
 const PIECE_BYTES = 256;
-/** A piece that is less than this part of the memory it is a view of is copied: else one byte would keep all that came with it. */
+/**
+ * A piece that is less than this part of the memory it is a view of is copied: else one byte would keep all that came with it. Frames of the
+ * usual 16 KiB come four at a time and need no copy, until so many bytes are held that what came with them matters.
+ */
 const VIEW_PARTS = 4;
+const EXACT_SHARES = 16;
 /** Calls with no more than this have a little room of their own: who only asks is not kept out by those who bring much. */
 const SMALL_BYTES = 64 * 1024;
 const SMALL_SHARES = 16;
@@ -121,7 +125,7 @@ export class HeldRequests {
     stream.push = (piece: Buffer | null, encoding?: BufferEncoding): boolean => {
       if (piece === null || over) return push(piece, encoding);
       hold(piece.length + PIECE_BYTES);
-      return mayHold() ? push(owned(piece), encoding) : true;
+      return mayHold() ? push(owned(piece, this.#bytes > requestPendingBytesMax / EXACT_SHARES), encoding) : true;
     };
     stream.on("data", (bytes: Buffer) => {
       if (over) return;
@@ -168,8 +172,8 @@ export class HeldRequests {
 }
 
 /** The piece, or a copy of it that keeps nothing else. */
-function owned(piece: Buffer): Buffer {
-  if (piece.length * VIEW_PARTS >= piece.buffer.byteLength) return piece;
+function owned(piece: Buffer, exact: boolean): Buffer {
+  if (piece.length * (exact ? 1 : VIEW_PARTS) >= piece.buffer.byteLength) return piece;
   const copy = Buffer.allocUnsafeSlow(piece.length);
   copy.set(piece);
   return copy;
