@@ -23,11 +23,13 @@ export interface SimOptions {
   readonly minimise: boolean;
   readonly keepGoing: boolean;
   readonly background: boolean;
+  /** This worker runs the kept seeds too. */
+  readonly kept: boolean;
   /** Numbers of the planned faults that come; undefined: all. */
   readonly faults: ReadonlySet<number> | undefined;
 }
 
-const flags = ["--short", "--trace", "--plan", "--minimise", "--keep-going", "--background"] as const;
+const flags = ["--short", "--trace", "--plan", "--minimise", "--keep-going", "--background", "--kept"] as const;
 const numbers = ["--seed", "--seeds", "--from", "--worker"] as const;
 
 /** @returns what is wrong, in words, when anything is */
@@ -61,6 +63,7 @@ export function parseOptions(args: readonly string[]): SimOptions | string {
     minimise: given.has("--minimise"),
     keepGoing: given.has("--keep-going"),
     background: given.has("--background"),
+    kept: given.has("--kept"),
     faults,
   };
 }

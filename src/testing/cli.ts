@@ -37,6 +37,7 @@ async function runOne(options: SimOptions, seed: number, makeBroker: MakeBroker)
     if (options.minimise) await shorten(options, seed, makeBroker, report, fired);
     return 1;
   }
+  for (const line of report.result.outOfBounds) print(`out of bounds: ${line}`);
   const totals = new Totals(shape);
   totals.add(report.result);
   const { user, system } = process.cpuUsage();

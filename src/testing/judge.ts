@@ -8,12 +8,12 @@ export type Report = { readonly seed: number; readonly cpuMs?: number } & (
   | { readonly failure: string; readonly error?: string }
 );
 
-/** Runs a seed and says whether it passed: no row is broken, nothing was thrown, and it kept the bounds of its shape. */
+/** Runs a seed and says whether it passed: no row is broken, nothing was thrown, and it did something. */
 export async function judge(seed: number, options: SeedOptions): Promise<Report> {
   try {
     const result = await unlessRejected(runSeed(seed, options));
     const broken = result.verdicts.flatMap(({ row, violations }) => violations.map((violation) => `${row}: ${violation}`));
-    const lines = [...broken, ...result.outOfBounds.map((line) => `out of bounds: ${line}`)];
+    const lines = [...broken, ...result.nothingDone];
     return lines.length === 0 ? { seed, result } : { seed, failure: lines.join("\n  ") };
   } catch (error) {
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error);

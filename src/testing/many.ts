@@ -4,6 +4,7 @@ import type { SimOptions } from "./cli-options.ts";
 import type { MakeBroker } from "./cluster/broker-under-test.ts";
 import { type Shape, short } from "./cluster/shape.ts";
 import { judge, type Report } from "./judge.ts";
+import { keptSeeds } from "./kept-seeds.ts";
 import { reusePages } from "./sim/disk/pages.ts";
 import { Totals } from "./totals.ts";
 
@@ -14,10 +15,12 @@ import { Totals } from "./totals.ts";
  */
 export const WORKER_FLAGS = ["--single-threaded-gc", "--max-semi-space-size=64", "--heap-growing-percent=900"];
 
-/** Runs every `stride`-th seed and tells the parent of each. @returns the exit code */
-export async function work({ from, shape, keepGoing }: SimOptions, seeds: number, stride: number, makeBroker: MakeBroker): Promise<number> {
+/** Runs every `stride`-th seed, the first worker those that were kept before, and tells the parent of each. @returns the exit code */
+export async function work(options: SimOptions, seeds: number, stride: number, makeBroker: MakeBroker): Promise<number> {
+  const { from, shape, keepGoing } = options;
   let failed = false;
-  for (let seed = from; seed < from + seeds; seed += stride) {
+  const mine = Array.from({ length: Math.ceil(seeds / stride) }, (_, i) => from + i * stride);
+  for (const seed of [...(options.kept ? keptSeeds(shape) : []), ...mine]) {
     const report = await judge(seed, { makeBroker, shape });
     reusePages();
     const { user, system } = process.cpuUsage();
@@ -35,19 +38,21 @@ export function runMany({ from, shape, keepGoing }: SimOptions, seeds: number): 
   const totals = new Totals(shape);
   const cpuMs = new Map<number, number>();
   const began = process.hrtime.bigint();
+  const all = seeds + keptSeeds(shape).length;
   const given = [...(keepGoing ? ["--keep-going"] : []), ...(shape === short ? ["--short"] : []), "--worker", String(workers)];
   return new Promise((resolve) => {
     let open = workers;
     let failed = false;
     const children = Array.from({ length: workers }, (_, i) => {
-      const mine = [...given, "--from", String(from + i), "--seeds", String(seeds - i)];
+      const mine = [...given, ...(i === 0 ? ["--kept"] : []), "--from", String(from + i), "--seeds", String(seeds - i)];
       const child = fork(process.argv[1] ?? "", mine, { execArgv: [...process.execArgv, ...WORKER_FLAGS] });
       child.on("message", (report: Report) => {
         if (failed && !keepGoing) return;
         cpuMs.set(i, report.cpuMs ?? 0);
         if ("result" in report) {
           totals.add(report.result);
-          if (totals.seeds % 100 === 0) process.stderr.write(`${totals.seeds} of ${seeds} seeds\n`);
+          for (const line of report.result.outOfBounds) process.stderr.write(`seed ${report.seed} is out of bounds: ${line}\n`);
+          if (totals.seeds % 100 === 0) process.stderr.write(`${totals.seeds} of ${all} seeds\n`);
           return;
         }
         failed = true;
@@ -59,7 +64,7 @@ export function runMany({ from, shape, keepGoing }: SimOptions, seeds: number): 
         const seconds = Number((process.hrtime.bigint() - began) / 1_000_000n) / 1_000;
         totals.cpuMs = [...cpuMs.values()].reduce((sum, ms) => sum + ms, 0);
         process.stdout.write(`${totals.text()}${seconds.toFixed(1)} s of real time\n`);
-        const missing = failed ? [] : totals.missing(seeds);
+        const missing = failed ? [] : totals.missing(all);
         for (const line of missing) process.stderr.write(`${line}\n`);
         resolve(failed || missing.length > 0 ? 1 : 0);
       });

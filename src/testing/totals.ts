@@ -4,6 +4,9 @@ import type { Shape } from "./cluster/shape.ts";
 import { situations } from "./cluster/situations.ts";
 import { faultKinds } from "./sim/faults/fault.ts";
 
+/** Of a corpus at most one seed in so many may have been less than its shape asks for. */
+const OUT_OF_BOUNDS_SHARE = 20;
+
 /** What a number of seeds proved together. */
 export class Totals {
   seeds = 0;
@@ -21,6 +24,7 @@ export class Totals {
   #events = 0;
   #simulatedMs = 0;
   #overlapping = 0;
+  #outOfBounds = 0;
 
   constructor(shape: Shape) {
     this.#shape = shape;
@@ -35,6 +39,7 @@ export class Totals {
     for (const [kind, times] of Object.entries(result.faults)) raise(this.#faults, kind, times);
     for (const [situation, times] of Object.entries(result.situations)) raise(this.#situations, situation, times);
     for (const [event, times] of Object.entries(result.errors)) raise(this.#errors, event, times);
+    if (result.outOfBounds.length > 0) this.#outOfBounds++;
     raise(this.#brokers, String(result.brokers), 1);
     this.#ok += result.operations.ok;
     this.#fail += result.operations.fail;
@@ -51,6 +56,7 @@ export class Totals {
     if (this.#overlapping === 0 && wanted > 1) lines.push("no fault came while an operation was open");
     const { seeds, faults, situations: least } = this.#shape.corpus;
     if (this.seeds < seeds) return lines;
+    if (this.#outOfBounds * OUT_OF_BOUNDS_SHARE > this.seeds) lines.push(`${this.#outOfBounds} of ${this.seeds} seeds were out of bounds`);
     for (const [row, judged] of this.#judged) if (judged === 0) lines.push(`${row} judged nothing`);
     for (const [kind, times] of this.#faults) {
       // Copies come by the machine, not by the plan: once is enough.
@@ -68,6 +74,7 @@ export class Totals {
       `${this.seeds} seeds, ${(this.#simulatedMs / 1000).toFixed(0)} simulated seconds, ${this.#events} events${speed}`,
       `operations: ${this.#ok} ok, ${this.#fail} refused, ${this.#info} unknown`,
       `facts judged: ${list(this.#judged)}`,
+      `out of bounds: ${this.#outOfBounds} seeds`,
       `brokers (seeds): ${list(new Map([...this.#brokers].sort()))}`,
       `faults (${this.#overlapping} while an operation was open): ${list(this.#faults)}`,
       `situations: ${list(this.#situations)}`,

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { it } from "node:test";
 import { parseOptions } from "../../src/testing/cli-options.ts";
-import { outOfBounds } from "../../src/testing/cluster/bounds.ts";
+import { nothingDone, outOfBounds } from "../../src/testing/cluster/bounds.ts";
 import { short, whole } from "../../src/testing/cluster/shape.ts";
 import { FaultRun } from "../../src/testing/sim/faults/fault-run.ts";
 import { type PlannedFault, Swarm } from "../../src/testing/sim/faults/plan.ts";
@@ -36,6 +36,8 @@ it("An option the simulator does not know, or a value it cannot take, is refused
 
 it("A seed that did less than its shape asks for says by name where it left the bounds", () => {
   const fired = Array.from({ length: 12 }, (_, i) => ({ number: i + 1, kind: "crash" as const, overlaps: i < 10 }));
+  assert.deepEqual(nothingDone({ operations: { ok: 0, fail: 0, info: 0 }, fired }, whole), ["the run executed nothing"]);
+  assert.deepEqual(nothingDone({ operations: { ok: 1, fail: 0, info: 0 }, fired: fired.slice(10) }, whole), ["the run injected nothing"]);
   const good = { simulatedMs: 60_000, operations: { ok: 500, fail: 400, info: 100 }, fired };
   assert.deepEqual(outOfBounds(good, whole), []);
   const bad = { simulatedMs: 59_999, operations: { ok: 400, fail: 500, info: 99 }, fired: fired.slice(1) };
@@ -59,6 +61,7 @@ it("A masked plan lets the named faults come when, and as, they would have come 
     const plan: PlannedFault[] = [1, 2, 3, 4].map((number) => ({
       number,
       kind: "clock-jump",
+      otherwise: "clock-jump",
       atMs: number * 10,
       lastMs: 5,
       seed: number * 99,

@@ -1,17 +1,17 @@
 import { fileURLToPath } from "node:url";
 import { RaftInvariants } from "../../src/testing/checkers/raft/raft-invariants.ts";
 import type { ReplicaView } from "../../src/testing/checkers/raft/replica-view.ts";
+import { short } from "../../src/testing/cluster/shape.ts";
 import type { DiskLies } from "../../src/testing/sim/disk/device.ts";
 import type { FaultTargets } from "../../src/testing/sim/faults/fault.ts";
 import { FaultRun } from "../../src/testing/sim/faults/fault-run.ts";
-import { type Intensity, Swarm } from "../../src/testing/sim/faults/plan.ts";
+import { Swarm } from "../../src/testing/sim/faults/plan.ts";
 import type { Machine } from "../../src/testing/sim/machine.ts";
 import { World } from "../../src/testing/sim/world.ts";
 import { RaftProgram } from "./raft-program.ts";
 
 const FAULTS_MS = 8_000;
 const HEALED_MS = 20_000;
-const INTENSITY: Intensity = { kinds: [1, 8], pauseMs: [200, 600, 1_500], lastMs: [100, 500, 1_500] };
 
 export interface RaftRun {
   readonly digest: string;
@@ -71,7 +71,7 @@ export async function raftRun(seed: number, print?: (line: string) => void, lies
     leaders: () => machines.filter((machine) => machine.running && programs.get(machine)?.core?.role === "leader"),
   };
   // No clients, and no log store that would wait for a failed or full disk.
-  const swarm = new Swarm(world.random.fork("faults"), INTENSITY, [
+  const swarm = new Swarm(world.random.fork("faults"), short.faults, [
     "disk-failure",
     "disk-full",
     "split-clients",

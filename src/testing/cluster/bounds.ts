@@ -19,3 +19,15 @@ export function outOfBounds(
   least("faults during an open operation", overlapping, bounds.faults);
   return lines;
 }
+
+/** What makes a run worthless: it fails, while one that is merely out of bounds says so. */
+export function nothingDone(
+  { operations: { ok, fail, info }, fired }: Pick<SeedResult, "operations" | "fired">,
+  { bounds }: Shape,
+): readonly string[] {
+  const overlapping = fired.some(({ overlaps }) => overlaps);
+  return [
+    ...(ok + fail + info === 0 ? ["the run executed nothing"] : []),
+    ...(bounds.faults > 0 && !overlapping ? ["the run injected nothing"] : []),
+  ];
+}

@@ -4,7 +4,7 @@ import { undamaged } from "../checkers/undamaged.ts";
 import type { Verdict } from "../checkers/verdict.ts";
 import type { FiredFault } from "../sim/faults/fault-run.ts";
 import type { PlannedFault } from "../sim/faults/plan.ts";
-import { outOfBounds } from "./bounds.ts";
+import { nothingDone, outOfBounds } from "./bounds.ts";
 import { collect } from "./evidence.ts";
 import { form } from "./phases/form.ts";
 import { copyOne, putBack } from "./phases/put-back.ts";
@@ -17,8 +17,10 @@ export interface SeedResult {
   /** Same seed, same digest: on every machine and in every process. */
   readonly digest: string;
   readonly verdicts: readonly Verdict[];
-  /** What this run should have been and was not, each by name; a run of masked faults is held to nothing. */
+  /** Where this run left the bounds of its shape, each by name; a run of masked faults is held to nothing. */
   readonly outOfBounds: readonly string[];
+  /** Why this run has proved nothing at all. */
+  readonly nothingDone: readonly string[];
   readonly brokers: number;
   /** Planned faults that came. */
   readonly fired: readonly FiredFault[];
@@ -66,7 +68,12 @@ export async function runSeed(seed: number, options: SeedOptions): Promise<SeedR
     situations: { ...Object.fromEntries(cluster.situations.counts), "ALL refused": refusedAll(evidence) },
     errors: Object.fromEntries(cluster.errors),
   };
-  return { ...result, outOfBounds: options.faults === undefined ? outOfBounds(result, run.shape) : [] };
+  const masked = options.faults !== undefined;
+  return {
+    ...result,
+    outOfBounds: masked ? [] : outOfBounds(result, run.shape),
+    nothingDone: masked ? [] : nothingDone(result, run.shape),
+  };
 }
 
 function refusedAll({ history }: Evidence): number {

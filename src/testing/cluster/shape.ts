@@ -60,6 +60,18 @@ export interface Shape {
   readonly corpus: Corpus;
 }
 
+/** Any pause with any length: a short seed may be all trouble. */
+const SHORT_PACES = [200, 600, 1_500].flatMap((pauseMs) => [100, 500, 1_500].map((lastMs) => [pauseMs, lastMs] as const));
+/** About one fault at a time, or less: half of what clients ask for succeeds. */
+const WHOLE_PACES = [
+  [1_500, 300],
+  [1_500, 700],
+  [3_000, 1_000],
+  [3_000, 2_000],
+  [5_000, 3_000],
+  [6_000, 6_000],
+] as const;
+
 const always = [1, 1] as const;
 
 const common: readonly PlannedWorkload[] = [
@@ -77,7 +89,7 @@ export const short: Shape = {
   partitions: [1, 3],
   clients: 2,
   troubledMs: [800, 2_200],
-  faults: { kinds: [1, 8], pauseMs: [200, 600, 1_500], lastMs: [100, 500, 1_500] },
+  faults: { kinds: [1, 8], paces: SHORT_PACES },
   pace: { valueBytes: [10, 100, 100, 1_000], produceMs: [60, 150, 300], stubMs: 300, endsMs: [100, 300], consumerMs: 3_000 },
   workloads: [
     ...common,
@@ -100,7 +112,7 @@ export const whole: Shape = {
   partitions: [1, 4],
   clients: 2,
   troubledMs: [60_000, 75_000],
-  faults: { kinds: [2, 14], pauseMs: [1_500, 3_000, 6_000], lastMs: [300, 1_000, 3_000, 8_000] },
+  faults: { kinds: [2, 14], paces: WHOLE_PACES },
   pace: { valueBytes: [10, 100, 1_000, 8_000], produceMs: [300, 500, 800], stubMs: 1_000, endsMs: [500, 1_500], consumerMs: 15_000 },
   workloads: [
     ...common,

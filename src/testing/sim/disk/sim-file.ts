@@ -80,7 +80,10 @@ export class SimFile implements DiskFile {
     const failure = this.#device.failureFor("read", this.path);
     return this.#call("read", () => {
       if (failure !== undefined) throw this.#error(failure, "read");
-      return this.#node.read(position, into);
+      const length = this.#node.read(position, into);
+      const { scheduler, name } = this.#device;
+      scheduler.trace.note(scheduler.now, `${name} read ${this.path} at ${position}: ${scheduler.trace.bytes([into.subarray(0, length)])}`);
+      return length;
     });
   }
 

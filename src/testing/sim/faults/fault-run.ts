@@ -68,11 +68,16 @@ export class FaultRun {
     for (const ending of [...this.#endings]) ending();
   }
 
-  #fire({ number, kind, lastMs, seed }: PlannedFault): void {
+  #fire({ number, kind: planned, otherwise, lastMs, seed }: PlannedFault): void {
     const { world } = this.#targets;
-    world.note(`fault ${number} ${kind}`);
-    const undo = faultOf(kind).begin({ ...this.#targets, random: new SimRandom(seed, kind) });
+    let kind = planned;
+    let undo = this.#begin(number, kind, seed);
+    if (undo === undefined) {
+      kind = otherwise;
+      undo = this.#begin(number, kind, seed);
+    }
     if (undo === undefined) return;
+    const end = undo;
     const before = this.#operations();
     const fired = { number, kind, overlaps: before.open > 0 };
     this.#fired.push(fired);
@@ -81,9 +86,14 @@ export class FaultRun {
       if (!this.#endings.delete(ending)) return;
       fired.overlaps ||= this.#operations().begun > before.begun;
       world.note(`fault ${number} ${kind} is over`);
-      undo();
+      end();
     };
     this.#endings.add(ending);
     world.scheduler.after(lastMs, "fault over", ending);
+  }
+
+  #begin(number: number, kind: FaultKind, seed: number): (() => void) | undefined {
+    this.#targets.world.note(`fault ${number} ${kind}`);
+    return faultOf(kind).begin({ ...this.#targets, random: new SimRandom(seed, kind) });
   }
 }

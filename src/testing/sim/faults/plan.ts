@@ -7,6 +7,8 @@ export interface PlannedFault {
   /** From 1, rising over the whole run: its name on the command line. */
   readonly number: number;
   readonly kind: FaultKind;
+  /** Comes in its place where it makes no sense: of a kind that always does. */
+  readonly otherwise: FaultKind;
   /** From the beginning of its span, milliseconds. */
   readonly atMs: number;
   readonly lastMs: number;
@@ -18,11 +20,12 @@ export interface PlannedFault {
 export interface Intensity {
   /** How many kinds a seed has, at least and at most. */
   readonly kinds: readonly [number, number];
-  /** Between two faults there are so many milliseconds at most. */
-  readonly pauseMs: readonly number[];
-  /** Each fault lasts so long at most. */
-  readonly lastMs: readonly number[];
+  /** So many milliseconds at most between two faults, and how long each lasts at most; one of these pairs is drawn. */
+  readonly paces: readonly (readonly [pauseMs: number, lastMs: number])[];
 }
+
+/** Kinds that need a cluster that can lose a disk now. */
+const conditional: ReadonlySet<FaultKind> = new Set(["wiped-disk", "restored-disk", "swapped-disks", "bit-flip"]);
 
 /**
  * Which faults come, when and for how long. Drawn from the seed, and differently each time (swarm testing, Groce et al. 2012): a seed
@@ -31,6 +34,7 @@ export interface Intensity {
 export class Swarm {
   readonly #random: SimRandom;
   readonly #kinds: readonly FaultKind[];
+  readonly #sure: FaultKind;
   readonly #pauseMs: number;
   readonly #lastMs: number;
   #last = 0;
@@ -39,9 +43,10 @@ export class Swarm {
   constructor(random: SimRandom, intensity: Intensity, without: readonly FaultKind[] = []) {
     this.#random = random;
     const kinds = allFaults.map(({ kind }) => kind).filter((kind) => !without.includes(kind));
-    this.#kinds = random.shuffled(kinds).slice(0, random.between(...intensity.kinds));
-    this.#pauseMs = random.pick(intensity.pauseMs);
-    this.#lastMs = random.pick(intensity.lastMs);
+    this.#sure = random.pick(kinds.filter((kind) => !conditional.has(kind)));
+    const others = random.shuffled(kinds.filter((kind) => kind !== this.#sure));
+    this.#kinds = [this.#sure, ...others].slice(0, random.between(...intensity.kinds));
+    [this.#pauseMs, this.#lastMs] = random.pick(intensity.paces);
   }
 
   /** The faults of a span of so many milliseconds, in the order of their beginning. */
@@ -50,7 +55,7 @@ export class Swarm {
     const planned: PlannedFault[] = [];
     for (let atMs = random.below(this.#pauseMs + 1); atMs < spanMs; atMs += 1 + random.below(this.#pauseMs)) {
       const [kind, lastMs, seed] = [random.pick(this.#kinds), 1 + random.below(this.#lastMs), random.uint32()];
-      planned.push({ number: ++this.#last, kind, atMs, lastMs, seed });
+      planned.push({ number: ++this.#last, kind, otherwise: this.#sure, atMs, lastMs, seed });
     }
     return planned;
   }

@@ -1,5 +1,6 @@
 import { UNSENT_BYTES_HIGH, UNSENT_BYTES_LOW } from "../../../base/ports/transport.ts";
 import type { SimProcess } from "../process.ts";
+import { frameText } from "../rpc/frames.ts";
 import type { Link } from "./link.ts";
 import { arrived, type WireMessage } from "./wire.ts";
 
@@ -184,6 +185,7 @@ export class Endpoint {
     const trace = this.process.scheduler.trace;
     for (const message of segment.messages) {
       if (message.type === "peer") trace.note(this.#now, `${this.process.name} gets ${message.kind}: ${trace.bytes(message.chunks)}`);
+      else trace.note(this.#now, frameText(message.frame, trace), this.process.name);
       this.#inboxBytes += message.bytes;
       this.#inbox.push(arrived(message));
     }

@@ -1,5 +1,6 @@
 import { MillraceError } from "../../../base/errors.ts";
 import { RpcFailure } from "../../../base/ports/rpc-client.ts";
+import type { Trace } from "../trace.ts";
 
 export type CallKind = "unary" | "server-stream" | "bidi";
 export type CallError = MillraceError | RpcFailure;
@@ -20,6 +21,20 @@ const FRAME_BYTES = 16;
 
 export function frameBytes(frame: RpcFrame): number {
   return FRAME_BYTES + (frame.kind === "message" ? frame.body.length : 0);
+}
+
+/** For the trace: what of the frame the other process gets to see, its bytes as their hash. */
+export function frameText(frame: RpcFrame, trace: Trace): string {
+  switch (frame.kind) {
+    case "call":
+      return `gets call ${frame.id} ${frame.path}`;
+    case "message":
+      return `gets message of call ${frame.id}: ${trace.bytes([frame.body])}`;
+    case "status":
+      return `gets status of call ${frame.id}: ${frame.error === undefined ? "ok" : frame.error.message}`;
+    default:
+      return `gets ${frame.kind} of call ${frame.id}`;
+  }
 }
 
 /** An error of its own for the other process: nothing but what the wire carries. */
