@@ -3,17 +3,18 @@ import { describe, it } from "node:test";
 import { index, replica, TestCluster, type TestReplica } from "./harness.ts";
 import { appendReply, heartbeat, leading, lone, outOf } from "./lone.ts";
 
-/** Replica 1 leads three, and replica 3 denied what it had acknowledged. */
-function suspecting(): TestReplica {
+/** Replica 1 leads three, and replica 3 denied what it had acknowledged. @param said gets what the leader said to that */
+function suspecting(said: { to: number; message: { kind: string } }[] = []): TestReplica {
   const leader = leading();
   const inTerm = leader.core.term;
   leader.propose("a", "b");
   leader.step(2, appendReply(inTerm, 3));
   leader.step(3, appendReply(inTerm, 3));
+  outOf(leader);
   const denied = { prevIndex: index(2), hintIndex: index(1), hintTerm: inTerm };
   leader.step(3, { ...appendReply(inTerm, 0), refused: denied } as ReturnType<typeof appendReply>);
   assert.equal(leader.core.progress(replica(3))?.barred, true);
-  outOf(leader);
+  said.push(...outOf(leader));
   return leader;
 }
 
@@ -62,6 +63,15 @@ describe("A replica that forgot without knowing it (scenario 70)", () => {
       ({ to, message }) => to === 3 && message.kind === "heartbeat" && message.remembered !== undefined,
     );
     assert.equal(reminders.length, 1);
+  });
+
+  it("is sent nothing but heartbeats while it is suspected: caught up, it could not be told from one that forgot nothing", () => {
+    const said: { to: number; message: { kind: string } }[] = [];
+    const leader = suspecting(said);
+    leader.propose("c");
+    leader.tick();
+    const sent = [...said, ...outOf(leader)].filter(({ to }) => to === 3);
+    assert.deepEqual([...new Set(sent.map(({ message }) => message.kind))], ["heartbeat"]);
   });
 
   it("is reminded also when the leader hears nobody else: it does not step down before", () => {

@@ -379,6 +379,39 @@ describe("Reset (scenario 38)", () => {
     assert.equal(leader.core.commit, 6);
   });
 
+  it("is asked for also when a late answer shows that the follower ends below the start", () => {
+    const leader = leading();
+    const inTerm = leader.core.term;
+    leader.propose("a", "b", "c", "d");
+    leader.finishWrites();
+    leader.step(2, appendReply(inTerm, 5));
+    leader.core.peerGone(replica(3), leader.cluster.now);
+    leader.core.trimmed({ index: index(4), term: inTerm });
+    leader.core.peerBack(replica(3), leader.cluster.now);
+    leader.step(3, appendReply(inTerm, 2));
+    assert.deepEqual(
+      leader.readies.flatMap(({ reset }) => reset),
+      [{ to: 3, start: { index: 4, term: inTerm } }],
+    );
+  });
+
+  it("is not needed to ask on: a question that was open below a new start is asked at that start", () => {
+    const leader = leading();
+    const inTerm = leader.core.term;
+    leader.propose("a", "b", "c", "d");
+    leader.finishWrites();
+    leader.step(2, appendReply(inTerm, 5));
+    leader.step(3, appendReply(inTerm, 2));
+    leader.core.peerGone(replica(3), leader.cluster.now);
+    leader.core.peerBack(replica(3), leader.cluster.now);
+    leader.pump();
+    leader.core.trimmed({ index: index(4), term: inTerm });
+    outOf(leader);
+    leader.step(3, { kind: "heartbeatReply", term: inTerm, round: 0, durable: index(2) });
+    const asked = messagesOf(leader, "append").map(({ prevIndex }) => prevIndex);
+    assert.deepEqual(asked, [4]);
+  });
+
   it("that failed is asked for again, not faster than heartbeats", () => {
     const { cluster, leader } = trimmed();
     leader.core.resetDone(replica(3), undefined, cluster.now);

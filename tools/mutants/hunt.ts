@@ -9,7 +9,7 @@ export const SEEDS_MAX = 2_000;
 export const SHORT_SEEDS = 60;
 export const CPU_MS_MAX = 600_000;
 /** A worker that says nothing for so long hangs in one seed. */
-const SILENT_MS_MAX = 180_000;
+const SILENT_MS_MAX = 600_000;
 
 /** How a seed ended that did not pass. */
 export type Ending =
