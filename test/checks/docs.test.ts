@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";
 import { errors } from "../../src/base/errors.ts";
 import { topicConfigKeys } from "../../src/cluster/topic-config.ts";
@@ -10,6 +11,8 @@ import { configurationPage } from "../../tools/docs/configuration-page.ts";
 import { errorsPage } from "../../tools/docs/errors-page.ts";
 import { checkReliability, citations, citedIn, reliabilityPage, uncovered } from "../../tools/docs/reliability-page.ts";
 import { refusesPlanted } from "./planted.ts";
+
+const SCENARIOS = 72;
 
 const PAGE = [
   "| promise | meaning | covered by |",
@@ -133,5 +136,15 @@ describe("citations of numbers in tests", () => {
       checkReliability(`${PAGE}\n| L2 | again | |`, new Map([["L9", ["test/a.test.ts"]]])).map((finding) => finding.message),
       ["L2 stands here twice (line 3)", "has no row L9, which test/a.test.ts cites"],
     );
+  });
+
+  it("have a row for every scenario, and in it a test or the feature it waits for", () => {
+    const page = readFileSync("docs/reliability.md", "utf8");
+    const rows = [...page.matchAll(/^\| scenario (\d+) \|.*\|(.*)\|$/gm)];
+    assert.deepEqual(
+      rows.map(([, number]) => Number(number)),
+      Array.from({ length: SCENARIOS }, (_, i) => i + 1),
+    );
+    for (const [row, , covered] of rows) assert.match(covered ?? "", /\.test\.ts\)|\.txt\)|pending: (?!no test)/, row);
   });
 });

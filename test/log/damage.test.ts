@@ -45,6 +45,7 @@ async function tenBlocks(): Promise<{ machine: Machine; blocks: { sequence: numb
 }
 
 describe("damage to the write-ahead log", () => {
+  // Scenario 67: nothing that was synced stands behind it.
   it("is a torn tail in the last block: the block is dropped, its place and sequence go to the next one", async () => {
     for (const spoil of ["payload", "record", "header", "zeros", "cut short"] as const) {
       const { machine, blocks } = await tenBlocks();

@@ -63,6 +63,7 @@ const wounds: readonly {
       wound: (machine: Machine, path: string) => machine.run(machine.disk.unlink(path)),
       frames: true,
     },
+    // Scenario 71: a file whose head names another group.
     { name: `the sibling's file copied over the ${which} segment`, of, wound: sibling, frames: true },
     { name: `one bit flipped in the index of the ${which} segment`, of: indexOf, wound: flip(() => 100), frames: false },
     {
