@@ -5,10 +5,14 @@ import { duration } from "./options.ts";
 /** Virtual time in which nothing of all that is awaited ends: longer than any timeout a client has by default. */
 export const STALLED_MS = 300_000;
 
+/** One thing that is awaited for so long, while others go on, will not come. */
+const PENDING_MS_MAX = 3_600_000;
+
 interface Waiting {
   /** As a message names it. */
   readonly what: string;
-  /** It ends by itself then, virtual milliseconds; until then it does not count as stalled. */
+  readonly since: number;
+  /** It ends by itself then, virtual milliseconds; until then it does not count as stalled. 0: nobody knows. */
   readonly endsBy: number;
   /** Called first when it has ended. */
   readonly settling: () => void;
@@ -64,7 +68,7 @@ export class Driver {
    */
   track<T>(what: string, work: Promise<T>, settling: () => void = nothing, unheard: () => boolean = heard): Promise<T> {
     return new Promise<T>((resolve, reject) => {
-      const waiting = { what, endsBy: 0, settling, unheard, reject };
+      const waiting = { what, since: this.#scheduler.now, endsBy: 0, settling, unheard, reject };
       this.#begin(waiting);
       work.then(
         (value) => this.#end(waiting) && resolve(value),
@@ -77,7 +81,7 @@ export class Driver {
   sleep(what: string, ms: number, settling: () => void = nothing, unheard: () => boolean = heard): Promise<void> {
     const endsBy = this.#scheduler.now + duration(what, ms);
     return new Promise<void>((resolve, reject) => {
-      const waiting = { what, endsBy, settling, unheard, reject };
+      const waiting = { what, since: this.#scheduler.now, endsBy, settling, unheard, reject };
       this.#begin(waiting);
       this.#scheduler.after(ms, what, () => this.#end(waiting) && resolve());
     });
@@ -96,7 +100,7 @@ export class Driver {
         }
         return true;
       };
-      const waiting: Waiting = { what: "until", endsBy, settling: nothing, unheard: heard, ended, reject };
+      const waiting: Waiting = { what: "until", since: this.#scheduler.now, endsBy, settling: nothing, unheard: heard, ended, reject };
       this.#begin(waiting);
       this.#scheduler.after(withinMs, "until", () => {
         if (ended() || !this.#end(waiting)) return;
@@ -118,7 +122,7 @@ export class Driver {
   /** Ends everything that is awaited with this error, and whatever is asked from now on. */
   end(error: TestClusterError): void {
     this.#over ??= error;
-    this.#rejectAll(error);
+    this.#reject([...this.#waiting], error);
   }
 
   #begin(waiting: Waiting): void {
@@ -145,9 +149,13 @@ export class Driver {
     try {
       while (this.#waiting.size > 0) {
         const deadline = this.#stallsAt();
-        if ((await this.#scheduler.run(deadline, () => this.#isDone())) || this.#waiting.size === 0) continue;
+        const paused = await this.#scheduler.run(deadline, () => this.#isDone());
+        this.#refuse(
+          `pending for ${PENDING_MS_MAX / 60_000} minutes`,
+          (one) => one.endsBy === 0 && one.since + PENDING_MS_MAX <= this.#scheduler.now,
+        );
         // Something began or ended meanwhile: patience begins anew.
-        if (this.#stallsAt() <= deadline) this.#stalled();
+        if (!paused && this.#stallsAt() <= deadline) this.#refuse(`none has ended for ${STALLED_MS / 1_000} s`, () => true);
       }
     } catch (error) {
       const what = error instanceof Error ? error.message : String(error);
@@ -170,19 +178,16 @@ export class Driver {
     return at + STALLED_MS;
   }
 
-  #stalled(): void {
-    const awaited = [...new Set([...this.#waiting].map(({ what }) => what))].slice(0, 5).join(", ");
-    this.#rejectAll(
-      new TestClusterError(
-        "STALLED",
-        `Nothing that is awaited (${awaited}) has ended for ${STALLED_MS / 1_000} s of virtual time${this.#describe()}`,
-      ),
-    );
+  /** Rejects what will not come. @param why of virtual time */
+  #refuse(why: string, which: (waiting: Waiting) => boolean): void {
+    const refused = [...this.#waiting].filter(which);
+    if (refused.length === 0) return;
+    const names = [...new Set(refused.map(({ what }) => what))].slice(0, 5).join(", ");
+    this.#reject(refused, new TestClusterError("STALLED", `Nothing comes of ${names}: ${why} of virtual time${this.#describe()}`));
   }
 
-  #rejectAll(error: Error): void {
-    const all = [...this.#waiting];
-    this.#waiting.clear();
-    for (const waiting of all) if (!waiting.unheard()) waiting.reject(error);
+  #reject(those: readonly Waiting[], error: Error): void {
+    for (const waiting of those) this.#waiting.delete(waiting);
+    for (const waiting of those) if (!waiting.unheard()) waiting.reject(error);
   }
 }

@@ -98,6 +98,18 @@ describe("startCluster", () => {
     );
   });
 
+  it("rejects what has been awaited for an hour while something else goes on and on", async () => {
+    await using cluster = await startCluster({ brokers: 1, seed: 8 });
+    cluster.broker(1).crash();
+    const ticking = cluster.process("clock").start(async (self) => {
+      for (;;) await self.sleep(60_000);
+    });
+    const never = cluster.client().producer({ deliveryTimeoutMs: 86_400_000 }).send({ topic: "t", value: "x" });
+    await assert.rejects(never, { code: "STALLED", message: /^Nothing comes of producer\.send: pending for 60 minutes/ });
+    cluster.process("clock").crash();
+    assert.equal(await ticking, "crashed");
+  });
+
   it("says which condition did not come true, and where the brokers were", async () => {
     await using cluster = await startCluster({ brokers: 1, seed: 5 });
     cluster.broker(1).crash();
