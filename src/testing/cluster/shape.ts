@@ -3,6 +3,7 @@ import type { SimRandom } from "../sim/random.ts";
 import { churn } from "./workloads/churn.ts";
 import { ends } from "./workloads/ends.ts";
 import { fetch } from "./workloads/fetch.ts";
+import { operate } from "./workloads/operate.ts";
 import { produce } from "./workloads/produce.ts";
 import { retry } from "./workloads/retry.ts";
 import { stub } from "./workloads/stub.ts";
@@ -99,6 +100,7 @@ export const short: Shape = {
     { name: "trim", workload: trim, on: "one client", chance: [1, 3] },
     { name: "transfer", workload: transfer, on: "one client", chance: [1, 6] },
     { name: "churn", workload: churn, on: "one client", chance: [1, 6] },
+    { name: "operate", workload: operate, on: "one client", chance: [1, 8] },
   ],
   bounds: { simulatedMs: 1_000, operations: 1, okPercent: 0, faults: 0 },
   corpus: { seeds: 200, faults: 1, situations: 0 },
@@ -122,6 +124,7 @@ export const whole: Shape = {
     { name: "trim", workload: trim, on: "one client", chance: [1, 3] },
     { name: "transfer", workload: transfer, on: "one client", chance: [1, 3] },
     { name: "churn", workload: churn, on: "one client", chance: [1, 2] },
+    { name: "operate", workload: operate, on: "one client", chance: [1, 2] },
   ],
   bounds: { simulatedMs: 60_000, operations: 1_000, okPercent: 50, faults: 10 },
   corpus: { seeds: 1_000, faults: 500, situations: 100 },

@@ -31,7 +31,7 @@ export async function produce(context: WorkloadContext): Promise<void> {
 }
 
 function send(
-  { world, history, activity, random, pace, n: machine }: WorkloadContext,
+  { world, history, activity, random, pace, topics, n: machine }: WorkloadContext,
   producer: Producer,
   acks: "ALL" | "QUORUM",
   { topic, partition, name }: ReturnType<typeof partitionsOf>[number],
@@ -41,7 +41,10 @@ function send(
   const { value, body } = makePayload(String(world.seed), proc, n, random.pick(pace.valueBytes));
   const i = history.beginSend({ f: "send", proc, partition: name, producer: proc, acks, values: [value] });
   const ended = activity.begin();
-  producer.send({ topic, partition, value: body }).then(
+  // Where there is only one partition it is known which one a key, or none, leads to.
+  const alone = topics.some((one) => one.name === topic && one.partitions === 1);
+  const place = alone ? (random.chance(1, 2) ? {} : { key: proc }) : { partition };
+  producer.send({ topic, ...place, value: body }).then(
     ({ offset }) => {
       ended();
       history.endSend(i, offset === undefined ? { type: "ok" } : { type: "ok", offset });
