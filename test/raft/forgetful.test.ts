@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { index, replica, TestCluster, type TestReplica } from "./harness.ts";
-import { appendReply, heartbeat, leading, lone, outOf } from "./lone.ts";
+import { appendReply, heartbeat, leading, lone, messagesOf, outOf, vote } from "./lone.ts";
 
 /** Replica 1 leads three, and replica 3 denied what it had acknowledged. @param said gets what the leader said to that */
 function suspecting(said: { to: number; message: { kind: string } }[] = []): TestReplica {
@@ -53,6 +53,23 @@ describe("A replica that forgot without knowing it (scenario 70)", () => {
     cluster.advance(300);
     assert.equal(leader.core.progress(replica(3))?.barred, false);
     assert.equal(leader.core.commit, leader.core.lastIndex);
+  });
+
+  it("answers nothing that waited for its disk: a vote may be the second one of its term", () => {
+    const only = lone({ log: [1] });
+    only.slowDisk = true;
+    only.step(2, vote(5, 1, 1));
+    only.core.quarantine(only.cluster.now);
+    only.pump();
+    only.finishWrites();
+    assert.deepEqual(messagesOf(only, "voteReply"), []);
+  });
+
+  it("can ask for votes again as soon as its quarantine is over", () => {
+    const { cluster, third } = copied(2);
+    cluster.until(() => third.core.quarantined, 1_000);
+    cluster.until(() => !third.core.quarantined, 5_000);
+    assert.ok(third.core.nextDeadline < Number.POSITIVE_INFINITY);
   });
 
   it("is reminded at once, not with the next heartbeat: if its leader is lost before, nobody else knows what it had", () => {
