@@ -1,7 +1,9 @@
 import { type BrokerId, type GroupId, type LogIndex, type ReplicaId, type Term, toLogIndex, toTerm } from "../../base/ids.ts";
 import { InvariantViolated, invariant } from "../../base/invariant.ts";
 import type { Clock } from "../../base/ports/clock.ts";
+import type { GroupLog } from "../../log/types.ts";
 import { ResetAnswer } from "../../protocol/routing.ts";
+import type { Progress } from "../../raft/types.ts";
 import type { Frame } from "../../records/frame-types.ts";
 import type { PeerLinks } from "../peers/peer-links.ts";
 import type { Replica } from "../replica.ts";
@@ -36,6 +38,12 @@ export interface CatchUpLimits {
   readonly atOnceMax: number;
 }
 
+/** What a stream needs of the leader's replica. */
+export interface Streamed extends Pick<Replica, "groupId" | "leads" | "extended"> {
+  readonly core: { progress(replica: ReplicaId): Pick<Progress, "mode" | "match"> | undefined };
+  readonly log: Pick<GroupLog, "read">;
+}
+
 /**
  * The leader's side of bulk catch-up (design §5): committed frames to followers that are too far behind for appends, piece after piece,
  * each answered when it is durable there. Catch-ups take turns and share one rate, which gives way to what this broker and the followers
@@ -46,6 +54,8 @@ export class CatchUp {
   readonly #turns: Turns;
   readonly #rate: CatchUpRate;
   readonly #pace: Pace;
+  /** The newest stream to each follower, until it has ended. */
+  readonly #streams = new Map<ReplicaId, Promise<void>>();
 
   constructor(clock: Clock, links: Pick<PeerLinks, "call">, limits: CatchUpLimits, strain: Pick<Strain, "suffers">) {
     this.#links = links;
@@ -64,14 +74,36 @@ export class CatchUp {
     return Math.min(CHUNK_BYTES_MAX, Math.max(CHUNK_BYTES_MIN, (this.bytesPerSecond / 1000) * DECIDE_MS));
   }
 
-  /** Streams `from`…`upTo`, then tells the core how far it came. */
-  async extend(replica: Replica, to: ReplicaId, broker: BrokerId | undefined, from: LogIndex, upTo: LogIndex): Promise<void> {
+  /**
+   * Streams `from`…`upTo`, then tells the core how far it came. One stream to a follower at a time: the core may ask for the next one before
+   * the last piece of the former was answered, and two would take each other's end for their own, one after the other.
+   */
+  extend(replica: Streamed, to: ReplicaId, broker: BrokerId | undefined, from: LogIndex, upTo: LogIndex): Promise<void> {
+    const former = this.#streams.get(to);
+    const isNewest = (): boolean => this.#streams.get(to) === stream;
+    const stream = (former ?? Promise.resolve()).then(() => this.#extend(replica, to, broker, from, upTo, isNewest));
+    this.#streams.set(to, stream);
+    return stream.finally(() => {
+      if (isNewest()) this.#streams.delete(to);
+    });
+  }
+
+  async #extend(
+    replica: Streamed,
+    to: ReplicaId,
+    broker: BrokerId | undefined,
+    from: LogIndex,
+    upTo: LogIndex,
+    isNewest: () => boolean,
+  ): Promise<void> {
     const done = await this.#turns.take();
-    let match: LogIndex | undefined;
+    // What a piece of the former stream brought is there.
+    const there = replica.core.progress(to)?.match ?? 0;
+    let match = there < from ? undefined : (there as LogIndex);
     try {
-      for (let next = from; broker !== undefined && next <= upTo; ) {
+      for (let next = Math.max(from, there + 1) as LogIndex; broker !== undefined && next <= upTo; ) {
         // While it waited for its turn or its pace another may have become leader: then this stream is nobody's.
-        if (!replica.leads || replica.core.progress(to)?.mode !== "extend") break;
+        if (!isNewest() || !replica.leads || replica.core.progress(to)?.mode !== "extend") break;
         const read = await replica.log.read(next, this.#chunkBytes, upTo);
         if (read.kind === "below-start" || read.frames.length === 0) break;
         const last = read.frames.at(-1);
@@ -86,7 +118,7 @@ export class CatchUp {
       if (error instanceof InvariantViolated) throw error;
     } finally {
       done();
-      replica.extended(to, match);
+      if (isNewest()) replica.extended(to, match);
     }
   }
 
