@@ -182,7 +182,8 @@ export const events = {
   "log.producers_lost": {
     level: "warn",
     fields: ["group", "path"],
-    means: "The oldest segment no longer says which producers wrote before it: an older retry that comes here may be taken for new.",
+    means:
+      "Neither the oldest segment nor anything else here says any more which producers wrote before it: a retry of the first batch of one that wrote nothing since may be taken for new; the records it repeats were trimmed away.",
     todo: "See whether a producer wrote a record twice around this time; producers that start anew are not concerned.",
   },
   "log.repair_unreadable": {

@@ -196,13 +196,27 @@ export class SegmentRepair {
     const { list, start, groupId } = this.#patient;
     const before = list[list.indexOf(segment) - 1];
     if (before === undefined) {
-      if (start.index > 0) this.#host.telemetry.log("warn", "log.producers_lost", { group: groupId, path: segment.path });
+      const later = start.index === 0 ? new Producers() : await this.#producersSince(segment);
+      if (later !== undefined) return later.asOf(start.index);
+      this.#host.telemetry.log("warn", "log.producers_lost", { group: groupId, path: segment.path });
       return new Producers();
     }
     if (before.damaged) return undefined;
     const index = await loadIndex(this.#host.disk, before);
     if (index?.facts.lastIndex === before.lastIndex && index.producers.known) return index.producers;
     return (await surveyIn(this.#host, this.#patient, before, index?.index)).producers;
+  }
+
+  /** Of the oldest segment, before which nobody can look: what stands later of those who wrote before it. */
+  async #producersSince(segment: Segment): Promise<Producers | undefined> {
+    const { list, producers } = this.#patient;
+    for (const later of list.slice(1)) {
+      const point = await this.#ownPoint(later);
+      if (point?.producers.known === true) return point.producers;
+    }
+    if (producers.known) return producers.copy();
+    const index = await loadIndex(this.#host.disk, segment);
+    return index?.producers.known === true ? index.producers : undefined;
   }
 
   /** Every sealed segment is whole: what they and the newest one say is what is known of the producers from now on. */

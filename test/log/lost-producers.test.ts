@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { checkProducer } from "../../src/broker/partition/producer-check.ts";
 import type { GroupLog } from "../../src/log/types.ts";
 import { decodeFrame } from "../../src/records/frame.ts";
-import type { Frame } from "../../src/records/frame-types.ts";
+import type { Frame, FrameDraft } from "../../src/records/frame-types.ts";
 import { trimDraft } from "../../src/records/trim.ts";
-import { assertSame, FRAMES, peer, producersOf, readAll, segmentPaths, twoGroups, unpaced } from "./damaged.ts";
-import { append, fromProducer, group, term } from "./frames.ts";
-import type { Machine } from "./machine.ts";
+import { assertSame, contents, FRAMES, overwrite, peer, producersOf, readAll, segmentPaths, twoGroups, unpaced } from "./damaged.ts";
+import { append, EMPTY, fromProducer, group, offset, replica, term, text } from "./frames.ts";
+import { Machine } from "./machine.ts";
 
 /** Frames of other producers and of one that is known, enough for segments of their own. */
 async function goOn(machine: Machine, log: GroupLog, frames: Frame[], count: number): Promise<void> {
@@ -119,5 +120,76 @@ describe("what producers wrote", () => {
     }
     assert.equal(await machine.run(log.repair(peer(frames))), true);
     assert.equal((await machine.run(log.startState())).producers.known, true);
+  });
+
+  /** Producer 77 wrote two batches at the very beginning, which is trimmed away; 90 goes on. The first segment that is left has lost its head. */
+  async function trimmedHead(
+    left: "several segments" | "one segment" | "one segment, and no index",
+  ): Promise<{ machine: Machine; log: GroupLog }> {
+    const machine = new Machine();
+    const store = await machine.open();
+    const before = await machine.run(store.create(group(7), replica(3), EMPTY, text("who votes")));
+    const frames: Frame[] = [];
+    const write = (drafts: readonly FrameDraft[]): void => {
+      for (const frame of append(before, term(1), drafts)) frames.push(decodeFrame(Uint8Array.from(frame.bytes)));
+    };
+    write([fromProducer(77, 0), fromProducer(77, 1)]);
+    for (let i = 0; i < 70; i += 1) {
+      write([fromProducer(90, i, i, 4000)]);
+      before.commit(before.lastIndex);
+      if (i % 4 === 0) await machine.settle();
+    }
+    const first = before.segments.at(left === "several segments" ? 0 : -1);
+    write([trimDraft(left === "several segments" ? (first?.endOffset ?? offset(0)) : before.endOffset)]);
+    await machine.settle();
+    before.commit(before.lastIndex);
+    await machine.settle();
+    await machine.run(store.close());
+    machine.crash();
+    const paths = segmentPaths(machine);
+    assert.equal(paths.length > 1, left === "several segments", paths.join());
+    const head = contents(machine, paths[0] as string);
+    head[60] = (head[60] ?? 0) ^ 1;
+    await overwrite(machine, paths[0] as string, head);
+    if (left.endsWith("no index")) for (const path of segmentPaths(machine, ".index")) await machine.run(machine.disk.unlink(path));
+    const log = (await machine.open()).open(group(7));
+    assert.ok(log.start.index > 2 && log.startOffset > 2, "what 77 wrote is behind the start");
+    assert.equal((await machine.run(log.scrub(unpaced))).holes.length, 1);
+    machine.events = [];
+    assert.equal(await machine.run(log.repair(peer(frames))), true);
+    return { machine, log };
+  }
+
+  for (const left of ["several segments", "one segment"] as const)
+    it(`before a trim is known to ${left} that are left, also when the oldest has lost what stood at its head`, async () => {
+      let { machine, log } = await trimmedHead(left);
+      for (let starts = 0; starts < 3; starts += 1) {
+        const sequences = log.producers.get(77)?.batches.map(({ baseSequence }) => baseSequence);
+        assert.deepEqual(sequences, [0, 1]);
+        const { producers } = await machine.run(log.startState());
+        assert.deepEqual(producers.get(77)?.batches.length, 2, "and is told to whoever is to begin there");
+        assert.ok((producers.get(90)?.batches ?? []).every(({ index }) => index <= log.start.index));
+        assert.deepEqual(machine.events, []);
+        machine.crash(true);
+        for (const path of segmentPaths(machine, ".index")) await machine.run(machine.disk.unlink(path));
+        log = (await machine.open()).open(group(7));
+      }
+    });
+
+  it("before a trim is lost with the head and the index of the only segment left: what may be written again then is deleted already", async () => {
+    const { machine, log } = await trimmedHead("one segment, and no index");
+    assert.ok(
+      machine.events.some((event) => event.startsWith("log.producers_lost")),
+      machine.events.join(),
+    );
+    assert.deepEqual([log.producers.known, log.producers.get(77)], [true, undefined]);
+    const batch = (baseSequence: number) =>
+      checkProducer(log.producers.get(77), { epoch: 0, baseSequence, recordCount: 1 }, log.producers.known);
+    assert.deepEqual(batch(1), { kind: "refused", code: "UNKNOWN_PRODUCER" });
+    assert.deepEqual(
+      batch(0),
+      { kind: "accept" },
+      "its very first one, of which the first copy was trimmed away: two are never in the log",
+    );
   });
 });

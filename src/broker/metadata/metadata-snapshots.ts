@@ -52,7 +52,8 @@ export class MetadataSnapshots {
   /**
    * Reads the newest whole snapshot that the log joins without a gap (scenario 49); the image is made from it when the replica is opened.
    * The log must have the very entry the snapshot was taken at: one of another term there is no committed one. A snapshot that came for a
-   * reset which then did not happen, or a log whose newest truncation was damaged, leave such a pair.
+   * reset which then did not happen, or a log whose newest truncation was damaged, leave such a pair. One beyond the end of the log is
+   * bound by nothing in it: it may be of a history that a recovery has given up (ADR 0009).
    *
    * @returns its index, which is committed; 0 when there is none
    */

@@ -127,6 +127,20 @@ export class Producers {
     return copy;
   }
 
+  /**
+   * As of an earlier index, as far as it can be told from here: who wrote five batches or more since has none left of before, and whoever
+   * goes on from there with the frames since knows the same in the end.
+   */
+  asOf(index: LogIndex): Producers {
+    const then = new Producers();
+    then.#known = this.#known;
+    for (const [id, { epoch, batches }] of this.#base) {
+      const left = batches.filter((batch) => batch.index <= index);
+      if (left.length > 0) then.#base.set(id, { epoch, batches: left });
+    }
+    return then;
+  }
+
   /** Takes another base, as of the same index: the former could not be read. */
   adopt(base: Producers): void {
     this.#known = base.#known;

@@ -18,15 +18,17 @@ const headerAt = (at: number, inTerm: number): SnapshotHeader => ({
   config: text("who votes"),
 });
 
-/** A log with entries 1 to 10 of term 1 and 11 to 20 of term 3, and these snapshots, opened again. */
+/** A log with entries 1 to 10 of term 1 and 11 to 20 of term 3, and ten more of a later one, and these snapshots, opened again. */
 async function restoredFrom(
   snapshots: readonly SnapshotHeader[],
+  later?: number,
 ): Promise<{ readonly restored: number; readonly said: readonly string[] }> {
   const machine = new Machine();
   const before = await machine.open();
   const log = await machine.run(before.create(group(1), replica(1), EMPTY, text("first")));
   append(log, term(1), Array.from({ length: 10 }, noop));
   append(log, term(3), Array.from({ length: 10 }, noop));
+  if (later !== undefined) append(log, term(later), Array.from({ length: 10 }, noop));
   for (const header of snapshots) await machine.run(before.snapshots(group(1)).write(header, [text("state")]));
   await machine.settle();
   machine.crash(true);
@@ -55,6 +57,15 @@ describe("the metadata's snapshots at a start", () => {
     const { restored, said } = await restoredFrom([headerAt(8, 1), headerAt(15, 5)]);
     assert.equal(restored, 8, "entry 15 of this log, of term 3, was never committed");
     assert.match(said.join(), /snapshot at 15 is of term 5, the log has an entry of term 3 there/);
+  });
+
+  it("leave out one from beyond the end of a salvaged log, which may go on with another history: it is named when the log gets there", async () => {
+    const own = [headerAt(8, 1), headerAt(25, 3)];
+    assert.deepEqual(await restoredFrom(own), { restored: 8, said: [] });
+    // A recovery went on from what the log had.
+    const { restored, said } = await restoredFrom(own, 9);
+    assert.equal(restored, 8);
+    assert.match(said.join(), /snapshot at 25 is of term 3, the log has an entry of term 9 there/);
   });
 
   it("give none when the log contradicts all of them, and never one from beyond its end", async () => {
