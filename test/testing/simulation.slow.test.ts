@@ -10,9 +10,26 @@ import { runSeed } from "../../src/testing/cluster/run-seed.ts";
 const MAIN = fileURLToPath(new URL("../../src/testing/main.js", import.meta.url));
 
 it("One seed of the whole cluster is one run: twice in this process, and in another one", async () => {
-  const first = await runSeed(6, { makeBroker: createBroker });
-  const second = await runSeed(6, { makeBroker: createBroker });
+  const traces: string[][] = [[], []];
+  const [first, second] = [
+    await runSeed(6, { makeBroker: createBroker, print: (line) => traces[0]?.push(line) }),
+    await runSeed(6, { makeBroker: createBroker, print: (line) => traces[1]?.push(line) }),
+  ];
   assert.equal(second.digest, first.digest);
+  assert.deepEqual(traces[1], traces[0]);
+  // Faults, events, what brokers say to each other, what clients are told, and what disks are written and read.
+  for (const kind of [
+    / fault \d+ /,
+    / gets \d+: \d+#/,
+    / gets message of call \d+: \d+#/,
+    / write wal.* \d+#/,
+    / read .* \d+#/,
+    / row \d+ ok /,
+  ])
+    assert.ok(
+      traces[0]?.some((line) => kind.test(line)),
+      `no line of the trace has ${kind}`,
+    );
   assert.match(
     execFileSync(process.execPath, [MAIN, "--seed", "6", "--short"], { encoding: "utf8" }),
     new RegExp(`digest ${first.digest}\n`),
