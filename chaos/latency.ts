@@ -32,9 +32,12 @@ export class LatencyProbe {
     );
   }
 
-  /** Waits of the records sent between two times. */
-  between(from: number, until: number): readonly number[] {
-    return this.samples.filter(({ at }) => at >= from && at < until).map(({ ms }) => ms);
+  /**
+   * Waits of the records sent between two times.
+   * @param notOurs milliseconds of such a wait that are not to be counted
+   */
+  between(from: number, until: number, notOurs: (from: number, until: number) => number = () => 0): readonly number[] {
+    return this.samples.filter(({ at }) => at >= from && at < until).map(({ at, ms }) => ms - notOurs(at, at + ms));
   }
 
   async end(): Promise<void> {
