@@ -9,7 +9,7 @@ import { tokenize } from "../checks/tokens.ts";
  * `scenarios 3, 4 and 9`, `case 44`, `L7`, `FS3`. A row nothing cites must be marked `pending: why`. Tests of our instruments
  * (the checkers, the simulated disk) say that a broken promise would be seen; they do not say that it is kept.
  */
-const INSTRUMENTS = /^test\/(?:testing\/checkers\/|disk\/sim-)/;
+const INSTRUMENTS = /^test\/(?:testing\/checkers\/|mutants\/|disk\/sim-)/;
 const PAGE = "docs/reliability.md";
 const CODE = /^(?:[LR]\d{1,2}|F[PNSCROUK]\d{1,2}|(?:scenario|case) \d{1,2})$/;
 const NUMBERED = /\b(scenario|case)s?\s+((?:\d{1,2}[a-z]?(?:\s*(?:,|and|to|–|-|\/)\s*)?)+)/gi;
