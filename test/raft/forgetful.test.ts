@@ -65,6 +65,13 @@ describe("A replica that forgot without knowing it (scenario 70)", () => {
     assert.deepEqual(messagesOf(only, "voteReply"), []);
   });
 
+  it("takes no term that it did not ask for: an answer may come after its quarantine", () => {
+    const only = lone({ log: [1] });
+    const before = only.core.term;
+    only.step(2, { kind: "tellTerm", term: (before + 4) as typeof before, session: 1 });
+    assert.equal(only.core.term, before);
+  });
+
   it("can ask for votes again as soon as its quarantine is over", () => {
     const { cluster, third } = copied(2);
     cluster.until(() => third.core.quarantined, 1_000);
