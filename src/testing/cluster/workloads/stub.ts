@@ -31,7 +31,7 @@ export async function stub(context: WorkloadContext): Promise<void> {
     const ended = activity.begin();
     const { topic, partition, name } = random.pick(partitions);
     const acks = random.pick(["ALL", "QUORUM", "QUORUM", "LEADER", "NONE"] as const);
-    n += await sendOne(context, random.pick(channels), { proc, topic, partition, name, acks, n });
+    n += (await sendOne(context, random.pick(channels), { proc, topic, partition, name, acks, n })).sent;
     ended();
     await wait(ports, random.below(pace.stubMs));
   }
@@ -48,8 +48,12 @@ export interface StubSend {
   readonly n: number;
 }
 
-/** One call with up to three records. @returns how many */
-export async function sendOne({ world, history, random }: WorkloadContext, channel: RpcChannel, send: StubSend): Promise<number> {
+/** One call with up to three records. @returns how many, and whether it is known what became of them */
+export async function sendOne(
+  { world, history, random }: WorkloadContext,
+  channel: RpcChannel,
+  send: StubSend,
+): Promise<{ readonly sent: number; readonly known: boolean }> {
   const { proc, topic, partition, acks } = send;
   const records = new RecordSetBuilder(1024);
   const values: string[] = [];
@@ -60,15 +64,16 @@ export async function sendOne({ world, history, random }: WorkloadContext, chann
   }
   const request = ProduceRequest.encode({ topic, partition, records: records.take(), acks: LEVELS[acks] });
   const i = history.beginSend({ f: "send", proc, partition: send.name, producer: proc, acks, values });
+  let known = true;
   try {
     const reply = await channel.unary(LogService.Produce.path, request, { timeoutMs: random.pick([300, 1_500]) });
     const { baseOffset, term, durableBrokerIds } = ProduceResponse.decode(reply);
     const answer = { offset: baseOffset, leaderEpoch: term, durableOn: durableBrokerIds };
     history.endSend(i, { type: "ok", ...(acks === "NONE" ? {} : answer) });
   } catch (error) {
-    if (error instanceof MillraceError) history.endSend(i, { type: error.outcomeKnown ? "fail" : "info", error: error.code });
-    else if (error instanceof RpcFailure) history.endSend(i, { type: error.neverSent ? "fail" : "info", error: error.status });
-    else throw error;
+    if (!(error instanceof MillraceError || error instanceof RpcFailure)) throw error;
+    known = error instanceof MillraceError ? error.outcomeKnown : error.neverSent;
+    history.endSend(i, { type: known ? "fail" : "info", error: error instanceof MillraceError ? error.code : error.status });
   }
-  return values.length;
+  return { sent: values.length, known };
 }
