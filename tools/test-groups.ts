@@ -5,7 +5,7 @@ import { resolve } from "node:path";
  * Unit test files share processes: most of what a small one costs is starting Node and loading the modules it tests. Slow tests
  * (real processes, signals, ports) keep one each.
  */
-const FILES_PER_GROUP = 14;
+const FILES_PER_GROUP = 28;
 
 /** Deals files over groups like cards, so that the heavy neighbours of one folder come to lie apart. */
 export function dealGroups(files: readonly string[], perGroup: number = FILES_PER_GROUP): string[][] {

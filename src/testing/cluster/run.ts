@@ -66,7 +66,7 @@ export class Run {
       .slice(0, random.between(...shape.topics))
       .map((name) => ({ name, partitions: random.between(...shape.partitions), replicas, configs: configsOf(random, replicas) }));
     this.cluster = new SimCluster(this.world, brokers, makeBroker);
-    this.clients = Array.from({ length: shape.clients }, (_, i) => this.world.machine(`c${i + 1}`));
+    this.clients = Array.from({ length: random.between(...shape.clients) }, (_, i) => this.world.machine(`c${i + 1}`));
     this.history = new HistoryLog(this.world);
     this.inSync = new IsrWatch(() => this.cluster.replicas());
     this.history.ended = (row) => this.inSync.acknowledged(row);

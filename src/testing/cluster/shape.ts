@@ -51,7 +51,7 @@ export interface Shape {
   readonly topics: Range;
   /** Of each topic. */
   readonly partitions: Range;
-  readonly clients: number;
+  readonly clients: Range;
   /** How long faults and operations go on together, milliseconds. */
   readonly troubledMs: Range;
   readonly faults: Intensity;
@@ -88,8 +88,8 @@ export const short: Shape = {
   brokers: [3, 3],
   topics: [1, 1],
   partitions: [1, 3],
-  clients: 2,
-  troubledMs: [800, 2_200],
+  clients: [1, 2],
+  troubledMs: [700, 1_800],
   faults: { kinds: [1, 8], paces: SHORT_PACES },
   pace: { valueBytes: [10, 100, 100, 1_000], produceMs: [60, 150, 300], stubMs: 300, endsMs: [100, 300], consumerMs: 3_000 },
   workloads: [
@@ -112,7 +112,7 @@ export const whole: Shape = {
   brokers: [1, 7],
   topics: [1, 3],
   partitions: [1, 4],
-  clients: 2,
+  clients: [2, 2],
   troubledMs: [60_000, 75_000],
   faults: { kinds: [2, 14], paces: WHOLE_PACES },
   pace: { valueBytes: [10, 100, 1_000, 8_000], produceMs: [300, 500, 800], stubMs: 1_000, endsMs: [500, 1_500], consumerMs: 15_000 },
