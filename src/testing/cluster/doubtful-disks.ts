@@ -69,8 +69,8 @@ export class DoubtfulDisks {
     broker.scrub().then(
       () => {
         const holes = [...broker.replicas].some(({ log }) => log.holes.length > 0);
-        // What was found is being repaired; and one that has started again has yet to look.
-        looked(!holes && machine.lives === life && broker.state === "running");
+        // What was found is being repaired; one that has died of its disk meanwhile, or started again, has yet to look.
+        looked(!holes && process.alive && machine.lives === life && broker.state === "running");
       },
       (error: Error) => this.#world.scheduler.fail(error),
     );
