@@ -12,6 +12,8 @@ const PIECE_BYTES = 256;
  */
 const VIEW_PARTS = 4;
 const EXACT_SHARES = 16;
+/** DEFLATE makes no more than so many bytes of one (zlib, "Maximum Compression Factor"). */
+const INFLATION_MAX = 1032;
 /** Calls with no more than this have a little room of their own: who only asks is not kept out by those who bring much. */
 const SMALL_BYTES = 64 * 1024;
 const SMALL_SHARES = 16;
@@ -98,6 +100,8 @@ export class HeldRequests {
       refuse(new MillraceError("TOO_MANY_REQUESTS", `${what} (${limit})`, { limit, ...details }, AGAIN_MS));
     };
     const { requestTimeoutMs, requestPendingBytesMax, requestBytesMax } = this.#limits;
+    /** To how much it is inflated nobody knows before it is. */
+    const inflation = ({ bytes, compressed }: Message): number => (compressed ? Math.min(requestBytesMax, bytes * INFLATION_MAX) : 0);
     const mayHold = (): boolean => {
       const more = held <= SMALL_BYTES ? Math.floor(requestPendingBytesMax / SMALL_SHARES) : 0;
       if (this.#bytes <= requestPendingBytesMax + more) return true;
@@ -142,8 +146,7 @@ export class HeldRequests {
         if (kind === "other stream") hold(-message.bytes);
         else {
           whole.push(message);
-          // To how much it is inflated nobody knows before it is.
-          if (message.compressed) hold(requestBytesMax);
+          hold(inflation(message));
         }
       }
       if (!mayHold()) return;
@@ -156,8 +159,7 @@ export class HeldRequests {
       delivered(bytes) {
         const message = whole.shift();
         if (message === undefined) return;
-        const counted = message.bytes + (message.compressed ? requestBytesMax : 0);
-        hold((streams ? 0 : bytes) - counted);
+        hold((streams ? 0 : bytes) - message.bytes - inflation(message));
       },
       keptUntil(settled) {
         kept = true;

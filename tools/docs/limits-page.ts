@@ -15,7 +15,11 @@ const unanswered: readonly (readonly [limit: string, wire: string, library: stri
     "nothing: further calls wait inside the library until one ends, or their deadline passes; `UNAVAILABLE` from one that does not wait, and nothing was written",
   ],
   ["`client.connections.max`", "the connection is closed as soon as it is made", "`UNAVAILABLE`; nothing was written"],
-  ["`stream.pending.max.bytes`", "the windows of produce streams are not refilled until there is room", "writes wait; nothing is refused"],
+  [
+    "`stream.pending.max.bytes`",
+    "the windows of produce streams are not refilled until there is room",
+    "writes wait; what is on its way by then counts for `request.pending.max.bytes`",
+  ],
   ["`read.pending.max.bytes`", "the answer comes later: reads from the disk take turns", "nothing, or its deadline passes"],
   ["`client.preface.timeout.ms`", "the connection is closed", "nothing: a library begins to speak at once"],
   [
