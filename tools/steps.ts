@@ -33,13 +33,25 @@ export function runSteps(title: string, steps: readonly Step[], remarks: () => r
     if (!ok) console.log(`${output.slice(-OUTPUT_MAX).trimEnd()}\n`);
     for (const [line] of output.matchAll(/^(?:could not run|note): .*$/gm)) if (ok) console.log(line);
     console.log(`${ok ? "ok  " : "FAIL"}  ${step.name}  ${((Date.now() - began) / 1000).toFixed(1)} s${tests}`);
-    if (!ok) failures.push(step.name);
+    if (ok) continue;
+    failures.push(step.name);
+    for (const test of failedTests(output)) console.log(`  ${test}`);
   }
   for (const remark of remarks()) console.log(`note  ${remark}`);
   const verdict = failures.length === 0 ? "ok" : `FAILED: ${failures.join(", ")}`;
   console.log(`${title}: ${verdict} in ${((Date.now() - started) / 1000).toFixed(1)} s`);
   console.log(`${passed} passed, ${failed} failed`);
   return failed === 0 && passed > 0 ? 0 : 1;
+}
+
+/** Failed tests that are named again beside the line of their step. */
+const NAMED_MAX = 20;
+
+/** The tests an output reports as failed, each with the first line of its error: what a reader sees who has only the end of a log. */
+export function failedTests(output: string): readonly string[] {
+  return [...output.matchAll(/^(✖ .*)\n(.*)$/gm)]
+    .slice(0, NAMED_MAX)
+    .map(([, name = "", error = ""]) => `${name}: ${error.trim()}`.slice(0, 300));
 }
 
 interface Outcome {

@@ -58,6 +58,13 @@ describe(".ci/run", () => {
     assert.equal(dead.status, 1);
   });
 
+  it("names what failed once more before its last line", (t) => {
+    const told = 'echo "✖ acks are kept"; echo "  Error: one was lost"; seq 300';
+    const { lines } = ciRun(t, `case "$*" in ci) ;; *ok*) ${told}; ${counts(9, 1)}; exit 1;; *) ${counts(1, 0)};; esac`);
+    const at = lines.indexOf("what failed:");
+    assert.deepEqual(lines.slice(at + 1, -1), [`npm run ok on ${process.version}:`, "✖ acks are kept", "  Error: one was lost"]);
+  });
+
   it("stops after npm ci when that fails", (t) => {
     const { status, lines } = ciRun(t, "echo no network; exit 1");
     assert.equal(lines.at(-1), "0 passed, 1 failed");

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { describe, it } from "node:test";
 import { selectTests } from "../../tools/run-tests.ts";
-import { lastCounts } from "../../tools/steps.ts";
+import { failedTests, lastCounts } from "../../tools/steps.ts";
 import { dealGroups } from "../../tools/test-groups.ts";
 
 const PATHS = ["test/log/wal.test.ts", "test/log/kill.slow.test.ts", "test/raft/core.test.ts", "test/raft/harness.ts", "src/a.test.ts"];
@@ -85,6 +85,16 @@ describe("exit code of a run", () => {
   it("is 1 when tests hold nothing or are skipped, though none failed", () => {
     assert.equal(runPlanted("empty").status, 1);
     assert.equal(runPlanted("skipped", "passing").status, 1);
+  });
+});
+
+describe("failed tests", () => {
+  it("are named again, each with the first line of its error", () => {
+    assert.deepEqual(
+      failedTests("✖ a  (test/a.test.ts:4)\n  Error: one\n    at x\n\n✖ b\n  holds no test\n\ntests: 1 passed, 2 failed\n"),
+      ["✖ a  (test/a.test.ts:4): Error: one", "✖ b: holds no test"],
+    );
+    assert.deepEqual(failedTests("tests: 2 passed, 0 failed\n"), []);
   });
 });
 
