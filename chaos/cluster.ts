@@ -1,6 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -8,7 +7,7 @@ import { DevFolder } from "../src/cli/dev/dev-folder.ts";
 import { type DevBroker, type DevLayout, devBrokers } from "../src/cli/dev/layout.ts";
 import { isAlive, signal, waitFor } from "../src/cli/dev/processes.ts";
 import { type Client, connect } from "../src/client-entry.ts";
-import { Draws } from "./draws.ts";
+import { freePort } from "./free-ports.ts";
 
 /** The root of the clone: commands are run there, as a reader would. */
 export const root = fileURLToPath(new URL("../../", import.meta.url));
@@ -18,9 +17,6 @@ const READY_MS = 90_000;
 const DIED_MS = 10_000;
 const STOP_MS = 40_000;
 const RESTART_MS = 60_000;
-/** Ports below those that systems hand out for outgoing connections. */
-const PORT_FROM = 10_000;
-const PORT_TO = 30_000;
 
 /** What a command of ours printed. */
 export interface CommandOutcome {
@@ -300,25 +296,5 @@ export function run(
     child.stderr.on("data", (chunk: Buffer) => talk.push(chunk));
     child.once("error", reject);
     child.once("close", (exitCode) => resolve({ exitCode, stdout: Buffer.concat(out), stderr: Buffer.concat(talk).toString("utf8") }));
-  });
-}
-
-/** A port from which all ports of a cluster of this size are free. */
-export async function freePort(brokers: number): Promise<number> {
-  // Not from the seed: two runs of one seed may go on at a time.
-  const draws = new Draws(Date.now() ^ (process.pid << 12));
-  for (let attempt = 0; attempt < 100; attempt++) {
-    const port = PORT_FROM + draws.below((PORT_TO - PORT_FROM) / 10) * 10;
-    const ports = Array.from({ length: brokers }, (_, i) => [0, 1, 2].map((n) => port + 10 * i + n)).flat();
-    if ((await Promise.all(ports.map(isFree))).every(Boolean)) return port;
-  }
-  throw new Error("no free ports found");
-}
-
-function isFree(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const server = createServer();
-    server.once("error", () => resolve(false));
-    server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
   });
 }

@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import { connect } from "../src/client-entry.ts";
 import { parseSegment } from "../src/log/model/segment-name.ts";
 import { Brokers, type LogLine } from "./brokers.ts";
-import { freePort, run } from "./cluster.ts";
+import { run } from "./cluster.ts";
 import { compareDumps } from "./damage/dumps.ts";
 import { Ledger } from "./damage/ledger.ts";
 import { naming, quickCells, type Row, rows, type State } from "./damage/matrix.ts";
@@ -13,6 +13,7 @@ import { folderOf, places, snapshotsOf } from "./damage/places.ts";
 import { DAMAGES, type Damage, type Wound, wound } from "./damage/wounds.ts";
 import { Draws } from "./draws.ts";
 import { drawSeed, Flags } from "./flags.ts";
+import { freePort } from "./free-ports.ts";
 import { header, Report, sleep } from "./report.ts";
 
 /**

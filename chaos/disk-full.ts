@@ -2,8 +2,8 @@ import { join } from "node:path";
 import { connect } from "../src/client-entry.ts";
 import { AckedWriter } from "./acked-writer.ts";
 import { Brokers } from "./brokers.ts";
-import { freePort } from "./cluster.ts";
 import { drawSeed, Flags } from "./flags.ts";
+import { freePort } from "./free-ports.ts";
 import { header, Report, sleep } from "./report.ts";
 import { mebibytes, smallVolumes, type Volume } from "./volume.ts";
 

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
+import { freePorts } from "../../chaos/free-ports.ts";
 import { type BrokerConfig, defaultLimits, defaultTimings, defaultTopicDefaults } from "../../src/base/broker-config.ts";
 import { MillraceError } from "../../src/base/errors.ts";
 import { toBrokerId } from "../../src/base/ids.ts";
@@ -24,24 +24,6 @@ import * as rpc from "./stubs.ts";
 
 const MiB = 1024 * 1024;
 const TIMEOUT_MS = 20_000;
-
-/** So many ports nobody listens on now. */
-async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer());
-  const ports = await Promise.all(
-    servers.map(
-      (server) =>
-        new Promise<number>((resolve) => {
-          server.listen(0, "127.0.0.1", () => {
-            const address = server.address();
-            resolve(typeof address === "object" && address !== null ? address.port : 0);
-          });
-        }),
-    ),
-  );
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
-}
 
 describe("Three brokers on real ports", () => {
   const folder = mkdtempSync(join(tmpdir(), "millrace-ports-"));

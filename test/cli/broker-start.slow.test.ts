@@ -6,20 +6,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
+import { freePorts } from "../../chaos/free-ports.ts";
 import { millrace, type RunOptions } from "./run.ts";
 
 const main = fileURLToPath(new URL("../../src/main.js", import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), "millrace-start-"));
 after(() => rmSync(folder, { recursive: true, force: true }));
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  assert.ok(typeof address === "object" && address !== null);
-  return address.port;
-}
 
 interface Started {
   readonly process: ReturnType<typeof spawn>;
@@ -27,9 +19,8 @@ interface Started {
 }
 
 async function broker(id: number, data: string, ports?: { readonly client?: number }): Promise<Started> {
-  const [client, peer, admin] = [ports?.client ?? (await freePort()), await freePort(), await freePort()].map(
-    (port) => `127.0.0.1:${port}`,
-  );
+  const [free = 0, ...others] = await freePorts(3);
+  const [client, peer, admin] = [ports?.client ?? free, ...others].map((port) => `127.0.0.1:${port}`);
   const flags = [
     "--id",
     String(id),

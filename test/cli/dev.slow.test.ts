@@ -5,13 +5,15 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
+import { freePort } from "../../chaos/free-ports.ts";
 import { isAlive } from "../../src/cli/dev/processes.ts";
 import { millrace } from "./run.ts";
 import { run } from "./run-here.ts";
 
 const main = fileURLToPath(new URL("../../src/main.js", import.meta.url));
 /** Far from the default, so that a developer's own cluster may run. */
-const PORT = 17_400;
+/** Of the first cluster with three brokers, of the others with four at most. */
+const PORT = await freePort(3 + 4);
 const ADDRESSES = [0, 10, 20].map((more) => `127.0.0.1:${PORT + more}`);
 
 class Dev {
@@ -134,7 +136,7 @@ describe("millrace dev", { timeout: 180_000 }, () => {
 });
 
 describe("millrace dev with as many brokers as one likes", { timeout: 120_000 }, () => {
-  const port = PORT + 1_000;
+  const port = PORT + 30;
 
   function readyWith(brokers: number): RegExp {
     const addresses = Array.from({ length: brokers }, (_, i) => `127.0.0.1:${port + 10 * i}`);
