@@ -1,4 +1,5 @@
 import { bool, enumeration, int32, int64, map, message, optional, repeated, string, submessage } from "../protocol/codec/index.ts";
+import { type UnionOf, UnionType } from "../protocol/codec/union.ts";
 import { SeedFact } from "./facts.ts";
 import {
   brokerIdField,
@@ -10,7 +11,6 @@ import {
   termField,
   topicIdField,
 } from "./fields.ts";
-import { type UnionOf, UnionType } from "./union.ts";
 
 /** What brokers ask the controller (design §7). They travel as bytes on the peer connections; numbers are for ever. */
 

@@ -1,4 +1,5 @@
 import { int32, int64, map, message, optional, repeated, string, submessage } from "../protocol/codec/index.ts";
+import { type UnionOf, UnionType } from "../protocol/codec/union.ts";
 import {
   brokerIdField,
   clusterIdField,
@@ -9,7 +10,6 @@ import {
   termField,
   topicIdField,
 } from "./fields.ts";
-import { type UnionOf, UnionType } from "./union.ts";
 
 /**
  * What the metadata log says happened (design §7). A fact is recorded only by the controller, after `decide` allowed it; replaying it

@@ -1,10 +1,10 @@
 import { MillraceError } from "../base/errors.ts";
 import type { LogIndex } from "../base/ids.ts";
 import { bool, int32, message, repeated, submessage } from "../protocol/codec/index.ts";
+import { type UnionOf, UnionType } from "../protocol/codec/union.ts";
 import { errorOf, Status, statusOf } from "../protocol/rpc-status.ts";
 import { IsrResult } from "./commands.ts";
 import { logIndexField, producerIdField, replicaIdField, topicIdField } from "./fields.ts";
-import { type UnionOf, UnionType } from "./union.ts";
 
 /** Done, nothing to say. */
 export const Done = message("millrace.internal.v1.Done", {});

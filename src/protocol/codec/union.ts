@@ -1,6 +1,6 @@
-import { MillraceError } from "../base/errors.ts";
-import type { AnyMessageType, Fields } from "../protocol/codec/field.ts";
-import { type MessageOf, type MessageType, message, oneof, submessage } from "../protocol/codec/index.ts";
+import { MillraceError } from "../../base/errors.ts";
+import { type AnyMessageType, type Fields, oneof, submessage } from "./field.ts";
+import { type MessageOf, type MessageType, message } from "./message.ts";
 
 /** Name of the case → its field number (for ever) and its message. */
 export type Variants = Readonly<Record<string, readonly [number: number, type: AnyMessageType]>>;
