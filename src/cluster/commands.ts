@@ -140,6 +140,7 @@ export const AdoptReplica = message("millrace.internal.v1.AdoptReplica", {
 /** From the controller itself: the metadata group's replica on this seed's present disk votes. */
 export const ReplaceSeed = message("millrace.internal.v1.ReplaceSeed", { brokerId: brokerIdField(1) });
 
+const Adopting = message("millrace.internal.v1.Adopting", { brokerId: brokerIdField(1), incarnation: incarnationField(2) });
 export const PartitionRecovery = message("millrace.internal.v1.PartitionRecovery", {
   groupId: groupIdField(1),
   survivor: replicaIdField(2),
@@ -147,6 +148,10 @@ export const PartitionRecovery = message("millrace.internal.v1.PartitionRecovery
   term: termField(3),
   /** As the plan saw it: a later one refuses the command. */
   isrVersion: int64(4),
+  /** The metadata has forgotten the survivor: it is to be placed on this disk of this broker. */
+  adopting: submessage(5, Adopting),
+  /** Who else voted as far as the survivors know; the controller adds who is placed. */
+  fenced: repeated(replicaIdField(6)),
 });
 /** From the broker that applies a plan after a lost majority (ADR 0014). All or none. */
 export const RecoverPartitions = message("millrace.internal.v1.RecoverPartitions", {

@@ -1,10 +1,10 @@
 import { MillraceError } from "../base/errors.ts";
-import type { Term } from "../base/ids.ts";
+import type { ReplicaId, Term } from "../base/ids.ts";
 import type { CommandOf } from "./commands.ts";
 import { type Decision, done, refuse } from "./decision.ts";
 import type { FactOf } from "./facts.ts";
 import type { MetadataImage } from "./image.ts";
-import { placedReplicas } from "./image-state.ts";
+import { lostOn, type PartitionImage, placedReplicas } from "./image-state.ts";
 
 /**
  * A plan of an operator is applied (ADR 0014). What cannot be seen from here, that no majority is left, was seen by whoever made the plan; a
@@ -12,18 +12,38 @@ import { placedReplicas } from "./image-state.ts";
  */
 export function decideRecoverPartitions(image: MetadataImage, { partitions }: CommandOf<"recoverPartitions">): Decision {
   const facts: FactOf<"partitionRecovered">[] = [];
-  for (const { groupId, survivor, term, isrVersion } of partitions) {
+  for (const { groupId, survivor, term, isrVersion, adopting, fenced } of partitions) {
     const partition = image.partitionOfGroup(groupId);
     const replica = partition === undefined ? undefined : placedReplicas(partition).find(({ replicaId }) => replicaId === survivor);
-    if (partition === undefined || replica === undefined || !image.isPresent(replica))
+    const inPlaceOf = partition === undefined || replica !== undefined ? undefined : placeFor(image, partition, survivor, adopting);
+    if (partition === undefined || (replica === undefined ? inPlaceOf === undefined : !image.isPresent(replica)))
       return refuse(refused("stale_plan", `replica ${survivor} of group ${groupId} is not placed any more`));
     if (partition.isrVersion !== isrVersion)
       return refuse(refused("stale_plan", `group ${groupId} has ISR version ${partition.isrVersion}, the plan saw ${isrVersion}`));
     if (facts.some((fact) => fact.groupId === groupId)) return refuse(refused("stale_plan", `group ${groupId} is named twice`));
     // No claim of an older leader may stand above those of the survivor.
-    facts.push({ kind: "partitionRecovered", groupId, survivor, term: Math.max(term, partition.claim?.term ?? 0) as Term });
+    facts.push({
+      kind: "partitionRecovered",
+      groupId,
+      survivor,
+      term: Math.max(term, partition.claim?.term ?? 0) as Term,
+      inPlaceOf: inPlaceOf ?? (0 as ReplicaId),
+      fenced: fenced.filter((replicaId) => replicaId !== survivor),
+    });
   }
   return done(facts);
+}
+
+/** Where a survivor is placed that the metadata has forgotten, as of `adoptReplica`: an operator stands in for the word of its leader. */
+function placeFor(
+  image: MetadataImage,
+  partition: PartitionImage,
+  survivor: ReplicaId,
+  adopting: CommandOf<"recoverPartitions">["partitions"][number]["adopting"],
+): ReplicaId | undefined {
+  if (adopting === undefined || image.brokers.get(adopting.brokerId)?.incarnation !== adopting.incarnation) return undefined;
+  if (partition.recovery?.fenced.includes(survivor) === true) return undefined;
+  return lostOn(image, partition, adopting.brokerId)?.replicaId;
 }
 
 /** Every controller of a recovered cluster says so until it is recorded; only the first one changes anything. */

@@ -4,7 +4,7 @@ import type { CommandOf } from "./commands.ts";
 import { unknownBroker } from "./decide-brokers.ts";
 import { type Decision, done, refuse } from "./decision.ts";
 import type { MetadataImage } from "./image.ts";
-import { adoptedFor, type PartitionImage, placedReplicas, type ReplicaImage } from "./image-state.ts";
+import { adoptedFor, lostOn, type PartitionImage, placedReplicas, type ReplicaImage } from "./image-state.ts";
 
 /**
  * A replica whose disk is gone is replaced by one with a new id on the disk its broker has now (design §5): the only change of members
@@ -66,7 +66,7 @@ export function decideAdoptReplica(image: MetadataImage, command: CommandOf<"ado
   const { groupId, replicaId, brokerId } = command;
   const partition = image.partitionOfGroup(groupId);
   if (partition === undefined || placedReplicas(partition).some((replica) => replica.replicaId === replicaId)) return done([]);
-  const lost = partition.replicas.find((replica) => replica.brokerId === brokerId && !image.isPresent(replica));
+  const lost = lostOn(image, partition, brokerId);
   if (lost === undefined) return stale(command, `no replica of broker ${brokerId} has lost its disk`);
   const why = refuseAdoption(image, partition, lost, command);
   return why === undefined

@@ -136,6 +136,10 @@ export const PartitionRecovered = message("millrace.internal.v1.PartitionRecover
   groupId: groupIdField(1),
   survivor: replicaIdField(2),
   term: termField(3),
+  /** The survivor was placed nowhere: it stands where this one stood, on the disk its broker has now. 0: it was placed. */
+  inPlaceOf: replicaIdField(4),
+  /** Replicas that are out besides those that were placed. */
+  fenced: repeated(replicaIdField(5)),
 });
 /** First fact after a recovery of the metadata itself: this replica alone voted. All ids jump. */
 export const ClusterRecovered = message("millrace.internal.v1.ClusterRecovered", {

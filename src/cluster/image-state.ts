@@ -164,6 +164,15 @@ export function placedReplicas({ replicas, replacing }: PartitionImage): readonl
   return replacing === undefined ? replicas : [...replicas, replacing.adding];
 }
 
+/** The replica of this broker whose disk is gone: another one may stand in its place. */
+export function lostOn(
+  image: { readonly isPresent: (replica: ReplicaImage) => boolean },
+  { replicas }: PartitionImage,
+  broker: BrokerId,
+): ReplicaImage | undefined {
+  return replicas.find((replica) => replica.brokerId === broker && !image.isPresent(replica));
+}
+
 /** Who goes when a replica is adopted in the place of this one: it, and who was to come for it. */
 export function adoptedFor({ replacing }: PartitionImage, lost: ReplicaId): readonly ReplicaId[] {
   return replacing?.removing === lost ? [lost, replacing.adding.replicaId] : [lost];

@@ -1,8 +1,8 @@
 import { crc32c } from "../base/crc32c.ts";
-import { type BrokerId, type GroupId, METADATA_GROUP, type ReplicaId, type Term } from "../base/ids.ts";
+import { type BrokerId, type GroupId, type Incarnation, METADATA_GROUP, type ReplicaId, type Term } from "../base/ids.ts";
 import type { MetadataImage } from "./image.ts";
-import { placedReplicas } from "./image-state.ts";
-import { mayBeLost, notProved } from "./recovery-words.ts";
+import { type PartitionImage, placedReplicas } from "./image-state.ts";
+import { FORGOTTEN, mayBeLost, notProved, whyNotAdopted } from "./recovery-words.ts";
 
 /** A replica and where it is. */
 export interface PlacedMember {
@@ -15,6 +15,8 @@ export interface Standing {
   readonly groupId: GroupId;
   readonly replicaId: ReplicaId;
   readonly brokerId: BrokerId;
+  /** The disk it is on; empty from a broker of before it was said. */
+  readonly incarnation: Incarnation;
   readonly term: Term;
   readonly lastIndex: number;
   readonly lastTerm: Term;
@@ -51,7 +53,7 @@ export interface Survey {
 }
 
 /** A survivor, as the plan shows it. */
-export interface Survivor extends Omit<Standing, "groupId" | "voters" | "oldVoters" | "hasLeader" | "recovery"> {
+export interface Survivor extends Omit<Standing, "groupId" | "incarnation" | "voters" | "oldVoters" | "hasLeader" | "recovery"> {
   readonly inSync: boolean;
 }
 
@@ -64,6 +66,10 @@ export interface GroupPlan {
   readonly others: readonly Survivor[];
   /** Replicas on brokers that nobody can reach. */
   readonly unreachable: readonly PlacedMember[];
+  /** Who else voted as far as the survivors know, placed by the metadata or not: none of them may vote again. */
+  readonly fenced: readonly ReplicaId[];
+  /** The disk of a survivor that the metadata has forgotten: it is placed there again. */
+  readonly adopting?: Incarnation;
   /** Recorded ISR and its version; none for the metadata. */
   readonly isr: readonly ReplicaId[];
   readonly isrVersion: number;
@@ -73,6 +79,13 @@ export interface GroupPlan {
   readonly again?: true;
   /** Sentences. */
   readonly mayBeLost: readonly string[];
+}
+
+/** A partition, and the replicas it is about. */
+export interface LostPartition {
+  readonly groupId: GroupId;
+  readonly name: string;
+  readonly replicas: readonly PlacedMember[];
 }
 
 export interface RecoveryPlan {
@@ -86,7 +99,9 @@ export interface RecoveryPlan {
   readonly metadata?: GroupPlan;
   readonly partitions: readonly GroupPlan[];
   /** Nobody is left: these stay lost, whatever is done. */
-  readonly gone: readonly { readonly groupId: GroupId; readonly name: string; readonly replicas: readonly PlacedMember[] }[];
+  readonly gone: readonly LostPartition[];
+  /** Nobody is left whom the metadata places, and nobody of these can be placed as things are. */
+  readonly unplaced: readonly (LostPartition & { readonly why: string })[];
   /** What no broker can know; sentences. */
   readonly notProved: readonly string[];
 }
@@ -99,21 +114,28 @@ export function planRecovery(survey: Survey): RecoveryPlan {
 
   const metadata = planMetadata(survey, byGroup.get(METADATA_GROUP) ?? []);
   const partitions: GroupPlan[] = [];
-  const gone: RecoveryPlan["gone"][number][] = [];
+  const gone: LostPartition[] = [];
+  const unplaced: RecoveryPlan["unplaced"][number][] = [];
   for (const partition of survey.held.length > 0 ? [] : [...image.partitions.values()].sort((a, b) => a.groupId - b.groupId)) {
     const { groupId, isr, isrVersion, claim, recovery } = partition;
     const name = `${image.topics.get(partition.topicId)?.name ?? partition.topicId}-${partition.partition}`;
     const placed = placedReplicas(partition).filter((replica) => image.isPresent(replica));
     const all = byGroup.get(groupId) ?? [];
-    const standings = all.filter((one) => placed.some(({ replicaId }) => replicaId === one.replicaId));
+    const known = all.filter((one) => placed.some(({ replicaId }) => replicaId === one.replicaId));
+    const forgotten = known.length === 0;
+    const standings = forgotten ? all.filter((one) => whyNotAdopted(image, partition, one) === undefined) : known;
     if (standings.length === 0) {
-      if (all.length === 0 && !placed.some(({ brokerId }) => survey.alive.has(brokerId)))
-        gone.push({ groupId, name, replicas: partition.replicas.map(({ replicaId, brokerId }) => ({ replicaId, brokerId })) });
+      const [best] = all.map((one) => survivorOf(one, isr)).sort(better);
+      if (best === undefined && !placed.some(({ brokerId }) => survey.alive.has(brokerId)))
+        gone.push({ groupId, name, replicas: partition.replicas.map(memberOf) });
+      else if (best !== undefined && hasLostMajority(survey, all, all))
+        unplaced.push({ groupId, name, replicas: all.map(memberOf), why: reasonsOf(image, partition, all) });
       continue;
     }
     const unrecorded = unrecordedRecovery(standings, recovery?.number ?? 0);
     if (unrecorded === undefined && !hasLostMajority(survey, standings, all)) continue;
-    const plan = planGroup(survey, groupId, name, unrecorded ?? standings, isr, isrVersion, claim?.term ?? (0 as Term));
+    const chosen = planGroup(survey, groupId, name, unrecorded ?? standings, isr, isrVersion, claim?.term ?? (0 as Term));
+    const plan = forgotten ? adopting(chosen, standings) : chosen;
     partitions.push(unrecorded === undefined ? plan : { ...plan, again: true, mayBeLost: [NOT_RECORDED] });
   }
 
@@ -126,6 +148,7 @@ export function planRecovery(survey: Survey): RecoveryPlan {
     ...(metadata === undefined ? {} : { metadata }),
     partitions,
     gone,
+    unplaced,
     notProved: notProved(image, unreachable, metadata, survey.held),
   } as const;
   return { ...plan, digest: digestOf(plan) };
@@ -150,6 +173,18 @@ function unrecordedRecovery(standings: readonly Standing[], recorded: number): r
 }
 
 const NOT_RECORDED = "what the others acknowledged since: an earlier recovery gave them up, and the metadata does not say so any more";
+
+/** Nobody but replicas that the metadata has forgotten is left: what one of them holds may be nowhere else. */
+function adopting(plan: GroupPlan, standings: readonly Standing[]): GroupPlan {
+  const { incarnation } = standings.find(({ replicaId }) => replicaId === plan.survivor.replicaId) as Standing;
+  return { ...plan, adopting: incarnation, mayBeLost: [...plan.mayBeLost, FORGOTTEN] };
+}
+
+function reasonsOf(image: MetadataImage, partition: PartitionImage, all: readonly Standing[]): string {
+  return all.map((one) => `replica ${one.replicaId} on broker ${one.brokerId}: ${whyNotAdopted(image, partition, one) ?? ""}`).join("; ");
+}
+
+const memberOf = ({ replicaId, brokerId }: PlacedMember): PlacedMember => ({ replicaId, brokerId });
 
 function planMetadata(survey: Survey, standings: readonly Standing[]): GroupPlan | undefined {
   if (standings.length === 0 || !hasLostMajority(survey, standings, standings)) return undefined;
@@ -189,8 +224,9 @@ function planGroup(
   for (const { voters, oldVoters } of standings) for (const member of [...voters, ...oldVoters]) members.set(member.replicaId, member);
   const unreachable = [...members.values()]
     .filter(({ replicaId, brokerId }) => !alive.has(brokerId) && !ranked.some((one) => one.replicaId === replicaId))
-    .map(({ replicaId, brokerId }) => ({ replicaId, brokerId }))
+    .map(memberOf)
     .sort((a, b) => a.replicaId - b.replicaId);
+  const fenced = [...members.keys()].filter((replicaId) => replicaId !== survivor.replicaId).sort((a, b) => a - b);
   const term = Math.max(claimed, ...standings.map((one) => one.term)) as Term;
   return {
     groupId,
@@ -198,6 +234,7 @@ function planGroup(
     survivor,
     others,
     unreachable,
+    fenced,
     isr,
     isrVersion,
     term,
@@ -205,7 +242,10 @@ function planGroup(
   };
 }
 
-function survivorOf({ groupId, voters, oldVoters, hasLeader, recovery, ...standing }: Standing, isr: readonly ReplicaId[]): Survivor {
+function survivorOf(
+  { groupId, incarnation, voters, oldVoters, hasLeader, recovery, ...standing }: Standing,
+  isr: readonly ReplicaId[],
+): Survivor {
   return { ...standing, inSync: isr.includes(standing.replicaId) };
 }
 

@@ -1,7 +1,8 @@
 import type { BrokerId, ReplicaId, Term } from "../base/ids.ts";
 import { counted } from "../base/plural.ts";
 import type { MetadataImage } from "./image.ts";
-import type { GroupPlan, Survivor } from "./recovery-plan.ts";
+import { lostOn, type PartitionImage } from "./image-state.ts";
+import type { GroupPlan, Standing, Survivor } from "./recovery-plan.ts";
 
 /** What a recovery from this survivor may cost, for the person who decides. */
 export function mayBeLost(survivor: Survivor, isr: readonly ReplicaId[], claimed: Term, metadata: boolean): readonly string[] {
@@ -24,6 +25,34 @@ export function mayBeLost(survivor: Survivor, isr: readonly ReplicaId[], claimed
   if (lastIndex > commit)
     said.push(`nothing, but ${lastIndex - commit} of its last entries may become readable although nobody was told that they were written`);
   return said;
+}
+
+/** Of a survivor that is placed nowhere: what the metadata knows of its partition is of before, or of after, its time. */
+export const FORGOTTEN =
+  "whatever its successor acknowledged: the metadata does not place this replica, because what placed it was lost, or because another one took its place long ago";
+
+/**
+ * Why a replica that the metadata does not place cannot be what a partition goes on from, and what would help; undefined: it can. As of
+ * `adoptReplica`, whose leader's word an operator stands in for.
+ */
+export function whyNotAdopted(
+  image: MetadataImage,
+  partition: PartitionImage,
+  {
+    replicaId,
+    brokerId,
+    incarnation,
+    voters,
+    oldVoters,
+  }: Pick<Standing, "replicaId" | "brokerId" | "incarnation" | "voters" | "oldVoters">,
+): string | undefined {
+  if (partition.recovery?.fenced.includes(replicaId) === true) return `recovery ${partition.recovery.number} has given it up`;
+  if (![...voters, ...oldVoters].some((voter) => voter.replicaId === replicaId)) return "it has never voted, and may lack most of the log";
+  if (image.brokers.get(brokerId)?.incarnation !== incarnation)
+    return "its broker is not registered with this disk; make another plan when it is";
+  return lostOn(image, partition, brokerId) === undefined
+    ? "another replica took its place on this very disk, and its leader could say so; start the brokers of the others, or delete the topic"
+    : undefined;
 }
 
 /** What nobody who can be asked knows. */

@@ -178,10 +178,9 @@ const replays: { readonly [K in Fact["kind"]]: Replay<K> } = {
 
   replicaAdopted(state, { groupId, removing, replicaId, brokerId }) {
     const { replacing, ...partition } = partitionOf(state, { groupId });
-    const adopted = { brokerId, replicaId, incarnation: brokerOf(state, brokerId).incarnation, joined: true } as const;
+    const adopted = adoptedOn(state, brokerId, replicaId);
     const goes = (replica: ReplicaImage): boolean => replica.replicaId === removing && replica.brokerId === brokerId;
     invariant(partition.replicas.some(goes), () => `replica ${removing} of group ${groupId} is on broker ${brokerId}`);
-    spend(state, { replicaId });
     const replicas = partition.replicas.map((replica) => (goes(replica) ? adopted : replica));
     const stays = replacing === undefined || replacing.removing === removing ? {} : { replacing };
     // Their disks are gone: whoever else is in the ISR holds what they held.
@@ -194,21 +193,23 @@ const replays: { readonly [K in Fact["kind"]]: Replay<K> } = {
     state.seeds = state.seeds.map((seed) => (seed.brokerId === brokerId ? { ...seed, incarnation, replicaId } : seed));
   },
 
-  partitionRecovered(state, { groupId, survivor, term }) {
+  partitionRecovered(state, { groupId, survivor, term, inPlaceOf, fenced: others }) {
     const partition = partitionOf(state, { groupId });
     const placed = placedReplicas(partition);
+    const forgotten = partition.replicas.find(({ replicaId }) => replicaId === inPlaceOf);
     invariant(
-      placed.some(({ replicaId }) => replicaId === survivor),
+      forgotten !== undefined || placed.some(({ replicaId }) => replicaId === survivor),
       () => `replica ${survivor} of group ${groupId} is placed`,
     );
     state.recoveries += 1;
-    // A successor that survives stands where the replica stood that it was to replace.
+    // A successor that survives stands where the replica stood that it was to replace, one that was forgotten where it stood once.
     const { replacing, ...rest } = partition;
     const replicas = rest.replicas
       .map((replica) => (replacing?.adding.replicaId === survivor && replica.replicaId === replacing.removing ? replacing.adding : replica))
+      .map((replica) => (replica === forgotten ? adoptedOn(state, replica.brokerId, survivor) : replica))
       .map((replica): ReplicaImage => (replica.replicaId === survivor ? replica : { ...replica, lost: true }));
     const out = placed.map(({ replicaId }) => replicaId).filter((replicaId) => replicaId !== survivor);
-    const fenced = ascending([...new Set([...(partition.recovery?.fenced ?? []), ...out])]);
+    const fenced = ascending([...new Set([...(partition.recovery?.fenced ?? []), ...out, ...others])]);
     state.partitions.set(groupId, {
       ...rest,
       replicas,
@@ -269,6 +270,12 @@ function record(state: ImageState, partition: PartitionImage, to: Partial<Pick<P
 function spend(state: ImageState, { groupId, replicaId }: { groupId?: GroupId; replicaId?: ReplicaId }): void {
   if (groupId !== undefined && groupId >= state.nextGroupId) state.nextGroupId = (groupId + 1) as GroupId;
   if (replicaId !== undefined && replicaId >= state.nextReplicaId) state.nextReplicaId = (replicaId + 1) as ReplicaId;
+}
+
+/** A replica that was placed nowhere, on the disk its broker has now. */
+function adoptedOn(state: ImageState, brokerId: BrokerImage["id"], replicaId: ReplicaId): ReplicaImage {
+  spend(state, { replicaId });
+  return { brokerId, replicaId, incarnation: brokerOf(state, brokerId).incarnation, joined: true };
 }
 
 function changed(

@@ -147,5 +147,6 @@ export const BrokerStanding = message("millrace.internal.v1.BrokerStanding", {
   connected: repeated(int32(2)),
   held: bool(3),
   opening: repeated(int64(4)),
+  incarnation: string(5),
 });
 export type BrokerStanding = MessageOf<typeof BrokerStanding>;

@@ -186,4 +186,32 @@ describe("A replica that votes, where the metadata went on from a moment before 
     await run.healthy(`broker ${cluster.numbers.find((n) => n !== survivor && !run.hosts.includes(n))}`);
     cluster.close();
   });
+
+  it("is what its partition goes on from when no other is left, and who voted with it is set aside for good", async () => {
+    const run = await Forgotten.start(103);
+    const { cluster, survivor } = run;
+    const [placed, first, second] = run.hosts;
+    await run.replaceDisks([first, second]);
+    const kept = run.idOn(first);
+    await run.writeWithout(placed, "b");
+    await run.recoverMetadata();
+    await run.backAgain([first]);
+    await cluster.pass(3_000);
+    const plan = await cluster.settle(cluster.broker(survivor).planRecovery());
+    assert.deepEqual(
+      plan.partitions.map((one) => [one.name, one.survivor.replicaId, one.unreachable.map(({ brokerId }) => brokerId).sort()]),
+      [["t-0", kept, [placed, second].sort()]],
+    );
+    await cluster.settle(cluster.broker(survivor).applyRecovery(plan));
+    await run.inSync([first]);
+    assert.equal(run.idOn(first), kept);
+    assert.deepEqual(await cluster.values("t", 0, survivor), ["a", "b"]);
+    // Together they would be a majority of what they know.
+    await run.backAgain([second, placed]);
+    await run.inSync(run.hosts);
+    assert.equal(run.idOn(first), kept);
+    await cluster.call(placed, stubs.Produce, { topic: "t", records: recordSet(["c"]), acks: Acks.all });
+    assert.deepEqual(await cluster.values("t", 0, first), ["a", "b", "c"]);
+    cluster.close();
+  });
 });

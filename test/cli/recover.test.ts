@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import yargs from "yargs";
 import { MillraceError } from "../../src/base/errors.ts";
-import { type BrokerId, type GroupId, METADATA_GROUP, type ReplicaId, type Term } from "../../src/base/ids.ts";
+import { type BrokerId, type GroupId, type Incarnation, METADATA_GROUP, type ReplicaId, type Term } from "../../src/base/ids.ts";
 import type { Broker } from "../../src/broker/broker.ts";
 import { recoverCommand } from "../../src/cli/commands/recover.ts";
 import { CommandFailed } from "../../src/cli/exit-code.ts";
@@ -32,6 +32,7 @@ const group: GroupPlan = {
   survivor,
   others: [{ ...survivor, replicaId: 4 as ReplicaId, brokerId: 4 as BrokerId, inSync: false, quarantined: true, holes: 2 }],
   unreachable: [{ replicaId: 1 as ReplicaId, brokerId: 1 as BrokerId }],
+  fenced: [1 as ReplicaId, 4 as ReplicaId],
   isr: [],
   isrVersion: 0,
   term: 4 as Term,
@@ -44,8 +45,9 @@ const plan: RecoveryPlan = {
   recoveryEpoch: 0,
   unreachable: [1 as BrokerId],
   metadata: group,
-  partitions: [{ ...group, groupId: 9 as GroupId, name: "orders-0" }],
+  partitions: [{ ...group, groupId: 9 as GroupId, name: "orders-0", adopting: "disk" as Incarnation }],
   gone: [{ groupId: 10 as GroupId, name: "single-0", replicas: [{ replicaId: 7 as ReplicaId, brokerId: 1 as BrokerId }] }],
+  unplaced: [{ groupId: 11 as GroupId, name: "odd-0", replicas: [], why: "replica 8 on broker 2: it has never voted" }],
   notProved: ["that nobody else does it"],
 };
 

@@ -231,11 +231,26 @@ function commandOf(each: Intent, image: MetadataImage, step: number): Command {
     case "recover": {
       const partition = at(each.group);
       if (partition === undefined) return { kind: "recoverPartitions", partitions: [] };
-      const survivor = placedReplicas(partition)[each.replica]?.replicaId ?? toReplicaId(77);
+      const placed = placedReplicas(partition)[each.replica];
+      const survivor = placed?.replicaId ?? toReplicaId(800 + step);
       const { groupId, isrVersion } = partition;
+      // Some that the metadata has forgotten, on whatever disk stands in the place of one that is gone.
+      const host = partition.replicas[each.term % partition.replicas.length];
+      const incarnation = image.brokers.get(host?.brokerId ?? toBrokerId(1))?.incarnation;
+      const adopting =
+        placed !== undefined || host === undefined || incarnation === undefined ? undefined : { brokerId: host.brokerId, incarnation };
       return {
         kind: "recoverPartitions",
-        partitions: [{ groupId, survivor, term: toTerm(each.term), isrVersion: isrVersion + each.version }],
+        partitions: [
+          {
+            groupId,
+            survivor,
+            term: toTerm(each.term),
+            isrVersion: isrVersion + each.version,
+            adopting,
+            fenced: [toReplicaId(900 + step)],
+          },
+        ],
       };
     }
     case "recoverCluster": {

@@ -14,6 +14,7 @@ function standing(partition: PartitionImage, broker: number, more: Partial<Stand
   return {
     groupId: partition.groupId,
     ...member(replica),
+    incarnation: disk(broker),
     term: toTerm(5),
     lastIndex: 10,
     lastTerm: toTerm(5),
@@ -101,6 +102,33 @@ describe("A plan of recovery after a lost majority (scenario 62)", () => {
     assert.deepEqual(planOf(cluster, [there]).gone, [], "nor is it lost when others are away");
   });
 
+  it("goes on from a voter that the metadata has forgotten, if nobody else is left, on the disk its broker is registered with", () => {
+    const { cluster, partition, on } = five();
+    const [one, two, three] = on as [number, number, number];
+    const forgotten = { replicaId: toReplicaId(77), brokerId: toBrokerId(two) };
+    const third = { replicaId: toReplicaId(78), brokerId: toBrokerId(three) };
+    const [first] = partition().replicas as [PartitionImage["replicas"][0]];
+    const here = { ...standing(partition(), two), ...forgotten, incarnation: disk(two, 2), voters: [member(first), forgotten, third] };
+    const named = (said: Standing = here): string => {
+      const { partitions, gone, unplaced } = planOf(cluster, [said]);
+      assert.deepEqual([partitions, gone, unplaced.map(({ name, replicas }) => [name, replicas])], [[], [], [["t-0", [forgotten]]]]);
+      return unplaced[0]?.why ?? "";
+    };
+    assert.match(named(), /replica 77 on broker \d: its broker is not registered with this disk; make another plan/);
+    cluster.fence(two);
+    cluster.register(two, 2);
+    assert.match(named({ ...here, voters: [member(first), third] }), /has never voted/);
+    assert.match(named({ ...here, incarnation: disk(two, 3) }), /not registered with this disk/);
+    assert.deepEqual(planOf(cluster, [here], { connected: [one] }).unplaced, [], "somebody reaches another voter");
+    const plan = planOf(cluster, [here]);
+    const [group] = plan.partitions;
+    assert.deepEqual([group?.survivor.replicaId, group?.adopting, plan.unplaced, plan.gone], [77, disk(two, 2), [], []]);
+    assert.deepEqual(group?.fenced, [third.replicaId, first.replicaId], "also another one that the metadata has forgotten");
+    assert.match(group?.mayBeLost.join() ?? "", /the metadata does not place this replica/);
+    const beside = planOf(cluster, [here, standing(partition(), three)]);
+    assert.deepEqual(survivors(beside), [three], "who is placed goes before");
+  });
+
   it("counts nobody whose disk forgot, so that two of three in quarantine are a lost majority", () => {
     const { cluster, partition, on } = five();
     const all = on.map((broker, i) => standing(partition(), broker, { quarantined: i > 0 }));
@@ -125,7 +153,7 @@ describe("A plan of recovery after a lost majority (scenario 62)", () => {
     assert.equal(planOf(cluster, [{ ...alone, lastIndex: 11 }, ...others]).digest, plan.digest, "it may be written to");
     assert.match(plan.partitions[0]?.mayBeLost.join() ?? "", /an earlier recovery gave them up/);
     const { groupId, isrVersion } = partition();
-    const recorded = { groupId, isrVersion, survivor: alone.replicaId, term: toTerm(7) };
+    const recorded = { groupId, isrVersion, survivor: alone.replicaId, term: toTerm(7), adopting: undefined, fenced: [] };
     for (let i = 0; i < 4; i++)
       cluster.done({ kind: "recoverPartitions", partitions: [{ ...recorded, isrVersion: partition().isrVersion }] });
     assert.deepEqual(survivors(planOf(cluster, [alone])), [], "it does");
@@ -220,7 +248,10 @@ describe("A plan of recovery after a lost majority (scenario 62)", () => {
 
 describe("A partition that was recovered (scenario 62)", () => {
   const recover = ({ groupId, isrVersion }: PartitionImage, survivor: ReplicaId, term = 7) =>
-    ({ kind: "recoverPartitions", partitions: [{ groupId, survivor, term: toTerm(term), isrVersion }] }) as const;
+    ({
+      kind: "recoverPartitions",
+      partitions: [{ groupId, survivor, term: toTerm(term), isrVersion, adopting: undefined, fenced: [] as readonly ReplicaId[] }],
+    }) as const;
 
   it("is the survivor's alone: everybody else is fenced by id, claims nothing, and is replaced on whatever disk its broker has", () => {
     const { cluster, partition, on } = five();
@@ -261,6 +292,37 @@ describe("A partition that was recovered (scenario 62)", () => {
     cluster.refused({ kind: "recoverPartitions", partitions: [...twice, ...twice] }, "RECOVERY_REFUSED");
     cluster.done(recover(partition(), first));
     cluster.refused(planned, "RECOVERY_REFUSED");
+  });
+
+  it("goes on from one that the metadata had forgotten: it is placed where the disk of another is gone, and whoever voted with it is out", () => {
+    const { cluster, partition, on } = five();
+    const [, two] = on as [number, number];
+    const [first, second, third] = partition().replicas.map(({ replicaId }) => replicaId) as [ReplicaId, ReplicaId, ReplicaId];
+    const survivor = 900_000 as ReplicaId;
+    const [planned] = recover(partition(), survivor).partitions;
+    const adopting = (life: number, broker = two) => ({
+      kind: "recoverPartitions" as const,
+      partitions: [
+        { ...planned, adopting: { brokerId: toBrokerId(broker), incarnation: disk(broker, life) }, fenced: [survivor, toReplicaId(78)] },
+      ],
+    });
+    cluster.refused(adopting(1), "RECOVERY_REFUSED");
+    cluster.fence(two);
+    cluster.register(two, 2);
+    cluster.refused(adopting(1), "RECOVERY_REFUSED");
+    cluster.refused(adopting(1, on[0]), "RECOVERY_REFUSED");
+    cluster.done({ kind: "replaceReplica", groupId: partition().groupId, removing: second });
+    const successor = partition().replacing?.adding.replicaId ?? assert.fail();
+    cluster.done(adopting(2));
+    const { recovery, replicas, replacing, isr, claim } = partition();
+    assert.deepEqual(recovery, { number: 1, survivor, term: 7, fenced: [toReplicaId(78), first, second, third, successor] });
+    assert.deepEqual(replicas[1], { brokerId: two, replicaId: survivor, incarnation: disk(two, 2), joined: true });
+    assert.deepEqual([replacing, isr, claim], [undefined, [survivor], { replicaId: survivor, term: 7 }]);
+    assert.ok(cluster.image.nextIds.replica > survivor, "its id is not given again");
+    cluster.fence(two);
+    cluster.register(two, 3);
+    const given = adopting(3).partitions.map((one) => ({ ...one, survivor: toReplicaId(78), isrVersion: partition().isrVersion }));
+    cluster.refused({ kind: "recoverPartitions", partitions: given }, "RECOVERY_REFUSED");
   });
 
   it("goes on from a successor, too, that was to take the place of one that is lost", () => {

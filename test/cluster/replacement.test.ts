@@ -249,7 +249,9 @@ describe("A replica that votes and is placed nowhere", () => {
     const { cluster, partition } = withLostDisk();
     cluster.done(adopt(partition()));
     const { groupId, isr, isrVersion } = partition();
-    cluster.done({ kind: "recoverPartitions", partitions: [{ groupId, survivor: isr[0] as ReplicaId, term: toTerm(9), isrVersion }] });
+    const survivor = isr[0] as ReplicaId;
+    const recovered = { groupId, survivor, term: toTerm(9), isrVersion, adopting: undefined, fenced: [] };
+    cluster.done({ kind: "recoverPartitions", partitions: [recovered] });
     assert.ok(partition().recovery?.fenced.includes(forgotten));
     cluster.fence(3);
     cluster.register(3, 4);

@@ -1,5 +1,5 @@
 import type { BrokerConfig } from "../../base/broker-config.ts";
-import { METADATA_GROUP, type ReplicaId, type Term } from "../../base/ids.ts";
+import { type Incarnation, METADATA_GROUP, type ReplicaId, type Term } from "../../base/ids.ts";
 import { refused } from "../../cluster/decide-recovery.ts";
 import type { MetadataImage } from "../../cluster/image.ts";
 import type { Meta } from "../../log/meta.ts";
@@ -39,6 +39,7 @@ export class Recoveries {
   readonly #config: BrokerConfig;
   readonly #links: PeerLinks;
   readonly #parts: RecoveriesParts;
+  readonly #incarnation: Incarnation;
   #closed = false;
 
   constructor(ports: BrokerPorts, config: BrokerConfig, meta: Meta, links: PeerLinks, parts: RecoveriesParts) {
@@ -47,6 +48,7 @@ export class Recoveries {
     this.#config = config;
     this.#links = links;
     this.#parts = parts;
+    this.#incarnation = meta.incarnation;
     this.mark = new RecoveryMark(disk, random, meta);
     this.recovery = new Recovery({
       clock,
@@ -80,7 +82,15 @@ export class Recoveries {
     const { image, host, partitions } = this.#parts;
     const known = [...new Set([...image().brokers.keys(), ...this.#config.seeds.map(({ id }) => id)])];
     const opening = [...host().resetting.keys(), ...(this.#parts.metadataOpening() ? [METADATA_GROUP] : [])];
-    return standingHere(host().replicas, this.#links, known, partitions().holdsBack, opening, this.#ports.clock.monotonic());
+    return standingHere(
+      host().replicas,
+      this.#links,
+      known,
+      partitions().holdsBack,
+      this.#incarnation,
+      opening,
+      this.#ports.clock.monotonic(),
+    );
   }
 
   /** Somebody knows of so many recoveries of partitions: more than the image here tells of yet? */

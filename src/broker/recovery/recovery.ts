@@ -135,11 +135,13 @@ export class Recovery {
   }
 
   async #recordPartitions(plans: readonly GroupPlan[]): Promise<void> {
-    const partitions = plans.map(({ groupId, survivor, term, isrVersion }) => ({
+    const partitions = plans.map(({ groupId, survivor: { replicaId, brokerId }, term, isrVersion, adopting: incarnation, fenced }) => ({
       groupId,
-      survivor: survivor.replicaId,
+      survivor: replicaId,
       term: term as Term,
       isrVersion,
+      adopting: incarnation === undefined ? undefined : { brokerId, incarnation },
+      fenced: [...fenced],
     }));
     const { group, clock } = this.#parts;
     await group.submit({ kind: "recoverPartitions", partitions }, clock.monotonic() + RECORD_MS);

@@ -1,4 +1,4 @@
-import type { BrokerId, GroupId, ReplicaId, Term } from "../../base/ids.ts";
+import type { BrokerId, GroupId, Incarnation, ReplicaId, Term } from "../../base/ids.ts";
 import type { Standing } from "../../cluster/recovery-plan.ts";
 import type { BrokerStanding, ReplicaStanding } from "../../protocol/routing.ts";
 import type { PeerLinks } from "../peers/peer-links.ts";
@@ -12,13 +12,15 @@ export function standingHere(
   links: Pick<PeerLinks, "connected">,
   known: readonly BrokerId[],
   held: boolean,
+  /** Of the disk here. */
+  incarnation: Incarnation,
   /** Groups whose replica is here and not open yet, or not again. */
   opening: readonly GroupId[],
   /** Monotonic. */
   now: number,
 ): BrokerStanding {
   const connected = known.filter((broker) => links.connected(broker));
-  return { replicas: [...replicas].map((replica) => standingOf(replica, now)), connected, held, opening: [...opening] };
+  return { replicas: [...replicas].map((replica) => standingOf(replica, now)), connected, held, opening: [...opening], incarnation };
 }
 
 function standingOf({ groupId, id, core, log, members }: Replica, now: number): ReplicaStanding {
@@ -54,6 +56,7 @@ export function standingsOf(brokerId: BrokerId, said: BrokerStanding): readonly 
   return said.replicas.map((one) => ({
     ...one,
     brokerId,
+    incarnation: said.incarnation as Incarnation,
     groupId: one.groupId as GroupId,
     replicaId: one.replicaId as ReplicaId,
     term: one.term as Term,

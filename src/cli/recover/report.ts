@@ -4,19 +4,21 @@ import type { GroupPlan, RecoveryPlan, Survivor } from "../../cluster/recovery-p
 
 /** The plan as a person reads it before anything is given up. */
 export function reportOf(plan: RecoveryPlan): string {
-  const { clusterId, recoveryEpoch, unreachable, metadata, partitions, gone, notProved, digest } = plan;
+  const { clusterId, recoveryEpoch, unreachable, metadata, partitions, gone, unplaced = [], notProved, digest } = plan;
   const lines = [
     `cluster ${clusterId}, recovery epoch ${recoveryEpoch}`,
     unreachable.length === 0 ? "every broker answers, or somebody is connected to it" : `not reachable: ${brokers(unreachable)}`,
   ];
   if (metadata === undefined && partitions.length === 0) {
-    lines.push(gone.length === 0 ? "nothing to recover: no group has lost its majority" : "nothing that could be recovered");
-    return text([...lines, ...goneLines(gone)]);
+    lines.push(
+      gone.length + unplaced.length === 0 ? "nothing to recover: no group has lost its majority" : "nothing that could be recovered",
+    );
+    return text([...lines, ...goneLines(gone), ...unplacedLines(unplaced)]);
   }
   if (metadata !== undefined)
     lines.push("", "THE METADATA has lost its majority; it comes first, and all ids jump", ...groupLines(metadata));
   for (const partition of partitions) lines.push("", `${partition.name} has lost its majority`, ...groupLines(partition));
-  lines.push(...goneLines(gone), "", "what cannot be proved:", ...notProved.map((said) => `  - ${said}`));
+  lines.push(...goneLines(gone), ...unplacedLines(unplaced), "", "what cannot be proved:", ...notProved.map((said) => `  - ${said}`));
   lines.push("", `digest ${digest}`);
   return text(lines);
 }
@@ -32,9 +34,10 @@ export function outcomeOf({ recoveryEpoch, metadata, partitions, changed }: Reco
   return text(lines);
 }
 
-function groupLines({ survivor, others, unreachable, mayBeLost }: GroupPlan): readonly string[] {
+function groupLines({ survivor, adopting, others, unreachable, mayBeLost }: GroupPlan): readonly string[] {
   return [
     `  goes on from ${survivorText(survivor)}`,
+    ...(adopting === undefined ? [] : ["  which the metadata has forgotten, and places again"]),
     ...others.map((other) => `  given up, copied anew: ${survivorText(other)}`),
     ...unreachable.map(
       ({ replicaId, brokerId }) => `  given up for good: replica ${replicaId} on broker ${brokerId}, which nobody reaches`,
@@ -60,6 +63,15 @@ function goneLines(gone: RecoveryPlan["gone"]): readonly string[] {
     "",
     "nobody is left of these: bring a disk back, or delete the topic; they are not started empty",
     ...gone.map(({ name, replicas }) => `  ${name}: was on ${brokers(replicas.map(({ brokerId }) => brokerId))}`),
+  ];
+}
+
+function unplacedLines(unplaced: RecoveryPlan["unplaced"]): readonly string[] {
+  if (unplaced.length === 0) return [];
+  return [
+    "",
+    "only replicas that the metadata does not place are left of these, and none of them can be gone on from now:",
+    ...unplaced.map(({ name, why }) => `  ${name}: ${why}`),
   ];
 }
 
