@@ -1,4 +1,5 @@
 import type { BrokerConfig } from "../base/broker-config.ts";
+import type { BrokerId } from "../base/ids.ts";
 import type { BrokerNumbers, PartitionNumbers } from "../base/metrics.ts";
 import type { LogStore } from "../log/types.ts";
 import type { Member } from "./member.ts";
@@ -8,15 +9,19 @@ import type { PeerLinks } from "./peers/peer-links.ts";
 /** What a broker that belongs to a cluster knows about itself, for `/metrics`. */
 export function brokerNumbers(member: Member, links: PeerLinks, store: LogStore, config: BrokerConfig): BrokerNumbers {
   const { image, group, router, partitions } = member;
-  const clock = partitions.age.look();
-  const others = [...image.brokers.keys()].filter((broker) => broker !== config.brokerId);
+  const others = (): readonly BrokerId[] => [...image.brokers.keys()].filter((broker) => broker !== config.brokerId);
   return {
     controller: group.controller !== undefined,
     controllerKnown: group.controllerBroker !== undefined,
     metadataVersion: image.version,
     topics: image.topics.size,
-    brokersKnown: others.length + 1,
-    brokersConnected: others.filter((broker) => links.connected(broker)).length + 1,
+    // Looked at only by who asks: these take every broker, and every other clock.
+    get brokersKnown() {
+      return others().length + 1;
+    },
+    get brokersConnected() {
+      return others().filter((broker) => links.connected(broker)).length + 1;
+    },
     heldBytes: router.heldBytes,
     forwardedBytes: router.forwardedBytes,
     walFilesUsed: store.walFilesUsed,
@@ -27,8 +32,13 @@ export function brokerNumbers(member: Member, links: PeerLinks, store: LogStore,
     diskReserveBytes: store.space.reserveBytes,
     diskFull: store.space.full,
     catchUpBytesPerSecond: member.host.catchUpBytesPerSecond,
-    clockAheadSeconds: clock.aheadMs === undefined ? undefined : clock.aheadMs / 1000,
-    ageTrusted: clock.trusted,
+    get clockAheadSeconds() {
+      const { aheadMs } = partitions.age.look();
+      return aheadMs === undefined ? undefined : aheadMs / 1000;
+    },
+    get ageTrusted() {
+      return partitions.age.look().trusted;
+    },
     partitionCount: partitions.all.length,
     *partitions() {
       for (const { partition } of partitions.all) yield partitionNumbers(partition);

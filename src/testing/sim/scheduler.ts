@@ -54,6 +54,9 @@ class QueuedEvent implements SimEvent {
 /** So many events of one instant mean that somebody calls itself without end: virtual time would never go on. */
 const EVENTS_PER_INSTANT_MAX = 20_000;
 
+/** Events run in one pass of the real event loop: whatever else this process does waits no longer than that. */
+const TURNS_PER_PASS = 64;
+
 /** Sorts after every drawn tiebreak: "after everything already queued". */
 const LAST = 2 ** 32;
 
@@ -121,20 +124,31 @@ export class Scheduler {
   run(until: number, done: () => boolean = () => false): Promise<boolean> {
     return new Promise((resolve, reject) => {
       let first = true;
-      // Between two turns of the real event loop microtasks, and what they start, run dry. No promise of its own per event: there are many.
-      const turn = (): void => {
+      let over = false;
+      // Between two callbacks of one pass of the real event loop microtasks, and what they start, run dry. No promise of its own per event:
+      // there are many; and many turns for each pass, which asks the operating system each time.
+      const turn = (last: boolean): void => {
+        if (over) return;
         try {
           // What was started before the first event may still be on its way to a port.
           if (first) first = false;
           else this.#judge();
           const reached = done();
-          if (reached || !this.#step(until)) resolve(reached);
-          else setImmediate(turn);
+          over = reached || !this.#step(until);
+          if (over) resolve(reached);
+          else if (last) pass();
         } catch (error) {
+          over = true;
           reject(error);
         }
       };
-      setImmediate(turn);
+      const one = (): void => turn(false);
+      const last = (): void => turn(true);
+      const pass = (): void => {
+        for (let i = 1; i < TURNS_PER_PASS; i++) setImmediate(one);
+        setImmediate(last);
+      };
+      setImmediate(last);
     });
   }
 

@@ -27,17 +27,29 @@ export class Trace {
     hash = Math.imul(hash ^ fine, FNV_PRIME);
     this.#hash = Math.imul(hash ^ Math.floor(fine / 2 ** 32), FNV_PRIME);
     this.#lines++;
+    if (this.#print !== undefined) this.#show(time, what, who);
+  }
+
+  /** The same of bytes that were sent, read or written: their length and their hash join, as numbers. @param what stands before these */
+  noteBytes(time: number, what: string, chunks: readonly Uint8Array[]): void {
+    const fine = time * 2 ** 20;
+    const { length, sum } = summed(chunks);
+    let hash = hashText(this.#hash, what);
+    hash = Math.imul(hash ^ length, FNV_PRIME);
+    hash = Math.imul(hash ^ sum, FNV_PRIME);
+    hash = Math.imul(hash ^ fine, FNV_PRIME);
+    this.#hash = Math.imul(hash ^ Math.floor(fine / 2 ** 32), FNV_PRIME);
+    this.#lines++;
+    if (this.#print !== undefined) this.#show(time, `${what}: ${length}#${sum.toString(16)}`, "");
+  }
+
+  #show(time: number, what: string, who: string): void {
     this.#print?.(`${time.toFixed(3).padStart(12)} ${who}${who === "" ? "" : " "}${what}`);
   }
 
   /** Bytes that were sent or written: their hash joins, they do not. @returns a short name of the bytes for the line that follows */
   bytes(chunks: readonly Uint8Array[]): string {
-    let sum = 0;
-    let length = 0;
-    for (const chunk of chunks) {
-      sum = sum === 0 && isNewFile(chunk) ? ZEROS_CRC : crc32(chunk, sum);
-      length += chunk.length;
-    }
+    const { length, sum } = summed(chunks);
     return `${length}#${sum.toString(16)}`;
   }
 
@@ -45,6 +57,16 @@ export class Trace {
   get digest(): string {
     return `${this.#lines}-${(this.#hash >>> 0).toString(16).padStart(8, "0")}`;
   }
+}
+
+function summed(chunks: readonly Uint8Array[]): { readonly length: number; readonly sum: number } {
+  let sum = 0;
+  let length = 0;
+  for (const chunk of chunks) {
+    sum = sum === 0 && isNewFile(chunk) ? ZEROS_CRC : crc32(chunk, sum);
+    length += chunk.length;
+  }
+  return { length, sum };
 }
 
 /** A whole piece of a new log file: most of what a cluster writes while it forms. */

@@ -36,7 +36,7 @@ export class SimFile implements DiskFile {
     };
     this.#device.wrote?.(this.path, position);
     const { scheduler, name } = this.#device;
-    scheduler.trace.note(scheduler.now, `${name} write ${this.path} at ${position}: ${scheduler.trace.bytes(chunks)}`);
+    scheduler.trace.noteBytes(scheduler.now, `${name} write ${this.path} at ${position}`, chunks);
     return this.#call(
       "write",
       () => {
@@ -82,7 +82,7 @@ export class SimFile implements DiskFile {
       if (failure !== undefined) throw this.#error(failure, "read");
       const length = this.#node.read(position, into);
       const { scheduler, name } = this.#device;
-      scheduler.trace.note(scheduler.now, `${name} read ${this.path} at ${position}: ${scheduler.trace.bytes([into.subarray(0, length)])}`);
+      scheduler.trace.noteBytes(scheduler.now, `${name} read ${this.path} at ${position}`, [into.subarray(0, length)]);
       return length;
     });
   }

@@ -31,6 +31,8 @@ export class Endpoint {
   readonly remote: string;
   readonly #link: Link;
   readonly #number: number;
+  /** Of each segment that arrives, in the trace. */
+  readonly #label: string;
   /** Runs at once when this side's machine has power, otherwise when it has again. */
   readonly #whenUp: (run: () => void) => void;
   #peer: Endpoint | undefined;
@@ -48,6 +50,7 @@ export class Endpoint {
   /** Its process is paused, and will look when it goes on. */
   #asleep = false;
   #closed: string | undefined;
+  readonly #heardKinds: string[] = [];
 
   constructor(process: SimProcess, link: Link, remote: string, number: number, whenUp: (run: () => void) => void) {
     this.process = process;
@@ -55,6 +58,7 @@ export class Endpoint {
     this.#whenUp = whenUp;
     this.#link = link;
     this.#number = number;
+    this.#label = `#${number} ${link.from}>${link.to}`;
   }
 
   static join(a: Endpoint, b: Endpoint): void {
@@ -143,7 +147,7 @@ export class Endpoint {
 
   #arriveAt(time: number): void {
     // Not this process' event: what left the machine arrives even when its sender died since.
-    this.process.scheduler.after(time - this.#now, `#${this.#number} ${this.#link.from}>${this.#link.to}`, () => {
+    this.process.scheduler.after(time - this.#now, this.#label, () => {
       if (this.#link.isCut) {
         this.#link.whenHealed((delayMs) => {
           this.#lastArrival = Math.max(this.#lastArrival, this.#now + delayMs);
@@ -184,13 +188,23 @@ export class Endpoint {
     }
     const trace = this.process.scheduler.trace;
     for (const message of segment.messages) {
-      if (message.type === "peer") trace.note(this.#now, `${this.process.name} gets ${message.kind}: ${trace.bytes(message.chunks)}`);
+      if (message.type === "peer") trace.noteBytes(this.#now, this.#gets(message.kind), message.chunks);
       else trace.note(this.#now, frameText(message.frame, trace), this.process.name);
       this.#inboxBytes += message.bytes;
       this.#inbox.push(arrived(message));
     }
     if (segment.last) this.#inbox.push("end");
     this.#deliver();
+  }
+
+  /** One text for each kind, made once: a simulation hears thousands of messages a second. */
+  #gets(kind: number): string {
+    let text = this.#heardKinds[kind];
+    if (text === undefined) {
+      text = `${this.process.name} gets ${kind}`;
+      this.#heardKinds[kind] = text;
+    }
+    return text;
   }
 
   #wake(): void {

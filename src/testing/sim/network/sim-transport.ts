@@ -70,7 +70,8 @@ class SimConnection implements Connection {
   }
 
   send(kind: number, chunks: readonly Uint8Array[]): void {
-    const bytes = chunks.reduce((sum, chunk) => sum + chunk.length, HEADER_BYTES);
+    let bytes = HEADER_BYTES;
+    for (const chunk of chunks) bytes += chunk.length;
     invariant(
       bytes - HEADER_BYTES <= PEER_MESSAGE_BYTES_MAX,
       () => `a peer message holds at most ${PEER_MESSAGE_BYTES_MAX} bytes: got ${bytes - HEADER_BYTES}`,
