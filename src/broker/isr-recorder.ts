@@ -52,7 +52,7 @@ export class IsrRecorder {
           ? [{ groupId: command.group, replicaId: command.replicaId, term: command.term, isr: [...command.isr] }]
           : [],
       );
-      this.#settle(claims, this.#group.submit({ kind: "leaderClaim", claims: wanted }, deadline));
+      this.#settle(claims, this.#group.submit({ kind: "leaderClaim", claims: wanted }, { deadline }));
     }
     if (proposals.length > 0) {
       const wanted = proposals.flatMap(({ command }) =>
@@ -60,7 +60,7 @@ export class IsrRecorder {
           ? [{ groupId: command.group, term: command.term, isrVersion: command.isrVersion, isr: [...command.isr] }]
           : [],
       );
-      this.#settle(proposals, this.#group.submit({ kind: "alterIsr", proposals: wanted }, deadline));
+      this.#settle(proposals, this.#group.submit({ kind: "alterIsr", proposals: wanted }, { deadline }));
     }
   }
 

@@ -2,13 +2,14 @@ import type { BrokerConfig } from "../base/broker-config.ts";
 import { MillraceError } from "../base/errors.ts";
 import { type BrokerId, type GroupId, METADATA_GROUP, type Offset, type ReplicaId, type Term, type TopicId } from "../base/ids.ts";
 import { invariant } from "../base/invariant.ts";
+import { type Caller, type Until, whileCalled } from "../base/until.ts";
 import type { DecideLimits } from "../cluster/decision.ts";
 import type { Form } from "../cluster/formation-rules.ts";
 import type { MetadataImage } from "../cluster/image.ts";
 import type { PartitionImage } from "../cluster/image-state.ts";
 import type { Meta } from "../log/meta.ts";
 import type { LogStore } from "../log/types.ts";
-import { BrokerReport, ForwardedTransfer, ForwardedTransferred, type LedGroup } from "../protocol/routing.ts";
+import { BrokerReport, type LedGroup } from "../protocol/routing.ts";
 import { Departure } from "./departure.ts";
 import { DiskNotices } from "./disk-notices.ts";
 import { IsrRecorder } from "./isr-recorder.ts";
@@ -22,7 +23,7 @@ import { MetadataReplica } from "./metadata/metadata-replica.ts";
 import { MetadataView } from "./metadata/metadata-view.ts";
 import type { Trimmed } from "./partition/trim-partition.ts";
 import { PartitionSet } from "./partition-set.ts";
-import { type MemberParts, REPORT_METHOD, TRANSFER_METHOD } from "./peer-service.ts";
+import { type MemberParts, REPORT_METHOD } from "./peer-service.ts";
 import type { PeerLinks } from "./peers/peer-links.ts";
 import type { BrokerPorts } from "./ports.ts";
 import { Recoveries } from "./recovery/recoveries.ts";
@@ -33,7 +34,7 @@ import { RoutedLog } from "./routing/log-backend.ts";
 import { type LeaderView, Router } from "./routing/router.ts";
 import type { AdminBackend } from "./services/admin-calls.ts";
 import type { ClusterReports } from "./services/health.ts";
-import { Transfers } from "./transfers.ts";
+import { type Transferred, Transfers } from "./transfers.ts";
 
 /** Time other brokers have to report for health. */
 const REPORT_MS = 1_000;
@@ -152,7 +153,7 @@ export class Member implements MemberParts, AdminBackend {
       clock,
       telemetry,
       inflate: ports.inflate,
-      submit: (command, deadline) => this.group.submit(command, deadline),
+      submit: (command, deadline) => this.group.submit(command, { deadline }),
       askController: (command, answered) => recorder.record(command, answered),
       changed: (groupId) => this.router.changed(groupId),
       reconcileAgain: () => this.partitions.reconcile(this.image),
@@ -181,7 +182,7 @@ export class Member implements MemberParts, AdminBackend {
       allMade: async () => (await this.partitions.reconciled()) && this.metadata.made,
       failed,
     });
-    this.#transfers = new Transfers(clock, this.partitions);
+    this.#transfers = new Transfers(clock, this.partitions, this.router, links, failed);
     this.#departure = new Departure({
       clock,
       self: config.brokerId,
@@ -265,20 +266,17 @@ export class Member implements MemberParts, AdminBackend {
     };
   }
 
-  async reports(): Promise<ClusterReports> {
+  async reports(caller?: Caller): Promise<ClusterReports> {
     const others = [...this.image.brokers.keys()].filter((broker) => broker !== this.#config.brokerId);
     const reports = new Map<BrokerId, BrokerReport>([[this.#config.brokerId, await this.report()]]);
-    await Promise.all(
-      others.map(
-        (broker) =>
-          new Promise<void>((resolve) => {
-            this.#links.call(broker, REPORT_METHOD, [], REPORT_MS, (outcome) => {
-              if ("body" in outcome) reports.set(broker, BrokerReport.decode(outcome.body));
-              resolve();
-            });
-          }),
-      ),
-    );
+    const ask = (broker: BrokerId): Promise<void> =>
+      whileCalled(caller, (done) =>
+        this.#links.call(broker, REPORT_METHOD, [], REPORT_MS, (outcome) => {
+          if ("body" in outcome) reports.set(broker, BrokerReport.decode(outcome.body));
+          done(undefined);
+        }),
+      );
+    await Promise.all(others.map(ask));
     return reports;
   }
 
@@ -291,34 +289,16 @@ export class Member implements MemberParts, AdminBackend {
     return claimed?.broker === undefined ? undefined : { broker: claimed.broker.id, term: claimed.term };
   }
 
-  /** Held, like every call, while the leader is not known or only begins (design §8). */
-  transfer(groupId: GroupId, to: number, deadline: number): Promise<{ readonly leaderId: number; readonly term: number }> {
-    return new Promise((resolve, reject) => {
-      this.router.route({
-        groupId,
-        bytes: 0,
-        deadline,
-        direct: false,
-        runHere: () => void this.transferHere(groupId, to, deadline).then(resolve, reject),
-        runThere: (broker, refused) => {
-          const body = ForwardedTransfer.encode({ groupId, toBrokerId: to });
-          this.#links.call(broker, TRANSFER_METHOD, [body], deadline - this.#ports.clock.monotonic(), (outcome) => {
-            if ("body" in outcome) resolve(ForwardedTransferred.decode(outcome.body));
-            else if (outcome.error.code === "NOT_LEADER" || outcome.error.code === "LEADER_UNKNOWN") refused(outcome.error);
-            else reject(outcome.error);
-          });
-        },
-        fail: reject,
-      });
-    });
+  transfer(groupId: GroupId, to: number, until: Until): Promise<Transferred> {
+    return this.#transfers.transfer(groupId, to, until);
   }
 
-  trim(groupId: GroupId, before: Offset | undefined, deadline: number): Promise<Trimmed> {
-    return this.log.trim(groupId, before, deadline);
+  trim(groupId: GroupId, before: Offset | undefined, until: Until): Promise<Trimmed> {
+    return this.log.trim(groupId, before, until);
   }
 
-  transferHere(groupId: GroupId, to: number, deadline: number): Promise<{ readonly leaderId: number; readonly term: number }> {
-    return this.#transfers.transfer(groupId, to, deadline);
+  transferHere(groupId: GroupId, to: number, until: Until): Promise<Transferred> {
+    return this.#transfers.transferHere(groupId, to, until);
   }
 
   /** Leaderships go to others, the metadata group's too, and no in-sync replicas count this broker any more. */
@@ -394,7 +374,7 @@ export class Member implements MemberParts, AdminBackend {
       if (incarnation === undefined) return;
       await this.group.submit(
         { kind: "confirmDeleted", brokerId: this.#config.brokerId, incarnation, topicIds: [...topicIds] },
-        this.#ports.clock.monotonic() + CONFIRM_MS,
+        { deadline: this.#ports.clock.monotonic() + CONFIRM_MS },
       );
     } catch (error) {
       if (!(error instanceof MillraceError)) this.#failed(error);

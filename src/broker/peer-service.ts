@@ -1,6 +1,7 @@
 import { MillraceError } from "../base/errors.ts";
 import type { BrokerId, GroupId, LogIndex, Offset, ReplicaId } from "../base/ids.ts";
 import type { Clock } from "../base/ports/clock.ts";
+import type { Until } from "../base/until.ts";
 import { FetchResponse } from "../protocol/public.ts";
 import {
   BrokerReport,
@@ -43,9 +44,9 @@ import { APPEND_METHOD, FETCH_METHOD, OFFSETS_METHOD, type RoutedLog, TRIM_METHO
 import type { Router } from "./routing/router.ts";
 import type { OffsetsOf } from "./services/log-service.ts";
 import type { PeerRoom } from "./services/peer-room.ts";
+import { TRANSFER_METHOD, type Transferred } from "./transfers.ts";
 
 export const REPORT_METHOD = "broker.report";
-export const TRANSFER_METHOD = "partition.transfer";
 
 /** What exists once this broker belongs to a cluster. */
 export interface MemberParts {
@@ -60,7 +61,7 @@ export interface MemberParts {
   peerLeaves(broker: BrokerId): void;
   /** That broker's disk has no room, or has again. */
   peerDisk(broker: BrokerId, full: boolean): void;
-  transferHere(groupId: GroupId, to: number, deadline: number): Promise<{ readonly leaderId: number; readonly term: number }>;
+  transferHere(groupId: GroupId, to: number, until: Until): Promise<Transferred>;
 }
 
 type Handler = (call: IncomingCall, parts: MemberParts) => void | Promise<void>;
@@ -87,8 +88,11 @@ export class PeerService {
     this.#parts = parts;
     this.#failed = failed;
     this.#handlers = new Map<string, Handler>([
-      [COMMAND_METHOD, (call, { group }) => group.serveCommand(call.body, (answer) => call.reply([answer]))],
-      [BARRIER_METHOD, (call, { group }) => group.serveBarrier((index) => call.reply(index === undefined ? [] : [eightBytes(index)]))],
+      [COMMAND_METHOD, (call, { group }) => void call.onCancel(group.serveCommand(call.body, (answer) => call.reply([answer])))],
+      [
+        BARRIER_METHOD,
+        (call, { group }) => void call.onCancel(group.serveBarrier((index) => call.reply(index === undefined ? [] : [eightBytes(index)]))),
+      ],
       [TAIL_METHOD, (call, { group }) => this.#tail(call, group)],
       [SNAPSHOT_METHOD, (call, { group }) => this.#snapshot(call, group)],
       [EXTEND_METHOD, (call, { host }) => this.#extend(call, host)],
@@ -244,13 +248,13 @@ export class PeerService {
 
   #transfer(call: IncomingCall, parts: MemberParts): void {
     const { groupId, toBrokerId } = ForwardedTransfer.decode(call.body);
-    this.#handedOn<{ readonly leaderId: number; readonly term: number }>(
+    this.#handedOn<Transferred>(
       call,
       parts.router,
       groupId,
       (finish) => {
         parts
-          .transferHere(groupId as GroupId, toBrokerId, call.deadline)
+          .transferHere(groupId as GroupId, toBrokerId, { deadline: call.deadline, caller: call })
           .then(finish, (error: unknown) => (error instanceof MillraceError ? finish(error) : this.#failed(error)));
         return () => {};
       },
@@ -266,7 +270,7 @@ export class PeerService {
     run: (finish: (outcome: T | MillraceError) => void) => () => void,
     encode: (value: T) => Uint8Array[],
   ): void {
-    router.route({
+    const giveUp = router.route({
       groupId: groupId as GroupId,
       bytes: call.body.byteLength,
       deadline: call.deadline,
@@ -280,6 +284,7 @@ export class PeerService {
         call.fail(new MillraceError("INTERNAL", `A forwarded call must not be handed on to broker ${broker}`)),
       fail: (error) => call.fail(error),
     });
+    call.onCancel(giveUp);
   }
 }
 

@@ -1,26 +1,77 @@
 import { MillraceError } from "../base/errors.ts";
 import type { BrokerId, GroupId } from "../base/ids.ts";
 import type { Clock } from "../base/ports/clock.ts";
+import { pause, type Until, whileCalled } from "../base/until.ts";
+import { ForwardedTransfer, ForwardedTransferred } from "../protocol/routing.ts";
 import type { Partition } from "./partition/partition.ts";
 import type { PartitionSet } from "./partition-set.ts";
+import type { PeerLinks } from "./peers/peer-links.ts";
+import type { Router } from "./routing/router.ts";
+
+export const TRANSFER_METHOD = "partition.transfer";
 
 const SETTLE_MS = 10;
+
+/** Who leads then. */
+export interface Transferred {
+  readonly leaderId: number;
+  readonly term: number;
+}
 
 /** Hands leaderships over: one for an operator, all of them when the broker stops. */
 export class Transfers {
   readonly #clock: Clock;
   readonly #partitions: PartitionSet;
+  readonly #router: Router;
+  readonly #links: PeerLinks;
+  readonly #failed: (error: unknown) => void;
 
-  constructor(clock: Clock, partitions: PartitionSet) {
+  constructor(clock: Clock, partitions: PartitionSet, router: Router, links: PeerLinks, failed: (error: unknown) => void) {
     this.#clock = clock;
     this.#partitions = partitions;
+    this.#router = router;
+    this.#links = links;
+    this.#failed = failed;
+  }
+
+  /** Wherever the leader is: held, like every call, while it is not known or only begins (design §8). */
+  transfer(groupId: GroupId, to: number, until: Until): Promise<Transferred> {
+    const { deadline, caller } = until;
+    return whileCalled<Transferred>(caller, (done) => {
+      let stop = (): void => {};
+      const giveUp = this.#router.route({
+        groupId,
+        bytes: 0,
+        deadline,
+        direct: false,
+        runHere: () => {
+          this.transferHere(groupId, to, until).then(done, (error: unknown) =>
+            error instanceof MillraceError ? done(error) : this.#failed(error),
+          );
+        },
+        runThere: (broker, refused, over) => {
+          const body = ForwardedTransfer.encode({ groupId, toBrokerId: to });
+          stop = this.#links.call(broker, TRANSFER_METHOD, [body], deadline - this.#clock.monotonic(), (outcome) => {
+            if ("error" in outcome && (outcome.error.code === "NOT_LEADER" || outcome.error.code === "LEADER_UNKNOWN"))
+              return refused(outcome.error);
+            over();
+            done("body" in outcome ? ForwardedTransferred.decode(outcome.body) : outcome.error);
+          });
+        },
+        fail: done,
+      });
+      return () => {
+        giveUp();
+        stop();
+      };
+    });
   }
 
   /**
    * @param to broker, or 0 for the follower that is furthest
-   * @returns who leads then. @throws {MillraceError} NOT_LEADER · TRANSFER_FAILED
+   * @returns who leads then. @throws {MillraceError} NOT_LEADER · TRANSFER_FAILED · CALL_CANCELLED
    */
-  async transfer(groupId: GroupId, to: number, deadline: number): Promise<{ readonly leaderId: number; readonly term: number }> {
+  async transferHere(groupId: GroupId, to: number, { deadline, caller }: Until): Promise<Transferred> {
     const partition = this.#partitions.get(groupId)?.partition;
     if (partition === undefined || !partition.accepts)
       throw partition?.notLeader() ?? new MillraceError("NOT_LEADER", "This broker holds no replica of the partition");
@@ -30,12 +81,14 @@ export class Transfers {
     const target = this.#target(partition, to);
     if (target === undefined) throw new MillraceError("TRANSFER_FAILED", `No replica of ${partition.name} can take over now`);
     const before = core.term;
-    const outcome = await new Promise<"started" | MillraceError>((resolve) => partition.transfer(target, resolve));
-    if (outcome instanceof MillraceError) throw outcome;
+    await whileCalled<"started">(caller, (done) => {
+      partition.transfer(target, done);
+      return () => {};
+    });
     while (this.#clock.monotonic() < deadline) {
       const leader = partition.leaderBroker;
       if (core.term > before && leader !== undefined) return { leaderId: leader, term: core.term };
-      await new Promise<void>((resolve) => void this.#clock.after(SETTLE_MS, resolve));
+      await pause(this.#clock, SETTLE_MS, caller);
     }
     throw new MillraceError("TRANSFER_FAILED", `${partition.name}: no new leader was seen before the deadline`);
   }
@@ -45,7 +98,7 @@ export class Transfers {
     const led = this.#partitions.all.filter(({ partition }) => partition.replica.leads && partition.options.members.length > 1);
     await Promise.all(
       led.map(({ partition }) =>
-        this.transfer(partition.options.groupId, 0, deadline).catch((error: unknown) => {
+        this.transferHere(partition.options.groupId, 0, { deadline }).catch((error: unknown) => {
           if (!(error instanceof MillraceError)) throw error;
         }),
       ),

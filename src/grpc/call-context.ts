@@ -15,7 +15,7 @@ export class GrpcCallContext implements CallContext {
   readonly unsent: UnsentBytes;
   readonly #connection: UnsentBytes;
   #state: "open" | "finished" | "cancelled" = "open";
-  #onCancel: (() => void)[] = [];
+  readonly #onCancel = new Set<() => void>();
   /** Hears that the call was answered: from now on it only waits for its caller. */
   onFinish: () => void = () => {};
 
@@ -40,14 +40,15 @@ export class GrpcCallContext implements CallContext {
     return this.#state === "finished";
   }
 
-  onCancel(run: () => void): void {
+  onCancel(run: () => void): () => void {
     if (this.#state === "cancelled") run();
-    else if (this.#state === "open") this.#onCancel.push(run);
+    else if (this.#state === "open") this.#onCancel.add(run);
+    return () => void this.#onCancel.delete(run);
   }
 
   /** Answered: what happens to the connection from now on is no cancellation. */
   finish(): void {
-    this.#onCancel = [];
+    this.#onCancel.clear();
     if (this.#state !== "open") return;
     this.#state = "finished";
     this.onFinish();
@@ -56,8 +57,8 @@ export class GrpcCallContext implements CallContext {
   cancel(): void {
     if (this.#state !== "open") return;
     this.#state = "cancelled";
-    const runs = this.#onCancel;
-    this.#onCancel = [];
+    const runs = [...this.#onCancel];
+    this.#onCancel.clear();
     for (const run of runs) run();
   }
 }

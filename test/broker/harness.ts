@@ -5,7 +5,7 @@ import { MillraceError } from "../../src/base/errors.ts";
 import { type GroupId, METADATA_GROUP, toBrokerId } from "../../src/base/ids.ts";
 import type { ClientStream, RpcChannel } from "../../src/base/ports/rpc-client.ts";
 import type { Telemetry } from "../../src/base/ports/telemetry.ts";
-import { type Broker, type BrokerOptions, createBroker } from "../../src/broker/broker.ts";
+import { type Broker, type BrokerOptions, type BrokerPorts, createBroker } from "../../src/broker/broker.ts";
 import type { Replica } from "../../src/broker/replica.ts";
 import { crc32cNative } from "../../src/checksum/native.ts";
 import type { MessageInput } from "../../src/protocol/codec/index.ts";
@@ -40,6 +40,8 @@ export interface ClusterOptions {
   readonly configure?: (config: BrokerConfig) => BrokerConfig;
   /** Puts something on a broker's disk before its first start. */
   readonly prepare?: (n: number, disk: DiskDevice, machine: Machine) => void;
+  /** Stands between a broker and its ports. */
+  readonly watch?: (n: number, ports: MachinePorts) => Partial<BrokerPorts>;
   /** A broker says that it cannot go on. Without this, that fails the test. Its process must be ended by the test. */
   readonly fatal?: (n: number, error: Error) => void;
 }
@@ -172,7 +174,7 @@ export class Cluster {
       observe() {},
     };
     const config = brokerConfig(n, this.numbers.length);
-    const broker = createBroker({ ...ports, telemetry }, this.#options.configure?.(config) ?? config, {
+    const broker = createBroker({ ...ports, telemetry, ...this.#options.watch?.(n, ports) }, this.#options.configure?.(config) ?? config, {
       version: "test",
       ...more,
       fatal: (error) => {

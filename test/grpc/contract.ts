@@ -327,7 +327,9 @@ export function rpcContract(name: string, open: () => Promise<RpcUnderTest>): vo
       "does not call a normal end a cancellation",
       serve(
         (server, diary) => {
-          const watch = (call: CallContext): void => call.onCancel(() => diary.note("cancelled"));
+          const watch = (call: CallContext): void => {
+            call.onCancel(() => diary.note("cancelled"));
+          };
           server.register(path("Unary"), {
             kind: "unary",
             handle: async (request, call) => {

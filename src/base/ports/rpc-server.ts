@@ -1,7 +1,8 @@
 import type { MillraceError } from "../errors.ts";
+import type { Caller } from "../until.ts";
 
 /** What every call knows. Deadlines are on the monotonic clock. */
-export interface CallContext {
+export interface CallContext extends Caller {
   /** Monotonic milliseconds; undefined: the caller set none. */
   readonly deadline: number | undefined;
   /** Address of the caller, for messages only. */
@@ -11,8 +12,8 @@ export interface CallContext {
   readonly cancelled: boolean;
   /** Bytes of answers to this and other calls of the caller's connection that it has not taken yet. */
   readonly unsentBytes: number;
-  /** Called at most once, when the caller goes away, cancels, or its deadline passes. Set after the fact: called at once. */
-  onCancel(run: () => void): void;
+  /** `run` is called at most once, when the caller goes away, cancels, or its deadline passes. Set after the fact: called at once. @returns forgets it */
+  onCancel(run: () => void): () => void;
 }
 
 export type UnaryHandler = (request: Uint8Array, call: CallContext) => Promise<Uint8Array>;

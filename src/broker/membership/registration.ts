@@ -106,9 +106,9 @@ export class Registration {
             rack: this.#config.rack,
             version: this.#version,
           },
-          deadline,
+          { deadline },
         );
-        await this.#group.applied(metadataVersion, deadline);
+        await this.#group.applied(metadataVersion, { deadline });
         this.#epoch = metadataVersion;
         this.#confirmedAt = this.#clock.monotonic();
         this.#telemetry.log("info", "broker.registered", { brokerEpoch: metadataVersion });
@@ -150,7 +150,7 @@ export class Registration {
       try {
         await this.#group.submit(
           { kind: "brokerHeartbeat", brokerId: this.#config.brokerId, incarnation: this.#incarnation, brokerEpoch: this.#epoch },
-          this.#clock.monotonic() + every,
+          { deadline: this.#clock.monotonic() + every },
         );
         this.#confirmedAt = this.#clock.monotonic();
       } catch (error) {

@@ -87,7 +87,7 @@ export class Succession {
     const { groupId } = partition.options;
     const command: Command = { kind, groupId, term: partition.replica.core.term, removing, replicaId: adding.replicaId };
     this.#group
-      .submit(command, this.#clock.monotonic() + REPORT_MS)
+      .submit(command, { deadline: this.#clock.monotonic() + REPORT_MS })
       .then(done, (error: unknown) => {
         // Another leader, or another replica by now: what the metadata says next is looked at.
         if (!(error instanceof MillraceError)) this.#failed(error);

@@ -86,21 +86,31 @@ export class Controller {
     for (const { done, answer } of ready) done(answer);
   }
 
-  /** `done` is called exactly once. */
-  submit(command: Command, done: AnswerDone): void {
-    if (this.#speculative === undefined)
-      return done({ error: new MillraceError("CONTROLLER_UNKNOWN", "This broker is not the controller", {}, 100) });
+  /** `done` is called exactly once. @returns forgets who asked; what was decided stays */
+  submit(command: Command, done: AnswerDone): () => void {
+    if (this.#speculative === undefined) {
+      done({ error: new MillraceError("CONTROLLER_UNKNOWN", "This broker is not the controller", {}, 100) });
+      return () => {};
+    }
     const decided = decide(this.#speculative, command, { monotonic: this.#clock.monotonic(), wall: this.#clock.wall() }, this.#limits);
     if ("error" in decided) return this.#answer({ error: decided.error }, done);
     if (decided.facts.length > 0 && !this.#append(decided.facts)) {
-      return done({ error: new MillraceError("CONTROLLER_UNKNOWN", "The controller is stepping down; nothing was written", {}, 100) });
+      done({ error: new MillraceError("CONTROLLER_UNKNOWN", "The controller is stepping down; nothing was written", {}, 100) });
+      return () => {};
     }
-    this.#answer({ reply: decided.reply, metadataVersion: this.#lastAppended }, done);
+    return this.#answer({ reply: decided.reply, metadataVersion: this.#lastAppended }, done);
   }
 
-  #answer(answer: CommandAnswer, done: AnswerDone): void {
-    if (this.#lastAppended <= this.#view.applied) done(answer);
-    else this.#waiting.push({ index: this.#lastAppended, answer, done });
+  #answer(answer: CommandAnswer, done: AnswerDone): () => void {
+    if (this.#lastAppended <= this.#view.applied) {
+      done(answer);
+      return () => {};
+    }
+    const waiting: Waiting = { index: this.#lastAppended, answer, done };
+    this.#waiting.push(waiting);
+    return () => {
+      this.#waiting = this.#waiting.filter((other) => other !== waiting);
+    };
   }
 
   #append(facts: readonly Fact[]): boolean {

@@ -2,6 +2,7 @@ import { MillraceError } from "../../base/errors.ts";
 import type { BrokerId, LogIndex } from "../../base/ids.ts";
 import type { Clock } from "../../base/ports/clock.ts";
 import type { Telemetry } from "../../base/ports/telemetry.ts";
+import { pause, type Until, waitUntil, whileCalled } from "../../base/until.ts";
 import { type Command, decodeCommand, encodeCommand } from "../../cluster/commands.ts";
 import type { DecideLimits } from "../../cluster/decision.ts";
 import { type CommandAnswer, decodeAnswer, encodeAnswer, type Reply } from "../../cluster/replies.ts";
@@ -163,63 +164,60 @@ export class MetadataGroup {
   }
 
   /**
-   * Asks the controller, wherever it is. Waits for one to be known at most until `deadline` (monotonic).
+   * Asks the controller, wherever it is, and waits for one to be known.
    * @throws {MillraceError} its refusal · CONTROLLER_UNKNOWN (nothing written) · METADATA_OUTCOME_UNKNOWN
    */
-  async submit(command: Command, deadline: number): Promise<{ readonly reply: Reply; readonly metadataVersion: LogIndex }> {
-    const answer = await this.#askUntil(deadline, (broker) => this.#submitTo(broker, command, deadline));
+  async submit(command: Command, until: Until): Promise<{ readonly reply: Reply; readonly metadataVersion: LogIndex }> {
+    const answer = await this.#askUntil(until, (broker) => this.#submitTo(broker, command, until));
     if ("error" in answer) throw answer.error;
     return answer;
   }
 
   /** Resolves when this broker's image holds everything that was committed when the call began (design §7). */
-  async barrier(deadline: number): Promise<void> {
-    const answer = await this.#askUntil(deadline, (broker) => this.#barrierAt(broker, deadline));
+  async barrier(until: Until): Promise<void> {
+    const answer = await this.#askUntil(until, (broker) => this.#barrierAt(broker, until));
     if ("error" in answer) throw answer.error;
-    await this.applied(answer.index, deadline);
+    await this.applied(answer.index, until);
   }
 
   /** Resolves when the image has reached `index`. @throws {MillraceError} NOT_READY at the deadline */
-  applied(index: LogIndex, deadline: number): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const timer = this.#clock.after(Math.max(0, deadline - this.#clock.monotonic()), () => {
-        forget();
-        reject(
-          new MillraceError(
-            "NOT_READY",
-            `This broker has read the metadata up to ${this.view.applied}, not yet ${index}; nothing was written`,
-            {},
-            100,
-          ),
-        );
-      });
-      const forget = this.view.whenApplied(index, () => {
-        timer.cancel();
-        resolve();
-      });
-    });
+  applied(index: LogIndex, until: Until): Promise<void> {
+    const late = (): MillraceError => {
+      const text = `This broker has read the metadata up to ${this.view.applied}, not yet ${index}; nothing was written`;
+      return new MillraceError("NOT_READY", text, {}, 100);
+    };
+    return waitUntil(this.#clock, until, late, (done) => this.view.whenApplied(index, () => done(undefined)));
   }
 
-  /** Serves `COMMAND_METHOD` for another broker. */
-  serveCommand(body: Uint8Array, reply: (answer: Uint8Array) => void): void {
+  /** Serves `COMMAND_METHOD` for another broker. @returns forgets who asked */
+  serveCommand(body: Uint8Array, reply: (answer: Uint8Array) => void): () => void {
     const controller = this.controller;
-    if (controller === undefined) return reply(encodeAnswer({ error: this.#notController() }));
+    if (controller === undefined) {
+      reply(encodeAnswer({ error: this.#notController() }));
+      return () => {};
+    }
     const command = decodeCommand(body);
-    this.#decide(controller, command, (answer) => reply(encodeAnswer(answer)));
+    return this.#decide(controller, command, (answer) => reply(encodeAnswer(answer)));
   }
 
-  #decide(controller: Controller, command: Command, done: (answer: CommandAnswer) => void): void {
+  #decide(controller: Controller, command: Command, done: (answer: CommandAnswer) => void): () => void {
     this.onCommand(command);
-    controller.submit(command, (answer) => done("error" in answer ? { error: this.onRefused(command, answer.error) } : answer));
+    return controller.submit(command, (answer) => done("error" in answer ? { error: this.onRefused(command, answer.error) } : answer));
   }
 
-  /** Serves `BARRIER_METHOD`: the commit index of a confirmed leader, as 8 bytes; undefined: not the controller. */
-  serveBarrier(done: (index: LogIndex | undefined) => void): void {
+  /** Serves `BARRIER_METHOD`: the commit index of a confirmed leader, as 8 bytes; undefined: not the controller. @returns forgets who asked */
+  serveBarrier(done: (index: LogIndex | undefined) => void): () => void {
     const replica = this.#local?.replica;
-    if (replica === undefined || !replica.serves) return done(undefined);
+    if (replica === undefined || !replica.serves) {
+      done(undefined);
+      return () => {};
+    }
     const context = this.#nextContext++;
     this.#reads.push({ context, done });
     replica.readIndex(context);
+    return () => {
+      this.#reads = this.#reads.filter((read) => read.context !== context);
+    };
   }
 
   #notController(): MillraceError {
@@ -251,10 +249,10 @@ export class MetadataGroup {
 
   /** Tries until somebody who is the controller answers; only refusals of the kind "I am not it" are tried again. */
   async #askUntil<T extends object>(
-    deadline: number,
+    { deadline, caller }: Until,
     ask: (broker: BrokerId) => Promise<T | { readonly error: MillraceError }>,
   ): Promise<T | { readonly error: MillraceError }> {
-    for (let pause = RETRY_MS; ; pause = Math.min(RETRY_MAX_MS, pause * 2)) {
+    for (let pauseMs = RETRY_MS; ; pauseMs = Math.min(RETRY_MAX_MS, pauseMs * 2)) {
       // A replica that hears a leader, or may hear one soon, is waited for.
       const elsewhere = this.leaderless;
       const broker = this.controllerBroker ?? (elsewhere ? (this.#remoteHint ?? this.#someSeed()) : undefined);
@@ -264,10 +262,10 @@ export class MetadataGroup {
       const hint = hintOf(answer.error);
       // Others may take this broker for what it was before its disk was emptied.
       if (elsewhere) this.#remoteHint = hint === this.#self ? undefined : hint;
-      if (this.#clock.monotonic() + pause >= deadline) {
+      if (this.#clock.monotonic() + pauseMs >= deadline) {
         return { error: new MillraceError("CONTROLLER_UNKNOWN", "No controller was found in time; nothing was written", {}, 100) };
       }
-      await new Promise<void>((resolve) => void this.#clock.after(pause, resolve));
+      await pause(this.#clock, pauseMs, caller);
     }
   }
 
@@ -278,14 +276,15 @@ export class MetadataGroup {
     return seeds[this.#seedAt++ % Math.max(1, seeds.length)];
   }
 
-  #submitTo(broker: BrokerId, command: Command, deadline: number): Promise<CommandAnswer> {
-    return new Promise((resolve) => {
+  #submitTo(broker: BrokerId, command: Command, { deadline, caller }: Until): Promise<CommandAnswer> {
+    return whileCalled<CommandAnswer>(caller, (resolve) => {
       if (broker === this.#self) {
         const controller = this.controller;
-        if (controller === undefined) return resolve({ error: this.#notController() });
-        return this.#decide(controller, command, resolve);
+        if (controller !== undefined) return this.#decide(controller, command, resolve);
+        resolve({ error: this.#notController() });
+        return () => {};
       }
-      this.#links.call(broker, COMMAND_METHOD, [encodeCommand(command)], deadline - this.#clock.monotonic(), (outcome) => {
+      return this.#links.call(broker, COMMAND_METHOD, [encodeCommand(command)], deadline - this.#clock.monotonic(), (outcome) => {
         if ("body" in outcome) return resolve(decodeAnswer(outcome.body));
         const { error } = outcome;
         if (error.outcomeKnown) return resolve({ error });
@@ -299,11 +298,11 @@ export class MetadataGroup {
     });
   }
 
-  #barrierAt(broker: BrokerId, deadline: number): Promise<{ readonly index: LogIndex } | { readonly error: MillraceError }> {
-    return new Promise((resolve) => {
+  #barrierAt(broker: BrokerId, { deadline, caller }: Until): Promise<{ readonly index: LogIndex } | { readonly error: MillraceError }> {
+    return whileCalled<{ readonly index: LogIndex } | { readonly error: MillraceError }>(caller, (resolve) => {
       const answer = (index: LogIndex | undefined): void => resolve(index === undefined ? { error: this.#notController() } : { index });
       if (broker === this.#self) return this.serveBarrier(answer);
-      this.#links.call(broker, BARRIER_METHOD, [], deadline - this.#clock.monotonic(), (outcome) => {
+      return this.#links.call(broker, BARRIER_METHOD, [], deadline - this.#clock.monotonic(), (outcome) => {
         // A barrier changes nothing: a lost one is simply asked again.
         if ("error" in outcome || outcome.body.byteLength !== 8) return answer(undefined);
         answer(new DataView(outcome.body.buffer, outcome.body.byteOffset, 8).getFloat64(0, true) as LogIndex);

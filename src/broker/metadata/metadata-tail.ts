@@ -21,7 +21,7 @@ const PAUSE_MS = 100;
 export async function serveTail(clock: Clock, group: MetadataGroup, from: LogIndex, maxWaitMs: number): Promise<Uint8Array[]> {
   const { replica, view } = group;
   if (replica === undefined || from < 1) return [];
-  if (view.applied < from) await group.applied(from, clock.monotonic() + Math.min(maxWaitMs, WAIT_MS)).catch(() => {});
+  if (view.applied < from) await group.applied(from, { deadline: clock.monotonic() + Math.min(maxWaitMs, WAIT_MS) }).catch(() => {});
   if (view.applied < from) return [];
   const read = await replica.log.read(from, CHUNK_BYTES, view.applied);
   return read.kind === "frames" ? read.frames.map((frame) => frame.bytes) : [BELOW_START];

@@ -2,6 +2,7 @@ import { MillraceError } from "../../base/errors.ts";
 import type { BrokerId } from "../../base/ids.ts";
 import type { Clock, Timer } from "../../base/ports/clock.ts";
 import type { Connection } from "../../base/ports/transport.ts";
+import type { Caller } from "../../base/until.ts";
 import { CallCancel, CallReply, CallRequest } from "../../protocol/internal.ts";
 import { errorOf, statusOf } from "../../protocol/rpc-status.ts";
 import { BadPeerMessage } from "./raft-codec.ts";
@@ -9,7 +10,7 @@ import { BadPeerMessage } from "./raft-codec.ts";
 /** Message kinds on connections that carry calls (bulk and join). */
 export const CallKind = { request: 1, reply: 2, cancel: 3 } as const;
 
-export interface IncomingCall {
+export interface IncomingCall extends Caller {
   readonly from: BrokerId;
   readonly method: string;
   readonly body: Uint8Array;
@@ -18,7 +19,7 @@ export interface IncomingCall {
   readonly cancelled: boolean;
   /** Bytes of the connection it came by that the other side has not taken. */
   readonly unsentBytes: number;
-  onCancel(run: () => void): void;
+  onCancel(run: () => void): () => void;
   /** Exactly once; later calls do nothing. */
   reply(body: readonly Uint8Array[]): void;
   fail(error: MillraceError): void;
@@ -124,13 +125,14 @@ export class PeerCalls {
 
   #serve(request: CallRequest, body: Uint8Array): void {
     const { callId } = request;
-    const cancels: (() => void)[] = [];
+    const cancels = new Set<() => void>();
     let cancelled = false;
     let answered = false;
     this.#serving.set(callId, () => {
       cancelled = true;
       this.#serving.delete(callId);
-      for (const run of cancels.splice(0)) run();
+      for (const run of [...cancels]) run();
+      cancels.clear();
     });
     const answer = (error: MillraceError | undefined, reply: readonly Uint8Array[]): void => {
       if (answered) return;
@@ -154,7 +156,8 @@ export class PeerCalls {
       },
       onCancel(run) {
         if (cancelled) run();
-        else cancels.push(run);
+        else cancels.add(run);
+        return () => void cancels.delete(run);
       },
       reply: (parts) => answer(undefined, parts),
       fail: (error) => answer(error, []),

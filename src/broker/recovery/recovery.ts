@@ -144,7 +144,7 @@ export class Recovery {
       fenced: [...fenced],
     }));
     const { group, clock } = this.#parts;
-    await group.submit({ kind: "recoverPartitions", partitions }, clock.monotonic() + RECORD_MS);
+    await group.submit({ kind: "recoverPartitions", partitions }, { deadline: clock.monotonic() + RECORD_MS });
   }
 
   /** The recovered metadata has a controller, and says so. */

@@ -3,6 +3,7 @@ import { MillraceError } from "../../base/errors.ts";
 import type { BrokerId, GroupId, Offset } from "../../base/ids.ts";
 import type { Clock } from "../../base/ports/clock.ts";
 import { PEER_MESSAGE_BYTES_MAX } from "../../base/ports/transport.ts";
+import { type Until, waitUntil } from "../../base/until.ts";
 import type { MetadataImage } from "../../cluster/image.ts";
 import { type FetchRequest, FetchResponse } from "../../protocol/public.ts";
 import { ForwardedFetch, ForwardedOffsets, ForwardedOffsetsFound, ForwardedTrim, ForwardedTrimmed } from "../../protocol/routing.ts";
@@ -64,18 +65,18 @@ export class RoutedLog implements LogBackend {
     this.#searches = new TimeSearches(config.limits.timeSearchesMax);
   }
 
-  resolve(topic: string, partition: number, deadline: number): Target | Promise<Target> {
+  resolve(topic: string, partition: number, until: Until): Target | Promise<Target> {
     const found = this.#lookUp(topic, partition);
     if (!(found instanceof MillraceError)) return found;
-    return this.#group.barrier(deadline).then(() => {
+    return this.#group.barrier(until).then(() => {
       const again = this.#lookUp(topic, partition);
       if (again instanceof MillraceError) throw again;
       return again;
     });
   }
 
-  async partitionsOf(topic: string, deadline: number): Promise<number> {
-    if (this.#image.topicByName(topic) === undefined) await this.#group.barrier(deadline);
+  async partitionsOf(topic: string, until: Until): Promise<number> {
+    if (this.#image.topicByName(topic) === undefined) await this.#group.barrier(until);
     const known = this.#image.topicByName(topic);
     if (known === undefined) throw unknownTopic(topic);
     return known.groups.length;
@@ -159,18 +160,12 @@ export class RoutedLog implements LogBackend {
   }
 
   /** @param before undefined: all that are committed */
-  trim(groupId: GroupId, before: Offset | undefined, deadline: number): Promise<Trimmed> {
-    return new Promise((resolve, reject) => {
-      const timer = this.#clock.after(Math.max(0, deadline - this.#clock.monotonic()), () => {
-        cancel();
-        reject(new MillraceError("REQUEST_TIMED_OUT", "The deadline passed before the trim was committed; it may be yet"));
-      });
-      const settle = (outcome: Outcome<Trimmed>): void => {
-        timer.cancel();
-        if (outcome instanceof MillraceError) reject(outcome);
-        else resolve(outcome);
-      };
-      const cancel = this.#route<Trimmed>(groupId, 0, { deadline, direct: false }, settle, {
+  trim(groupId: GroupId, before: Offset | undefined, until: Until): Promise<Trimmed> {
+    const { deadline } = until;
+    const late = (): MillraceError =>
+      new MillraceError("REQUEST_TIMED_OUT", "The deadline passed before the trim was committed; it may be yet");
+    return waitUntil<Trimmed>(this.#clock, until, late, (done) =>
+      this.#route<Trimmed>(groupId, 0, { deadline, direct: false }, done, {
         here: (finish) => this.trimHere(groupId, before, finish),
         there: (broker, finish) =>
           this.#call(
@@ -184,12 +179,12 @@ export class RoutedLog implements LogBackend {
             },
             finish,
           ),
-      });
-    });
+      }),
+    );
   }
 
-  async allocateProducer(deadline: number): Promise<number> {
-    const { reply } = await this.#group.submit({ kind: "allocateProducerIds", count: 1 }, deadline);
+  async allocateProducer(until: Until): Promise<number> {
+    const { reply } = await this.#group.submit({ kind: "allocateProducerIds", count: 1 }, until);
     if (reply.kind !== "producerIds") throw new MillraceError("INTERNAL", "The controller answered another question");
     return reply.first;
   }
@@ -314,7 +309,7 @@ export class RoutedLog implements LogBackend {
       over = true;
       done(outcome);
     };
-    this.#router.route({
+    const giveUp = this.#router.route({
       groupId,
       bytes,
       deadline: options.deadline,
@@ -341,6 +336,7 @@ export class RoutedLog implements LogBackend {
     });
     return () => {
       over = true;
+      giveUp();
       cancel();
     };
   }

@@ -91,12 +91,23 @@ export class Router {
     return this.#forwardedBytes;
   }
 
-  route(call: RoutedCall): void {
+  /** @returns gives the call up: it is held no longer; what has begun is for the caller to end */
+  route(call: RoutedCall): () => void {
     const { clock, forwardWaitMs } = this.#options;
     const item: Routed = { call, until: Math.min(clock.monotonic() + forwardWaitMs, call.deadline), refusals: 0 };
     const lane = this.#lanes.get(call.groupId);
     if (lane !== undefined && lane.held.length > 0 && !call.direct) this.#hold(item);
     else this.#attempt(item);
+    return () => this.#giveUp(call);
+  }
+
+  #giveUp(call: RoutedCall): void {
+    const lane = this.#lanes.get(call.groupId);
+    const at = lane?.held.findIndex((held) => held.call === call) ?? -1;
+    const [held] = at < 0 ? [] : (lane?.held.splice(at, 1) ?? []);
+    if (held === undefined) return;
+    this.#release(held);
+    if (lane?.held.length === 0 && !lane.flushing) this.#lanes.delete(call.groupId);
   }
 
   /** The leader of a group, or who can be reached, may have changed: held calls are tried again, in order. */

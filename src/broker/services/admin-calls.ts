@@ -2,6 +2,7 @@ import { MillraceError } from "../../base/errors.ts";
 import type { BrokerId, GroupId, LogIndex, Offset } from "../../base/ids.ts";
 import type { Clock } from "../../base/ports/clock.ts";
 import type { CallContext, RpcServer } from "../../base/ports/rpc-server.ts";
+import type { Caller, Until } from "../../base/until.ts";
 import type { Command } from "../../cluster/commands.ts";
 import type { MetadataImage } from "../../cluster/image.ts";
 import type { PartitionImage, TopicImage } from "../../cluster/image-state.ts";
@@ -9,6 +10,7 @@ import type { Reply } from "../../cluster/replies.ts";
 import type { PublicMethod } from "../../protocol/methods.ts";
 import type { MetadataGroup } from "../metadata/metadata-group.ts";
 import type { Trimmed } from "../partition/trim-partition.ts";
+import type { Transferred } from "../transfers.ts";
 import type { ClusterReports } from "./health.ts";
 import type { ReplyRoom } from "./reply-room.ts";
 import { unknownTopic } from "./unknown-names.ts";
@@ -20,11 +22,11 @@ export interface AdminBackend {
   /** Leader of a group as this broker knows it best: its own replica, else the metadata. */
   leaderOf(partition: PartitionImage): { readonly broker: BrokerId; readonly term: number } | undefined;
   /** Asks every broker what it leads; those that do not answer in time are missing. */
-  reports(): Promise<ClusterReports>;
+  reports(caller: Caller | undefined): Promise<ClusterReports>;
   /** Hands the leadership of a group over. @param to 0: whoever is furthest. @returns who leads then */
-  transfer(groupId: GroupId, to: number, deadline: number): Promise<{ readonly leaderId: number; readonly term: number }>;
+  transfer(groupId: GroupId, to: number, until: Until): Promise<Transferred>;
   /** Lets go of records below an offset, wherever the leader is. @param before undefined: all that are committed */
-  trim(groupId: GroupId, before: Offset | undefined, deadline: number): Promise<Trimmed>;
+  trim(groupId: GroupId, before: Offset | undefined, until: Until): Promise<Trimmed>;
 }
 
 const DEFAULT_DEADLINE_MS = 30_000;
@@ -55,41 +57,41 @@ export class AdminCalls {
     return this.#parts().group.view.applied;
   }
 
-  /** A call that only reads. @param handle the deadline is monotonic: the caller's, or 30 s from now */
-  read({ path }: PublicMethod, handle: (request: Uint8Array, deadline: number) => Promise<Uint8Array>): void {
+  /** A call that only reads. @param handle waits to the caller's deadline, or 30 s, and no longer than the caller */
+  read({ path }: PublicMethod, handle: (request: Uint8Array, until: Until) => Promise<Uint8Array>): void {
     this.#server.register(path, {
       kind: "unary",
-      handle: (request, call) => this.#room.answer(call, () => handle(request, this.#deadlineOf(call))),
+      handle: (request, call) => this.#room.answer(call, () => handle(request, this.#untilOf(call))),
     });
   }
 
   /** A call that changes something, which is answered once it is done, and refused before. @param handle as of `read` */
-  change({ path }: PublicMethod, handle: (request: Uint8Array, deadline: number) => Promise<Uint8Array>): void {
+  change({ path }: PublicMethod, handle: (request: Uint8Array, until: Until) => Promise<Uint8Array>): void {
     this.#server.register(path, {
       kind: "unary",
       handle: async (request, call) => {
         this.#room.bytesFor(call, 0);
-        return handle(request, this.#deadlineOf(call));
+        return handle(request, this.#untilOf(call));
       },
     });
   }
 
-  #deadlineOf(call: CallContext): number {
-    return call.deadline ?? this.#clock.monotonic() + DEFAULT_DEADLINE_MS;
+  #untilOf(call: CallContext): Until {
+    return { deadline: call.deadline ?? this.#clock.monotonic() + DEFAULT_DEADLINE_MS, caller: call };
   }
 
   /** Waits for what the caller has seen before (design §7). */
-  async seen(minVersion: number, deadline: number): Promise<void> {
+  async seen(minVersion: number, until: Until): Promise<void> {
     if (minVersion < 0)
       throw new MillraceError("INVALID_REQUEST", "min_metadata_version must not be negative", { field: "min_metadata_version" });
-    await this.parts.group.applied(minVersion as LogIndex, deadline);
+    await this.parts.group.applied(minVersion as LogIndex, until);
   }
 
   /** Records a command, and waits until this broker shows what was recorded. */
-  async submit(command: Command, deadline: number): Promise<{ readonly reply: Reply; readonly metadataVersion: LogIndex }> {
-    const answer = await this.parts.group.submit(command, deadline);
+  async submit(command: Command, until: Until): Promise<{ readonly reply: Reply; readonly metadataVersion: LogIndex }> {
+    const answer = await this.parts.group.submit(command, until);
     try {
-      await this.parts.group.applied(answer.metadataVersion, deadline);
+      await this.parts.group.applied(answer.metadataVersion, until);
     } catch (error) {
       // It is recorded either way: a broker that is slow to read of it is no failure.
       if (!(error instanceof MillraceError)) throw error;
@@ -98,8 +100,8 @@ export class AdminCalls {
   }
 
   /** Asks behind a read barrier before it says "not found". @throws {MillraceError} UNKNOWN_TOPIC */
-  async topicNamed(name: string, deadline: number): Promise<TopicImage> {
-    if (this.image.topicByName(name) === undefined) await this.parts.group.barrier(deadline);
+  async topicNamed(name: string, until: Until): Promise<TopicImage> {
+    if (this.image.topicByName(name) === undefined) await this.parts.group.barrier(until);
     const topic = this.image.topicByName(name);
     if (topic === undefined) throw unknownTopic(name);
     return topic;

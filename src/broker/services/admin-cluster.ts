@@ -19,9 +19,9 @@ const NO_TOPIC = new Map<string, string>();
 
 /** The cluster as a whole: who is in it, whether it is well, and the settings that topics get when they have none of their own. */
 export function registerClusterCalls(calls: AdminCalls, config: BrokerConfig): void {
-  calls.read(AdminService.DescribeCluster, async (bytes, deadline) => {
+  calls.read(AdminService.DescribeCluster, async (bytes, until) => {
     const request = DescribeClusterRequest.decode(bytes);
-    await calls.seen(request.minMetadataVersion, deadline);
+    await calls.seen(request.minMetadataVersion, until);
     const { image, group } = calls.parts;
     return DescribeClusterResponse.encode({
       clusterId: image.clusterId ?? "",
@@ -44,29 +44,29 @@ export function registerClusterCalls(calls: AdminCalls, config: BrokerConfig): v
     });
   });
 
-  calls.read(AdminService.GetClusterHealth, async (bytes, deadline) => {
+  calls.read(AdminService.GetClusterHealth, async (bytes, until) => {
     const request = GetClusterHealthRequest.decode(bytes);
-    await calls.seen(request.minMetadataVersion, deadline);
+    await calls.seen(request.minMetadataVersion, until);
     return GetClusterHealthResponse.encode({
-      ...healthOf(calls.image, config, await calls.parts.reports(), calls.parts.group.controllerBroker),
+      ...healthOf(calls.image, config, await calls.parts.reports(until.caller), calls.parts.group.controllerBroker),
       metadataVersion: calls.version,
     });
   });
 
-  calls.read(AdminService.ListClusterConfigs, async (bytes, deadline) => {
+  calls.read(AdminService.ListClusterConfigs, async (bytes, until) => {
     const request = ListClusterConfigsRequest.decode(bytes);
-    await calls.seen(request.minMetadataVersion, deadline);
-    await calls.parts.group.barrier(deadline);
+    await calls.seen(request.minMetadataVersion, until);
+    await calls.parts.group.barrier(until);
     return ListClusterConfigsResponse.encode({
       configs: configEntries(NO_TOPIC, calls.image.clusterConfigs, config.log),
       metadataVersion: calls.version,
     });
   });
 
-  calls.change(AdminService.AlterClusterConfigs, async (bytes, deadline) => {
+  calls.change(AdminService.AlterClusterConfigs, async (bytes, until) => {
     const { set, delete: remove, validateOnly, minMetadataVersion } = AlterClusterConfigsRequest.decode(bytes);
-    await calls.seen(minMetadataVersion, deadline);
-    const { metadataVersion } = await calls.submit({ kind: "alterClusterConfigs", set, delete: remove, validateOnly }, deadline);
+    await calls.seen(minMetadataVersion, until);
+    const { metadataVersion } = await calls.submit({ kind: "alterClusterConfigs", set, delete: remove, validateOnly }, until);
     return AlterClusterConfigsResponse.encode({
       configs: configEntries(NO_TOPIC, calls.image.clusterConfigs, config.log),
       metadataVersion,

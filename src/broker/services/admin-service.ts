@@ -30,9 +30,9 @@ export function registerAdminService(
   registerTrimCall(calls, config.limits.partitionsPerTopicMax);
   registerClusterCalls(calls, config);
 
-  calls.change(AdminService.TransferLeader, async (bytes, deadline) => {
+  calls.change(AdminService.TransferLeader, async (bytes, until) => {
     const request = TransferLeaderRequest.decode(bytes);
-    const topic = await calls.topicNamed(request.topic, deadline);
+    const topic = await calls.topicNamed(request.topic, until);
     const groupId = topic.groups[request.partition];
     const partition = groupId === undefined ? undefined : calls.image.partitionOfGroup(groupId);
     if (partition === undefined) throw unknownPartition(topic.name, topic.groups.length, request.partition);
@@ -41,6 +41,6 @@ export function registerAdminService(
       const text = `Broker ${request.toBrokerId} holds no replica of ${topic.name}-${request.partition}; brokers ${holders} do`;
       throw new MillraceError("UNKNOWN_BROKER", text, { brokers: holders });
     }
-    return TransferLeaderResponse.encode(await calls.parts.transfer(partition.groupId, request.toBrokerId, deadline));
+    return TransferLeaderResponse.encode(await calls.parts.transfer(partition.groupId, request.toBrokerId, until));
   });
 }

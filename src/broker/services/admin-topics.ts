@@ -24,13 +24,13 @@ import { describeTopic, topicConfigs } from "./topic-description.ts";
 
 /** Topics: made, described, listed, altered, grown, deleted. */
 export function registerTopicCalls(calls: AdminCalls, { log }: BrokerConfig, random: Random): void {
-  calls.change(AdminService.CreateTopic, async (bytes, deadline) => {
+  calls.change(AdminService.CreateTopic, async (bytes, until) => {
     const { name, partitions, replicas, configs, validateOnly, minMetadataVersion } = CreateTopicRequest.decode(bytes);
-    await calls.seen(minMetadataVersion, deadline);
+    await calls.seen(minMetadataVersion, until);
     const topicId = random.uuid() as TopicId;
     const { reply, metadataVersion } = await calls.submit(
       { kind: "createTopic", name, partitions, replicas, configs, validateOnly, topicId, seed: random.below(2 ** 31) },
-      deadline,
+      until,
     );
     if (reply.kind !== "topicMade") throw new MillraceError("INTERNAL", "The controller answered another question");
     if (validateOnly) return CreateTopicResponse.encode({ metadataVersion });
@@ -41,13 +41,13 @@ export function registerTopicCalls(calls: AdminCalls, { log }: BrokerConfig, ran
     });
   });
 
-  calls.read(AdminService.DescribeTopics, async (bytes, deadline) => {
+  calls.read(AdminService.DescribeTopics, async (bytes, until) => {
     const request = DescribeTopicsRequest.decode(bytes);
-    await calls.seen(request.minMetadataVersion, deadline);
+    await calls.seen(request.minMetadataVersion, until);
     const topics: TopicImage[] = [];
     requireDistinctNames(request.names);
     if (request.names.length === 0) topics.push(...[...calls.image.topics.values()].sort((a, b) => (a.name < b.name ? -1 : 1)));
-    else for (const name of request.names) topics.push(await calls.topicNamed(name, deadline));
+    else for (const name of request.names) topics.push(await calls.topicNamed(name, until));
     const { parts } = calls;
     return DescribeTopicsResponse.encode({
       topics: topics.map((topic) => describeTopic(topic, parts, log)),
@@ -55,20 +55,20 @@ export function registerTopicCalls(calls: AdminCalls, { log }: BrokerConfig, ran
     });
   });
 
-  calls.read(AdminService.ListTopics, async (bytes, deadline) => {
+  calls.read(AdminService.ListTopics, async (bytes, until) => {
     const request = ListTopicsRequest.decode(bytes);
-    await calls.seen(request.minMetadataVersion, deadline);
-    await calls.parts.group.barrier(deadline);
+    await calls.seen(request.minMetadataVersion, until);
+    await calls.parts.group.barrier(until);
     const topics = [...calls.image.topics.values()]
       .map((topic) => ({ name: topic.name, topicId: topic.id, partitions: topic.groups.length, replicas: topic.replicas }))
       .sort((a, b) => (a.name < b.name ? -1 : 1));
     return ListTopicsResponse.encode({ topics, metadataVersion: calls.version });
   });
 
-  calls.change(AdminService.AlterTopic, async (bytes, deadline) => {
+  calls.change(AdminService.AlterTopic, async (bytes, until) => {
     const { name, set, delete: remove, validateOnly, minMetadataVersion } = AlterTopicRequest.decode(bytes);
-    await calls.seen(minMetadataVersion, deadline);
-    const { metadataVersion } = await calls.submit({ kind: "alterTopic", name, set, delete: remove, validateOnly }, deadline);
+    await calls.seen(minMetadataVersion, until);
+    const { metadataVersion } = await calls.submit({ kind: "alterTopic", name, set, delete: remove, validateOnly }, until);
     const topic = calls.image.topicByName(name);
     return AlterTopicResponse.encode({
       ...(topic === undefined ? {} : { configs: topicConfigs(topic, calls.parts, log) }),
@@ -76,12 +76,12 @@ export function registerTopicCalls(calls: AdminCalls, { log }: BrokerConfig, ran
     });
   });
 
-  calls.change(AdminService.AddPartitions, async (bytes, deadline) => {
+  calls.change(AdminService.AddPartitions, async (bytes, until) => {
     const { name, partitions, validateOnly, minMetadataVersion } = AddPartitionsRequest.decode(bytes);
-    await calls.seen(minMetadataVersion, deadline);
+    await calls.seen(minMetadataVersion, until);
     const { metadataVersion } = await calls.submit(
       { kind: "addPartitions", name, partitions, validateOnly, seed: random.below(2 ** 31) },
-      deadline,
+      until,
     );
     const topic = calls.image.topicByName(name);
     return AddPartitionsResponse.encode({
@@ -90,11 +90,11 @@ export function registerTopicCalls(calls: AdminCalls, { log }: BrokerConfig, ran
     });
   });
 
-  calls.change(AdminService.DeleteTopic, async (bytes, deadline) => {
+  calls.change(AdminService.DeleteTopic, async (bytes, until) => {
     const request = DeleteTopicRequest.decode(bytes);
-    await calls.seen(request.minMetadataVersion, deadline);
+    await calls.seen(request.minMetadataVersion, until);
     const topicId = request.topicId === "" ? undefined : (request.topicId as TopicId);
-    const { metadataVersion } = await calls.submit({ kind: "deleteTopic", name: request.name, topicId }, deadline);
+    const { metadataVersion } = await calls.submit({ kind: "deleteTopic", name: request.name, topicId }, until);
     return DeleteTopicResponse.encode({ metadataVersion });
   });
 }

@@ -1,5 +1,6 @@
 import { MillraceError } from "../../base/errors.ts";
 import { toOffset } from "../../base/ids.ts";
+import type { Until } from "../../base/until.ts";
 import type { TopicImage } from "../../cluster/image-state.ts";
 import type { MessageInput } from "../../protocol/codec/index.ts";
 import { AdminService } from "../../protocol/methods.ts";
@@ -14,7 +15,7 @@ const ALL_COMMITTED = -1;
 
 /** Deletes records below an offset: each partition by its leader, wherever that is, and each with an answer of its own. */
 export function registerTrimCall(calls: AdminCalls, partitionsPerTopicMax: number): void {
-  calls.change(AdminService.TrimTopic, async (bytes, deadline) => {
+  calls.change(AdminService.TrimTopic, async (bytes, until) => {
     const { name, partitions } = TrimTopicRequest.decode(bytes);
     if (partitions.length === 0)
       throw new MillraceError("INVALID_REQUEST", "Cannot trim nothing: name a partition", { field: "partitions" });
@@ -27,8 +28,8 @@ export function registerTrimCall(calls: AdminCalls, partitionsPerTopicMax: numbe
       const text = `Cannot trim to offset ${beforeOffset}: it must be 0 or more, or ${ALL_COMMITTED} for all that are committed`;
       throw new MillraceError("INVALID_REQUEST", text, { field: "before_offset" });
     }
-    const topic = await calls.topicNamed(name, deadline);
-    return TrimTopicResponse.encode({ partitions: await Promise.all(partitions.map((trim) => trimmed(calls, topic, trim, deadline))) });
+    const topic = await calls.topicNamed(name, until);
+    return TrimTopicResponse.encode({ partitions: await Promise.all(partitions.map((trim) => trimmed(calls, topic, trim, until))) });
   });
 }
 
@@ -36,13 +37,13 @@ async function trimmed(
   calls: AdminCalls,
   topic: TopicImage,
   { partition, beforeOffset }: PartitionTrim,
-  deadline: number,
+  until: Until,
 ): Promise<MessageInput<typeof PartitionTrimmed>> {
   try {
     const groupId = topic.groups[partition];
     if (groupId === undefined) throw unknownPartition(topic.name, topic.groups.length, partition);
     const before = beforeOffset === ALL_COMMITTED ? undefined : toOffset(beforeOffset);
-    return { partition, ...(await calls.parts.trim(groupId, before, deadline)) };
+    return { partition, ...(await calls.parts.trim(groupId, before, until)) };
   } catch (error) {
     if (!(error instanceof MillraceError)) throw error;
     return { partition, error: statusOf(error) };

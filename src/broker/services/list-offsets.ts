@@ -2,6 +2,7 @@ import type { BrokerConfig } from "../../base/broker-config.ts";
 import { MillraceError } from "../../base/errors.ts";
 import type { Clock } from "../../base/ports/clock.ts";
 import type { CallContext } from "../../base/ports/rpc-server.ts";
+import { callerGone, type Until } from "../../base/until.ts";
 import type { MessageInput } from "../../protocol/codec/index.ts";
 import type { ListOffsetsRequest, PartitionOffsets, SubscribeStart } from "../../protocol/public.ts";
 import { statusOf } from "../../protocol/rpc-status.ts";
@@ -9,11 +10,6 @@ import { waitWithin } from "./fetch-codec.ts";
 import type { LogBackend, OffsetsOf } from "./log-service.ts";
 import { requireDistinct } from "./named-partitions.ts";
 import { OffsetLookups } from "./offset-lookups.ts";
-
-/** The caller of a read is gone, or was answered: nobody waits for what is looked up. */
-export function callOver(): MillraceError {
-  return new MillraceError("CALL_CANCELLED", "The call is over; nothing was written");
-}
 
 /**
  * `ListOffsets`: each partition has its offsets or an error of its own. What is not known shortly before the deadline has one too, so that
@@ -26,8 +22,8 @@ export async function listOffsets(
   backend: LogBackend,
   config: BrokerConfig,
   clock: Clock,
-  deadline: number,
   call: CallContext,
+  deadline: number,
 ): Promise<MessageInput<typeof PartitionOffsets>[]> {
   const { topic, timeMs, direct } = request;
   requireDistinct(request.partitions, config.limits.partitionsPerTopicMax);
@@ -35,16 +31,16 @@ export async function listOffsets(
     const text = `Cannot look ${timeMs} up: time_ms must not be negative; without it both ends of the log are told`;
     throw new MillraceError("INVALID_REQUEST", text, { field: "time_ms" });
   }
-  const count = await backend.partitionsOf(topic, deadline);
+  const count = await backend.partitionsOf(topic, { deadline, caller: call });
   const numbers = request.partitions.length > 0 ? request.partitions : Array.from({ length: count }, (_, i) => i);
   const lookups = new OffsetLookups(clock);
-  call.onCancel(() => lookups.end(callOver()));
+  call.onCancel(() => lookups.end(callerGone()));
   const now = clock.monotonic();
   const until = now + waitWithin(deadline - now, now, deadline);
   return Promise.all(
     numbers.map(async (partition): Promise<MessageInput<typeof PartitionOffsets>> => {
       try {
-        const target = await backend.resolve(topic, partition, until);
+        const target = await backend.resolve(topic, partition, { deadline: until, caller: call });
         const offsets = await lookups.offsets(backend, target, timeMs, { deadline: until, direct });
         return {
           partition,
@@ -69,9 +65,10 @@ export async function positionsOf(
   start: SubscribeStart,
   backend: LogBackend,
   lookups: OffsetLookups,
-  deadline: number,
+  until: Until,
 ): Promise<{ readonly from: number; readonly until: number | undefined }> {
-  const target = await backend.resolve(topic, start.partition, deadline);
+  const { deadline } = until;
+  const target = await backend.resolve(topic, start.partition, until);
   const at = (timeMs: number | undefined): Promise<OffsetsOf> => lookups.offsets(backend, target, timeMs, { deadline, direct: false });
   let from = start.offset;
   for (const [field, value] of [
@@ -87,10 +84,10 @@ export async function positionsOf(
     from = offsets.found?.offset ?? offsets.highWatermark;
   } else if (start.end === true) from = (await at(undefined)).highWatermark;
   else if (from === undefined) from = (await at(undefined)).logStartOffset;
-  let until = start.untilOffset;
+  let end = start.untilOffset;
   if (start.untilTimeMs !== undefined) {
     const offsets = await at(start.untilTimeMs);
-    until = offsets.found?.offset ?? offsets.highWatermark;
-  } else if (start.untilEnd === true) until = (await at(undefined)).highWatermark;
-  return { from, until };
+    end = offsets.found?.offset ?? offsets.highWatermark;
+  } else if (start.untilEnd === true) end = (await at(undefined)).highWatermark;
+  return { from, until: end };
 }

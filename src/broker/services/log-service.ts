@@ -4,6 +4,7 @@ import type { BrokerId } from "../../base/ids.ts";
 import type { Clock } from "../../base/ports/clock.ts";
 import type { Inflate } from "../../base/ports/inflate.ts";
 import type { CallContext, RpcServer, ServerStream } from "../../base/ports/rpc-server.ts";
+import { type Caller, callerGone, type Until, whileCalled } from "../../base/until.ts";
 import type { MessageInput } from "../../protocol/codec/index.ts";
 import {
   FetchRequest,
@@ -18,7 +19,7 @@ import {
 } from "../../protocol/public.ts";
 import type { AppendBatch, Appended } from "../partition/partition.ts";
 import { readRequestOf, waitWithin } from "./fetch-codec.ts";
-import { callOver, listOffsets, positionsOf } from "./list-offsets.ts";
+import { listOffsets, positionsOf } from "./list-offsets.ts";
 import { requireDistinct } from "./named-partitions.ts";
 import { OffsetLookups } from "./offset-lookups.ts";
 import { OpenPartitions } from "./open-partitions.ts";
@@ -56,9 +57,9 @@ export interface OffsetsOf {
 /** What the services need of the broker: names resolved, calls routed to leaders wherever they are. */
 export interface LogBackend {
   /** At once when the local image knows it; else behind a read barrier. @throws {MillraceError} UNKNOWN_TOPIC, UNKNOWN_PARTITION, NOT_READY */
-  resolve(topic: string, partition: number, deadline: number): Target | Promise<Target>;
+  resolve(topic: string, partition: number, until: Until): Target | Promise<Target>;
   /** Partitions of a topic. @throws {MillraceError} */
-  partitionsOf(topic: string, deadline: number): Promise<number>;
+  partitionsOf(topic: string, until: Until): Promise<number>;
   append(
     target: Target,
     batch: AppendBatch,
@@ -73,7 +74,7 @@ export interface LogBackend {
     options: RouteOptions,
     done: (outcome: OffsetsOf | MillraceError) => void,
   ): () => void;
-  allocateProducer(deadline: number): Promise<number>;
+  allocateProducer(until: Until): Promise<number>;
   clientAddress(broker: BrokerId): string;
   /** This broker leads the partition and takes appends now. */
   leadsHere(target: Target): boolean;
@@ -112,10 +113,11 @@ export function registerLogService(
     if (open.size === 0) whenEmpty();
   };
   const deadlineOf = (call: CallContext): number => call.deadline ?? clock.monotonic() + DEFAULT_DEADLINE_MS;
+  const untilOf = (call: CallContext): Until => ({ deadline: deadlineOf(call), caller: call });
 
-  const prepare = (request: ProduceRequest, deadline: number): Routed | Promise<Routed> => {
+  const prepare = (request: ProduceRequest, until: Until): Routed | Promise<Routed> => {
     const backend = running();
-    const target = backend.resolve(request.topic, request.partition, deadline);
+    const target = backend.resolve(request.topic, request.partition, until);
     const ready = (resolved: Target): Routed | Promise<Routed> => {
       const batch = batchOf(request, resolved.maxMessageBytes, inflate);
       return batch instanceof Promise
@@ -166,31 +168,11 @@ export function registerLogService(
     return cancel;
   };
 
-  const read = (
-    backend: LogBackend,
-    target: Target,
-    request: FetchRequest,
-    call: { readonly deadline: number; readonly direct: boolean },
-  ): { readonly result: Promise<FetchResponse>; cancel(): void } => {
-    let cancel = (): void => {};
-    const result = new Promise<FetchResponse>((resolve, reject) => {
-      const stop = backend.read(target, request, call, (outcome) =>
-        outcome instanceof MillraceError ? reject(outcome) : resolve(outcome),
-      );
-      cancel = () => {
-        stop();
-        // It is told nothing any more: who waits for it, and all they keep, must not wait for ever.
-        reject(callOver());
-      };
-    });
-    return { result, cancel };
-  };
-
   server.register(`${service}/InitProducer`, {
     kind: "unary",
     async handle(bytes, call) {
       InitProducerRequest.decode(bytes);
-      return InitProducerResponse.encode({ producerId: await running().allocateProducer(deadlineOf(call)), producerEpoch: 0 });
+      return InitProducerResponse.encode({ producerId: await running().allocateProducer(untilOf(call)), producerEpoch: 0 });
     },
   });
 
@@ -198,15 +180,10 @@ export function registerLogService(
     kind: "unary",
     async handle(bytes, call) {
       const request = ProduceRequest.decode(bytes);
-      const deadline = deadlineOf(call);
-      const prepared = await prepare(request, deadline);
-      const response = await new Promise<MessageInput<typeof ProduceResponse>>((resolve, reject) => {
-        const cancel = append(prepared, deadline, (outcome) => (outcome instanceof MillraceError ? reject(outcome) : resolve(outcome)));
-        call.onCancel(() => {
-          cancel();
-          reject(new MillraceError("CALL_CANCELLED", "The caller went away; what was appended stays"));
-        });
-      });
+      const until = untilOf(call);
+      const prepared = await prepare(request, until);
+      // What was appended stays, whoever goes.
+      const response = await whileCalled<MessageInput<typeof ProduceResponse>>(call, (done) => append(prepared, until.deadline, done));
       return ProduceResponse.encode(response);
     },
   });
@@ -217,7 +194,7 @@ export function registerLogService(
       const session = new ProduceStreamSession(
         stream,
         {
-          prepare: (request) => prepare(request, deadlineOf(stream.call)),
+          prepare: (request) => prepare(request, untilOf(stream.call)),
           append: (prepared, done) => append(prepared as Routed, deadlineOf(stream.call), done),
           leadsHere: (prepared) => (prepared as Routed).backend.leadsHere((prepared as Routed).target),
         },
@@ -238,13 +215,14 @@ export function registerLogService(
       readRequestOf(request, config.limits, clock.monotonic(), deadline, config.timings.fetchWaitMaxMs);
       const backend = running();
       const allowed = room.bytesFor(call, request.maxBytes);
-      const target = await backend.resolve(request.topic, request.partition, deadline);
+      const target = await backend.resolve(request.topic, request.partition, { deadline, caller: call });
       const maxWaitMs = waitWithin(request.maxWaitMs, clock.monotonic(), deadline);
       const { bytes: maxBytes, done } = room.large(Math.min(allowed, config.limits.fetchMaxBytes));
       try {
-        const { result, cancel } = read(backend, target, { ...request, maxBytes, maxWaitMs }, { deadline, direct: request.direct });
-        call.onCancel(cancel);
-        const fetched = await result;
+        const wanted = { ...request, maxBytes, maxWaitMs };
+        const fetched = await whileCalled<FetchResponse>(call, (answered) =>
+          backend.read(target, wanted, { deadline, direct: request.direct }, answered),
+        );
         room.admit(fetched.batches.reduce((sum, batch) => sum + (batch.records ?? batch.compressedRecords).byteLength, 0));
         return FetchResponse.encode(fetched);
       } finally {
@@ -273,15 +251,19 @@ export function registerLogService(
           }
           const lookups = new OffsetLookups(clock);
           const positions: SubscriptionBackend["positions"] = (topic, start) =>
-            positionsOf(topic, start, running(), lookups, clock.monotonic() + DEFAULT_DEADLINE_MS);
-          const subscription = new Subscription(stream, request, { read: readForSubscription, positions }, clock, {
+            positionsOf(topic, start, running(), lookups, {
+              deadline: clock.monotonic() + DEFAULT_DEADLINE_MS,
+              caller: stream.call,
+            });
+          const read: SubscriptionBackend["read"] = (wanted, done) => readForSubscription(wanted, stream.call, done);
+          const subscription = new Subscription(stream, request, { read, positions }, clock, {
             creditBytesMax: config.limits.streamCreditBytes,
             room,
           });
           open.add(subscription);
           stream.handlers = { message() {}, ended() {}, drain: () => subscription.drained() };
           subscription.start(() => {
-            lookups.end(callOver());
+            lookups.end(callerGone());
             giveBack();
             gone(subscription);
           });
@@ -297,13 +279,17 @@ export function registerLogService(
     async handle(bytes, call) {
       const request = ListOffsetsRequest.decode(bytes);
       return room.answer(call, async () =>
-        ListOffsetsResponse.encode({ partitions: await listOffsets(request, running(), config, clock, deadlineOf(call), call) }),
+        ListOffsetsResponse.encode({ partitions: await listOffsets(request, running(), config, clock, call, deadlineOf(call)) }),
       );
     },
   });
 
   /** A subscription's fetch waits as long as it may; the loop asks again. */
-  function readForSubscription(wanted: SubscriptionFetch, done: (outcome: FetchResponse | MillraceError) => void): () => void {
+  function readForSubscription(
+    wanted: SubscriptionFetch,
+    caller: Caller,
+    done: (outcome: FetchResponse | MillraceError) => void,
+  ): () => void {
     const { fetchWaitMaxMs, forwardWaitMs } = config.timings;
     const deadline = clock.monotonic() + fetchWaitMaxMs + forwardWaitMs;
     const request: FetchRequest = { ...wanted, accept: wanted.accept, minBytes: 1, maxWaitMs: fetchWaitMaxMs, direct: false };
@@ -314,7 +300,7 @@ export function registerLogService(
     };
     try {
       const backend = running();
-      const target = backend.resolve(wanted.topic, wanted.partition, deadline);
+      const target = backend.resolve(wanted.topic, wanted.partition, { deadline, caller });
       if (target instanceof Promise)
         target.then(
           (late) => start(backend, late),

@@ -2,6 +2,7 @@ import { MillraceError } from "../../base/errors.ts";
 import type { BrokerId } from "../../base/ids.ts";
 import type { Clock } from "../../base/ports/clock.ts";
 import type { Telemetry } from "../../base/ports/telemetry.ts";
+import type { Until } from "../../base/until.ts";
 import type { FetchRequest, FetchResponse } from "../../protocol/public.ts";
 import type { AppendBatch, Appended } from "../partition/partition.ts";
 import type { LogBackend, OffsetsOf, RouteOptions, Target } from "./log-service.ts";
@@ -57,11 +58,11 @@ export class MeteredLog implements LogBackend {
     });
   }
 
-  resolve(topic: string, partition: number, deadline: number): Target | Promise<Target> {
-    return this.#log.resolve(topic, partition, deadline);
+  resolve(topic: string, partition: number, until: Until): Target | Promise<Target> {
+    return this.#log.resolve(topic, partition, until);
   }
-  partitionsOf(topic: string, deadline: number): Promise<number> {
-    return this.#log.partitionsOf(topic, deadline);
+  partitionsOf(topic: string, until: Until): Promise<number> {
+    return this.#log.partitionsOf(topic, until);
   }
   offsets(
     target: Target,
@@ -71,8 +72,8 @@ export class MeteredLog implements LogBackend {
   ): () => void {
     return this.#log.offsets(target, timeMs, options, done);
   }
-  allocateProducer(deadline: number): Promise<number> {
-    return this.#log.allocateProducer(deadline);
+  allocateProducer(until: Until): Promise<number> {
+    return this.#log.allocateProducer(until);
   }
   clientAddress(broker: BrokerId): string {
     return this.#log.clientAddress(broker);

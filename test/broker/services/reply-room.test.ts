@@ -16,7 +16,7 @@ const call = (unsentBytes: number): CallContext => ({
   principal: "anonymous",
   cancelled: false,
   unsentBytes,
-  onCancel() {},
+  onCancel: () => () => {},
 });
 
 describe("ReplyRoom (reply.pending.max.bytes)", () => {
@@ -75,7 +75,7 @@ describe("PeerRoom (reply.pending.max.bytes)", () => {
     deadline: 0,
     cancelled: false,
     unsentBytes,
-    onCancel() {},
+    onCancel: () => () => {},
     reply() {},
     fail() {},
   });

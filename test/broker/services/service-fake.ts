@@ -7,7 +7,7 @@ export interface CallFake extends CallContext {
 }
 
 export function fakeCall(unsentBytes = 0): CallFake {
-  const runs: (() => void)[] = [];
+  const runs = new Set<() => void>();
   let cancelled = false;
   return {
     deadline: undefined,
@@ -17,10 +17,14 @@ export function fakeCall(unsentBytes = 0): CallFake {
     get cancelled() {
       return cancelled;
     },
-    onCancel: (run) => void runs.push(run),
+    onCancel: (run) => {
+      runs.add(run);
+      return () => void runs.delete(run);
+    },
     cancel: () => {
       cancelled = true;
-      for (const run of runs.splice(0)) run();
+      for (const run of [...runs]) run();
+      runs.clear();
     },
   };
 }

@@ -22,7 +22,7 @@ export interface StreamFake {
 /** @param written every message, in order */
 export function fakeStream(written: (message: Uint8Array) => void): StreamFake {
   const seen: StreamSeen = { paused: false, ended: undefined, gone: 0 };
-  let cancel = (): void => {};
+  const runs = new Set<() => void>();
   let room = true;
   const stream: ServerStream = {
     call: {
@@ -32,7 +32,8 @@ export function fakeStream(written: (message: Uint8Array) => void): StreamFake {
       cancelled: false,
       unsentBytes: 0,
       onCancel: (run) => {
-        cancel = run;
+        runs.add(run);
+        return () => void runs.delete(run);
       },
     },
     handlers: { message() {}, ended() {}, drain() {} },
@@ -55,7 +56,10 @@ export function fakeStream(written: (message: Uint8Array) => void): StreamFake {
   return {
     stream,
     seen,
-    cancel: () => cancel(),
+    cancel: () => {
+      for (const run of [...runs]) run();
+      runs.clear();
+    },
     room: (is) => {
       room = is;
     },

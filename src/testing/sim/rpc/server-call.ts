@@ -29,7 +29,7 @@ export class ServerCall implements ServerStream, CallContext {
   #request: Uint8Array = new Uint8Array(0);
   #state: "open" | "finishing" | "finished" | "cancelled" = "open";
   #status: CallError | undefined;
-  #onCancel: (() => void)[] = [];
+  readonly #onCancel = new Set<() => void>();
 
   constructor(
     frame: Extract<RpcFrame, { kind: "call" }>,
@@ -122,9 +122,10 @@ export class ServerCall implements ServerStream, CallContext {
     return this.#state === "open";
   }
 
-  onCancel(run: () => void): void {
+  onCancel(run: () => void): () => void {
     if (this.#state === "cancelled") run();
-    else if (this.#isOpen) this.#onCancel.push(run);
+    else if (this.#isOpen) this.#onCancel.add(run);
+    return () => void this.#onCancel.delete(run);
   }
 
   /** The caller went away, or its deadline passed: nobody hears what is said from now on. */
@@ -132,8 +133,8 @@ export class ServerCall implements ServerStream, CallContext {
     if (this.#state === "cancelled" || this.#state === "finished") return;
     const wasOpen = this.#isOpen;
     this.#over("cancelled");
-    const runs = this.#onCancel;
-    this.#onCancel = [];
+    const runs = [...this.#onCancel];
+    this.#onCancel.clear();
     if (wasOpen) for (const run of runs) this.#reportThrow(run);
   }
 
@@ -163,7 +164,7 @@ export class ServerCall implements ServerStream, CallContext {
     if (!this.#isOpen) return;
     this.#state = "finishing";
     this.#status = error;
-    this.#onCancel = [];
+    this.#onCancel.clear();
     this.#sendStatus();
   }
 
