@@ -16,6 +16,11 @@ export const PIECE_BYTES_MIN = 256 * 1024;
 const PIECE_BYTES_MAX = 1024 * 1024;
 /** Synced no later than after so many bytes: what a device has to flush at once, the blocks that clients wait for stand behind. */
 const UNSYNCED_BYTES_MAX = 8 * 1024 * 1024;
+/**
+ * While more is on its way, the index file and all producers in it are written again only after so many times its own bytes: the share of
+ * what is written stays small, and so does what a start after a crash has to walk.
+ */
+const BYTES_PER_INDEX_BYTE = 16;
 
 /** What the writer of one group asks of its log. */
 export interface SegmentSource {
@@ -65,6 +70,10 @@ export class SegmentWriter {
   #file: DiskFile | undefined;
   /** Bytes written and not yet synced. */
   #dirty = 0;
+  /** Bytes of the segment that its index file does not tell of. */
+  #unindexed = 0;
+  /** Of the newest index file. */
+  #indexBytes = 0;
   #lastMark: Promise<void> = Promise.resolve();
   /** The directory does not know the newest file yet, as far as a power cut is concerned. */
   #newFile = false;
@@ -109,7 +118,7 @@ export class SegmentWriter {
     if (this.#stopped) return;
     const synced = await this.#run(async () => {
       await this.#writeAll(1);
-      return this.#sync(false);
+      return this.#sync("asked");
     });
     await synced.marked;
   }
@@ -118,7 +127,7 @@ export class SegmentWriter {
   async extend(frames: readonly Frame[]): Promise<void> {
     const synced = await this.#run(async () => {
       await this.#write(frames);
-      return this.#sync(false);
+      return this.#sync("asked");
     });
     await synced.marked;
   }
@@ -175,7 +184,7 @@ export class SegmentWriter {
       const held = this.#source.writable(least, PIECE_BYTES_MAX);
       if (held.length === 0 || this.#stopped) return;
       await this.#write(await this.#source.bytesOf(held));
-      if (this.#dirty >= UNSYNCED_BYTES_MAX) await this.#sync(false);
+      if (this.#dirty >= UNSYNCED_BYTES_MAX) await this.#sync("grows");
     }
   }
 
@@ -196,6 +205,7 @@ export class SegmentWriter {
       const chunks = piece.map((frame) => frame.bytes);
       await this.#append(file, segment, chunks);
       this.#dirty += bytes;
+      this.#unindexed += bytes;
       for (const frame of piece) segment.add({ ...frame, length: frame.bytes.length });
       this.#source.producers.advance(segment.lastIndex);
       this.#source.written(segment);
@@ -246,19 +256,27 @@ export class SegmentWriter {
       this.#dirty += FOOTER_BYTES;
     }
     // The record that says so may become durable later; a start in between cuts the segment back and seals it again.
-    await this.#sync(true, whole);
+    await this.#sync("seals", whole);
     await file.close();
     this.#file = undefined;
     this.#segment = undefined;
+    this.#unindexed = 0;
     segment.sealed = true;
     if (whole) segment.index = undefined;
   }
 
-  /** @returns `marked` resolves when the `synced` record is durable too; in an object, because the next piece need not wait for it */
-  async #sync(seals: boolean, footer = false): Promise<{ readonly marked: Promise<void> }> {
+  /**
+   * @param why "grows": more is on its way, and the index file may wait
+   * @returns `marked` resolves when the `synced` record is durable too; in an object, because the next piece need not wait for it
+   */
+  async #sync(why: "grows" | "asked" | "seals", footer = false): Promise<{ readonly marked: Promise<void> }> {
     const segment = this.#segment;
+    const seals = why === "seals";
     // A sealed one is said to be so in any case: without a footer, the next start does not go by what it knows of it.
-    if (segment === undefined || !(this.#dirty > 0 || seals)) return { marked: this.#lastMark };
+    if (segment === undefined || !(this.#dirty > 0 || seals)) {
+      if (segment !== undefined && this.#unindexed > 0) await this.#writeIndex(segment);
+      return { marked: this.#lastMark };
+    }
     const file = this.#file as DiskFile;
     const folder = groupFolder(this.#source.groupId, this.#source.replicaId);
     await this.#scheduler.run("sync", async () => {
@@ -267,7 +285,7 @@ export class SegmentWriter {
     });
     this.#newFile = false;
     this.#dirty = 0;
-    await this.#writeIndex(segment);
+    if (why !== "grows" || this.#unindexed >= BYTES_PER_INDEX_BYTE * this.#indexBytes) await this.#writeIndex(segment);
     const size = footer ? segment.position + FOOTER_BYTES : segment.position;
     const mark: SyncedMark = {
       index: segment.lastIndex,
@@ -286,6 +304,8 @@ export class SegmentWriter {
   async #writeIndex(segment: Segment): Promise<void> {
     const bytes = segment.index?.encode(this.#source, segment.facts(), this.#source.producers);
     if (bytes === undefined) return;
+    this.#unindexed = 0;
+    this.#indexBytes = bytes.length;
     try {
       await this.#scheduler.run("write", async () => {
         const file = await this.#openOrCreate(segment.indexPath);
