@@ -11,9 +11,9 @@ import { tokenize } from "../checks/tokens.ts";
  */
 const INSTRUMENTS = /^test\/(?:testing\/checkers\/|mutants\/|disk\/sim-)/;
 const PAGE = "docs/reliability.md";
-const CODE = /^(?:[LR]\d{1,2}|F[PNSCROUK]\d{1,2}|(?:scenario|case) \d{1,2})$/;
+const CODE = /^(?:[LMR]\d{1,2}|F[PNSCROUK]\d{1,2}|(?:scenario|case) \d{1,2})$/;
 const NUMBERED = /\b(scenario|case)s?\s+((?:\d{1,2}[a-z]?(?:\s*(?:,|and|to|–|-|\/)\s*)?)+)/gi;
-const LETTERED = /(?<![\w.-])(?:L\d{1,2}|R\d{1,2}|F[PNSCROUK]\d{1,2})(?:[–-][LR]?\d{1,2})?(?![\w])/g;
+const LETTERED = /(?<![\w.-])(?:L\d{1,2}|M\d|R\d{1,2}|F[PNSCROUK]\d{1,2})(?:[–-][LMR]?\d{1,2})?(?![\w])/g;
 
 /** Ids as the page writes them (`L1`, `FS3`, `scenario 12`, `case 44`) → test files that cite them. */
 export function citations(files: readonly SourceFile[]): ReadonlyMap<string, readonly string[]> {

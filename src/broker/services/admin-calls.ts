@@ -37,6 +37,7 @@ export class AdminCalls {
   readonly #parts: () => AdminBackend;
   readonly #clock: Clock;
   readonly #room: ReplyRoom;
+  #recorded: AdminBackend | undefined;
 
   /** @param parts the broker's; throws NOT_READY or SHUTTING_DOWN while it does not serve */
   constructor(server: RpcServer, parts: () => AdminBackend, clock: Clock, room: ReplyRoom) {
@@ -51,6 +52,10 @@ export class AdminCalls {
   }
   get image(): MetadataImage {
     return this.#parts().image;
+  }
+  /** For what is said of a command that is recorded: it is, also when the broker is told to stop meanwhile. */
+  get recorded(): AdminBackend {
+    return this.#recorded ?? this.#parts();
   }
   /** What this broker has replayed. */
   get version(): LogIndex {
@@ -89,9 +94,11 @@ export class AdminCalls {
 
   /** Records a command, and waits until this broker shows what was recorded. */
   async submit(command: Command, until: Until): Promise<{ readonly reply: Reply; readonly metadataVersion: LogIndex }> {
-    const answer = await this.parts.group.submit(command, until);
+    const { parts } = this;
+    const answer = await parts.group.submit(command, until);
+    this.#recorded = parts;
     try {
-      await this.parts.group.applied(answer.metadataVersion, until);
+      await parts.group.applied(answer.metadataVersion, until);
     } catch (error) {
       // It is recorded either way: a broker that is slow to read of it is no failure.
       if (!(error instanceof MillraceError)) throw error;

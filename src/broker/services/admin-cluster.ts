@@ -68,7 +68,7 @@ export function registerClusterCalls(calls: AdminCalls, config: BrokerConfig): v
     await calls.seen(minMetadataVersion, until);
     const { metadataVersion } = await calls.submit({ kind: "alterClusterConfigs", set, delete: remove, validateOnly }, until);
     return AlterClusterConfigsResponse.encode({
-      configs: configEntries(NO_TOPIC, calls.image.clusterConfigs, config.log),
+      configs: configEntries(NO_TOPIC, calls.recorded.image.clusterConfigs, config.log),
       metadataVersion,
     });
   });

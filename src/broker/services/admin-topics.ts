@@ -34,9 +34,9 @@ export function registerTopicCalls(calls: AdminCalls, { log }: BrokerConfig, ran
     );
     if (reply.kind !== "topicMade") throw new MillraceError("INTERNAL", "The controller answered another question");
     if (validateOnly) return CreateTopicResponse.encode({ metadataVersion });
-    const topic = calls.image.topics.get(reply.topicId);
+    const topic = calls.recorded.image.topics.get(reply.topicId);
     return CreateTopicResponse.encode({
-      ...(topic === undefined ? {} : { topic: describeTopic(topic, calls.parts, log) }),
+      ...(topic === undefined ? {} : { topic: describeTopic(topic, calls.recorded, log) }),
       metadataVersion,
     });
   });
@@ -69,9 +69,9 @@ export function registerTopicCalls(calls: AdminCalls, { log }: BrokerConfig, ran
     const { name, set, delete: remove, validateOnly, minMetadataVersion } = AlterTopicRequest.decode(bytes);
     await calls.seen(minMetadataVersion, until);
     const { metadataVersion } = await calls.submit({ kind: "alterTopic", name, set, delete: remove, validateOnly }, until);
-    const topic = calls.image.topicByName(name);
+    const topic = calls.recorded.image.topicByName(name);
     return AlterTopicResponse.encode({
-      ...(topic === undefined ? {} : { configs: topicConfigs(topic, calls.parts, log) }),
+      ...(topic === undefined ? {} : { configs: topicConfigs(topic, calls.recorded, log) }),
       metadataVersion,
     });
   });
@@ -83,9 +83,9 @@ export function registerTopicCalls(calls: AdminCalls, { log }: BrokerConfig, ran
       { kind: "addPartitions", name, partitions, validateOnly, seed: random.below(2 ** 31) },
       until,
     );
-    const topic = calls.image.topicByName(name);
+    const topic = calls.recorded.image.topicByName(name);
     return AddPartitionsResponse.encode({
-      ...(topic === undefined ? {} : { topic: describeTopic(topic, calls.parts, log) }),
+      ...(topic === undefined ? {} : { topic: describeTopic(topic, calls.recorded, log) }),
       metadataVersion,
     });
   });

@@ -4,7 +4,7 @@
  *
  * `fail` only if the server guarantees that nothing was written; deadline, reset, cancelled and "unknown" are `info`.
  */
-export type HistoryRow = SendRow | ReadRow | EndRow | TrimRow | TimeRow | TopicRow;
+export type HistoryRow = SendRow | ReadRow | EndRow | TrimRow | TimeRow | TopicRow | MetadataRow;
 
 interface RowBase {
   /** Rises in the order of invocation; names the row in verdicts. */
@@ -96,11 +96,19 @@ export interface TopicRow extends RowBase {
   readonly id?: string;
 }
 
+/** A reply that says on which version of the metadata it rests; the call asked for at least the highest one its process had seen. */
+export interface MetadataRow extends RowBase {
+  readonly f: "metadata";
+  readonly version: number;
+}
+
 /** Everything of one partition, read by a fresh client after all was healed. */
 export interface FinalRead {
   readonly partition: string;
   readonly logStart: number;
   readonly records: readonly ReadRecord[];
+  /** When it ended. */
+  readonly readAt?: number;
 }
 
 /** What one replica's files hold, read while it is stopped. */
@@ -111,6 +119,8 @@ export interface ReplicaDump {
   readonly commit: number;
   /** Ascending, dense. `hash` covers the whole frame but what each broker may write differently. */
   readonly entries: readonly { readonly index: number; readonly term: number; readonly baseOffset: number; readonly hash: string }[];
+  /** Of those of its entries that say who votes, ascending. */
+  readonly configurations?: readonly VotersRow[];
   /** Only of the metadata group. */
   readonly machine?: MachineDump;
 }
@@ -125,6 +135,48 @@ export interface MachineDump {
   readonly states: readonly { readonly index: number; readonly hash: string }[];
 }
 
+/** Who votes from an index on: by replica id; both sets while the change from `old` is under way. */
+export interface VotersRow {
+  readonly index: number;
+  readonly voters: readonly number[];
+  readonly old?: readonly number[];
+}
+
+/** What a fact of the metadata makes of a partition. */
+export interface PlacementRow {
+  /** Of the fact. */
+  readonly index: number;
+  readonly partition: string;
+  /** Replicas that were asked for. */
+  readonly wanted: number;
+  /** Where it is placed, in order of priority; ids of replicas, one that is to take another's place among them. */
+  readonly brokers: readonly number[];
+  readonly replicas: readonly number[];
+  readonly inSync: readonly number[];
+  /** Replica that claimed to lead. */
+  readonly leader?: number;
+}
+
+/** Somebody led a partition, or the metadata, in this term. */
+export interface LeaderSeen {
+  readonly partition: string;
+  readonly term: number;
+  readonly broker: number;
+}
+
+/** A stretch of time in which no broker reached, both ways and itself among them, as many replicas as ALL asks for. */
+export interface Starved {
+  readonly partition: string;
+  readonly from: number;
+  readonly to: number;
+}
+
+/** Records of these partitions may go because of their age. */
+export interface Retention {
+  readonly partition: string;
+  readonly retentionMs: number;
+}
+
 /** All that a run leaves behind for the checkers. */
 export interface Evidence {
   readonly history: readonly HistoryRow[];
@@ -132,6 +184,13 @@ export interface Evidence {
   readonly dumps: readonly ReplicaDump[];
   /** Partitions that were deleted with their topic: nobody promised to keep what they held. */
   readonly deleted?: ReadonlySet<string>;
+  readonly leaders?: readonly LeaderSeen[];
+  /** In the order of their facts. */
+  readonly placements?: readonly PlacementRow[];
+  readonly starved?: readonly Starved[];
+  readonly retention?: readonly Retention[];
+  /** By how much the clock that judges age may have been ahead; undefined: by any amount, so nobody knows how old anything looked. */
+  readonly clockAheadMs?: number;
 }
 
 export function sendsOf(evidence: Evidence): readonly SendRow[] {

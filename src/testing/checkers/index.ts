@@ -1,18 +1,25 @@
 import { agree } from "./agree.ts";
+import { consumerOrder } from "./consumer-order.ts";
 import { dense } from "./dense.ts";
 import { endOffsets } from "./end-offsets.ts";
+import { epochs } from "./epochs.ts";
 import type { Evidence } from "./history.ts";
 import { logStart } from "./log-start.ts";
 import { lostWriteBound } from "./lost-write-bound.ts";
 import { machineAgreement, snapshotJoins } from "./machine-agreement.ts";
+import { minIsr } from "./min-isr.ts";
 import { noAborted } from "./no-aborted.ts";
 import { noDirtyReads } from "./no-dirty-reads.ts";
 import { noDuplicates } from "./no-duplicates.ts";
 import { noLoss } from "./no-loss.ts";
 import { noPhantoms } from "./no-phantoms.ts";
+import { oneLeader } from "./one-leader.ts";
+import { placement } from "./placement.ts";
 import { producerOrder } from "./producer-order.ts";
 import { realTimeOrder } from "./real-time-order.ts";
 import { replicaAgreement } from "./replica-agreement.ts";
+import { timeIndex } from "./time-index.ts";
+import { topicNames } from "./topic-names.ts";
 import { type Checker, runChecker, type Verdict } from "./verdict.ts";
 
 /** Every history checker there is. Pure: the simulator and real processes use the same. */
@@ -26,10 +33,17 @@ export const checkers: readonly Checker[] = [
   noDirtyReads,
   realTimeOrder,
   producerOrder,
+  consumerOrder,
   endOffsets,
   dense,
+  minIsr,
   logStart,
+  timeIndex,
   replicaAgreement,
+  oneLeader,
+  epochs,
+  topicNames,
+  placement,
   machineAgreement,
   snapshotJoins,
 ];

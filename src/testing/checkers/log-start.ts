@@ -1,9 +1,10 @@
-import type { EndRow, TrimRow } from "./history.ts";
-import type { Checker } from "./verdict.ts";
+import { type EndRow, type Evidence, sendsOf, type TrimRow } from "./history.ts";
+import type { Checker, Findings } from "./verdict.ts";
 
 /**
- * L15, for records that somebody let go of: the log start offset never falls from one ask to a later one, is where an acknowledged trim
- * put it, and never above what anybody asked for. That only a prefix goes, L2 and L11 judge with it.
+ * L15: the log start offset never falls from one ask to a later one and is where an acknowledged trim put it; what nobody asked to let go of
+ * is there, unless its topic keeps records for a time only and this one was as old when it was seen to be gone. That only a prefix goes, L2
+ * and L11 judge with it.
  */
 export const logStart: Checker = {
   row: "L15",
@@ -11,14 +12,17 @@ export const logStart: Checker = {
   check(evidence, findings) {
     const trims = evidence.history.filter((row): row is TrimRow => row.f === "trim");
     const asks = evidence.history.filter((row): row is EndRow => row.f === "end" && row.type === "ok");
+    const retained = new Map(evidence.retention?.map(({ partition, retentionMs }) => [partition, retentionMs]));
     for (const { partition, logStart: start } of evidence.finals) {
       const wanted = trims.filter((row) => row.partition === partition);
-      if (wanted.length === 0) {
+      const retentionMs = retained.get(partition);
+      const most = Math.max(0, ...wanted.map((row) => row.before));
+      if (retentionMs !== undefined) {
+        judgeAges(evidence, partition, retentionMs, most, findings);
+      } else if (wanted.length === 0) {
         findings.judge(start === 0, () => `the final read of ${partition} begins at ${start}, and nobody let anything go`);
         continue;
-      }
-      const most = Math.max(...wanted.map((row) => row.before));
-      findings.judge(start <= most, () => `the final read of ${partition} begins at ${start}, at most ${most} was asked for`);
+      } else findings.judge(start <= most, () => `the final read of ${partition} begins at ${start}, at most ${most} was asked for`);
       const shown = [
         ...asks
           .filter((row) => row.partition === partition)
@@ -39,3 +43,29 @@ export const logStart: Checker = {
     }
   },
 };
+
+/**
+ * No batch was sent later than the record that is gone was old enough to go, when somebody was told that it is gone. A broker appends a
+ * batch after it was sent, and lets it go before anybody is told.
+ */
+function judgeAges(evidence: Evidence, partition: string, retentionMs: number, trimmed: number, findings: Findings): void {
+  const { history, finals, clockAheadMs } = evidence;
+  if (clockAheadMs === undefined) return;
+  const sends = sendsOf(evidence).filter((row) => row.partition === partition && row.type === "ok" && row.offset !== undefined);
+  const asks = history.filter((row): row is EndRow => row.f === "end" && row.type === "ok" && row.partition === partition);
+  const starts = [
+    ...asks.map((row) => ({ at: row.tRet, start: row.logStart ?? 0, row: `row ${row.i} (end)` })),
+    ...finals.flatMap((read) =>
+      read.partition === partition && read.readAt !== undefined ? [{ at: read.readAt, start: read.logStart, row: "the final read" }] : [],
+    ),
+  ].sort((a, b) => a.at - b.at);
+  for (const { i, offset = 0, values, tInv } of sends) {
+    const end = offset + values.length;
+    const gone = end <= trimmed ? undefined : starts.find(({ start }) => start >= end);
+    const age = (gone?.at ?? Number.POSITIVE_INFINITY) - tInv;
+    findings.judge(
+      age + clockAheadMs > retentionMs,
+      () => `${gone?.row} says that ${partition}@${offset} is gone, ${age} ms after row ${i} sent it; it is kept for ${retentionMs} ms`,
+    );
+  }
+}

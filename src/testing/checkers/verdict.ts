@@ -23,6 +23,13 @@ export class Findings {
   judged = 0;
   readonly violations: string[] = [];
 
+  /** So many facts were looked at together. */
+  judgeAll(facts: number, holds: boolean, message: () => string): void {
+    if (facts === 0) return;
+    this.judged += facts - 1;
+    this.judge(holds, message);
+  }
+
   /** One fact was looked at; it is a violation unless `holds`. */
   judge(holds: boolean, message: () => string): void {
     this.judged++;

@@ -4,6 +4,7 @@ import type { SimProcess } from "../sim/process.ts";
 import type { World } from "../sim/world.ts";
 import type { BrokerUnderTest, ReplicaUnderTest } from "./broker-under-test.ts";
 import { BrokerReplicaView } from "./broker-views.ts";
+import { brokerOn } from "./config.ts";
 import { ReplicaWatch } from "./replica-watch.ts";
 import type { Situations } from "./situations.ts";
 
@@ -33,6 +34,10 @@ export class ClusterWatch {
   readonly #situations: Situations;
   readonly #replicas: ReplicaWatch;
   readonly #atMinimum = new Set<string>();
+  /** Term in which a replica was last seen to lead. */
+  readonly #led = new Map<BrokerReplicaView, number>();
+  /** Told when a broker is seen to lead a group in another term than before. */
+  led: (group: number, term: number, broker: number) => void = () => {};
   #over = false;
 
   constructor(world: World, running: () => Iterable<Running>, situations: Situations) {
@@ -77,6 +82,10 @@ export class ClusterWatch {
       }
       if (!this.invariants.observe(view)) continue;
       this.#replicas.look(view);
+      if (view.role === "leader" && this.#led.get(view) !== view.term) {
+        this.#led.set(view, view.term);
+        this.led(view.group, view.term, brokerOn(machine.name));
+      }
       changed = true;
     }
     const { broken } = this.invariants;

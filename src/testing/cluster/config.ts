@@ -12,6 +12,7 @@ export const DISK_RESERVE_BYTES = 256 * KiB;
 
 /** Broker `n` is machine "b<n>". */
 export const brokerHost = (n: number): string => `b${n}`;
+export const brokerOn = (host: string): number => Number(host.slice(1));
 export const clientAddress = (n: number): string => `${brokerHost(n)}:7400`;
 export const peerAddress = (n: number): string => `${brokerHost(n)}:7401`;
 
@@ -35,6 +36,7 @@ export function brokerConfigs(brokers: number, random: SimRandom): readonly Brok
   };
   // Frequent: a run of a few seconds takes some, trims behind them, and starts from them.
   const metadataSnapshotBytes = random.pick([256, 512, 2048]);
+  const retentionCheckMs = random.pick([300, 2_000]);
   const seeds = numbers.slice(0, random.pick(seedCounts(brokers))).map((id) => ({ id: toBrokerId(id), address: peerAddress(id) }));
   return numbers.map((n) => ({
     brokerId: toBrokerId(n),
@@ -45,7 +47,7 @@ export function brokerConfigs(brokers: number, random: SimRandom): readonly Brok
     advertise: clientAddress(n),
     peerListen: peerAddress(n),
     peerAdvertise: peerAddress(n),
-    timings: { ...defaultTimings, replicaLagMaxMs: 2_000, brokerSessionMs: 3_000, shutdownGraceMs: 2_000 },
+    timings: { ...defaultTimings, replicaLagMaxMs: 2_000, brokerSessionMs: 3_000, shutdownGraceMs: 2_000, retentionCheckMs },
     limits: { ...defaultLimits, maxMessageBytes: BATCH_BYTES_MAX + KiB, metadataSnapshotBytes },
     log,
     topicDefaults: defaultTopicDefaults,

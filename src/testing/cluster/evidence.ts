@@ -1,7 +1,10 @@
 import { MillraceError } from "../../base/errors.ts";
 import { type LogIndex, METADATA_GROUP } from "../../base/ids.ts";
+import { configurationOf } from "../../broker/members.ts";
 import { openLogStore } from "../../log/store.ts";
-import type { Evidence, FinalRead, ReadRecord, ReplicaDump } from "../checkers/history.ts";
+import { GroupConfig } from "../../protocol/routing.ts";
+import { type Frame, FrameType } from "../../records/frame-types.ts";
+import type { Evidence, FinalRead, ReadRecord, ReplicaDump, VotersRow } from "../checkers/history.ts";
 import { readPayload } from "../checkers/payload.ts";
 import type { Machine, MachinePorts } from "../sim/machine.ts";
 import { pump } from "../sim/pump.ts";
@@ -25,6 +28,7 @@ export async function collect(run: Run): Promise<Evidence> {
   for (const { topic, label } of [...run.topics.map((one) => ({ topic: one, label: one.name })), ...lasting])
     finals.push(...(await run.within(LIVENESS_MS, `V1: ${label} could not be read`, readAll(world, reader, run.brokers, topic, label))));
   const commits = commitsOf(cluster);
+  run.witness.end();
   cluster.shutDown();
   const dumps: ReplicaDump[] = [];
   for (const machine of cluster.machines) dumps.push(...(await pump(world.scheduler, dumpDisk(world, machine, commits))));
@@ -33,7 +37,7 @@ export async function collect(run: Run): Promise<Evidence> {
   const deleted = new Set(
     history.flatMap((row) => ("partition" in row && row.partition.includes("#") && !there.has(row.partition) ? [row.partition] : [])),
   );
-  return { history, finals, dumps, deleted };
+  return { history, finals, dumps, deleted, ...run.witness.evidence };
 }
 
 /** Everything of the topic, as the history names it. Tries until it succeeds: the caller bounds the time. */
@@ -73,6 +77,7 @@ export async function readAll(
       return offsets.map(({ partition, logStartOffset }) => ({
         partition: partitionName(label, partition),
         logStart: Number(logStartOffset),
+        readAt: world.now,
         records: records[partition] ?? [],
       }));
     } catch (error) {
@@ -100,17 +105,21 @@ export async function dumpDisk(world: World, machine: Machine, commits: Readonly
   for (const { groupId, replicaId, lastIndex } of store.recovered) {
     const log = store.open(groupId, () => 0 as LogIndex);
     const entries: ReplicaDump["entries"][number][] = [];
+    const configurations: VotersRow[] = [];
     for (let index = log.start.index + 1; index <= lastIndex; ) {
       const read = await log.read(index as LogIndex, 256 * 1024, lastIndex);
       if (read.kind === "below-start") {
         // What a trim had left for later goes as soon as the log is open.
         entries.length = 0;
+        configurations.length = 0;
         index = log.start.index + 1;
         continue;
       }
       if (read.frames.length === 0) throw new Error(`${machine.name}: group ${groupId} cannot be read from index ${index}`);
-      for (const frame of read.frames)
+      for (const frame of read.frames) {
         entries.push({ index: frame.index, term: frame.term, baseOffset: frame.baseOffset, hash: frameHash(frame) });
+        if (frame.type === FrameType.config) configurations.push(votersIn(frame));
+      }
       index += read.frames.length;
     }
     const commit = commits.get(`${groupId}/${replicaId}`) ?? 0;
@@ -119,8 +128,14 @@ export async function dumpDisk(world: World, machine: Machine, commits: Readonly
       replica: `${machine.name}/${replicaId}`,
       commit,
       entries,
+      configurations,
       ...(groupId === METADATA_GROUP ? { machine: await dumpMachine(store, log, commit) } : {}),
     });
   }
   return dumps;
+}
+
+function votersIn({ index, payload }: Frame): VotersRow {
+  const { voters, old } = configurationOf(GroupConfig.decode(payload));
+  return { index, voters, ...(old === undefined ? {} : { old }) };
 }

@@ -1,4 +1,4 @@
-import type { EndRow, HistoryRow, ReadRow, SendRow, TimeRow, TopicRow, TrimRow } from "../checkers/history.ts";
+import type { EndRow, HistoryRow, MetadataRow, ReadRow, SendRow, TimeRow, TopicRow, TrimRow } from "../checkers/history.ts";
 import type { Operations } from "../sim/faults/fault-run.ts";
 import type { World } from "../sim/world.ts";
 
@@ -30,7 +30,10 @@ export class HistoryLog {
     return i;
   }
 
-  endSend(i: number, end: Pick<SendRow, "type"> & Partial<Pick<SendRow, "offset" | "error" | "leaderEpoch" | "durableOn">>): void {
+  endSend(
+    i: number,
+    end: Pick<SendRow, "type"> & Partial<Pick<SendRow, "offset" | "error" | "leaderEpoch" | "broker" | "durableOn">>,
+  ): void {
     const begun = this.#open.get(i);
     if (begun === undefined) return;
     this.#open.delete(i);
@@ -51,8 +54,15 @@ export class HistoryLog {
     this.#rows.push({ ...row, i: this.#next++, type: "ok", tInv, tRet: this.#world.now });
   }
 
+  metadata(row: Part<MetadataRow>, tInv: number): void {
+    this.#rows.push({ ...row, i: this.#next++, type: "ok", tInv, tRet: this.#world.now });
+  }
+
+  /** A change of unknown outcome may take effect at any time after. */
   topic(row: Part<TopicRow>, tInv: number, type: TopicRow["type"]): void {
-    this.#rows.push({ ...row, i: this.#next++, type, tInv, tRet: type === "info" ? Number.POSITIVE_INFINITY : this.#world.now });
+    const i = this.#next++;
+    this.#world.note(`row ${i} ${row.op} ${row.name} ${type} ${row.id ?? ""} ${row.error ?? ""}`);
+    this.#rows.push({ ...row, i, type, tInv, tRet: type === "info" ? Number.POSITIVE_INFINITY : this.#world.now });
   }
 
   end(row: Part<EndRow>, tInv: number, type: EndRow["type"]): void {

@@ -47,6 +47,7 @@ export async function runSeed(seed: number, options: SeedOptions): Promise<SeedR
   const formed = await form(run);
   const copy = copyOne(run);
   formed();
+  run.witness.begin();
   await trouble(run);
   run.inSync.end();
   run.heal();

@@ -10,6 +10,7 @@ import { IsrWatch } from "./isr-watch.ts";
 import { type Shape, short } from "./shape.ts";
 import { SimCluster } from "./sim-cluster.ts";
 import type { Topic } from "./topic.ts";
+import { Witness } from "./witness.ts";
 import { Activity } from "./workloads/activity.ts";
 import type { Lasting } from "./workloads/workload.ts";
 
@@ -46,6 +47,7 @@ export class Run {
   /** Topics that come and go, as they are now. */
   readonly lasting: Lasting = new Map();
   readonly history: HistoryLog;
+  readonly witness: Witness;
   readonly inSync: IsrWatch;
   readonly activity = new Activity();
   /** While the cluster forms; of most runs nothing. */
@@ -64,11 +66,12 @@ export class Run {
     const replicas = Math.min(brokers, 3);
     this.topics = ["t", "u", "v", "w"]
       .slice(0, random.between(...shape.topics))
-      .map((name) => ({ name, partitions: random.between(...shape.partitions), replicas, configs: configsOf(random, replicas) }));
+      .map((name) => ({ name, partitions: random.between(...shape.partitions), replicas, configs: configsOf(random, replicas, shape) }));
     this.cluster = new SimCluster(this.world, brokers, makeBroker);
     this.clients = Array.from({ length: random.between(...shape.clients) }, (_, i) => this.world.machine(`c${i + 1}`));
     this.history = new HistoryLog(this.world);
-    this.inSync = new IsrWatch(() => this.cluster.replicas());
+    this.witness = new Witness(this.world, this.cluster, this.topics);
+    this.inSync = new IsrWatch(() => this.cluster.replicas(), this.witness.metadata);
     this.history.ended = (row) => this.inSync.acknowledged(row);
     const swarm = new Swarm(random.fork("faults"), shape.faults);
     // Every fourth cluster is troubled from its first moment on, while it forms, and then left alone until it has.
@@ -126,9 +129,20 @@ export class Run {
   }
 }
 
-/** Where all replicas must be in sync, the loss of one is enough for ALL to be refused. */
-function configsOf(random: SimRandom, replicas: number): Readonly<Record<string, string>> {
-  return random.chance(1, 4) ? { "min.insync.replicas": String(replicas) } : {};
+/** Kept for so long, milliseconds: less than a run takes, or more than any record in it is old. */
+const RETENTION_MS = [1_000, 5_000, 300_000] as const;
+
+/**
+ * Where all replicas must be in sync, the loss of one is enough for ALL to be refused. Records that are kept for a time go by the segment, so
+ * these are short.
+ */
+function configsOf(random: SimRandom, replicas: number, { expiring }: Shape): Readonly<Record<string, string>> {
+  const inSync = random.chance(1, 4) ? { "min.insync.replicas": String(replicas) } : {};
+  const expires = random.chance(...expiring)
+    ? { "retention.ms": String(random.pick(RETENTION_MS)), "segment.ms": String(random.pick([1_000, 2_000])) }
+    : {};
+  const times = random.chance(1, 4) ? { "message.timestamp.type": "append" } : {};
+  return { ...inSync, ...expires, ...times };
 }
 
 function spanOf(name: string, swarm: Swarm, ms: number): Span {

@@ -1,11 +1,13 @@
 import type { Intensity } from "../sim/faults/plan.ts";
 import type { SimRandom } from "../sim/random.ts";
 import { churn } from "./workloads/churn.ts";
+import { describe } from "./workloads/describe.ts";
 import { ends } from "./workloads/ends.ts";
 import { fetch } from "./workloads/fetch.ts";
 import { operate } from "./workloads/operate.ts";
 import { produce } from "./workloads/produce.ts";
 import { retry } from "./workloads/retry.ts";
+import { rivals } from "./workloads/rivals.ts";
 import { stub } from "./workloads/stub.ts";
 import { subscribe } from "./workloads/subscribe.ts";
 import { times } from "./workloads/times.ts";
@@ -57,6 +59,8 @@ export interface Shape {
   readonly faults: Intensity;
   readonly pace: Pace;
   readonly workloads: readonly PlannedWorkload[];
+  /** Topics of which records go by their age, so many out of so many. */
+  readonly expiring: readonly [times: number, outOf: number];
   readonly bounds: Bounds;
   readonly corpus: Corpus;
 }
@@ -101,7 +105,10 @@ export const short: Shape = {
     { name: "transfer", workload: transfer, on: "one client", chance: [1, 6] },
     { name: "churn", workload: churn, on: "one client", chance: [1, 6] },
     { name: "operate", workload: operate, on: "one client", chance: [1, 8] },
+    { name: "describe", workload: describe, on: "one client", chance: [1, 8] },
+    { name: "rivals", workload: rivals, on: "every client", chance: [1, 8] },
   ],
+  expiring: [1, 8],
   bounds: { simulatedMs: 1_000, operations: 1, okPercent: 0, faults: 0 },
   corpus: { seeds: 200, faults: 1, situations: 0 },
 };
@@ -125,7 +132,10 @@ export const whole: Shape = {
     { name: "transfer", workload: transfer, on: "one client", chance: [1, 3] },
     { name: "churn", workload: churn, on: "one client", chance: [1, 2] },
     { name: "operate", workload: operate, on: "one client", chance: [1, 2] },
+    { name: "describe", workload: describe, on: "every client", chance: [1, 2] },
+    { name: "rivals", workload: rivals, on: "every client", chance: [1, 3] },
   ],
+  expiring: [1, 5],
   bounds: { simulatedMs: 60_000, operations: 1_000, okPercent: 50, faults: 10 },
   corpus: { seeds: 1_000, faults: 500, situations: 100 },
 };

@@ -1,5 +1,5 @@
 import type { BrokerConfig } from "../../base/broker-config.ts";
-import { METADATA_GROUP } from "../../base/ids.ts";
+import { type GroupId, METADATA_GROUP } from "../../base/ids.ts";
 import { invariant } from "../../base/invariant.ts";
 import { DiskError } from "../../base/ports/disk.ts";
 import type { RaftInvariants } from "../checkers/raft/raft-invariants.ts";
@@ -28,6 +28,8 @@ export class SimCluster {
   readonly situations = new Situations();
   /** Events of level error that brokers reported. */
   readonly errors = new Map<string, number>();
+  /** Whether there is such a group: what is left of a topic that is gone nobody waits for. */
+  placed: (group: GroupId) => boolean = () => true;
   readonly #makeBroker: MakeBroker;
   readonly #configs: ReadonlyMap<Machine, BrokerConfig>;
   readonly #running = new Map<Machine, Running>();
@@ -63,6 +65,11 @@ export class SimCluster {
     return this.#watch.invariants;
   }
 
+  /** Told when a broker is seen to lead a group in another term than before. */
+  set led(told: (group: number, term: number, broker: number) => void) {
+    this.#watch.led = told;
+  }
+
   start(machine: Machine): void {
     const config = this.#configs.get(machine);
     invariant(config !== undefined, `${machine.name} is no broker`);
@@ -94,7 +101,8 @@ export class SimCluster {
 
   /** Every group votes with replicas that are there and count. */
   get whole(): boolean {
-    return LostDisks.whole(this.replicas(), (group) => (group === METADATA_GROUP ? this.#metadataVoters : this.#replicas));
+    const placed = [...this.replicas()].filter(({ replica }) => this.placed(replica.groupId));
+    return LostDisks.whole(placed, (group) => (group === METADATA_GROUP ? this.#metadataVoters : this.#replicas));
   }
 
   get disksLost(): number {
@@ -150,7 +158,8 @@ export class SimCluster {
 
   /** The machine starts again on an older copy of its disk, which nobody tells it (scenario 70). */
   forgetDisk(machine: Machine, copy: Tree): void {
-    for (const { groupId, id } of this.#running.get(machine)?.broker.replicas ?? []) this.#forgotten.push([groupId, id]);
+    // Also those that are gone with their topic: what deleted it may be forgotten too.
+    for (const { group, replica } of this.#running.get(machine)?.views.values() ?? []) this.#forgotten.push([group, replica]);
     machine.crash();
     this.#running.delete(machine);
     machine.device.restore(copy);

@@ -14,7 +14,7 @@ function beginWorkloads(run: Run): void {
   const { situations } = cluster;
   const random = world.random.fork("workload");
   const enabled = shape.workloads.filter((planned) => has(planned, random));
-  const trims = enabled.some(({ name }) => name === "trim");
+  const trims = enabled.some(({ name }) => name === "trim") || topics.some(({ configs }) => configs?.["retention.ms"] !== undefined);
   for (const [i, machine] of run.clients.entries()) {
     const ports = machine.boot();
     const client = simClient(world, ports, brokers, situations);

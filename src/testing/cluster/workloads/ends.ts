@@ -19,6 +19,8 @@ export async function ends({ world, history, activity, random, topics, client, p
           partition,
           logStart: Number(found.logStartOffset),
           end: Number(found.highWatermark),
+          leaderEpoch: found.term,
+          broker: found.leaderId,
         } as const;
         history.end(row, tInv, "ok");
       }

@@ -5,12 +5,14 @@ import { FetchRequest, FetchResponse } from "../../../protocol/public.ts";
 import { records } from "../../../records/log-record.ts";
 import type { ReadRecord } from "../../checkers/history.ts";
 import { readPayload } from "../../checkers/payload.ts";
+import type { MachinePorts } from "../../sim/machine.ts";
 import { wait } from "../clients.ts";
 import { partitionsOf } from "../topic.ts";
 import { channelsTo } from "./stub.ts";
 import type { WorkloadContext } from "./workload.ts";
 
 const NOTHING = new Uint8Array(0);
+const INFLATED_BYTES_MAX = 1024 * 1024;
 
 /** Reads with one call after the other, of any broker, anywhere up to where it has read before. */
 export async function fetch(context: WorkloadContext): Promise<void> {
@@ -40,7 +42,7 @@ export interface FetchOf {
 
 /** @returns where to read on; undefined: the call failed */
 export async function fetchOnce(
-  { world, history, random }: WorkloadContext,
+  { world, history, random, ports }: WorkloadContext,
   channel: RpcChannel,
   { proc, topic, partition, name, offset }: FetchOf,
 ): Promise<number | undefined> {
@@ -49,9 +51,10 @@ export async function fetchOnce(
   try {
     const reply = FetchResponse.decode(await channel.unary(LogService.Fetch.path, request, { timeoutMs: 1_500 }));
     const read: ReadRecord[] = [];
-    for (const { baseOffset, skipRecords, records: set } of reply.batches) {
+    for (const { baseOffset, skipRecords, recordCount, records: set, compressedRecords } of reply.batches) {
       let at = baseOffset - skipRecords;
-      for (const { value } of records(set ?? NOTHING)) {
+      for (const { value } of records(set ?? (await inflated(ports, compressedRecords)))) {
+        if (at >= baseOffset + recordCount) break;
         if (at >= baseOffset) read.push({ offset: at, ...readPayload(value ?? NOTHING) });
         at++;
       }
@@ -68,4 +71,11 @@ export async function fetchOnce(
     const start = error instanceof MillraceError && error.code === "OFFSET_OUT_OF_RANGE" ? error.metadata.log_start_offset : undefined;
     return start === undefined ? undefined : Number(start);
   }
+}
+
+async function inflated({ inflate }: MachinePorts, compressed: Uint8Array): Promise<Uint8Array> {
+  if (compressed.length === 0) return NOTHING;
+  const found = await inflate.gunzip(compressed, INFLATED_BYTES_MAX);
+  if ("failed" in found) throw new Error(`L4: a broker sent a compressed set that is none: ${found.failed}`);
+  return found.bytes;
 }

@@ -84,7 +84,9 @@ async function sendKnown(context: WorkloadContext, channels: readonly RpcChannel
       history.endSend(i, { type: tries === 0 ? "fail" : "info", error: reply.code });
       return false;
     }
-    history.endSend(i, { type: "ok", offset: reply.baseOffset, leaderEpoch: reply.term });
+    // A batch that was there already has the term it was written in, and not that of who answers.
+    const by = reply.duplicate ? {} : { leaderEpoch: reply.term, broker: reply.leaderId };
+    history.endSend(i, { type: "ok", offset: reply.baseOffset, ...by });
     next.set(name, baseSequence + 1);
     if (random.chance(1, 4)) await sendAgain(context, random.pick(channels), request, reply);
     return true;

@@ -1,13 +1,14 @@
 import { MillraceError } from "../../../base/errors.ts";
 import { type RpcChannel, RpcFailure } from "../../../base/ports/rpc-client.ts";
 import { LogService } from "../../../protocol/methods.ts";
-import { Acks, ProduceRequest, ProduceResponse } from "../../../protocol/public.ts";
+import { Acks, Compression, ProduceRequest, ProduceResponse } from "../../../protocol/public.ts";
 import { RecordSetBuilder } from "../../../records/record-set-builder.ts";
 import { makePayload } from "../../checkers/payload.ts";
 import type { MachinePorts } from "../../sim/machine.ts";
 import { wait } from "../clients.ts";
 import { clientAddress } from "../config.ts";
 import { partitionsOf } from "../topic.ts";
+import { storedGzip } from "./stored-gzip.ts";
 import type { WorkloadContext } from "./workload.ts";
 
 const LEVELS = { ALL: Acks.all, QUORUM: Acks.quorum, LEADER: Acks.leader, NONE: Acks.none } as const;
@@ -62,13 +63,17 @@ export async function sendOne(
     values.push(value);
     records.append(undefined, body);
   }
-  const request = ProduceRequest.encode({ topic, partition, records: records.take(), acks: LEVELS[acks] });
+  const set = records.take();
+  const body = random.chance(1, 4)
+    ? { compressedRecords: storedGzip(set), compression: Compression.gzip, recordCount: values.length }
+    : { records: set };
+  const request = ProduceRequest.encode({ topic, partition, ...body, acks: LEVELS[acks] });
   const i = history.beginSend({ f: "send", proc, partition: send.name, producer: proc, acks, values });
   let known = true;
   try {
     const reply = await channel.unary(LogService.Produce.path, request, { timeoutMs: random.pick([300, 1_500]) });
-    const { baseOffset, term, durableBrokerIds } = ProduceResponse.decode(reply);
-    const answer = { offset: baseOffset, leaderEpoch: term, durableOn: durableBrokerIds };
+    const { baseOffset, term, leaderId, durableBrokerIds } = ProduceResponse.decode(reply);
+    const answer = { offset: baseOffset, leaderEpoch: term, broker: leaderId, durableOn: durableBrokerIds };
     history.endSend(i, { type: "ok", ...(acks === "NONE" ? {} : answer) });
   } catch (error) {
     if (!(error instanceof MillraceError || error instanceof RpcFailure)) throw error;

@@ -17,7 +17,10 @@ export async function times({ world, history, activity, random, topics, client, 
       if (found !== undefined && found.error === undefined) {
         const { offset, timestampMs, logStartOffset: logStart, highWatermark: end } = found;
         const answer = offset === undefined ? {} : { offset, ...(timestampMs === undefined ? {} : { timestampMs }) };
-        history.time({ f: "time", proc: `i${n}`, partition: name, timeMs, logStart, end, ...answer, leaderEpoch: found.term }, tInv);
+        history.time(
+          { f: "time", proc: `i${n}`, partition: name, timeMs, logStart, end, ...answer, leaderEpoch: found.term, broker: found.leaderId },
+          tInv,
+        );
       }
     } catch (error) {
       if (!(error instanceof MillraceError)) throw error;

@@ -21,6 +21,8 @@ export class Link {
   cloggedUntil = 0;
   /** Called with each message as it leaves, whether or not it ever arrives. */
   watch: ((message: WireMessage) => void) | undefined;
+  /** Called when the link is cut and when it is healed. */
+  changed: (() => void) | undefined;
   #cut = false;
   #unread = false;
   readonly #random: SimRandom;
@@ -41,11 +43,13 @@ export class Link {
 
   cut(): void {
     this.#cut = true;
+    this.changed?.();
   }
 
   heal(): void {
     if (!this.#cut) return;
     this.#cut = false;
+    this.changed?.();
     const waiting = this.#waiting;
     this.#waiting = [];
     for (const go of waiting) go(this.#fraction() * RETRANSMIT_MS_MAX);

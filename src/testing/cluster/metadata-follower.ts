@@ -1,0 +1,44 @@
+import { type LogIndex, METADATA_GROUP } from "../../base/ids.ts";
+import { decodeFacts, type Fact } from "../../cluster/facts.ts";
+import { MetadataImage } from "../../cluster/image.ts";
+import { FrameType, PayloadFormat } from "../../records/frame-types.ts";
+import type { ReplicaUnderTest } from "./broker-under-test.ts";
+
+/** The metadata as it is committed, whatever any broker knows of it: read out of the memory of whoever has it. */
+export class MetadataFollower {
+  readonly image = new MetadataImage();
+  /** Told of each fact, after the image has it. */
+  replayed: (fact: Fact, index: LogIndex) => void = () => {};
+  readonly #replicas: () => Iterable<{ readonly replica: ReplicaUnderTest }>;
+  #applied = 0;
+  #lost = false;
+
+  constructor(replicas: () => Iterable<{ readonly replica: ReplicaUnderTest }>) {
+    this.#replicas = replicas;
+  }
+
+  /** What left the memory of every broker could not be followed: the image is an old one from then on. */
+  get lost(): boolean {
+    return this.#lost;
+  }
+
+  /** Applies what is committed by now. */
+  follow(): void {
+    const replicas = [...this.#replicas()].flatMap(({ replica }) => (replica.groupId === METADATA_GROUP ? [replica] : []));
+    const commit = Math.max(0, ...replicas.map(({ core }) => core.commit));
+    for (let index = this.#applied + 1; index <= commit && !this.#lost; index++) {
+      const holder = replicas.find(({ core, log }) => core.commit >= index && log.frame(index as LogIndex) !== undefined);
+      const frame = holder?.log.frame(index as LogIndex);
+      if (frame === undefined) {
+        this.#lost = true;
+        return;
+      }
+      if (frame.type === FrameType.data && frame.format === PayloadFormat.facts)
+        for (const fact of decodeFacts(frame.payload)) {
+          this.image.replay(fact, frame.index);
+          this.replayed(fact, frame.index);
+        }
+      this.#applied = index;
+    }
+  }
+}

@@ -1,0 +1,24 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { checkers } from "../../../src/testing/checkers/index.ts";
+import { plantedOrder } from "./planted-order.ts";
+import { plantedValues } from "./planted-values.ts";
+import { refusals } from "./rows.ts";
+
+/** L1 to L12, L14, L15, L17, R9, R10, M1 to M4; those of L13 are beside this file. */
+describe("Every checker refuses its planted history, by its row", () => {
+  const planted = [...plantedValues, ...plantedOrder];
+  for (const { row, what, evidence, says } of planted) {
+    it(`${row}: ${what}`, () => {
+      assert.match(refusals(evidence).join("\n"), new RegExp(`^${row} .*(?:${says.source})`, "m"));
+    });
+  }
+
+  it("no row is without a planted history", () => {
+    const rows = new Set(planted.map((each) => each.row));
+    assert.deepEqual(
+      checkers.map((checker) => checker.row).filter((row) => !rows.has(row)),
+      [],
+    );
+  });
+});
