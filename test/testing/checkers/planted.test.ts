@@ -5,7 +5,7 @@ import { plantedOrder } from "./planted-order.ts";
 import { plantedValues } from "./planted-values.ts";
 import { refusals } from "./rows.ts";
 
-/** L1 to L12, L14, L15, L17, R9, R10, M1 to M4; those of L13 are beside this file. */
+/** L1–L12, L14, L15, L17, R9, R10, M1–M4; those of L13 are in another file. */
 describe("Every checker refuses its planted history, by its row", () => {
   const planted = [...plantedValues, ...plantedOrder];
   for (const { row, what, evidence, says } of planted) {
