@@ -312,10 +312,14 @@ export class PartitionSet {
     }
     const confirmed: TopicId[] = [];
     for (const tombstone of image.tombstonesFor(self)) {
-      for (const { groupId, brokerId, replicaId } of tombstone.replicas) {
+      const groups = new Set(tombstone.replicas.map(({ groupId }) => groupId));
+      // What is held back is opened first, and deleted then.
+      if ([...groups].some((groupId) => this.#held.has(groupId))) continue;
+      // Also a replica that was not placed any more, or not again: groups are made once, and this one is deleted.
+      for (const groupId of groups) {
         if (this.#closed) return false;
-        const hosted = brokerId === self ? this.#partitions.get(groupId) : undefined;
-        if (hosted === undefined || hosted.partition.replica.id !== replicaId) continue;
+        const hosted = this.#partitions.get(groupId);
+        if (hosted === undefined) continue;
         this.#close(hosted);
         await this.#store.drop(groupId);
         this.#ports.telemetry.log("info", "partition.deleted", { partition: hosted.partition.name, groupId });
@@ -332,11 +336,13 @@ export class PartitionSet {
    */
   #outlived(image: MetadataImage): ReadonlySet<HostedPartition> {
     if (!this.#ports.settled()) return new Set();
-    const outlived = this.all.filter(({ partition }) => {
-      const known = image.partitionOfGroup(partition.options.groupId);
-      return known !== undefined && this.#unplaced.outlived(known, partition.replica);
+    const known = this.all.flatMap((hosted) => {
+      const partition = image.partitionOfGroup(hosted.partition.options.groupId);
+      return partition === undefined ? [] : [{ hosted, partition }];
     });
-    return new Set(outlived);
+    this.#unplaced.only(new Set(known.map(({ partition }) => partition.groupId)));
+    const outlived = known.filter(({ hosted, partition }) => this.#unplaced.outlived(partition, hosted.partition.replica));
+    return new Set(outlived.map(({ hosted }) => hosted));
   }
 
   async #setAside(hosted: HostedPartition): Promise<void> {

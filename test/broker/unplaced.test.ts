@@ -187,6 +187,32 @@ describe("A replica that votes, where the metadata went on from a moment before 
     cluster.close();
   });
 
+  it("goes with its topic, if that is deleted before it was placed again", async () => {
+    const run = await Forgotten.start(102);
+    const { cluster, survivor, group } = run;
+    const [placed, first, second] = run.hosts;
+    await run.replaceDisks([first, second]);
+    await run.recoverMetadata();
+    await run.backAgain([first]);
+    await cluster.pass(1_000);
+    const folders = (): readonly string[] =>
+      cluster
+        .disk(first)
+        .tree.list("groups")
+        .map(({ name }) => name);
+    const own = `${group}-${run.idOn(first)}`;
+    assert.ok(folders().includes(own));
+    await cluster.call(survivor, stubs.DeleteTopic, { name: "t" });
+    await cluster.until(() => cluster.replica(first, group) === undefined, "its replica is closed");
+    await cluster.pass(1_000);
+    assert.ok(!folders().some((name) => name.startsWith(`${group}-`)), `left: ${folders().join()}`);
+    // The one that comes back later learns of it by the same tombstone.
+    await run.backAgain([second, placed]);
+    await cluster.pass(1_000);
+    for (const n of [second, placed]) assert.equal(cluster.replica(n, group), undefined, `broker ${n}`);
+    cluster.close();
+  });
+
   it("is what its partition goes on from when no other is left, and who voted with it is set aside for good", async () => {
     const run = await Forgotten.start(103);
     const { cluster, survivor } = run;

@@ -13,8 +13,9 @@ export const MEMBERS_METHOD = "partition.members";
 
 /** Time a leader has to answer, and the controller to record, milliseconds. */
 const ANSWER_MS = 2_000;
-/** Pause before it is asked again, milliseconds. */
+/** Pause before it is asked again, then twice as long, … : as long as its leader is away nobody can say anything. Milliseconds. */
 const AGAIN_MS = 500;
+const AGAIN_MAX_MS = 5_000;
 
 export interface UnplacedPorts {
   readonly self: BrokerId;
@@ -27,14 +28,15 @@ export interface UnplacedPorts {
   readonly membersHere: (groupId: GroupId) => Promise<GroupMembers | undefined>;
   /** To the controller. @throws {MillraceError} */
   readonly submit: (command: Command, deadline: number) => Promise<unknown>;
-  /** Looks again at what is on this disk. */
+  /** One belongs to nobody any more: what is on this disk is to be looked at again. */
   readonly again: () => void;
   readonly failed: (error: unknown) => void;
 }
 
 interface Look {
   readonly replica: ReplicaId;
-  asking: boolean;
+  /** Who may lead its group, as far as the newest image and the replica itself know. */
+  brokers: ReadonlySet<BrokerId>;
   /** A leader has said that it is no member: it never will be again. */
   outlived: boolean;
 }
@@ -64,44 +66,59 @@ export class Unplaced {
       this.#looks.delete(groupId);
       return false;
     }
-    let look = this.#looks.get(groupId);
-    if (look?.replica !== replica.id) {
-      look = { replica: replica.id, asking: false, outlived: false };
-      this.#looks.set(groupId, look);
+    const brokers = new Set([...placedReplicas(partition), ...replica.members.all].map(({ brokerId }) => brokerId));
+    const known = this.#looks.get(groupId);
+    if (known?.replica === replica.id) {
+      known.brokers = brokers;
+      return known.outlived;
     }
-    if (!look.outlived && !look.asking) {
-      look.asking = true;
-      const brokers = new Set([...placedReplicas(partition), ...replica.members.all].map(({ brokerId }) => brokerId));
-      this.#ask(groupId, look, brokers).catch(this.#ports.failed);
-    }
-    return look.outlived;
+    const look = { replica: replica.id, brokers, outlived: false };
+    this.#looks.set(groupId, look);
+    this.#ask(groupId, look, AGAIN_MS).catch(this.#ports.failed);
+    return false;
+  }
+
+  /** No replica of any other group is here, or its topic is deleted: nobody is asked about it any more. */
+  only(groups: ReadonlySet<GroupId>): void {
+    for (const groupId of this.#looks.keys()) if (!groups.has(groupId)) this.#looks.delete(groupId);
   }
 
   close(): void {
     this.#closed = true;
   }
 
-  async #ask(groupId: GroupId, look: Look, brokers: ReadonlySet<BrokerId>): Promise<void> {
-    const said = await Promise.all([...brokers].map((broker) => this.#askOne(groupId, broker)));
+  /** Asks until it is decided. @param pauseMs before the next time */
+  async #ask(groupId: GroupId, look: Look, pauseMs: number): Promise<void> {
+    const unwanted = (): boolean => this.#closed || this.#looks.get(groupId) !== look;
+    if (unwanted()) return;
+    const said = await Promise.all([...look.brokers].map((broker) => this.#askOne(groupId, broker)));
+    if (unwanted()) return;
     // A former leader can have answered before it was followed no more: the later term counts.
     const members = said.filter((each) => each !== undefined).sort((a, b) => b.term - a.term)[0];
     if (members !== undefined && !members.voters.includes(look.replica) && !members.learners.includes(look.replica)) look.outlived = true;
     else if (members?.voters.includes(look.replica) === true) await this.#adopt(groupId, look.replica, members.term as Term);
-    if (this.#closed) return;
-    const ended = (): void => {
-      look.asking = false;
-      if (!this.#closed) this.#ports.again();
-    };
-    if (look.outlived) ended();
-    else this.#ports.clock.after(AGAIN_MS, ended);
+    if (look.outlived && !unwanted()) this.#ports.again();
+    const again = (): void => void this.#ask(groupId, look, Math.min(AGAIN_MAX_MS, 2 * pauseMs)).catch(this.#ports.failed);
+    if (!look.outlived) this.#ports.clock.after(pauseMs, again);
   }
 
   #askOne(groupId: GroupId, broker: BrokerId): Promise<GroupMembers | undefined> {
-    if (broker === this.#ports.self) return this.#ports.membersHere(groupId);
+    if (broker === this.#ports.self) return this.#askHere(groupId);
     return new Promise((resolve) => {
       this.#ports.links.call(broker, MEMBERS_METHOD, [MembersQuestion.encode({ groupId })], ANSWER_MS, (outcome) =>
         resolve("body" in outcome && outcome.body.length > 0 ? GroupMembers.decode(outcome.body) : undefined),
       );
+    });
+  }
+
+  /** A leader whose quorum is silent does not answer before it steps down, or never while it is suspended. */
+  #askHere(groupId: GroupId): Promise<GroupMembers | undefined> {
+    const { clock, membersHere } = this.#ports;
+    return new Promise((resolve, reject) => {
+      const late = clock.after(ANSWER_MS, () => resolve(undefined));
+      membersHere(groupId)
+        .then(resolve, reject)
+        .finally(() => late.cancel());
     });
   }
 

@@ -21,7 +21,11 @@ class Asked {
   recorded: CommandOf<"adoptReplica">[] = [];
   refuses: MillraceError | undefined;
   looks = 0;
+  /** Times broker 1 was asked. */
+  questions = 0;
   failures: unknown[] = [];
+  /** Instead of what broker 3 says. */
+  here: (() => Promise<GroupMembers | undefined>) | undefined;
   #verdict = false;
 
   constructor() {
@@ -38,6 +42,7 @@ class Asked {
       links: {
         call: (broker, _method, _body, timeoutMs, done) => {
           const said = encoded(broker);
+          if (broker === 1) this.questions += 1;
           if (said !== undefined) clock.soon(() => done({ body: GroupMembers.encode(said) }));
           // A broker that leads nothing answers so at once; broker 2 is cut off.
           else if (broker !== 2) clock.soon(() => done({ body: new Uint8Array() }));
@@ -45,7 +50,7 @@ class Asked {
           return () => {};
         },
       },
-      membersHere: async () => encoded(3),
+      membersHere: (): Promise<GroupMembers | undefined> => this.here?.() ?? Promise.resolve(encoded(3)),
       submit: async (command) => {
         if (command.kind === "adoptReplica") this.recorded.push(command);
         if (this.refuses !== undefined) throw this.refuses;
@@ -67,11 +72,12 @@ class Asked {
 
   /** What comes of looking and asking, as often as it wants to. */
   async answer(): Promise<boolean> {
-    const { looks } = this;
+    const { questions } = this;
     this.#verdict = this.look();
-    await this.world.scheduler.run(this.world.now + 6_000);
+    await this.world.scheduler.run(this.world.now + 12_000);
     assert.deepEqual(this.failures, []);
-    assert.ok(this.looks > looks, "it looks again by itself");
+    assert.ok(this.questions > questions, "it is asked again by itself");
+    assert.equal(this.looks, this.#verdict ? 1 : 0, "the disk is looked at when it is decided, and not before");
     return this.#verdict;
   }
 }
@@ -82,7 +88,7 @@ describe("A replica on this disk that the metadata does not place", () => {
     asked.says.set(1, { term: 4, voters: [1, 2, 10] });
     assert.equal(await asked.answer(), true);
     asked.says.set(1, { term: 5, voters: [1, 2, 9] });
-    await asked.world.scheduler.run(asked.world.now + 6_000);
+    await asked.world.scheduler.run(asked.world.now + 12_000);
     assert.deepEqual([asked.look(), asked.looks, asked.recorded], [true, 1, []]);
   });
 
@@ -115,6 +121,29 @@ describe("A replica on this disk that the metadata does not place", () => {
     asked.says.set(3, { term: 6, voters: [1, 2, 9] });
     assert.equal(await asked.answer(), false);
     assert.equal(asked.recorded[0]?.term, 6);
+  });
+
+  it("is asked for ever less often while nothing is decided, and no more when it is not here any longer", async () => {
+    const asked = new Asked();
+    asked.look();
+    const minute = async (): Promise<number> => {
+      const before = asked.questions;
+      await asked.world.scheduler.run(asked.world.now + 60_000);
+      return asked.questions - before;
+    };
+    const [first, second] = [await minute(), await minute()];
+    assert.ok(second <= first && second >= 8 && second <= 12, `${first} questions in the first minute, ${second} in the second`);
+    asked.unplaced.only(new Set([8 as GroupId]));
+    assert.equal(await minute(), 0);
+    assert.equal(asked.look(), false);
+    assert.ok((await minute()) > 0, "it is here again");
+  });
+
+  it("does not wait for a leader on its own broker that never answers", async () => {
+    const asked = new Asked();
+    asked.here = () => new Promise(() => {});
+    asked.says.set(1, { term: 4, voters: [1, 2, 10] });
+    assert.equal(await asked.answer(), true);
   });
 
   it("is judged by the later one of two leaders, whichever way they differ", async () => {
