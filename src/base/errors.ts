@@ -94,6 +94,38 @@ export const errors = {
     "OUT_OF_RANGE",
     "The offset is below the log start offset or above the high watermark; `log_start_offset` and `high_watermark` give the range.",
   ),
+  // Consumer groups
+  UNKNOWN_GROUP: refused("NOT_FOUND", "No consumer group of this name."),
+  UNKNOWN_MEMBER: refused(
+    "NOT_FOUND",
+    "The group has no such member: it left, its session or its time to give partitions back ran out, or the group was moved by force. Give up all partitions and join again with member epoch 0.",
+  ),
+  MEMBER_FENCED: refused(
+    "FAILED_PRECONDITION",
+    "The member epoch is not one of the member's present life: it joined again since, or said that it leaves. Give up all partitions and join again with member epoch 0.",
+  ),
+  STALE_MEMBER_EPOCH: refused(
+    "FAILED_PRECONDITION",
+    "The partition was granted at a later member epoch (`assigned_epoch`) than the commit names: it was made before. Nothing was committed for it.",
+  ),
+  INSTANCE_ID_IN_USE: retry(
+    "ALREADY_EXISTS",
+    "Another member of the group (`member_id`) has this instance id, and its session is not over. Wait for that, or give each process its own.",
+  ),
+  INSTANCE_FENCED: refused("FAILED_PRECONDITION", "Another process (`member_id`) has taken the place of this instance id. Stop this one."),
+  PARTITION_NOT_OWNED: refused(
+    "FAILED_PRECONDITION",
+    "The member does not hold the partition; `owner` says who does. Nothing was committed for it; stop processing it.",
+  ),
+  COMMIT_BEHIND: refused(
+    "FAILED_PRECONDITION",
+    "The group has committed a later offset (`committed_offset`). Commits go forwards only; `SeekGroup` goes back.",
+  ),
+  OFFSET_METADATA_TOO_LARGE: refused("INVALID_ARGUMENT", "The text beside a committed offset is longer than `limit` allows."),
+  GROUP_NOT_EMPTY: refused(
+    "FAILED_PRECONDITION",
+    "The group has members (`members`). Stop them first; `SeekGroup` can also be forced, which makes them join again.",
+  ),
   // Limits
   PENDING_FULL: retry(
     "RESOURCE_EXHAUSTED",

@@ -1,0 +1,60 @@
+import type { MillraceError } from "../base/errors.ts";
+import type { TopicId } from "../base/ids.ts";
+import type { TopicPartitions } from "./commands.ts";
+import type { Fact } from "./facts.ts";
+import type { GroupSettings } from "./settings.ts";
+
+export interface GroupTopic {
+  readonly id: TopicId;
+  readonly name: string;
+  readonly partitions: number;
+}
+
+/** The topics there are, by the metadata of the coordinator's broker. */
+export interface TopicDirectory {
+  byName(name: string): GroupTopic | undefined;
+  byId(id: TopicId): GroupTopic | undefined;
+}
+
+/** What a decision rests on besides the image. */
+export interface GroupWorld {
+  readonly topics: TopicDirectory;
+  readonly settings: GroupSettings;
+  /** Coordinator's wall clock, milliseconds since 1970: it stamps, and expires offsets. Sessions are not judged by it (`GroupTimers`). */
+  readonly wall: number;
+}
+
+/** What a member is told. */
+export interface MemberState {
+  readonly memberId: string;
+  readonly memberEpoch: number;
+  /** All that it is to hold; undefined: what it was told at this epoch still counts. */
+  readonly assignment: readonly TopicPartitions[] | undefined;
+}
+
+export interface RefusedOffset {
+  /** Place in the request's list. */
+  readonly at: number;
+  readonly error: MillraceError;
+}
+
+export interface SeekStep {
+  readonly topicId: TopicId;
+  readonly partition: number;
+  /** Undefined: nothing was committed. */
+  readonly before: number | undefined;
+  readonly after: number;
+}
+
+export type GroupReply =
+  | { readonly kind: "done" }
+  | { readonly kind: "member"; readonly state: MemberState }
+  /** Those that were refused; the others are committed, or deleted. */
+  | { readonly kind: "offsets"; readonly refused: readonly RefusedOffset[] }
+  | { readonly kind: "seek"; readonly steps: readonly SeekStep[] };
+
+/** What to record of the command's group, and what to answer once it is committed; or why not. A refusal, too, rests on facts that may not be committed yet. */
+export type Decision = { readonly facts: readonly Fact[]; readonly reply: GroupReply } | { readonly error: MillraceError };
+
+export const done = (facts: readonly Fact[] = []): Decision => ({ facts, reply: { kind: "done" } });
+export const refuse = (error: MillraceError): Decision => ({ error });

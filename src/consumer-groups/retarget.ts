@@ -1,0 +1,68 @@
+import type { Assignment, AssignorMember } from "./assignor.ts";
+import { assignorOf, assignors } from "./assignors.ts";
+import type { GroupTopic, TopicDirectory } from "./decision.ts";
+import type { Draft } from "./draft.ts";
+import type { GroupState } from "./group-state.ts";
+
+/**
+ * Records who is to have what from now on, if that is not what stands recorded. Sticky by what was wanted before, not by who holds what:
+ * a partition on its way to its next owner goes on its way.
+ */
+export function retarget(draft: Draft, directory: TopicDirectory): void {
+  const { group } = draft;
+  const topics = subscribedTopics(group, directory);
+  const members = [...group.members.values()].map(
+    (member): AssignorMember => ({
+      id: member.id,
+      order: member.instanceId ?? member.id,
+      topics: new Set(member.topics.flatMap((name) => topics.get(name)?.id ?? [])),
+    }),
+  );
+  const assignor = assignorOf([...group.members.values()].map((member) => member.assignor));
+  const previous = new Map([...group.target].map(([id, { owners }]) => [id, owners]));
+  const next = assignors[assignor]({ members, topics: [...topics.values()], previous });
+  if (assignor === group.assignor && isSame(group, topics, next)) return;
+  const ids = members.map(({ id }) => id);
+  const places = new Map(ids.map((id, place) => [id, place + 1]));
+  draft.record({
+    kind: "targetAssigned",
+    epoch: draft.epoch,
+    assignor,
+    members: ids,
+    topics: [...topics.values()].map(({ id, name }) => ({
+      topicId: id,
+      name,
+      owners: (next.get(id) ?? []).map((owner) => places.get(owner ?? "") ?? 0),
+    })),
+  });
+}
+
+/** Topics that exist and somebody subscribes to, by name. */
+function subscribedTopics(group: GroupState, directory: TopicDirectory): ReadonlyMap<string, GroupTopic> {
+  const topics = new Map<string, GroupTopic>();
+  const names = new Set<string>();
+  for (const member of group.members.values()) for (const name of member.topics) names.add(name);
+  for (const name of names) {
+    const topic = directory.byName(name);
+    if (topic !== undefined) topics.set(name, topic);
+  }
+  return topics;
+}
+
+function isSame({ target }: GroupState, topics: ReadonlyMap<string, GroupTopic>, next: Assignment): boolean {
+  if (target.size !== topics.size) return false;
+  for (const { id } of topics.values()) {
+    const before = target.get(id)?.owners;
+    const after = next.get(id) ?? [];
+    if (before?.length !== after.length || after.some((owner, partition) => owner !== before[partition])) return false;
+  }
+  return true;
+}
+
+/** Whether the topics of the group are others than its target was made for: then `refreshTopics` has something to do. */
+export function isOutdated(group: GroupState, directory: TopicDirectory): boolean {
+  const topics = subscribedTopics(group, directory);
+  if (topics.size !== group.target.size) return true;
+  for (const { id, partitions } of topics.values()) if (group.target.get(id)?.owners.length !== partitions) return true;
+  return false;
+}
