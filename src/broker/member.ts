@@ -14,6 +14,7 @@ import { Departure } from "./departure.ts";
 import { DiskNotices } from "./disk-notices.ts";
 import { IsrRecorder } from "./isr-recorder.ts";
 import { Amnesia } from "./membership/amnesia.ts";
+import { registerAtDoor } from "./membership/join-registration.ts";
 import { Registration } from "./membership/registration.ts";
 import { Replacements } from "./membership/replacements.ts";
 import { Sessions } from "./membership/sessions.ts";
@@ -166,7 +167,9 @@ export class Member implements MemberParts, AdminBackend {
       failed,
     });
     this.log = new RoutedLog(clock, config, this.image, this.group, this.partitions, links, this.router);
-    this.registration = new Registration(clock, telemetry, this.group, config, meta.incarnation, version, failed);
+    this.registration = new Registration(clock, telemetry, this.group, config, meta.incarnation, version, failed, (command) =>
+      registerAtDoor(links, doors(config), { clusterId: meta.clusterId ?? "", recoveryEpoch: this.recoveries.epoch }, command),
+    );
     const registered = (): boolean => this.registration.epoch !== undefined;
     this.metadata = new MetadataReplica(
       { ...ports, store, links, host: this.host, group: this.group, registered, failed },
@@ -383,4 +386,10 @@ export class Member implements MemberParts, AdminBackend {
       this.#confirming = false;
     }
   }
+}
+
+/** Where a broker asks that nobody is connected to. */
+function doors({ seeds, join, brokerId }: BrokerConfig): readonly string[] {
+  const others = seeds.filter(({ id }) => id !== brokerId).map(({ address }) => address);
+  return join === undefined ? others : [join, ...others];
 }

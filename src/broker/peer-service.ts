@@ -25,6 +25,7 @@ import { LEAVE_METHOD } from "./departure.ts";
 import { DISK_METHOD } from "./disk-notices.ts";
 import type { FormationLoop } from "./membership/formation-loop.ts";
 import { WHO_METHOD } from "./membership/formation-loop.ts";
+import { REGISTER_METHOD, serveRegistration } from "./membership/join-registration.ts";
 import { MEMBERS_METHOD } from "./membership/unplaced.ts";
 import { BARRIER_METHOD, COMMAND_METHOD, type MetadataGroup } from "./metadata/metadata-group.ts";
 import { serveTail, TAIL_METHOD } from "./metadata/metadata-tail.ts";
@@ -55,7 +56,7 @@ export interface MemberParts {
   readonly log: RoutedLog;
   readonly router: Router;
   report(): Promise<BrokerReport>;
-  readonly recoveries: Pick<Recoveries, "standing">;
+  readonly recoveries: Pick<Recoveries, "standing" | "epoch">;
   readonly partitions: Pick<PartitionSet, "membersHere">;
   /** That broker stops soon. */
   peerLeaves(broker: BrokerId): void;
@@ -93,6 +94,7 @@ export class PeerService {
         BARRIER_METHOD,
         (call, { group }) => void call.onCancel(group.serveBarrier((index) => call.reply(index === undefined ? [] : [eightBytes(index)]))),
       ],
+      [REGISTER_METHOD, (call, { group, recoveries }) => serveRegistration(this.#clock, call, group, recoveries.epoch)],
       [TAIL_METHOD, (call, { group }) => this.#tail(call, group)],
       [SNAPSHOT_METHOD, (call, { group }) => this.#snapshot(call, group)],
       [EXTEND_METHOD, (call, { host }) => this.#extend(call, host)],
@@ -127,7 +129,7 @@ export class PeerService {
         return formation.asked(call);
       }
       const parts = this.#parts();
-      if (kind === "join" || parts === undefined) return call.fail(notReady());
+      if (parts === undefined || (kind === "join" && call.method !== REGISTER_METHOD)) return call.fail(notReady());
       const handler = this.#handlers.get(call.method);
       if (handler === undefined)
         return call.fail(new MillraceError("NOT_IMPLEMENTED", `Brokers know no method ${call.method.slice(0, 100)}`));

@@ -87,6 +87,12 @@ export const WhoSeed = message("millrace.internal.v1.WhoSeed", { brokerId: int32
 
 export const WhoQuestion = message("millrace.internal.v1.WhoQuestion", { brokerId: int32(1), incarnation: string(2) });
 
+export const JoinRegistration = message("millrace.internal.v1.JoinRegistration", {
+  clusterId: string(1),
+  recoveryEpoch: int64(2),
+  command: bytes(3),
+});
+
 export const WhoAnswer = message("millrace.internal.v1.WhoAnswer", {
   brokerId: int32(1),
   incarnation: string(2),

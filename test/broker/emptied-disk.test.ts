@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { MillraceError } from "../../src/base/errors.ts";
 import { METADATA_GROUP } from "../../src/base/ids.ts";
+import type { Telemetry } from "../../src/base/ports/telemetry.ts";
 import { type Broker, createBroker } from "../../src/broker/broker.ts";
 import { Acks } from "../../src/protocol/public.ts";
 import { brokerConfig, Cluster, recordSet } from "./harness.ts";
@@ -111,13 +112,14 @@ describe("A broker whose disk was emptied, while the controller changes", () => 
 });
 
 describe("Two brokers with one id", () => {
-  /** Another machine that runs a broker 3. */
-  function second(cluster: Cluster): { readonly broker: Broker; readonly started: Promise<unknown> } {
+  /** Another machine that runs a broker 3, or another one. */
+  function second(cluster: Cluster, id = 3, warnings: string[] = []): { readonly broker: Broker; readonly started: Promise<unknown> } {
     const ports = cluster.world.machine("other").boot();
+    const log: Telemetry["log"] = (level, event) => void (level === "warn" && warnings.push(event));
     const here = { listen: "other:7400", advertise: "other:7400", peerListen: "other:7401", peerAdvertise: "other:7401" };
     const broker = createBroker(
-      { ...ports, telemetry: { log() {}, count() {}, observe() {} } },
-      { ...brokerConfig(3, 3), ...here },
+      { ...ports, telemetry: { log, count() {}, observe() {} } },
+      { ...brokerConfig(id, 3), ...here },
       {
         version: "test",
         fatal: (error) => cluster.world.scheduler.fail(error),
@@ -149,6 +151,25 @@ describe("Two brokers with one id", () => {
     assert.equal(cluster.serving(group), 3);
     assert.deepEqual((await cluster.call(1, stubs.GetClusterHealth, {})).reasons, []);
     await cluster.call(1, stubs.Produce, { topic: "t", partition: 0, records: recordSet(["through the first one"]) });
+    cluster.close();
+  });
+
+  it("the second one of the lowest id, whom nobody dials where it is, is told so too, and takes the place of one that is gone", async () => {
+    const cluster = await Cluster.start({ seed: 10 });
+    await cluster.createTopic("t", 1);
+    const group = await cluster.groupOf("t", 0);
+    const warnings: string[] = [];
+    const { broker, started } = second(cluster, 1, warnings);
+    await cluster.until(() => broker.state === "waiting", "it waits");
+    assert.deepEqual(warnings, ["broker.id_taken"]);
+    await cluster.pass(SESSION_MS);
+    assert.equal(broker.state, "waiting", "the first one runs");
+    cluster.kill(1);
+    assert.equal(await cluster.settle(started), undefined);
+    assert.equal(broker.state, "running");
+    const { brokers } = await cluster.call(2, stubs.DescribeCluster, {});
+    assert.deepEqual(brokers.find(({ brokerId }) => brokerId === 1)?.address, "other:7400");
+    await cluster.until(() => [...broker.replicas].some(({ groupId }) => groupId === group), "it gets a replica");
     cluster.close();
   });
 

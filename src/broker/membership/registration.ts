@@ -3,6 +3,8 @@ import { MillraceError } from "../../base/errors.ts";
 import type { BrokerId, Incarnation, LogIndex } from "../../base/ids.ts";
 import type { Clock } from "../../base/ports/clock.ts";
 import type { Telemetry } from "../../base/ports/telemetry.ts";
+import type { CommandOf } from "../../cluster/commands.ts";
+import type { CommandAnswer } from "../../cluster/replies.ts";
 import type { MetadataGroup } from "../metadata/metadata-group.ts";
 
 const TRY_MS = 5_000;
@@ -30,6 +32,7 @@ export class Registration {
   readonly #incarnation: Incarnation;
   readonly #version: string;
   readonly #failed: (error: unknown) => void;
+  readonly #atDoor: (command: CommandOf<"registerBroker">) => Promise<CommandAnswer | undefined>;
   /** Index of the newest registration; undefined until the first one is recorded. */
   #epoch: LogIndex | undefined;
   /** When the controller last took this broker for registered, monotonic. */
@@ -40,7 +43,10 @@ export class Registration {
   /** It still had it after all its sessions. */
   #duplicate: MillraceError | undefined;
 
-  /** @param failed a final refusal after the first registration (another disk runs under this id): the broker must stop */
+  /**
+   * @param failed a final refusal after the first registration (another disk runs under this id): the broker must stop
+   * @param atDoor registers where nobody is connected to this broker yet (`registerAtDoor`)
+   */
   constructor(
     clock: Clock,
     telemetry: Telemetry,
@@ -49,8 +55,10 @@ export class Registration {
     incarnation: Incarnation,
     version: string,
     failed: (error: unknown) => void,
+    atDoor: (command: CommandOf<"registerBroker">) => Promise<CommandAnswer | undefined>,
   ) {
     this.#failed = failed;
+    this.#atDoor = atDoor;
     this.#clock = clock;
     this.#telemetry = telemetry;
     this.#group = group;
@@ -96,19 +104,8 @@ export class Registration {
       const deadline = this.#clock.monotonic() + (this.waits ? WAITING_TRY_MS : TRY_MS);
       try {
         if (this.#duplicate !== undefined) throw this.#duplicate;
-        const { metadataVersion } = await this.#group.submit(
-          {
-            kind: "registerBroker",
-            brokerId: this.#config.brokerId,
-            incarnation: this.#incarnation,
-            clientAddress: this.#config.advertise,
-            peerAddress: this.#config.peerAdvertise,
-            rack: this.#config.rack,
-            version: this.#version,
-          },
-          { deadline },
-        );
-        await this.#group.applied(metadataVersion, { deadline });
+        const metadataVersion = await this.#recorded(deadline);
+        await this.#group.applied(metadataVersion, { deadline: Math.max(deadline, this.#clock.monotonic() + WAITING_TRY_MS) });
         this.#epoch = metadataVersion;
         this.#confirmedAt = this.#clock.monotonic();
         this.#telemetry.log("info", "broker.registered", { brokerEpoch: metadataVersion });
@@ -117,6 +114,30 @@ export class Registration {
         if (!(error instanceof MillraceError) || (!error.retriable && error.code !== "INTERNAL" && !this.#mayEnd(error))) throw error;
         await this.#pause(PAUSE_MS);
       }
+    }
+  }
+
+  /** @returns index of the registration. @throws {MillraceError} */
+  async #recorded(deadline: number): Promise<LogIndex> {
+    const command: CommandOf<"registerBroker"> = {
+      kind: "registerBroker",
+      brokerId: this.#config.brokerId,
+      incarnation: this.#incarnation,
+      clientAddress: this.#config.advertise,
+      peerAddress: this.#config.peerAdvertise,
+      rack: this.#config.rack,
+      version: this.#version,
+    };
+    try {
+      return (await this.#group.submit(command, { deadline })).metadataVersion;
+    } catch (error) {
+      if (!(error instanceof MillraceError) || error.code !== "CONTROLLER_UNKNOWN" || this.#epoch !== undefined || this.#stopped)
+        throw error;
+      // Nobody who would know it is connected.
+      const answer = await this.#atDoor(command);
+      if (answer === undefined) throw error;
+      if ("error" in answer) throw answer.error;
+      return answer.metadataVersion;
     }
   }
 
