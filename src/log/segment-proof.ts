@@ -164,7 +164,7 @@ class Chain {
   #take(frame: Frame): void {
     const { lastIndex } = this.#image;
     if (frame.index <= lastIndex && this.#image.termAt(frame.index) !== frame.term) this.#contradicts = true;
-    if (frame.term !== this.#term) this.#begin(frame.term, frame.index);
+    if (frame.term !== this.#term || this.#terms.length === 0) this.#begin(frame.term, frame.index);
     if (frame.type === FrameType.config) this.#config = copyOf(frame.payload);
     this.#trim = trimOf(frame) ?? this.#trim;
     this.index = frame.index;
@@ -172,8 +172,15 @@ class Chain {
     this.#appendTime = frame.appendTime;
   }
 
+  /**
+   * The first entry above the start always begins a term in a table. Where it is missing, and nothing tells its term (what moved the start is
+   * gone too), it is given that of the first entry that is known: terms do not fall, and what is missing here is committed, so that
+   * nobody's log is told from ours by it.
+   */
   #begin(term: Term, firstIndex: LogIndex): void {
-    if (term > this.#term) this.#terms.push({ term, firstIndex });
+    const { start, syncedIndex } = this.#image;
+    if (this.#terms.length === 0 && syncedIndex === start.index) this.#terms.push({ term, firstIndex: (start.index + 1) as LogIndex });
+    else if (term > this.#term) this.#terms.push({ term, firstIndex });
     this.#term = term;
   }
 }

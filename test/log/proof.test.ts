@@ -7,6 +7,7 @@ import { readBlock } from "../../src/log/model/block-reader.ts";
 import { Producers } from "../../src/log/model/producers.ts";
 import { TermTable } from "../../src/log/model/terms.ts";
 import type { GroupLog } from "../../src/log/types.ts";
+import { TermTable as RaftTerms } from "../../src/raft/term-table.ts";
 import { decodeFrame } from "../../src/records/frame.ts";
 import type { Frame } from "../../src/records/frame-types.ts";
 import { assertSame, file, lostOf, peer, readAll, segmentPaths } from "./damaged.ts";
@@ -211,4 +212,39 @@ describe("Segments above the last record that says they are synced", () => {
       assert.equal(recovered?.lastIndex, 5_001);
     });
   }
+
+  it("begin the table of terms at the first entry, when what began the log later is bad and no entry before it is known", async () => {
+    const machine = new Machine(7);
+    const store = await machine.open(options);
+    const log = await machine.run(store.create(group(7), replica(3), EMPTY, text("who votes")));
+    assert.ok(log instanceof GroupLogImpl);
+    const start = { index: index(8), term: term(2), offset: offset(4) };
+    const terms = [{ term: term(2), firstIndex: index(7) }];
+    const point = { start, terms, config: text("later"), producers: new Producers(), appendTime: 0 };
+    assert.equal(await machine.run(log.install(point)), "installed");
+    append(log, term(3), [fromProducer(41, 0)]);
+    await machine.settle();
+    log.commit(log.lastIndex);
+    await machine.run(log.flush());
+    append(log, term(3), [fromProducer(41, 1)]);
+    await machine.settle();
+    machine.crash();
+    const of = { machine, incarnation: store.incarnation };
+    for (const kind of ["install", "synced"] as const) {
+      const block = lastWith(kind, of);
+      if (block !== undefined) file(machine, block.path).flipBit(block.at + 70, 5);
+    }
+    for (let starts = 0; starts < 2; starts += 1) {
+      const [recovered] = (await machine.open(options)).recovered;
+      assert.deepEqual([recovered?.start.index, recovered?.lastIndex, recovered?.doubted], [0, 9, true]);
+      // What raft asks of a table: an entry for the first index, and no term that falls.
+      const table = new RaftTerms(recovered?.start ?? EMPTY, recovered?.terms ?? [], index(9));
+      assert.deepEqual(
+        [1, 7, 8, 9].map((at) => table.termAt(index(at))),
+        [2, 2, 2, 3],
+      );
+      if (starts === 0) assert.ok(machine.events.some((event) => event.startsWith("log.frames_proved")));
+      machine.crash(true);
+    }
+  });
 });
