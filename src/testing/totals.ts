@@ -1,6 +1,6 @@
 import { OLD_COPY } from "./cluster/phases/put-back.ts";
 import type { SeedResult } from "./cluster/run-seed.ts";
-import type { Shape } from "./cluster/shape.ts";
+import { type Shape, waiting } from "./cluster/shape.ts";
 import { situations } from "./cluster/situations.ts";
 import { faultKinds } from "./sim/faults/fault.ts";
 
@@ -28,7 +28,7 @@ export class Totals {
 
   constructor(shape: Shape) {
     this.#shape = shape;
-    for (const kind of faultKinds) this.#faults.set(kind, 0);
+    for (const kind of faultKinds) if (!waiting.includes(kind)) this.#faults.set(kind, 0);
     this.#faults.set(OLD_COPY, 0);
     for (const situation of Object.keys(situations)) this.#situations.set(situation, 0);
   }

@@ -60,13 +60,13 @@ it("A masked plan lets the named faults come when, and as, they would have come 
     const targets = { world, machines, clients: [], restart: nothing, stop: nothing, leaders: () => [], mayLoseDisk: () => false };
     const plan: PlannedFault[] = [1, 2, 3, 4].map((number) => ({
       number,
-      kind: "clock-jump",
-      otherwise: "clock-jump",
+      kind: "clock-ahead",
+      otherwise: "clock-ahead",
       atMs: number * 10,
       lastMs: 5,
       seed: number * 99,
     }));
-    const run = new FaultRun({ ...targets, loseDisk: nothing, damaged: nothing, swapDisks: () => nothing }, { only });
+    const run = new FaultRun({ ...targets, loseDisk: nothing, damaged: nothing, forgets: nothing, swapDisks: () => nothing }, { only });
     run.begin(plan);
     await world.scheduler.run(100);
     return { lines, numbers: run.fired.map(({ number }) => number) };

@@ -67,13 +67,15 @@ export async function raftRun(seed: number, print?: (line: string) => void, lies
     mayLoseDisk: () => false,
     loseDisk: () => {},
     damaged: () => {},
+    forgets: () => {},
     swapDisks: () => () => {},
     leaders: () => machines.filter((machine) => machine.running && programs.get(machine)?.core?.role === "leader"),
   };
-  // No clients, and no log store that would wait for a failed or full disk.
+  // No clients, no log store that would wait for a failed or full disk, and no checksums.
   const swarm = new Swarm(world.random.fork("faults"), short.faults, [
     "disk-failure",
     "disk-full",
+    "changed-bytes",
     "split-clients",
     "wiped-disk",
     "restored-disk",

@@ -4,7 +4,7 @@ import { Findings, type Verdict } from "./verdict.ts";
 const DAMAGE = ["log.hole_found", "log.wal_damaged", "log.wal_found_damaged"] as const;
 
 /** Faults that do damage disks: a run that had one is not judged. */
-const DAMAGING: ReadonlySet<string> = new Set(["bit-flip"]);
+const DAMAGING: ReadonlySet<string> = new Set(["bit-flip", "snapshot-flip", "log-flip", "read-failure"]);
 
 /**
  * L13 from below: on disks that lose nothing but what was never promised to be on them, nobody ever finds damage. What is healed from other

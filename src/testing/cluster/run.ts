@@ -7,7 +7,7 @@ import { World } from "../sim/world.ts";
 import type { MakeBroker } from "./broker-under-test.ts";
 import { HistoryLog } from "./history-log.ts";
 import { IsrWatch } from "./isr-watch.ts";
-import { type Shape, short } from "./shape.ts";
+import { type Shape, short, waiting } from "./shape.ts";
 import { SimCluster } from "./sim-cluster.ts";
 import type { Topic } from "./topic.ts";
 import { Witness } from "./witness.ts";
@@ -73,7 +73,7 @@ export class Run {
     this.witness = new Witness(this.world, this.cluster, this.topics);
     this.inSync = new IsrWatch(() => this.cluster.replicas(), this.witness.metadata);
     this.history.ended = (row) => this.inSync.acknowledged(row);
-    const swarm = new Swarm(random.fork("faults"), shape.faults);
+    const swarm = new Swarm(random.fork("faults"), shape.faults, waiting);
     // Every fourth cluster is troubled from its first moment on, while it forms, and then left alone until it has.
     this.early = spanOf("early", swarm, random.chance(1, 4) ? random.below(EARLY_FAULTS_MS) : 0);
     this.trouble = spanOf("trouble", swarm, random.between(...shape.troubledMs));
@@ -124,6 +124,10 @@ export class Run {
       mayLoseDisk: () => cluster.mayLoseDisk,
       loseDisk: (machine, copy) => cluster.loseDisk(machine, copy),
       damaged: (machine) => cluster.damaged(machine),
+      forgets: (machine, change) => {
+        cluster.forgets(machine, change);
+        cluster.damaged(machine);
+      },
       swapDisks: (a, b) => cluster.swapDisks(a, b),
     };
   }

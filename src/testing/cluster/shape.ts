@@ -1,3 +1,4 @@
+import type { FaultKind } from "../sim/faults/fault.ts";
 import type { Intensity } from "../sim/faults/plan.ts";
 import type { SimRandom } from "../sim/random.ts";
 import { churn } from "./workloads/churn.ts";
@@ -45,6 +46,9 @@ export interface Corpus {
   /** How often the seeds were in each situation. */
   readonly situations: number;
 }
+
+/** Kinds that no seed draws before the product is mended: a broker whose log lost its beginning may not start (term table). */
+export const waiting: readonly FaultKind[] = ["log-flip"];
 
 /** The size of a run, as data: what a seed draws lies within it. */
 export interface Shape {

@@ -40,7 +40,8 @@ export class SimCluster {
   readonly #doubtful: DoubtfulDisks;
   /** Have the disk of another machine. */
   readonly #swapped = new Set<Machine>();
-  readonly #forgotten: [group: number, replica: number][] = [];
+  /** Stay off for a moment more. */
+  readonly #forgetful = new Set<Machine>();
   readonly #metadataVoters: number;
   /** Of a partition, at least. */
   readonly #replicas: number;
@@ -73,6 +74,7 @@ export class SimCluster {
   start(machine: Machine): void {
     const config = this.#configs.get(machine);
     invariant(config !== undefined, `${machine.name} is no broker`);
+    if (this.#forgetful.has(machine)) return;
     this.#stopping.delete(machine);
     const ports = machine.boot();
     const telemetry = new SimTelemetry(this.world, ports.process.name, this.errors, this.situations);
@@ -156,17 +158,22 @@ export class SimCluster {
     this.start(machine);
   }
 
-  /** The machine starts again on an older copy of its disk, which nobody tells it (scenario 70). */
-  forgetDisk(machine: Machine, copy: Tree): void {
+  /**
+   * The machine starts again some time later, on a disk that does not hold all that it did: an older copy (scenario 70), or one on which
+   * something was damaged. Nobody tells it.
+   */
+  forgets(machine: Machine, change: () => void): void {
     // Also those that are gone with their topic: what deleted it may be forgotten too.
-    for (const { group, replica } of this.#running.get(machine)?.views.values() ?? []) this.#forgotten.push([group, replica]);
+    const held = [...(this.#running.get(machine)?.views.values() ?? [])];
     machine.crash();
     this.#running.delete(machine);
-    machine.device.restore(copy);
+    change();
+    this.#forgetful.add(machine);
     const { scheduler, random } = this.world;
     // What it acknowledged is on its way for a moment, and counts.
-    scheduler.after(200 + random.below(400), `start ${machine.name} on an older copy`, () => {
-      for (const [group, replica] of this.#forgotten.splice(0)) this.#watch.invariants.forget(group, replica);
+    scheduler.after(200 + random.below(400), `start ${machine.name}, which forgot`, () => {
+      this.#forgetful.delete(machine);
+      for (const { group, replica } of held) this.#watch.invariants.forget(group, replica);
       this.start(machine);
     });
   }

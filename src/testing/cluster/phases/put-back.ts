@@ -42,7 +42,7 @@ export async function putBack(run: Run, { machine, tree }: Copy): Promise<void> 
   await run.pass(LAGS_MS);
   world.note(`${machine.name} forgets`);
   leader.crash();
-  cluster.forgetDisk(machine, tree);
+  cluster.forgets(machine, () => machine.device.restore(tree));
   link.heal();
   world.scheduler.after(GONE_MS, `restart ${leader.name}`, () => cluster.startAll());
   if (!(await run.until(() => machine.running && well(), LIVENESS_MS)))

@@ -1,10 +1,19 @@
+import { changedBytes } from "./changed-bytes.ts";
 import { clockFaults } from "./clock-faults.ts";
+import { damageFaults } from "./damage-faults.ts";
 import { diskFaults } from "./disk-faults.ts";
 import { type Fault, type FaultKind, faultKinds } from "./fault.ts";
 import { networkFaults } from "./network-faults.ts";
 import { processFaults } from "./process-faults.ts";
 
-export const allFaults: readonly Fault[] = [...processFaults, ...networkFaults, ...diskFaults, ...clockFaults];
+export const allFaults: readonly Fault[] = [
+  ...processFaults,
+  ...networkFaults,
+  changedBytes,
+  ...diskFaults,
+  ...damageFaults,
+  ...clockFaults,
+];
 
 /** Every kind has a fault, and the other way round: said once, when this module is loaded. */
 const byKind = new Map(allFaults.map((fault) => [fault.kind, fault]));

@@ -7,9 +7,15 @@ const HOUR_SECONDS = 3_600;
 /** Wall clocks only: monotonic ones do not jump, and nobody may compare them across processes. */
 export const clockFaults: readonly Fault[] = [
   {
-    kind: "clock-jump",
+    kind: "clock-ahead",
     begin({ world, machines, random }) {
-      return jump(world, random.pick(machines), (random.below(2 * HOUR_SECONDS) - HOUR_SECONDS) * 1_000);
+      return jump(world, random.pick(machines), random.below(HOUR_SECONDS) * 1_000);
+    },
+  },
+  {
+    kind: "clock-behind",
+    begin({ world, machines, random }) {
+      return jump(world, random.pick(machines), -random.below(HOUR_SECONDS) * 1_000);
     },
   },
   {

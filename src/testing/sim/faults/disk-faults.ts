@@ -1,7 +1,5 @@
 import { aLeader, anyOf, type Fault } from "./fault.ts";
 
-const SEGMENT = /^groups\/.*\.(log|index)$/;
-
 export const diskFaults: readonly Fault[] = [
   {
     kind: "slow-disk",
@@ -69,28 +67,6 @@ export const diskFaults: readonly Fault[] = [
     begin(context) {
       const [a, b] = context.random.shuffled(context.machines);
       return a === undefined || b === undefined || !context.mayLoseDisk() ? undefined : context.swapDisks(a, b);
-    },
-  },
-  {
-    // In a segment or its index: what lies in the write-ahead log behind its last block nobody can tell from a torn end.
-    kind: "bit-flip",
-    begin(context) {
-      const { random } = context;
-      if (!context.mayLoseDisk()) return undefined;
-      const machine = anyOf(context);
-      const files = machine.device.files().filter(({ path, file }) => SEGMENT.test(path) && file.size > 0);
-      if (files.length === 0) return undefined;
-      for (let flips = random.between(1, 3); flips > 0; flips--) {
-        const { path, file } = random.pick(files);
-        const at = random.below(file.size);
-        context.world.note(`${machine.name} has another bit at ${at} of ${path}`);
-        file.flipBit(at, random.below(8));
-      }
-      context.damaged(machine);
-      return () => {
-        if (random.chance(1, 2)) machine.crash();
-        if (!machine.running) context.restart(machine);
-      };
     },
   },
   {

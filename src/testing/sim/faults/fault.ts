@@ -21,6 +21,10 @@ export interface FaultTargets {
   loseDisk(machine: Machine, copy?: Tree): void;
   /** Bytes on this disk are not what was written: no other disk is lost until it was examined and what it lost is repaired. */
   damaged(machine: Machine): void;
+  /**
+   * The machine dies; something is done to its disk by which that forgets what it once held; and it starts some time later. Nobody is told.
+   */
+  forgets(machine: Machine, change: () => void): void;
   /** Two machines stop and start with each other's disk, on which neither may begin. @returns what puts each disk back */
   swapDisks(a: Machine, b: Machine): () => void;
 }
@@ -59,6 +63,7 @@ export const faultKinds = [
   "lossy-links",
   "slow-links",
   "clog",
+  "changed-bytes",
   "slow-disk",
   "slow-platter",
   "disk-failure",
@@ -68,8 +73,12 @@ export const faultKinds = [
   "restored-disk",
   "swapped-disks",
   "bit-flip",
+  "snapshot-flip",
+  "log-flip",
+  "read-failure",
   "stop",
-  "clock-jump",
+  "clock-ahead",
+  "clock-behind",
   "clock-skew",
 ] as const;
 export type FaultKind = (typeof faultKinds)[number];

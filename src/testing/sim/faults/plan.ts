@@ -24,8 +24,17 @@ export interface Intensity {
   readonly paces: readonly (readonly [pauseMs: number, lastMs: number])[];
 }
 
-/** Kinds that need a cluster that can lose a disk now. */
-const conditional: ReadonlySet<FaultKind> = new Set(["wiped-disk", "restored-disk", "swapped-disks", "bit-flip"]);
+/** Kinds that need a cluster that can lose a disk now, or brokers that talk to each other. */
+const conditional: ReadonlySet<FaultKind> = new Set([
+  "changed-bytes",
+  "wiped-disk",
+  "restored-disk",
+  "swapped-disks",
+  "bit-flip",
+  "snapshot-flip",
+  "log-flip",
+  "read-failure",
+]);
 
 /**
  * Which faults come, when and for how long. Drawn from the seed, and differently each time (swarm testing, Groce et al. 2012): a seed

@@ -191,7 +191,7 @@ export class Endpoint {
       if (message.type === "peer") trace.noteBytes(this.#now, this.#gets(message.kind), message.chunks);
       else trace.note(this.#now, frameText(message.frame, trace), this.process.name);
       this.#inboxBytes += message.bytes;
-      this.#inbox.push(arrived(message));
+      this.#inbox.push(this.#changed(arrived(message), from.#link));
     }
     if (segment.last) this.#inbox.push("end");
     this.#deliver();
@@ -205,6 +205,16 @@ export class Endpoint {
       this.#heardKinds[kind] = text;
     }
     return text;
+  }
+
+  #changed(message: WireMessage, link: Link): WireMessage {
+    const body = message.type === "peer" ? message.chunks[0] : undefined;
+    if (link.change === undefined || message.type !== "peer" || body === undefined) return message;
+    const kind = link.change(message.kind, body);
+    if (kind === undefined) return message;
+    const trace = this.process.scheduler.trace;
+    trace.note(this.#now, `changed on its way to ${this.process.name}: ${kind}: ${trace.bytes([body])}`);
+    return { ...message, kind };
   }
 
   #wake(): void {

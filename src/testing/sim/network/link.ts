@@ -21,6 +21,8 @@ export class Link {
   cloggedUntil = 0;
   /** Called with each message as it leaves, whether or not it ever arrives. */
   watch: ((message: WireMessage) => void) | undefined;
+  /** May change the bytes of a message as it arrives. @returns its kind then; undefined: it is as it was sent */
+  change: ((kind: number, body: Uint8Array) => number | undefined) | undefined;
   /** Called when the link is cut and when it is healed. */
   changed: (() => void) | undefined;
   #cut = false;

@@ -76,6 +76,7 @@ export class SimNetwork {
       link.cloggedUntil = 0;
       link.breaksPerTenThousand = 0;
       link.lossPercent = 0;
+      link.change = undefined;
       link.slowTo(0);
       link.startReading();
     }
