@@ -25,6 +25,8 @@ const steps: readonly Step[] = [
   { name: "buf breaking", find: () => breaksOf("proto") },
   ...docsSteps,
   { name: "tests and 1,000 seeds", command: ["node", "dist/tools/test.js"] },
+  // Last: its pages start clusters, and nothing else may be measured beside them.
+  { name: "docs: commands", command: ["node", "dist/tools/docs-run.js"] },
 ];
 
 process.exitCode = runSteps("ok", steps, () => {
