@@ -11,7 +11,8 @@ export interface Reached {
 
 /**
  * Notes when no broker of a partition reached, both ways and itself among them, as many of the others as ALL asks for. What is cut carries
- * nothing, not even what was under way, so nothing that is sent from then on is on enough disks until a link or a machine is back.
+ * nothing, not even what was under way, so nothing that is sent from then on is on enough disks until a link or a machine is back. Then a new
+ * window begins: those who are reached one after the other may all have it in the end, though never two of them at a time.
  */
 export class ReachWatch {
   readonly starved: Starved[] = [];
@@ -47,11 +48,13 @@ export class ReachWatch {
     let running = 0;
     for (const machine of this.#machines) running = running * 2 + (machine.running ? 1 : 0);
     if (!this.#linksChanged && running === this.#running) return;
+    const back = this.#linksChanged || (running & ~this.#running) !== 0;
     this.#linksChanged = false;
     this.#running = running;
     for (const { partition, machines, least } of this.#partitions) {
-      if (machines.some((machine) => this.#reaches(machine, machines) >= least)) this.#enough(partition);
-      else if (!this.#since.has(partition)) this.#since.set(partition, this.#world.now);
+      const enough = machines.some((machine) => this.#reaches(machine, machines) >= least);
+      if (enough || back) this.#enough(partition);
+      if (!enough && !this.#since.has(partition)) this.#since.set(partition, this.#world.now);
     }
   }
 

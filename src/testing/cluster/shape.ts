@@ -47,8 +47,8 @@ export interface Corpus {
   readonly situations: number;
 }
 
-/** Kinds that no seed draws before the product is mended: a broker whose log lost its beginning may not start (term table). */
-export const waiting: readonly FaultKind[] = ["log-flip"];
+/** Kinds that no seed draws before the product is mended. */
+export const waiting: readonly FaultKind[] = [];
 
 /** The size of a run, as data: what a seed draws lies within it. */
 export interface Shape {
