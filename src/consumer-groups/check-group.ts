@@ -2,7 +2,7 @@ import { type AssignorName, isAssignor } from "./assignors.ts";
 import { malformed } from "./malformed.ts";
 
 /** Numbers of partitions are below this; whatever names a higher one is damaged, and no array is made for it. */
-export const PARTITIONS_MAX = 1_000_000;
+export const PARTITIONS_MAX = 100_000;
 
 type Column = readonly unknown[];
 

@@ -121,6 +121,14 @@ describe("members of a group", () => {
     assert.equal(c.committed("g", gone, 0), undefined);
   });
 
+  it("offsets of a topic that is there stay, whoever says it is deleted", () => {
+    const c = new Coordinator();
+    const id = c.topics.make("t", 1);
+    c.commit("g", undefined, offset("t", 0, 5));
+    c.ok({ kind: "refreshTopics", groupId: "g", deleted: [id] });
+    assert.equal(c.committed("g", id, 0), 5);
+  });
+
   it("offsets of a topic that the metadata here does not know, but nobody knows to be deleted, stay", () => {
     const c = new Coordinator();
     const id = c.topics.make("t", 1);
@@ -173,6 +181,17 @@ describe("static members", () => {
     const back = c.told(joining("g", "a2", ["t"], asX));
     assert.deepEqual(flat(back.assignment), ["1:0", "1:1"]);
     assert.equal(c.told(beating("g", "b", other.memberEpoch)).assignment, undefined);
+  });
+
+  it("its successor has what it had, though an assignor that knew neither would deal otherwise", () => {
+    const c = new Coordinator();
+    c.topics.make("t", 4);
+    c.told(joining("g", "b", ["t"]));
+    c.told(joining("g", "a", ["t"], asX));
+    c.ok({ kind: "leave", groupId: "g", memberId: "a", instanceId: "x", forGood: false });
+    const before = c.group("g").targetEpoch;
+    c.told(joining("g", "c", ["t"], asX));
+    assert.equal(c.group("g").targetEpoch, before);
   });
 
   it("what comes back after its successor did is fenced, and cannot commit", () => {
@@ -248,6 +267,22 @@ describe("timers of a group", () => {
     assert.equal(c.group("g").members.has("a"), true);
   });
 
+  it("and what is asked for besides does not put off the end of the first", () => {
+    const { c, a, b } = twoOfFour();
+    const alive = (): void => {
+      c.told(beating("g", "a", a, { owned: owned(c, 0, 1, 2, 3) }));
+      c.told(beating("g", "b", b));
+    };
+    c.pass(40_000);
+    alive();
+    c.told(joining("g", "c", ["t"]));
+    c.pass(19_999);
+    alive();
+    assert.equal(c.group("g").members.has("a"), true);
+    c.pass(1);
+    assert.equal(c.group("g").members.has("a"), false);
+  });
+
   it("a new coordinator gives everybody all of their time again", () => {
     const { c } = twoOfFour();
     c.pass(44_000);
@@ -256,6 +291,22 @@ describe("timers of a group", () => {
     assert.equal(c.group("g").members.size, 2);
     c.pass(1_000);
     assert.equal(c.group("g").members.size, 0);
+  });
+
+  it("what was given back needs no time any more, though nobody is told anything", () => {
+    const c = new Coordinator();
+    c.topics.make("t", 1);
+    c.topics.make("u", 1);
+    const a = c.told(joining("g", "a", ["t", "u"]));
+    const subscription = { topics: ["t"], assignor: "", rebalanceTimeoutMs: 0 };
+    const { memberEpoch } = c.told(beating("g", "a", a.memberEpoch, { subscription }));
+    c.pass(5_000);
+    c.told(beating("g", "a", memberEpoch, { owned: owned(c, 0) }));
+    assert.equal(c.group("g").revoking, 0);
+    c.pass(40_000);
+    c.told(beating("g", "a", memberEpoch));
+    c.pass(30_000);
+    assert.ok((c.timers.nextDeadline ?? 0) > c.monotonic);
   });
 
   it("a timer of a former life of a member does nothing", () => {
