@@ -110,9 +110,9 @@ class BrokerProcess implements Broker {
       () => this.#formation,
       () => this.#member,
       (error) => this.#fatal(error),
-      new PeerRoom(config.limits.replyPendingMaxBytes),
+      new PeerRoom(config.limits.replyPendingMaxBytes, config.limits.fetchDefaultBytes),
     );
-    this.#links = new PeerLinks(ports, () => this.#identity(), config.timings.reconnectGraceMs, {
+    this.#links = new PeerLinks(ports, () => this.#identity(), config.timings.reconnectGraceMs, config.limits.forwardPendingMaxBytes, {
       raft: (from, message) => this.#member?.host.receive(from, message),
       call: (call, kind) => service.serve(call, kind),
       peerBack: (broker) => this.#member?.peerBack(broker),

@@ -144,6 +144,7 @@ export class Member implements MemberParts, AdminBackend {
       clock,
       forwardWaitMs: config.timings.forwardWaitMs,
       forwardPendingMaxBytes: config.limits.forwardPendingMaxBytes,
+      abandonedBytes: () => links.abandonedBytes,
       view: (groupId) => this.#leaderView(groupId),
     });
     this.#replacements = new Replacements(clock, telemetry, this.group, config.limits.replacementsMax);

@@ -193,14 +193,14 @@ export class PeerService {
   #read(call: IncomingCall, { log, router }: MemberParts): void {
     const { groupId, request } = ForwardedFetch.decode(call.body);
     if (request === undefined) return call.fail(new MillraceError("INVALID_REQUEST", "A forwarded fetch without its request"));
-    const closed = this.#room.closedTo(call);
-    if (closed !== undefined) return call.fail(closed);
+    const maxBytes = this.#room.bytesFor(call, request.maxBytes);
+    if (maxBytes instanceof MillraceError) return call.fail(maxBytes);
     this.#handedOn<FetchResponse>(
       call,
       router,
       groupId,
       (finish) =>
-        log.readFor(groupId as GroupId, request, call.deadline, (outcome) =>
+        log.readFor(groupId as GroupId, { ...request, maxBytes }, call.deadline, (outcome) =>
           finish(outcome instanceof MillraceError ? outcome : this.#room.admit(call, outcome)),
         ),
       (fetched) => FetchResponse.encodeParts(fetched),

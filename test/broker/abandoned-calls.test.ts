@@ -200,6 +200,30 @@ describe("A call whose caller goes leaves nothing behind", () => {
     for (const n of [1, 2, 3]) assert.equal(cluster.broker(n).numbers?.forwardedBytes, 0);
   });
 
+  it("but the bytes that a broker which hangs has not taken, and those count", async () => {
+    await cluster.moveLeader("t", 0, 2);
+    const link = cluster.world.network.link("b1", "b2");
+    link.stopReading();
+    const going = new AbortController();
+    const records = recordSet(["x".repeat(100 * 1024)]);
+    const asked: Promise<unknown>[] = [];
+    for (let n = 0; n < 8; n++) {
+      asked.push(cluster.ask(1, rpc.Produce, { ...known, records }, { signal: going.signal }).catch(() => {}));
+      await cluster.pass(5);
+    }
+    const forwarded = (): number => cluster.broker(1).numbers?.forwardedBytes ?? assert.fail("it runs");
+    assert.ok(forwarded() > 800 * 1024);
+    going.abort();
+    await cluster.settle(Promise.all(asked));
+    await cluster.pass(5);
+    // Some were taken by its kernel.
+    assert.ok(forwarded() > 300 * 1024 && forwarded() < 800 * 1024, `${forwarded()} bytes`);
+    assert.equal(of(1).handling, 0);
+    link.startReading();
+    await cluster.until(() => forwarded() === 0, "they are taken");
+    await cluster.leaderOf("t", 0);
+  });
+
   it("and each RPC of this version that is one question and one answer was asked", () => {
     const asked = new Set([...behind, ...askController, ...askLeader].map(({ name }) => name));
     const unary = publicMethods.filter(({ kind, implemented }) => implemented && kind === "unary").map(({ name }) => name);

@@ -30,6 +30,18 @@ export type CallDone = (outcome: { readonly body: Uint8Array } | { readonly erro
 interface Pending {
   readonly done: CallDone;
   readonly timer: Timer;
+  readonly request: Request;
+}
+
+/** A request that was queued on the connection. */
+interface Request {
+  readonly bytes: number;
+  /** Where it ends in all that was queued. */
+  readonly end: number;
+  /** The other side's kernel has taken it. */
+  sent: boolean;
+  /** Nobody waits for its answer any more. */
+  abandoned: boolean;
 }
 
 /** Longest wait for an answer: what its field on the wire holds (24.8 days). */
@@ -48,6 +60,12 @@ export class PeerCalls {
   readonly #serving = new Map<number, () => void>();
   #nextId = 1;
   #closed = false;
+  /** Bytes of all messages that were queued here. */
+  #queued = 0;
+  /** Those that may not have left, in their order. */
+  #unsent: Request[] = [];
+  #unsentBytes = 0;
+  #abandonedBytes = 0;
 
   constructor(connection: Connection, clock: Clock, peer: BrokerId, handle: (call: IncomingCall) => void) {
     this.#connection = connection;
@@ -60,12 +78,51 @@ export class PeerCalls {
     return this.#connection.unsentBytes;
   }
 
+  /** Bytes of requests that the other side's kernel has not taken: they are kept until it has, or the connection ends. */
+  get unsentRequestBytes(): number {
+    this.#forgetSent();
+    return this.#unsentBytes;
+  }
+
+  /** Of these, what was given up: it is in no other sum. */
+  get abandonedBytes(): number {
+    this.#forgetSent();
+    return this.#abandonedBytes;
+  }
+
+  #forgetSent(): void {
+    // Too little while pings and what stands around messages wait to be sent, which are not counted as queued.
+    const sent = this.#queued - this.#connection.unsentBytes;
+    let gone = 0;
+    for (const request of this.#unsent) {
+      if (request.end > sent) break;
+      request.sent = true;
+      this.#unsentBytes -= request.bytes;
+      if (request.abandoned) this.#abandonedBytes -= request.bytes;
+      gone++;
+    }
+    if (gone > 0) this.#unsent = this.#unsent.slice(gone);
+  }
+
+  /** An answer that nobody waits for: what is left of the request is what has not left yet. */
+  #abandon(request: Request): void {
+    this.#forgetSent();
+    if (request.sent) return;
+    request.abandoned = true;
+    this.#abandonedBytes += request.bytes;
+  }
+
+  #send(kind: number, message: readonly Uint8Array[]): void {
+    this.#queued += bytesOf(message);
+    this.#connection.send(kind, message);
+  }
+
   /** @returns cancels the call: `done` is not called any more, and the other side is told */
   call(method: string, body: readonly Uint8Array[], wantedMs: number, done: CallDone): () => void {
     const id = this.#nextId++;
     const timeoutMs = Math.min(TIMEOUT_MS_MAX, Math.max(0, Math.ceil(wantedMs)));
     // Before anything is kept for the call: what cannot be written leaves nothing behind.
-    const request = withHead(CallRequest.encode({ callId: id, method, timeoutMs }), body);
+    const message = withHead(CallRequest.encode({ callId: id, method, timeoutMs }), body);
     if (this.#closed) {
       done({ error: new MillraceError("LEADER_UNKNOWN", `Cannot reach broker ${this.#peer}: the connection is closed`) });
       return () => {};
@@ -75,7 +132,8 @@ export class PeerCalls {
       if (pending === undefined) return false;
       pending.timer.cancel();
       this.#pending.delete(id);
-      this.#connection.send(CallKind.cancel, [CallCancel.encode({ callId: id })]);
+      this.#abandon(pending.request);
+      this.#send(CallKind.cancel, [CallCancel.encode({ callId: id })]);
       return true;
     };
     const timer = this.#clock.after(timeoutMs, () => {
@@ -84,8 +142,13 @@ export class PeerCalls {
           error: new MillraceError("REQUEST_TIMED_OUT", `Broker ${this.#peer} did not answer ${method} within ${timeoutMs} ms`),
         });
     });
-    this.#pending.set(id, { done, timer });
-    this.#connection.send(CallKind.request, request);
+    this.#forgetSent();
+    const bytes = bytesOf(message);
+    const request: Request = { bytes, end: this.#queued + bytes, sent: false, abandoned: false };
+    this.#pending.set(id, { done, timer, request });
+    this.#unsent.push(request);
+    this.#unsentBytes += bytes;
+    this.#send(CallKind.request, message);
     return () => void cancel();
   }
 
@@ -104,6 +167,9 @@ export class PeerCalls {
 
   closed(): void {
     this.#closed = true;
+    this.#unsent = [];
+    this.#unsentBytes = 0;
+    this.#abandonedBytes = 0;
     const pending = [...this.#pending.values()];
     this.#pending.clear();
     for (const { done, timer } of pending) {
@@ -140,7 +206,7 @@ export class PeerCalls {
       this.#serving.delete(callId);
       if (cancelled || this.#closed) return;
       const head = error === undefined ? CallReply.encode({ callId }) : CallReply.encode({ callId, error: statusOf(error) });
-      this.#connection.send(CallKind.reply, withHead(head, reply));
+      this.#send(CallKind.reply, withHead(head, reply));
     };
     const connection = this.#connection;
     this.#handle({
@@ -163,6 +229,10 @@ export class PeerCalls {
       fail: (error) => answer(error, []),
     });
   }
+}
+
+function bytesOf(chunks: readonly Uint8Array[]): number {
+  return chunks.reduce((sum, { byteLength }) => sum + byteLength, 0);
 }
 
 /** A call's message: u32 little-endian length of the protobuf head, the head, the body as it is (never copied into the head). */

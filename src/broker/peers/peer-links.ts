@@ -29,6 +29,8 @@ const CONTROL_UNSENT_MAX = 1024 * 1024;
 const DIAL_TIMEOUT_MS = 1_000;
 const REDIAL_MIN_MS = 10;
 const REDIAL_MAX_MS = 500;
+/** When to call a broker again that takes nothing. */
+const AGAIN_MS = 100;
 
 export interface PeerLinkEvents {
   raft(from: BrokerId, message: AddressedMessage): void;
@@ -67,6 +69,7 @@ export class PeerLinks {
   readonly #identity: () => PeerIdentity;
   readonly #events: PeerLinkEvents;
   readonly #reconnectGraceMs: number;
+  readonly #unsentBytesMax: number;
   readonly #peers = new Map<BrokerId, Peer>();
   readonly #joins = new Set<Connection>();
   readonly #probes: Probes;
@@ -75,7 +78,15 @@ export class PeerLinks {
   #flushing = false;
   #closed = false;
 
-  constructor(ports: PeerLinkPorts, identity: () => PeerIdentity, reconnectGraceMs: number, events: PeerLinkEvents) {
+  /** @param unsentBytesMax of requests for one broker: above that it is called no more, until it takes them */
+  constructor(
+    ports: PeerLinkPorts,
+    identity: () => PeerIdentity,
+    reconnectGraceMs: number,
+    unsentBytesMax: number,
+    events: PeerLinkEvents,
+  ) {
+    this.#unsentBytesMax = unsentBytesMax;
     this.#ports = ports;
     this.#identity = identity;
     this.#reconnectGraceMs = reconnectGraceMs;
@@ -135,7 +146,19 @@ export class PeerLinks {
       done({ error: new MillraceError("LEADER_UNKNOWN", `Cannot reach broker ${to}: not connected`) });
       return () => {};
     }
+    if (bulk.calls.unsentRequestBytes > this.#unsentBytesMax) {
+      const text = `Broker ${to} has not taken ${bulk.calls.unsentRequestBytes} bytes of calls that wait for it; nothing was written`;
+      done({ error: new MillraceError("TOO_MANY_REQUESTS", text, { limit: "forward.pending.max.bytes" }, AGAIN_MS) });
+      return () => {};
+    }
     return bulk.calls.call(method, body, timeoutMs, done);
+  }
+
+  /** Bytes of requests that were given up, and that have not left this broker. */
+  get abandonedBytes(): number {
+    let bytes = 0;
+    for (const { bulk } of this.#peers.values()) bytes += bulk?.calls.abandonedBytes ?? 0;
+    return bytes;
   }
 
   /** One call on a short connection to an address: formation questions and registration (design §5 *join*). */

@@ -63,6 +63,8 @@ export interface RouterOptions {
   readonly clock: Clock;
   readonly forwardWaitMs: number;
   readonly forwardPendingMaxBytes: number;
+  /** Of forwarded calls that were given up, and whose bytes have not left this broker. */
+  readonly abandonedBytes: () => number;
   readonly view: (groupId: GroupId) => LeaderView;
 }
 
@@ -86,9 +88,9 @@ export class Router {
   get heldBytes(): number {
     return this.#heldBytes;
   }
-  /** Of calls that other brokers have not answered. */
+  /** Of calls that other brokers have not answered, and of those that were given up while their bytes are still here. */
   get forwardedBytes(): number {
-    return this.#forwardedBytes;
+    return this.#forwardedBytes + this.#options.abandonedBytes();
   }
 
   /** @returns gives the call up: it is held no longer; what has begun is for the caller to end */
@@ -186,13 +188,13 @@ export class Router {
   }
 
   #hasRoom(call: RoutedCall): boolean {
-    return this.#heldBytes + this.#forwardedBytes + call.bytes <= this.#options.forwardPendingMaxBytes;
+    return this.#heldBytes + this.forwardedBytes + call.bytes <= this.#options.forwardPendingMaxBytes;
   }
 
   #tooMuch(): MillraceError {
     return new MillraceError(
       "TOO_MANY_REQUESTS",
-      `This broker has ${this.#heldBytes + this.#forwardedBytes} bytes of calls for leaders that are not known or have not answered; nothing was written`,
+      `This broker has ${this.#heldBytes + this.forwardedBytes} bytes of calls for leaders that are not known or have not answered; nothing was written`,
       { limit: "forward.pending.max.bytes" },
       100,
     );

@@ -9,6 +9,7 @@ import type { MachinePorts } from "../../../src/testing/sim/machine.ts";
 import { World } from "../../../src/testing/sim/world.ts";
 
 const TIMEOUT_MS = 1_000;
+const MiB = 1024 * 1024;
 const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString();
 const bytes = (value: string): Uint8Array => new TextEncoder().encode(value);
 
@@ -62,6 +63,10 @@ async function pair() {
     cancels: () => cancels,
     replies: () => replies,
     call: (name: string, timeoutMs = TIMEOUT_MS) => made.call(name, [bytes("question "), bytes(name)], timeoutMs, done(name)),
+    /** The other side hangs: its kernel takes what fits, and no more. */
+    hang: () => world.network.link("a", "b").stopReading(),
+    wake: () => world.network.link("a", "b").startReading(),
+    large: (size: number) => made.call("m", [new Uint8Array(size)], TIMEOUT_MS, done("large")),
     close: () => accepted?.close("test"),
     pass: (ms = 10) => world.scheduler.run(world.now + ms),
   };
@@ -158,6 +163,44 @@ describe("Calls between brokers", () => {
     after();
     await it.pass();
     assert.deepEqual([it.outcomes, it.cancels()], [["y "], 1]);
+  });
+
+  it("that are given up count until the other side has taken them, and no longer", async () => {
+    const it = await pair();
+    const unsent = (): number[] => [it.ours.unsentRequestBytes, it.ours.abandonedBytes];
+    it.hang();
+    // What its kernel takes.
+    it.large(MiB)();
+    await it.pass();
+    assert.deepEqual(unsent(), [0, 0]);
+    const calls = Array.from({ length: 4 }, () => it.large(MiB));
+    const all = it.ours.unsentRequestBytes;
+    assert.ok(all > 4 * MiB && all < 4 * MiB + 1_000);
+    assert.equal(it.ours.abandonedBytes, 0);
+    await it.pass();
+    assert.equal(it.ours.unsentRequestBytes, all, "nothing was taken");
+    // In any order.
+    calls[2]?.();
+    calls[0]?.();
+    assert.deepEqual(unsent(), [all, all / 2]);
+    calls[0]?.();
+    await it.pass(2 * TIMEOUT_MS);
+    assert.deepEqual(it.outcomes, ["large REQUEST_TIMED_OUT", "large REQUEST_TIMED_OUT"]);
+    assert.deepEqual(unsent(), [all, all], "the others were given up at their deadline");
+    it.wake();
+    await it.pass();
+    assert.deepEqual(unsent(), [0, 0]);
+    // Given up once it is there it keeps nothing here.
+    const there = it.large(10);
+    await it.pass();
+    there();
+    assert.deepEqual(unsent(), [0, 0]);
+    it.hang();
+    it.large(MiB)();
+    assert.ok(it.ours.abandonedBytes > MiB);
+    it.close();
+    await it.pass();
+    assert.deepEqual(unsent(), [0, 0]);
   });
 
   it("end with an unknown outcome when the connection does, and are cancelled on the other side", async () => {

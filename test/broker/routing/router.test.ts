@@ -44,9 +44,16 @@ class Bench {
   readonly refusals: ((error: MillraceError) => void)[] = [];
   readonly overs: (() => void)[] = [];
   view: LeaderView = { local: false, becoming: false, remote: undefined };
-  readonly router: Router = new Router({ clock: this.clock, forwardWaitMs: 2_000, forwardPendingMaxBytes: 100, view: () => this.view });
+  abandoned = 0;
+  readonly router: Router = new Router({
+    clock: this.clock,
+    forwardWaitMs: 2_000,
+    forwardPendingMaxBytes: 100,
+    abandonedBytes: () => this.abandoned,
+    view: () => this.view,
+  });
 
-  call(name: string, options: { readonly direct?: boolean; readonly bytes?: number; readonly deadline?: number } = {}): void {
+  call(name: string, options: { readonly direct?: boolean; readonly bytes?: number; readonly deadline?: number } = {}): () => void {
     const call: RoutedCall = {
       groupId: group,
       bytes: options.bytes ?? 10,
@@ -60,7 +67,7 @@ class Bench {
       },
       fail: (error) => this.trace.push(`${name} ${error.code}`),
     };
-    this.router.route(call);
+    return this.router.route(call);
   }
   leads(): void {
     this.view = { local: true, becoming: false, remote: undefined };
@@ -122,6 +129,32 @@ describe("Router", () => {
     assert.equal(bench.router.heldBytes, 60);
     bench.call("e", { bytes: 1 });
     assert.deepEqual(bench.trace.slice(3), ["d at 2", "e TOO_MANY_REQUESTS"]);
+  });
+
+  it("counts also what was given up and has not left this broker", () => {
+    const bench = new Bench();
+    bench.leader(2, 1);
+    bench.abandoned = 60;
+    bench.call("a", { bytes: 40 });
+    bench.call("b", { bytes: 1 });
+    assert.deepEqual([bench.trace, bench.router.forwardedBytes], [["a at 2", "b TOO_MANY_REQUESTS"], 100]);
+    bench.abandoned = 0;
+    bench.call("c", { bytes: 60 });
+    assert.deepEqual(bench.trace.slice(2), ["c at 2"]);
+  });
+
+  it("holds nothing of a call that is given up, and lets the others go in order", () => {
+    const bench = new Bench();
+    const [giveUp] = ["a", "b", "c"].map((name) => bench.call(name));
+    giveUp?.();
+    giveUp?.();
+    assert.equal(bench.router.heldBytes, 20);
+    bench.leads();
+    assert.deepEqual(bench.trace, ["b here", "c here"]);
+    const here = bench.call("d");
+    here();
+    bench.clock.advance(10_000);
+    assert.deepEqual([bench.trace, bench.router.heldBytes], [["b here", "c here", "d here"], 0]);
   });
 
   it("answers NOT_LEADER at once to a direct call", () => {

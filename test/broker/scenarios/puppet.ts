@@ -46,7 +46,7 @@ export class Puppet {
       admittedBlockSequence: 0,
       recoveries,
     });
-    this.#links = new PeerLinks({ clock, random, transport, telemetry: quiet }, identity, 150, {
+    this.#links = new PeerLinks({ clock, random, transport, telemetry: quiet }, identity, 150, Number.MAX_SAFE_INTEGER, {
       raft: (_, message) => {
         if (message.groupId !== seat.group) return;
         this.heard.push(message);

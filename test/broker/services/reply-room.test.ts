@@ -67,7 +67,9 @@ describe("ReplyRoom (reply.pending.max.bytes)", () => {
 });
 
 describe("PeerRoom (reply.pending.max.bytes)", () => {
-  const room = new PeerRoom(400);
+  const MESSAGE = 3 * 1024 * 1024 + 64 * 1024;
+  const SHARE = 2 * MESSAGE;
+  const room = new PeerRoom(4 * SHARE, 500);
   const asked = (unsentBytes: number): IncomingCall => ({
     from: toBrokerId(2),
     method: "log.fetch",
@@ -79,12 +81,50 @@ describe("PeerRoom (reply.pending.max.bytes)", () => {
     reply() {},
     fail() {},
   });
-  const read = (bytes: number): FetchResponse =>
-    FetchResponse.decode(FetchResponse.encode({ batches: [{ recordCount: 1, records: new Uint8Array(bytes) }] }));
+  /** Batches of a record each, from offset 7 on. */
+  const read = (...sizes: readonly number[]): FetchResponse =>
+    FetchResponse.decode(
+      FetchResponse.encode({
+        batches: sizes.map((bytes, at) => ({ baseOffset: 7 + at, recordCount: 1, records: new Uint8Array(bytes) })),
+        nextOffset: 7 + sizes.length,
+        highWatermark: 50,
+      }),
+    );
+  const refused = (outcome: unknown): void => {
+    assert.ok(outcome instanceof MillraceError && outcome.code === "TOO_MANY_REQUESTS", String(outcome));
+    assert.deepEqual(outcome.metadata, { limit: "reply.pending.max.bytes", limit_bytes: String(SHARE) });
+  };
 
-  it("lets a quarter of it wait for a broker, and one answer of any size for a broker that took everything", () => {
-    assert.deepEqual([room.closedTo(asked(99)), room.closedTo(asked(100))?.code], [undefined, "TOO_MANY_REQUESTS"]);
-    const fits = (unsent: number, bytes: number): boolean => !(room.admit(asked(unsent), read(bytes)) instanceof MillraceError);
-    assert.deepEqual([fits(50, 50), fits(50, 51), fits(0, 1_000)], [true, false, true]);
+  it("lets a quarter of it wait for a broker: no more is read than fits, and nothing when it is full", () => {
+    assert.deepEqual(
+      [0, SHARE - 10].map((unsent) => room.bytesFor(asked(unsent), 1_000)),
+      [1_000, 10],
+    );
+    assert.equal(room.bytesFor(asked(0), 100 * SHARE), SHARE);
+    assert.equal(room.bytesFor(asked(0), 0), 500, "who does not say gets the default");
+    refused(room.bytesFor(asked(SHARE), 1));
+  });
+
+  it("passes on what still fits when others were answered meanwhile, one batch at least, and says where to go on", () => {
+    const three = read(100, 100, 100);
+    assert.equal(room.admit(asked(0), three), three);
+    const cut = (left: number): unknown => {
+      const admitted = room.admit(asked(SHARE - left), three);
+      return admitted instanceof MillraceError ? admitted : [admitted.batches.length, admitted.nextOffset, admitted.highWatermark];
+    };
+    assert.deepEqual([300, 299, 200, 1].map(cut), [
+      [3, 10, 50],
+      [2, 9, 50],
+      [2, 9, 50],
+      [1, 8, 50],
+    ]);
+    refused(room.admit(asked(SHARE), three));
+    const nothing = read();
+    assert.equal(room.admit(asked(SHARE), nothing), nothing);
+  });
+
+  it("has room for a batch, however small the setting is", () => {
+    assert.equal(new PeerRoom(400, 500).bytesFor(asked(MESSAGE - 1), 1_000), 1);
+    assert.ok(!(new PeerRoom(400, 500).admit(asked(0), read(MESSAGE)) instanceof MillraceError));
   });
 });
