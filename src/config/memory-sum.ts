@@ -55,6 +55,12 @@ export const memorySum: readonly MemoryTerm[] = [
     bytes: (value) => 4 * INFLATED_FACTOR * value("max.message.bytes"),
   },
   {
+    // While their callers wait they are part of the first two lines (src/broker/peers/peer-calls.ts).
+    what: "calls for another broker that were given up, and that it has not taken",
+    formula: "for each other broker `forward.pending.max.bytes` + `request.max.bytes`",
+    bytes: (value) => PEERS * (value("forward.pending.max.bytes") + MESSAGE_BYTES),
+  },
+  {
     what: "records that are not committed",
     formula: "`wal.file.bytes` × `wal.files.max` / 4",
     bytes: (value) => (value("wal.file.bytes") * value("wal.files.max")) / 4,
@@ -74,14 +80,16 @@ export const memorySum: readonly MemoryTerm[] = [
   },
   {
     what: "answers for callers of other brokers, and messages that come from these",
-    formula: "for each other broker `reply.pending.max.bytes` / 4 + 3 × 16 MiB",
-    bytes: (value) => PEERS * (value("reply.pending.max.bytes") / 4 + 3 * PEER_BYTES),
+    // A share and one more message (src/broker/services/peer-room.ts).
+    formula: "for each other broker `reply.pending.max.bytes` / 4, at least `request.max.bytes`, + `request.max.bytes` + 3 × 16 MiB",
+    bytes: (value) => PEERS * (Math.max(value("reply.pending.max.bytes") / 4, MESSAGE_BYTES) + MESSAGE_BYTES + 3 * PEER_BYTES),
     filledBy: "readers",
   },
   {
     what: "partitions that are subscribed to",
-    formula: `\`subscribe.partitions.max\` × ${SUBSCRIBED_BYTES / KiB} KiB`,
-    bytes: (value) => value("subscribe.partitions.max") * SUBSCRIBED_BYTES,
+    // A 16th for those of few partitions (src/broker/services/open-partitions.ts).
+    formula: `17/16 × \`subscribe.partitions.max\` × ${SUBSCRIBED_BYTES / KiB} KiB`,
+    bytes: (value) => (17 / 16) * value("subscribe.partitions.max") * SUBSCRIBED_BYTES,
   },
   {
     what: "open calls, without what they brought",

@@ -124,7 +124,7 @@ export const settings = {
     default: defaultLimits.forwardPendingMaxBytes,
     min: MiB,
     max: 4 * GiB,
-    doc: "Bytes of calls this broker holds or forwards, over all partitions.",
+    doc: "Bytes of calls this broker holds or forwards, over all partitions, and of those that were given up until they have left it.",
   }),
   "stream.credit.bytes": bytes({
     default: defaultLimits.streamCreditBytes,
@@ -142,7 +142,7 @@ export const settings = {
     default: defaultLimits.subscribePartitionsMax,
     min: 1,
     max: 10_000_000,
-    doc: "Partitions of all open subscriptions of a broker; the one that brings more is refused.",
+    doc: "Partitions of all open subscriptions of a broker; the one that brings more is refused. Those of up to 16 partitions have a 16th more.",
   }),
   "fetch.default.bytes": bytes({
     default: defaultLimits.fetchDefaultBytes,
@@ -235,7 +235,7 @@ export const settings = {
     default: defaultRpcServerLimits.requestPendingBytesMax,
     min: 8 * MiB,
     max: 64 * GiB,
-    doc: "Bytes of requests, half or whole, until their call ends, and of messages of streams until they are taken, over all clients; the call that brings more is refused. Calls of up to 64 KiB have a 16th more.",
+    doc: "Bytes of requests, half or whole, until their call ends, and of messages of streams until they are taken, over all clients; the call that brings more is refused. Streams have three quarters of it, calls of up to 64 KiB a 16th more.",
   }),
   "client.streams.max": count({
     default: defaultRpcServerLimits.streamsPerConnectionMax,
@@ -247,7 +247,7 @@ export const settings = {
     default: defaultRpcServerLimits.callsMax,
     min: 1,
     max: 10_000_000,
-    doc: "Calls at the same time over all client connections; further ones are refused.",
+    doc: "Calls at the same time over all client connections; further ones are refused. A 16th of them is kept for calls that are no streams or long polls, half of that for health checks.",
   }),
 
   // The log

@@ -6,6 +6,8 @@ import { type Message, MessageMeter } from "./message-meter.ts";
 const AGAIN_MS = 100;
 /** What a piece of a request keeps beyond its bytes until its message is whole: a buffer and its backing store. */
 const PIECE_BYTES = 256;
+/** The same of a whole message until it is taken: an empty one has five bytes on the wire, and a frame holds thousands of them. */
+const MESSAGE_BYTES = 256;
 /**
  * A piece that is less than this part of the memory it is a view of is copied: else one byte would keep all that came with it. Frames of the
  * usual 16 KiB come four at a time and need no copy, until so many bytes are held that what came with them matters.
@@ -17,6 +19,8 @@ const INFLATION_MAX = 1032;
 /** Calls with no more than this have a little room of their own: who only asks is not kept out by those who bring much. */
 const SMALL_BYTES = 64 * 1024;
 const SMALL_SHARES = 16;
+/** The part of the room that streams of requests may fill: each may go on bringing a window of bytes while it is not read. */
+const STREAMS_PART = 3 / 4;
 
 export interface HeldRequestLimits {
   /** A request, or a message of a stream of them, that is not here whole by then is refused. */
@@ -51,6 +55,8 @@ export interface HeldRequest {
 export class HeldRequests {
   readonly #limits: HeldRequestLimits;
   #bytes = 0;
+  /** Of these, what streams of requests brought. */
+  #streamBytes = 0;
 
   constructor(given: HeldRequestLimits) {
     this.#limits = given;
@@ -77,19 +83,19 @@ export class HeldRequests {
     let timer: NodeJS.Timeout | undefined;
     let over = false;
     let kept = false;
-    const hold = (bytes: number): void => {
-      if (over) return;
+    const add = (bytes: number): void => {
       held += bytes;
       this.#bytes += bytes;
+      if (streams) this.#streamBytes += bytes;
+    };
+    const hold = (bytes: number): void => {
+      if (!over) add(bytes);
     };
     const inTime = (): void => {
       clearTimeout(timer);
       timer = undefined;
     };
-    const release = (): void => {
-      this.#bytes -= held;
-      held = 0;
-    };
+    const release = (): void => add(-held);
     const end = (): void => {
       over = true;
       inTime();
@@ -104,7 +110,8 @@ export class HeldRequests {
     const inflation = ({ bytes, compressed }: Message): number => (compressed ? Math.min(requestBytesMax, bytes * INFLATION_MAX) : 0);
     const mayHold = (): boolean => {
       const more = held <= SMALL_BYTES ? Math.floor(requestPendingBytesMax / SMALL_SHARES) : 0;
-      if (this.#bytes <= requestPendingBytesMax + more) return true;
+      const fits = this.#bytes <= requestPendingBytesMax + more;
+      if (fits && (!streams || this.#streamBytes <= requestPendingBytesMax * STREAMS_PART + more)) return true;
       const what = `The requests that are held have more than ${requestPendingBytesMax} bytes`;
       tooMuch("request.pending.max.bytes", what, { limit_bytes: String(requestPendingBytesMax) });
       return false;
@@ -133,6 +140,7 @@ export class HeldRequests {
     };
     stream.on("data", (bytes: Buffer) => {
       if (over) return;
+      const before = held;
       const idle = meter.bytes === 0;
       const ended = meter.take(bytes);
       halves++;
@@ -146,10 +154,11 @@ export class HeldRequests {
         if (kind === "other stream") hold(-message.bytes);
         else {
           whole.push(message);
-          hold(inflation(message));
+          hold(MESSAGE_BYTES + inflation(message));
         }
       }
-      if (!mayHold()) return;
+      // Others may have filled the room since it came: who brings nothing more is not judged.
+      if (held > before && !mayHold()) return;
       if (streams && meter.bytes > 0 && (ended.length > 0 || idle)) begun = performance.now();
       if (meter.bytes > 0 && timer === undefined) arm(requestTimeoutMs);
     });
@@ -159,7 +168,7 @@ export class HeldRequests {
       delivered(bytes) {
         const message = whole.shift();
         if (message === undefined) return;
-        hold((streams ? 0 : bytes) - message.bytes - inflation(message));
+        hold((streams ? 0 : bytes) - message.bytes - inflation(message) - (streams ? MESSAGE_BYTES : 0));
       },
       keptUntil(settled) {
         kept = true;

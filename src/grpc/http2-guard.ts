@@ -1,5 +1,6 @@
 import { constants, type Http2Server, type IncomingHttpHeaders, type ServerHttp2Session, type ServerHttp2Stream } from "node:http2";
 import { MillraceError } from "../base/errors.ts";
+import { type CallLength, placesFor } from "./call-places.ts";
 import { type HeldRequestLimits, HeldRequests, type RequestKind } from "./held-requests.ts";
 import type { OpenStreams } from "./open-streams.ts";
 import { OwnStatuses, tooLarge } from "./own-statuses.ts";
@@ -25,6 +26,7 @@ export interface GuardLimits extends HeldRequestLimits {
   readonly lingerMs: number;
   /** A method that takes a stream of requests may stay open for ever: what is bounded is each message. */
   readonly requestKind: (path: string) => RequestKind;
+  readonly callLength: (path: string) => CallLength;
   readonly streams: OpenStreams;
 }
 
@@ -42,7 +44,8 @@ export function guardHttp2Server(server: Http2Server, limits: GuardLimits): void
     if (stream.destroyed || stream.closed) return;
     const path = headers[":path"] ?? "";
     const statuses = new OwnStatuses(stream, path);
-    const refusal = limits.streams.open >= limits.callsMax ? tooManyCalls(limits.callsMax) : refusalOf(headers, rawHeaders, limits);
+    const full = limits.streams.open >= placesFor(limits.callLength(path), limits.callsMax);
+    const refusal = full ? tooManyCalls(limits.streams.open, limits.callsMax) : refusalOf(headers, rawHeaders, limits);
     if (refusal !== undefined) return refuse(stream, statuses, refusal);
     resetWhenAnswered(stream, limits.lingerMs);
     const request = requests.watch(stream, limits.requestKind(path), (error) => refuse(stream, statuses, error));
@@ -61,8 +64,8 @@ export function guardHttp2Server(server: Http2Server, limits: GuardLimits): void
 
 function ignore(): void {}
 
-function tooManyCalls(max: number): MillraceError {
-  const text = `This broker serves ${max} calls already (client.calls.max)`;
+function tooManyCalls(open: number, max: number): MillraceError {
+  const text = `This broker serves ${open} calls already (client.calls.max is ${max}, with some kept for short calls)`;
   return new MillraceError("TOO_MANY_REQUESTS", text, { limit: "client.calls.max", limit_calls: String(max) }, AGAIN_MS);
 }
 

@@ -5,8 +5,13 @@ import type { ConnectionInjector, Server } from "@grpc/grpc-js";
 import { invariant } from "../base/invariant.ts";
 import { type GuardLimits, guardHttp2Server } from "./http2-guard.ts";
 
-/** Bytes a caller may have under way, per stream and per connection. HTTP/2 itself starts with 64 KiB: one round trip per 64 KiB. */
-export const RECEIVE_WINDOW_BYTES = 8 * 1024 * 1024;
+/** Bytes a caller may have under way on a connection. HTTP/2 itself starts with 64 KiB: one round trip per 64 KiB. */
+export const CONNECTION_WINDOW_BYTES = 8 * 1024 * 1024;
+/**
+ * The same on one stream. It is also what a stream may bring while nobody reads it (HTTP/2 has no way to take a window back), so 64 paused
+ * streams keep an 8th of `request.pending.max.bytes` by default.
+ */
+export const STREAM_WINDOW_BYTES = 1024 * 1024;
 
 /** What the HTTP/2 layer of a server is told beyond grpc-js's own options. */
 export interface Http2Limits extends GuardLimits {
@@ -25,7 +30,7 @@ export function raiseWindows(server: Server, limits: Http2Limits): void {
   const options: unknown = Reflect.get(server, "commonServerOptions");
   invariant(typeof options === "object" && options !== null, "grpc-js changed: no commonServerOptions");
   const settings: Settings = {
-    initialWindowSize: RECEIVE_WINDOW_BYTES,
+    initialWindowSize: STREAM_WINDOW_BYTES,
     maxConcurrentStreams: limits.maxConcurrentStreams,
     maxHeaderListSize: HEADERS_TAKEN * limits.maxHeaderBytes,
     enablePush: false,
@@ -36,7 +41,7 @@ export function raiseWindows(server: Server, limits: Http2Limits): void {
   invariant(typeof create === "function", "grpc-js changed: no createHttp2Server");
   const createRaised = (...args: unknown[]): Http2Server => {
     const http2Server: Http2Server = Reflect.apply(create, server, args);
-    http2Server.on("session", (session) => session.setLocalWindowSize(RECEIVE_WINDOW_BYTES));
+    http2Server.on("session", (session) => session.setLocalWindowSize(CONNECTION_WINDOW_BYTES));
     guardHttp2Server(http2Server, limits);
     return http2Server;
   };
@@ -57,8 +62,9 @@ export async function assertWindows(injector: ConnectionInjector): Promise<void>
     await ping(session);
     const stream = session.remoteSettings.initialWindowSize;
     const connection = session.state.remoteWindowSize;
-    invariant(stream === RECEIVE_WINDOW_BYTES, () => `the server grants streams ${stream} bytes, not ${RECEIVE_WINDOW_BYTES}`);
-    invariant(connection === RECEIVE_WINDOW_BYTES, () => `the server grants connections ${connection} bytes, not ${RECEIVE_WINDOW_BYTES}`);
+    invariant(stream === STREAM_WINDOW_BYTES, () => `the server grants streams ${stream} bytes, not ${STREAM_WINDOW_BYTES}`);
+    const granted = CONNECTION_WINDOW_BYTES;
+    invariant(connection === granted, () => `the server grants connections ${connection} bytes, not ${granted}`);
   } finally {
     session.destroy();
     far.destroy();

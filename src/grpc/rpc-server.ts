@@ -10,11 +10,12 @@ import type { RpcMethod, RpcServer } from "../base/ports/rpc-server.ts";
 import { silentTelemetry, type Telemetry } from "../base/ports/telemetry.ts";
 import { defaultRpcServerLimits, type RpcServerLimits } from "../base/rpc-limits.ts";
 import { publicMethods } from "../protocol/methods.ts";
+import type { CallLength } from "./call-places.ts";
 import type { RequestKind } from "./held-requests.ts";
 import { assertWindows, raiseWindows } from "./http2-windows.ts";
 import { OpenStreams } from "./open-streams.ts";
 import { ServerCalls } from "./server-calls.ts";
-import { StandardServer } from "./standard-server.ts";
+import { HEALTH_CHECK, HEALTH_WATCH, StandardServer } from "./standard-server.ts";
 import { addHealth, addReflection } from "./standard-services.ts";
 import { asBuffer, identity } from "./status.ts";
 
@@ -52,6 +53,10 @@ class GrpcServer implements GrpcRpcServer {
   readonly #serving = new Set<string>();
   /** Methods that take a stream of requests, which may stay open for ever. */
   readonly #streaming = new Map<string, RequestKind>(reflectionStreams.map((path) => [path, "other stream"]));
+  readonly #lengths = new Map<string, CallLength>([
+    [HEALTH_CHECK, "probe"],
+    [HEALTH_WATCH, "long"],
+  ]);
   readonly #sockets = new Set<Socket>();
   #listener: NetServer | undefined;
   #closing = false;
@@ -65,6 +70,7 @@ class GrpcServer implements GrpcRpcServer {
       maxHeaderBytes: this.#limits.headerBytesMax,
       maxHeaderPairs: this.#limits.headerPairsMax,
       callsMax: this.#limits.callsMax,
+      callLength: (path) => this.#lengths.get(path) ?? "short",
       prefaceTimeoutMs: this.#limits.prefaceTimeoutMs,
       requestTimeoutMs: this.#limits.requestTimeoutMs,
       requestPendingBytesMax: this.#limits.requestPendingBytesMax,
@@ -95,6 +101,7 @@ class GrpcServer implements GrpcRpcServer {
     invariant(!this.#registered.has(path), () => `a method is registered once: ${path}`);
     this.#registered.add(path);
     if (method.kind === "bidi") this.#streaming.set(path, "stream");
+    if (method.kind !== "unary" || method.waits === true) this.#lengths.set(path, "long");
     if (method.kind === "unary") this.#server.register(path, this.#calls.unary(path, method.handle), asBuffer, identity, "unary");
     else if (method.kind === "server-stream") {
       this.#server.register(path, this.#calls.serverStream(path, method.handle), asBuffer, identity, "serverStream");

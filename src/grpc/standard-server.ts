@@ -11,7 +11,8 @@ import {
 /** A name is all that callers of health and reflection have to say. */
 const REQUEST_BYTES_MAX = 4 * 1024;
 
-const WATCH = "/grpc.health.v1.Health/Watch";
+export const HEALTH_CHECK = "/grpc.health.v1.Health/Check";
+export const HEALTH_WATCH = "/grpc.health.v1.Health/Watch";
 
 /**
  * A server that bounds what the packages for health and reflection do not: requests of any size, which they say back; streams that are answered
@@ -40,7 +41,7 @@ export class StandardServer extends Server {
       const handle = implementation[name] ?? implementation[method.originalName ?? name];
       if (handle === undefined) continue;
       if (method.requestStream) handlers[name] = inTurn(handle);
-      else handlers[name] = method.path === WATCH ? this.#watched(handle) : handle;
+      else handlers[name] = method.path === HEALTH_WATCH ? this.#watched(handle) : handle;
     }
     super.addService(methods, handlers);
   }

@@ -5,6 +5,7 @@ import { status } from "@grpc/grpc-js";
 import { answerOf, type RawAnswer, RawCalls } from "../../chaos/bad-input/calls.ts";
 import { callHeaders, FrameKind, frame, framed } from "../../chaos/bad-input/http2-frames.ts";
 import { RawConnection } from "../../chaos/bad-input/raw-connection.ts";
+import type { ServerStream } from "../../src/base/ports/rpc-server.ts";
 import { createRpcServer, type GrpcRpcServer } from "../../src/grpc/rpc-server.ts";
 import { nodeClock } from "../../src/host/clock.ts";
 
@@ -17,6 +18,7 @@ const TAKE = "/millrace.test.v1.TestService/Take";
 const KiB = 1024;
 /** Far more than it takes, so that a busy machine fails nothing. */
 const PATIENCE_MS = 60_000;
+const clock = nodeClock();
 
 describe("Requests that are held (request.pending.max.bytes)", () => {
   const clock = nodeClock();
@@ -153,6 +155,27 @@ describe("Requests that are held (request.pending.max.bytes)", () => {
     await room();
   });
 
+  it("count as messages too: thousands without a byte, each of which is an object that waits for its turn", async () => {
+    const deaf = raw.open({ ":path": DEAF });
+    const answer = answerOf(deaf);
+    deaf.write(Buffer.concat(Array.from({ length: 600 }, () => framed(new Uint8Array(0)))));
+    refused(await answer);
+    await room();
+  });
+
+  it("of streams leave a quarter to calls", async () => {
+    const deaf = Array.from({ length: 4 }, () => raw.open({ ":path": DEAF }));
+    const answers = deaf.map(answerOf);
+    for (const stream of deaf) stream.write(framed(new Uint8Array(22 * KiB)));
+    refused(await Promise.race(answers));
+    const held = raw.unary(WAIT, new Uint8Array(24 * KiB));
+    await waiting(1);
+    answerAll();
+    assert.equal((await held).status, status.OK);
+    for (const stream of deaf) stream.close(8);
+    await room();
+  });
+
   it("count more than their bytes while they come a byte at a time, each of which keeps a buffer", async () => {
     const connection = await RawConnection.http2(address);
     connection.send(frame(FrameKind.headers, 4, 1, callHeaders(ECHO)), frame(FrameKind.data, 0, 1, Buffer.of(0, 0, 1, 0, 0)));
@@ -169,13 +192,13 @@ describe("Requests that are held (request.pending.max.bytes)", () => {
     const small = framed(gzipSync(Buffer.of(1)), 1);
     const before = taken;
     const headers = callHeaders(TAKE, [["grpc-encoding", "gzip"]]);
-    connection.send(frame(FrameKind.headers, 4, 1, headers), frame(FrameKind.data, 0, 1, Buffer.concat([small, small, small])));
+    connection.send(frame(FrameKind.headers, 4, 1, headers), frame(FrameKind.data, 0, 1, Buffer.concat([small, small])));
     await until(
       () => {
         assert.equal(connection.seen(FrameKind.resetStream, 1), undefined);
-        return taken >= before + 3;
+        return taken >= before + 2;
       },
-      () => `${taken - before} of 3 messages came`,
+      () => `${taken - before} of 2 messages came`,
     );
     connection.close();
     await room();
@@ -192,5 +215,66 @@ describe("Requests that are held (request.pending.max.bytes)", () => {
     );
     assert.equal(await echoes(85 * KiB), true);
     connection.close();
+  });
+});
+
+describe("A stream of requests that was not read for a while", () => {
+  const server = createRpcServer({
+    clock,
+    reflection: false,
+    limits: { requestPendingBytesMax: 400 * KiB, requestBytesMax: 200 * KiB },
+  });
+  let raw: RawCalls;
+  const streams: ServerStream[] = [];
+  const answers: (() => void)[] = [];
+  let taken = 0;
+  before(async () => {
+    server.register(WAIT, { kind: "unary", handle: (request) => new Promise((resolve) => answers.push(() => resolve(request))) });
+    server.register(TAKE, {
+      kind: "bidi",
+      handle: (stream) => {
+        stream.handlers = { message: () => void taken++, ended: () => stream.end(), drain() {} };
+        stream.pause();
+        streams.push(stream);
+      },
+    });
+    raw = new RawCalls(await server.listen("127.0.0.1:0"));
+    await raw.ping();
+  });
+  after(async () => {
+    raw.close();
+    await server.close(0);
+  });
+
+  it("is not refused when it is read again, for what others brought meanwhile", async () => {
+    // As many as grpc-js takes by itself, and one that waits on the stream.
+    const messages = 18;
+    const resumed = raw.open({ ":path": TAKE });
+    const over = answerOf(resumed);
+    resumed.write(Buffer.concat(Array.from({ length: messages - 1 }, () => framed(new Uint8Array(1)))));
+    await raw.ping();
+    resumed.write(framed(new Uint8Array(155 * KiB)));
+    await raw.ping();
+    const deadline = clock.monotonic() + PATIENCE_MS;
+    const look = async (holds: () => boolean, what: string): Promise<void> => {
+      while (!holds()) {
+        assert.ok(clock.monotonic() < deadline, what);
+        await raw.ping();
+      }
+    };
+    const large = raw.unary(WAIT, new Uint8Array(200 * KiB));
+    await look(() => answers.length === 1, "a call is held");
+    // Beyond the limit, where only those who bring little are let in.
+    const small = [raw.unary(WAIT, new Uint8Array(30 * KiB))];
+    await look(() => answers.length === 2, "two calls are held");
+    small.push(raw.unary(WAIT, new Uint8Array(30 * KiB)));
+    await look(() => answers.length === 3, "three calls are held");
+    streams[0]?.resume();
+    resumed.end();
+    await look(() => taken === messages || resumed.closed, "what it brought is taken");
+    assert.equal((await over).status, status.OK);
+    assert.equal(taken, messages);
+    for (const answer of answers.splice(0)) answer();
+    for (const call of [large, ...small]) assert.equal((await call).status, status.OK);
   });
 });

@@ -17,6 +17,8 @@ import { Diary } from "./contract.ts";
 
 const ECHO = "/millrace.test.v1.TestService/Echo";
 const TALK = "/millrace.test.v1.TestService/Talk";
+/** Answers when its caller likes. */
+const POLL = "/millrace.test.v1.TestService/Poll";
 const KiB = 1024;
 
 interface Callers {
@@ -29,6 +31,7 @@ interface Callers {
 const against = (given: Partial<RpcServerLimits>, run: (callers: Callers) => Promise<void>) => async (): Promise<void> => {
   const server = createRpcServer({ clock: nodeClock(), reflection: false, limits: given });
   server.register(ECHO, { kind: "unary", handle: async (request) => request });
+  server.register(POLL, { kind: "unary", waits: true, handle: () => new Promise(() => {}) });
   server.register(TALK, {
     kind: "bidi",
     handle: (stream) => {
@@ -156,7 +159,7 @@ describe("A limit of HTTP/2 or gRPC that is reached", () => {
 
   it(
     "is named: request.pending.max.bytes, over messages that are half, however they are cut; whole ones are not counted",
-    against({ requestPendingBytesMax: 100 * KiB }, async ({ raw }) => {
+    against({ requestPendingBytesMax: 120 * KiB }, async ({ raw }) => {
       const message = framed(Uint8Array.from({ length: 700 }, (_, i) => i));
       const cut = raw.open({ ":path": TALK });
       const echoed: Buffer[] = [];
@@ -213,6 +216,23 @@ describe("A limit of HTTP/2 or gRPC that is reached", () => {
       await raw.ping();
       assert.equal((await other.unary(ECHO, Buffer.from("third"))).status, status.OK);
       other.close();
+    }),
+  );
+
+  it(
+    "keeps a 16th of client.calls.max for calls that are short, and half of that for health: a broker full of consumers is well",
+    against({ callsMax: 64 }, async ({ raw }) => {
+      const open = Array.from({ length: 60 }, (_, at) => raw.open({ ":path": at % 2 === 0 ? TALK : POLL }));
+      await raw.ping();
+      for (const path of [TALK, POLL, "/grpc.health.v1.Health/Watch"])
+        names(await raw.unary(path, new Uint8Array()), "client.calls.max", "TOO_MANY_REQUESTS");
+      assert.equal((await raw.unary(ECHO, Buffer.from("short"))).status, status.OK);
+      open.push(raw.open({ ":path": ECHO }), raw.open({ ":path": ECHO }));
+      await raw.ping();
+      const error = names(await raw.unary(ECHO, Buffer.from("short")), "client.calls.max", "TOO_MANY_REQUESTS");
+      assert.deepEqual([error.metadata["limit_calls"], error.retryAfterMs !== undefined], ["64", true]);
+      assert.equal((await raw.unary("/grpc.health.v1.Health/Check", new Uint8Array())).status, status.OK);
+      for (const each of open) each.close();
     }),
   );
 

@@ -22,7 +22,7 @@ import { service } from "grpc-health-check";
 import { RawCalls } from "../../chaos/bad-input/calls.ts";
 import { framed } from "../../chaos/bad-input/http2-frames.ts";
 import { MillraceError } from "../../src/base/errors.ts";
-import { assertWindows, RECEIVE_WINDOW_BYTES, raiseWindows } from "../../src/grpc/http2-windows.ts";
+import { assertWindows, CONNECTION_WINDOW_BYTES, raiseWindows, STREAM_WINDOW_BYTES } from "../../src/grpc/http2-windows.ts";
 import { OpenStreams } from "../../src/grpc/open-streams.ts";
 import { createRpcClient } from "../../src/grpc/rpc-client.ts";
 import { createRpcServer, type GrpcRpcServer } from "../../src/grpc/rpc-server.ts";
@@ -150,11 +150,11 @@ describe("A stub made from the .proto files", () => {
 
     const raw = new RawCalls(address);
     const stream = raw.open({ ":path": "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo" });
-    // 12 MiB of questions, of which 8 MiB fit the window; of the answers nothing is read.
+    // 6 MiB of questions, of which one fits the window; of the answers nothing is read.
     const symbol = Buffer.from("millrace.v1.AdminService");
     const host = Buffer.alloc(4_000, "h");
     const ask = framed(Buffer.concat([Buffer.from([0x0a, 0xa0, 0x1f]), host, Buffer.from([0x22, symbol.length]), symbol]));
-    stream.write(Buffer.concat(Array.from({ length: 3_000 }, () => ask)));
+    stream.write(Buffer.concat(Array.from({ length: 1_500 }, () => ask)));
     for (let n = 0; n < 300; n++) await raw.ping();
     assert.ok(stream.writableLength > 0, "all was asked");
     raw.close();
@@ -235,6 +235,7 @@ describe("The receive windows of the server", () => {
     maxHeaderBytes: 16_384,
     maxHeaderPairs: 64,
     callsMax: 10,
+    callLength: () => "short" as const,
     prefaceTimeoutMs: 1000,
     requestTimeoutMs: 1_000,
     requestPendingBytesMax: 1_000_000,
@@ -248,7 +249,7 @@ describe("The receive windows of the server", () => {
     const plain = new Server();
     await assert.rejects(
       assertWindows(plain.createConnectionInjector(ServerCredentials.createInsecure())),
-      /grants streams 65535 bytes, not 8388608/,
+      /grants streams 65535 bytes, not 1048576/,
     );
     plain.forceShutdown();
   });
@@ -265,7 +266,7 @@ describe("The receive windows of the server", () => {
     half.forceShutdown();
   });
 
-  it("are 8 MiB for streams and connections once raised", async () => {
+  it("are 1 MiB for streams and 8 MiB for connections once raised", async () => {
     const raised = new Server();
     raiseWindows(raised, limits);
     await assertWindows(raised.createConnectionInjector(ServerCredentials.createInsecure()));
@@ -276,10 +277,10 @@ describe("The receive windows of the server", () => {
     const server = createRpcServer({ clock: nodeClock() });
     const raw = new RawCalls(await server.listen("127.0.0.1:0"));
     await raw.ping();
-    assert.equal(raw.session.remoteSettings.initialWindowSize, RECEIVE_WINDOW_BYTES);
+    assert.equal(raw.session.remoteSettings.initialWindowSize, STREAM_WINDOW_BYTES);
     assert.equal(raw.session.remoteSettings.maxConcurrentStreams, 1000);
     assert.equal(raw.session.remoteSettings.maxHeaderListSize, 2 * 16_384);
-    assert.equal(raw.session.state.remoteWindowSize, RECEIVE_WINDOW_BYTES);
+    assert.equal(raw.session.state.remoteWindowSize, CONNECTION_WINDOW_BYTES);
     raw.close();
     await server.close(0);
   });

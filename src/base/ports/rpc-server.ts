@@ -46,7 +46,8 @@ export interface StreamHandlers {
 export type StreamHandler = (stream: ServerStream) => void;
 
 export type RpcMethod =
-  | { readonly kind: "unary"; readonly handle: UnaryHandler }
+  /** `waits`: the answer may take as long as the caller likes, as that of a long poll. */
+  | { readonly kind: "unary"; readonly handle: UnaryHandler; readonly waits?: true }
   | { readonly kind: "server-stream" | "bidi"; readonly handle: StreamHandler };
 
 export interface RpcServer {

@@ -209,6 +209,7 @@ export function registerLogService(
 
   server.register(`${service}/Fetch`, {
     kind: "unary",
+    waits: true,
     async handle(bytes, call) {
       const request = FetchRequest.decode(bytes);
       const deadline = deadlineOf(call);

@@ -2,6 +2,9 @@ import { MillraceError } from "../../base/errors.ts";
 
 /** When to try again, milliseconds: subscriptions end when their readers do. */
 const AGAIN_MS = 1_000;
+/** Who subscribes to no more than this has a little room of its own: one of many partitions does not keep out those of few. */
+const FEW = 16;
+const FEW_SHARES = 16;
 
 /**
  * Partitions of all open subscriptions of a broker (`subscribe.partitions.max`). Each keeps a place in its partition's queue of readers, and
@@ -21,7 +24,8 @@ export class OpenPartitions {
 
   /** @returns gives them back, once @throws {MillraceError} TOO_MANY_REQUESTS */
   take(partitions: number): () => void {
-    if (this.#open + partitions > this.#max) {
+    const more = partitions <= FEW ? Math.floor(this.#max / FEW_SHARES) : 0;
+    if (this.#open + partitions > this.#max + more) {
       const text = `Cannot subscribe to ${partitions} partitions: ${this.#open} are open on this broker, subscribe.partitions.max is ${this.#max}`;
       const details = { limit: "subscribe.partitions.max", limit_partitions: String(this.#max) };
       throw new MillraceError("TOO_MANY_REQUESTS", text, details, AGAIN_MS);

@@ -16,11 +16,11 @@ const REPLY_MAX = 1_000_000;
 const noInflate: Inflate = { gunzip: () => Promise.reject(new Error("nothing is compressed")) };
 
 /** The services of a broker whose partitions never have anything to say. */
-function services() {
+function services(subscribePartitionsMax = 10) {
   const { clock, random } = new World(1).machine("a").boot();
   const server = new ServerFake();
   const config = brokerConfig(1, 3);
-  const limited = { ...config, limits: { ...config.limits, subscribePartitionsMax: 10 } };
+  const limited = { ...config, limits: { ...config.limits, subscribePartitionsMax } };
   const room = new ReplyRoom(server, REPLY_MAX, clock);
   const seen = { reads: 0, asked: 0 };
   const log: LogBackend = {
@@ -78,6 +78,16 @@ describe("What all callers of a broker hold together", () => {
     first.cancel();
     subscribe(0);
     assert.equal(subscribe(6).seen.ended, undefined);
+  });
+
+  it("leaves a 16th more to subscriptions of few partitions, so that large ones do not keep them out", () => {
+    const { subscribe } = services(160);
+    assert.equal(subscribe(160).seen.ended, undefined);
+    assert.notEqual(subscribe(17).seen.ended, undefined);
+    assert.equal(subscribe(9).seen.ended, undefined);
+    assert.notEqual(subscribe(2).seen.ended, undefined);
+    assert.equal(subscribe(1).seen.ended, undefined);
+    assert.notEqual(subscribe(1).seen.ended, undefined);
   });
 
   it("is given back by a fetch whose caller went away: nothing waits for its read any more", async () => {
