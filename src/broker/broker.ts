@@ -15,7 +15,7 @@ import { MemberRole } from "./members.ts";
 import { FormationLoop } from "./membership/formation-loop.ts";
 import { brokerNumbers } from "./numbers.ts";
 import { PeerService } from "./peer-service.ts";
-import type { PeerIdentity } from "./peers/hello.ts";
+import { FEATURE_LEVEL, type PeerIdentity } from "./peers/hello.ts";
 import { PeerLinks } from "./peers/peer-links.ts";
 import type { BrokerPorts } from "./ports.ts";
 import type { Recovery, RecoveryConfirmed, RecoveryOutcome } from "./recovery/recovery.ts";
@@ -115,6 +115,8 @@ class BrokerProcess implements Broker {
     this.#links = new PeerLinks(ports, () => this.#identity(), config.timings.reconnectGraceMs, config.limits.forwardPendingMaxBytes, {
       raft: (from, message) => this.#member?.host.receive(from, message),
       call: (call, kind) => service.serve(call, kind),
+      beat: (from, body) => this.#member?.host.beats.heard(from, body),
+      unheard: (broker, why) => this.#member?.host.beats[why](broker),
       peerBack: (broker) => this.#member?.peerBack(broker),
       callable: () => this.#member?.router.changedAll(),
       peerGone: (broker) => this.#member?.peerGone(broker),
@@ -293,6 +295,7 @@ class BrokerProcess implements Broker {
       durableBlockSequence: this.#store?.durableBlockSequence ?? 0,
       admittedBlockSequence: this.#store?.admittedBlockSequence ?? 0,
       recoveries: this.#member?.recoveries.known ?? meta?.recoveries ?? 0,
+      featureLevel: FEATURE_LEVEL,
     };
   }
 

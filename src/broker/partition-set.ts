@@ -1,6 +1,6 @@
 import type { BrokerConfig } from "../base/broker-config.ts";
 import type { BrokerId, GroupId, Incarnation, LogIndex, ReplicaId, TopicId } from "../base/ids.ts";
-import type { Clock, Timer } from "../base/ports/clock.ts";
+import type { Clock } from "../base/ports/clock.ts";
 import type { Inflate } from "../base/ports/inflate.ts";
 import type { Telemetry } from "../base/ports/telemetry.ts";
 import type { MetadataImage } from "../cluster/image.ts";
@@ -10,6 +10,7 @@ import type { GroupLog, LogStore, RecoveredGroup, StartPoint } from "../log/type
 import { GroupConfig, type GroupMembers } from "../protocol/routing.ts";
 import { AgeClock } from "./age-clock.ts";
 import { FullDiskHandover } from "./full-disk-handover.ts";
+import { IsrTicks } from "./isr-ticks.ts";
 import { MemberRole } from "./members.ts";
 import { membersHere, Unplaced, type UnplacedPorts } from "./membership/unplaced.ts";
 import type { IsrAnswer, IsrCommand } from "./partition/isr-tracker.ts";
@@ -52,7 +53,8 @@ export interface PartitionSetPorts {
   /** This broker's image holds at least what was recorded when it started: settings may be trusted. */
   readonly settled: () => boolean;
   /** Once per heartbeat for each partition that is led here: a replica of it may have to be replaced. */
-  readonly succeed: (partition: Partition) => void;
+  /** @returns whether a replica is being replaced */
+  readonly succeed: (partition: Partition) => boolean;
   /** The image says of every replica here whether it still stands: what was held back may be opened (ADR 0014). */
   readonly mayOpen: () => boolean;
   /** The log cannot do what it must: the broker stops. */
@@ -86,7 +88,7 @@ export class PartitionSet {
   /** The last round made whatever was missing. */
   #allMade = false;
   #closed = false;
-  #timer: Timer | undefined;
+  readonly #ticks: IsrTicks<Partition>;
   /** What may be said of age by this broker's wall clock. */
   readonly age: AgeClock;
   readonly #clocks: PeerClocks;
@@ -104,7 +106,7 @@ export class PartitionSet {
     this.#config = config;
     this.#ports = ports;
     this.#held = new HeldReplicas(ports.clock);
-    this.#arm();
+    this.#ticks = new IsrTicks(ports.clock, config.timings.heartbeatMs, ports.succeed);
     this.#clocks = new PeerClocks({ clock: ports.clock, links, others: ports.others });
     this.age = new AgeClock(ports.clock, this.#clocks);
     this.#retention = new RetentionLoop(ports.clock, ports.telemetry, config.timings.retentionCheckMs, this.age, () =>
@@ -158,7 +160,9 @@ export class PartitionSet {
   reconcile(image: MetadataImage): void {
     for (const hosted of this.#partitions.values()) {
       const known = image.partitionOfGroup(hosted.partition.options.groupId);
-      if (known !== undefined) hosted.partition.changed(settingsOf(known, image, this.#config.log));
+      if (known === undefined) continue;
+      hosted.partition.changed(settingsOf(known, image, this.#config.log));
+      this.#ticks.touch(hosted.partition);
     }
     if (this.#closed) return;
     if (this.#reconciling !== undefined) {
@@ -205,7 +209,10 @@ export class PartitionSet {
 
   peerLeaves(broker: BrokerId): void {
     this.#leaving.add(broker);
-    for (const { partition } of this.all) partition.peerLeaves(broker);
+    for (const { partition } of this.all) {
+      partition.peerLeaves(broker);
+      this.#ticks.touch(partition);
+    }
   }
   peerGone(broker: BrokerId): void {
     for (const { partition } of this.all) partition.peerGone(broker);
@@ -218,13 +225,16 @@ export class PartitionSet {
 
   /** What is known of the disks of others changed. */
   disksChanged(): void {
-    for (const { partition } of this.all) partition.tickIsr();
+    for (const { partition } of this.all) {
+      partition.tickIsr();
+      this.#ticks.touch(partition);
+    }
   }
 
   /** Nothing is made or deleted any more; resolves when what was under way has ended, so that the store may be closed. */
   async close(): Promise<void> {
     this.#closed = true;
-    this.#timer?.cancel();
+    this.#ticks.close();
     this.#retention.close();
     this.#clocks.close();
     this.#handover.close();
@@ -427,7 +437,10 @@ export class PartitionSet {
           // The claim goes out at once: until it is recorded, ALL waits for every voter (design §6).
           this.#ports.clock.soon(() => partition.tickIsr());
         },
-        progressed: () => partition.examine(),
+        progressed: () => {
+          partition.examine();
+          this.#ticks.touch(partition);
+        },
         read: (context, index) => {
           const done = reads.get(context);
           reads.delete(context);
@@ -449,16 +462,6 @@ export class PartitionSet {
       if (replica === undefined || replica.core.leader !== undefined) return;
       replica.campaign();
       this.#campaignSoon(groupId, attempt + 1);
-    });
-  }
-
-  #arm(): void {
-    this.#timer = this.#ports.clock.after(this.#config.timings.heartbeatMs, () => {
-      for (const { partition } of this.#partitions.values()) {
-        partition.tickIsr();
-        if (partition.replica.leads) this.#ports.succeed(partition);
-      }
-      this.#arm();
     });
   }
 }

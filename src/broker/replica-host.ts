@@ -8,12 +8,13 @@ import type { GroupLog, LogStore, RecoveredGroup } from "../log/types.ts";
 import { blockBytesMax } from "../log/wal.ts";
 import { GroupConfig } from "../protocol/routing.ts";
 import { createRaft } from "../raft/raft.ts";
-import type { RaftRecovered } from "../raft/types.ts";
+import type { Message, RaftRecovered } from "../raft/types.ts";
 import type { Frame } from "../records/frame-types.ts";
 import { admitted } from "./append-admission.ts";
 import { CatchUp } from "./catch-up/catch-up.ts";
 import { Strain } from "./catch-up/strain.ts";
 import { configurationOf, Members } from "./members.ts";
+import { PairBeats, type Rest } from "./peers/pair-beats.ts";
 import type { PeerLinks } from "./peers/peer-links.ts";
 import type { AddressedMessage } from "./peers/raft-codec.ts";
 import { Replica, type ReplicaPayload } from "./replica.ts";
@@ -45,6 +46,8 @@ interface Hosted {
   readonly replica: Replica;
   readonly ticking: Ticking;
   readonly makeOwner: MakeOwner;
+  /** By the replica it rests with. */
+  readonly rests: Map<ReplicaId, Rest>;
   owner: ReplicaOwner | undefined;
 }
 
@@ -56,6 +59,7 @@ export class ReplicaHost {
   readonly #links: PeerLinks;
   readonly #store: Pick<LogStore, "takes" | "space">;
   readonly #ticker: Ticker;
+  readonly beats: PairBeats;
   readonly #strain: Strain;
   readonly #catchUp: CatchUp;
   readonly #placedOn: (group: GroupId, replica: ReplicaId) => BrokerId | undefined;
@@ -72,7 +76,7 @@ export class ReplicaHost {
     random: Random,
     config: BrokerConfig,
     links: PeerLinks,
-    store: Pick<LogStore, "takes" | "space" | "waited">,
+    store: Pick<LogStore, "takes" | "space" | "waited" | "durableBlockSequence">,
     placedOn: (group: GroupId, replica: ReplicaId) => BrokerId | undefined,
   ) {
     this.#placedOn = placedOn;
@@ -84,6 +88,16 @@ export class ReplicaHost {
     this.#strain = new Strain(clock);
     store.waited = (ms) => this.#strain.committed(ms);
     this.#ticker = new Ticker(clock, (lateMs) => this.#strain.fired(lateMs));
+    const { heartbeatMs, electionMinMs } = config.timings;
+    this.beats = new PairBeats({
+      clock,
+      heartbeatMs,
+      silentMs: electionMinMs,
+      send: (broker, body) => links.sendBeat(broker, body),
+      blockSequence: () => store.durableBlockSequence,
+      wakeAt: (deadline) => this.#ticker.wakeAt(this.beats, deadline),
+    });
+    this.#ticker.add(this.beats);
     const { catchUpBytesPerSecond, catchUpsMax } = config.limits;
     this.#catchUp = new CatchUp(clock, links, { bytesPerSecond: catchUpBytesPerSecond, atOnceMax: catchUpsMax }, this.#strain);
   }
@@ -127,6 +141,7 @@ export class ReplicaHost {
   open(log: GroupLog, config: GroupConfig, recovered: RecoveredGroup | undefined, makeOwner: MakeOwner, quarantined = false): Replica {
     invariant(!this.#hosted.has(log.groupId), () => `group ${log.groupId} is open already`);
     const { timings } = this.#config;
+    const rests = new Map<ReplicaId, Rest>();
     const core = createRaft<ReplicaPayload>(
       {
         group: log.groupId,
@@ -142,6 +157,10 @@ export class ReplicaHost {
         entryBytesMax: entryBytesMax(this.#config.log.walFileBytes),
         eagerCommit: log.groupId === METADATA_GROUP,
         draw: () => this.#random.below(2 ** 32) / 2 ** 32,
+        contact: (other) => {
+          const rest = rests.get(other);
+          return rest === undefined ? this.#clock.monotonic() : this.beats.contact(rest);
+        },
       },
       { ...raftState(log, recovered), quarantined: quarantined || log.doubted },
       this.#clock.monotonic(),
@@ -153,7 +172,7 @@ export class ReplicaHost {
       send: (to, message, frames) => {
         const broker = members.brokerOf(to);
         if (broker === undefined) return;
-        const addressed = { groupId: log.groupId, from: log.replicaId, to, message };
+        const addressed = { groupId: log.groupId, from: log.replicaId, to, message: this.#offered(broker, message) };
         if (message.kind === "append") this.#links.sendAppend(broker, addressed, frames);
         else this.#links.sendRecord(broker, addressed);
       },
@@ -166,7 +185,8 @@ export class ReplicaHost {
       transferEnded: (to, done) => hosted.owner?.transferEnded(to, done),
       extend: (to, from, upTo) => void this.#catchUp.extend(replica, to, members.brokerOf(to), from, upTo),
       reset: (to) => void this.#catchUp.reset(replica, to, members.brokerOf(to)),
-      wakeAt: (deadline) => this.#ticker.wakeAt(deadline),
+      rest: (other, on) => this.#rest(hosted, other, on),
+      wakeAt: (deadline) => this.#ticker.wakeAt(ticking, deadline),
     });
     const ticking: Ticking = {
       get nextDeadline() {
@@ -174,7 +194,7 @@ export class ReplicaHost {
       },
       tick: () => replica.tick(),
     };
-    const hosted: Hosted = { replica, ticking, makeOwner, owner: undefined };
+    const hosted: Hosted = { replica, ticking, makeOwner, rests, owner: undefined };
     this.#hosted.set(log.groupId, hosted);
     this.#replicas = undefined;
     hosted.owner = makeOwner(replica);
@@ -187,10 +207,39 @@ export class ReplicaHost {
     this.#anew.delete(groupId);
     const hosted = this.#hosted.get(groupId);
     if (hosted === undefined) return;
-    hosted.replica.close();
+    const { replica, rests } = hosted;
+    for (const rest of rests.values()) {
+      this.beats.end(rest);
+      const message = { kind: "wake", term: replica.core.term } as const;
+      this.#links.sendRecord(rest.broker, { groupId, from: replica.id, to: rest.with, message });
+    }
+    replica.close();
     this.#ticker.remove(hosted.ticking);
     this.#hosted.delete(groupId);
     this.#replicas = undefined;
+  }
+
+  /** A broker of an earlier version knows no rest: it is offered none. */
+  #offered(broker: BrokerId, message: Message<ReplicaPayload>): Message<ReplicaPayload> {
+    if (message.kind !== "heartbeat" || message.rest === undefined || this.#links.beats(broker)) return message;
+    const { rest: _, ...heartbeat } = message;
+    return heartbeat;
+  }
+
+  #rest({ replica, rests }: Hosted, other: ReplicaId, on: boolean): void {
+    const known = rests.get(other);
+    if (!on) {
+      rests.delete(other);
+      if (known !== undefined) this.beats.end(known);
+      return;
+    }
+    const ended = (): void => replica.restEnded(other);
+    const broker = replica.members.brokerOf(other);
+    // Not inside the replica's outputs.
+    if (broker === undefined || !this.#links.beats(broker)) return this.#clock.soon(ended);
+    const rest: Rest = { broker, with: other, leads: replica.leads, ended };
+    rests.set(other, rest);
+    this.beats.begin(rest);
   }
 
   /**

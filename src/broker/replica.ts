@@ -37,6 +37,8 @@ export interface ReplicaOutputs {
   transferEnded(to: ReplicaId, done: boolean): void;
   /** Stream committed frames `from`…`upTo` to this follower in bulk, then call `extended`. */
   extend(to: ReplicaId, from: LogIndex, upTo: LogIndex): void;
+  /** This replica now rests with that one, or rests no more (ADR 0016). */
+  rest(replica: ReplicaId, on: boolean): void;
   /** This follower lacks what this log does not have any more: tell it to begin where this log begins, then call `resetDone`. */
   reset(to: ReplicaId): void;
   /** When this replica next needs `tick`. */
@@ -121,6 +123,7 @@ export class Replica {
     const result = this.core.propose(
       drafts.map((draft) => ({ type: draft.type, bytes: frameBytesOf(draft), payload: draft })),
       expectedTerm,
+      this.#clock.monotonic(),
     );
     this.#perform();
     return result;
@@ -191,6 +194,13 @@ export class Replica {
   peerBack(replica: ReplicaId): void {
     if (this.#closed) return;
     this.core.peerBack(replica, this.#clock.monotonic());
+    this.#perform();
+  }
+
+  /** The broker of a replica that this one rests with is not heard any more. */
+  restEnded(replica: ReplicaId): void {
+    if (this.#closed) return;
+    this.core.restEnded(replica, this.#clock.monotonic());
     this.#perform();
   }
 
@@ -305,6 +315,7 @@ export class Replica {
       this.#outputs.configured();
     }
     for (const outgoing of ready.send) this.#send(outgoing);
+    for (const { replica, on } of ready.rest) this.#outputs.rest(replica, on);
     if (ready.committed !== undefined) {
       this.log.commit(ready.committed);
       this.#outputs.committed(ready.committed);

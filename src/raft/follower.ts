@@ -46,7 +46,10 @@ export class Follower<P> {
     // answered. Between pieces entries mean that the leader has given up on the stream: appends go on.
     const entries = this.#state.takingBulk ? NONE : append.entries;
     if (entries.length > 0) this.#extending = undefined;
+    const before = log.lastIndex;
     this.#take(entries);
+    // Its leader, who sent this, rests no more.
+    if (log.lastIndex !== before) this.#state.wake(from, false);
     const last = entries.at(-1)?.index ?? prevIndex;
     // Below commit both logs are equal (Leader Completeness, Raft §5.4.3), whatever part of it is still here.
     this.#matched = Math.max(this.#matched, last, prevIndex < log.commit ? log.commit : 0);
@@ -86,14 +89,27 @@ export class Follower<P> {
     this.#state.log.commitTo(Math.min(heartbeat.commit, this.#matched));
     this.#recall(heartbeat);
     this.#maybeEndQuarantine(from, heartbeat.commit);
+    const rests = heartbeat.rest === true && this.#mayRest(heartbeat);
+    if (rests) this.#state.rest(from);
+    else this.#state.wake(from, false);
     this.#state.sendWhenStateDurable(from, {
       kind: "heartbeatReply",
       term: this.#state.term,
       round: heartbeat.round,
       durable: this.#acknowledgeable,
       ...(heartbeat.remembered === undefined ? {} : { reminded: true }),
+      ...(rests ? { resting: true } : {}),
       ...this.#standing,
     });
+  }
+
+  /** Everything of the leader's log is here, durable and committed, and nothing is on its way (ADR 0016). */
+  #mayRest({ commit }: Heartbeat): boolean {
+    const { log, impaired, takingBulk, options } = this.#state;
+    const { writes } = log;
+    const whole = log.lastIndex === commit && log.commit === commit && this.#acknowledgeable === commit;
+    const still = writes.doneSeq >= writes.stateSeq && !takingBulk && this.#extending === undefined;
+    return options.contact !== undefined && whole && still && impaired === undefined;
   }
 
   /**

@@ -43,6 +43,8 @@ export class Leader<P> {
       if (replica === self) return Number.POSITIVE_INFINITY;
       const peer = replication.peer(replica);
       if (peer.gone || peer.impaired === "quarantined") return Number.NEGATIVE_INFINITY;
+      // The shell says when its broker is not heard any more (`restEnded`).
+      if (state.resting.has(replica)) return Number.POSITIVE_INFINITY;
       // Who is suspected did answer. A leader that stepped down for the lack of it could not remind it any more, and in the next term it
       // would vote (scenario 70). Not for longer than one timeout: a leader that can commit nothing is none.
       return peer.suspected === undefined ? peer.heardAt : peer.suspectedAt;
@@ -55,7 +57,7 @@ export class Leader<P> {
     };
     // Entries of earlier terms are committed by committing one of this term (Raft §5.4.2), so there is one at once.
     this.noopIndex = log.appendNew(state.term, FrameType.noop, options.noopBytes ?? NOOP_BYTES, undefined);
-    this.#heartbeatAt = now + options.heartbeatMs;
+    this.#heartbeatAt = this.#nextBeat(now);
   }
 
   propose(proposals: readonly Proposal<P>[]): ProposeResult {
@@ -77,6 +79,7 @@ export class Leader<P> {
   onAppendReply(from: ReplicaId, reply: AppendReply, now: number): void {
     const peer = this.#heard(from, now);
     if (peer === undefined) return;
+    if (reply.refused !== undefined || reply.impaired !== undefined) this.#wake(from, peer, now);
     this.replication.onAppendReply(from, peer, reply);
     // It is reminded at once: if this leader is lost before, nobody else knows what it had.
     if (peer.suspected !== undefined && peer.remindedIn === undefined) this.#heartbeatAt = Math.min(this.#heartbeatAt, now);
@@ -88,6 +91,56 @@ export class Leader<P> {
     invariant(reply.round <= this.#round, () => `round ${reply.round} was echoed, the newest is ${this.#round}`);
     peer.round = Math.max(peer.round, reply.round);
     this.replication.onHeartbeatReply(from, peer, reply);
+    if (reply.resting === true && this.#mayRest(peer)) {
+      this.#state.resting.begin(from);
+      if (this.atRest) this.#heartbeatAt = Number.POSITIVE_INFINITY;
+    } else this.#wake(from, peer, now);
+  }
+
+  // Rest (ADR 0016)
+
+  /** Every other replica rests. */
+  get atRest(): boolean {
+    const { peers } = this.replication;
+    if (this.#state.options.contact === undefined) return false;
+    return this.#state.resting.size === peers.size - (peers.has(this.#state.self) ? 1 : 0);
+  }
+
+  /** It has all there is, which is committed, and it is as good as any: there is nothing to tell it, or to hear from it. */
+  #mayRest(peer: PeerProgress): boolean {
+    const { log, options, configuration, transfers } = this.#state;
+    if (options.contact === undefined || log.commit !== log.lastIndex || log.commit < this.noopIndex) return false;
+    if (configuration.old !== undefined || transfers.current !== undefined) return false;
+    return peer.mode === "replicate" && peer.match === log.lastIndex && !peer.barred && !peer.gone && !peer.held;
+  }
+
+  /** A follower rests no more, whoever said so: heartbeats go to it again. */
+  #wake(replica: ReplicaId, peer: PeerProgress, now: number): void {
+    const { resting, options } = this.#state;
+    if (!resting.end(replica)) return;
+    peer.heardAt = Math.max(peer.heardAt, options.contact?.(replica) ?? now);
+    this.#heartbeatAt = Math.min(this.#heartbeatAt, this.#nextBeat(now));
+  }
+
+  /** @param soon it waits for a heartbeat: its election clock runs */
+  wake(replica: ReplicaId, now: number, soon: boolean): void {
+    const peer = this.replication.peers.get(replica);
+    if (peer === undefined || !this.#state.resting.has(replica)) return;
+    this.#wake(replica, peer, now);
+    if (soon) this.#heartbeatAt = Math.min(this.#heartbeatAt, now);
+  }
+
+  /** Something is to be told to all. */
+  #wakeAll(): void {
+    const { resting, log, transfers, now } = this.#state;
+    if (resting.size === 0 || (log.commit === log.lastIndex && transfers.current === undefined)) return;
+    for (const replica of resting.all) this.wake(replica, now, false);
+  }
+
+  /** Beats of all groups of a broker leave together, so that they share a message. */
+  #nextBeat(now: number): number {
+    const { contact, heartbeatMs } = this.#state.options;
+    return contact === undefined ? now + heartbeatMs : (Math.floor(now / heartbeatMs) + 1) * heartbeatMs;
   }
 
   #heard(from: ReplicaId, now: number): PeerProgress | undefined {
@@ -131,7 +184,9 @@ export class Leader<P> {
   #configure(configuration: Configuration): LogIndex {
     const { log, term, now } = this.#state;
     const index = log.appendNew(term, FrameType.config, configurationBytes(configuration), undefined, configuration);
+    for (const replica of this.#state.resting.all) this.wake(replica, now, false);
     this.replication.reconfigure(now);
+    this.#heartbeatAt = Math.min(this.#heartbeatAt, this.#nextBeat(now));
     return index;
   }
 
@@ -182,13 +237,17 @@ export class Leader<P> {
 
   tick(now: number): void {
     if (now < this.#heartbeatAt) return;
-    this.#heartbeatAt = now + this.#state.options.heartbeatMs;
-    this.#beat();
+    this.#heartbeatAt = this.atRest ? Number.POSITIVE_INFINITY : this.#nextBeat(now);
+    this.#beat(false);
   }
 
-  /** One message for all, but for those that are reminded of something. */
-  #beat(): void {
-    const { term, log, outbox, self } = this.#state;
+  /**
+   * One message for all, but for those that are reminded of something, and those that may rest.
+   *
+   * @param round all have to echo it, also those that rest
+   */
+  #beat(round: boolean): void {
+    const { term, log, outbox, self, resting } = this.#state;
     const { peers } = this.replication;
     for (const peer of peers.values()) {
       if (peer.suspected === undefined || peer.remindedIn !== undefined) continue;
@@ -197,14 +256,18 @@ export class Leader<P> {
       peer.remindedIn = this.#round;
     }
     const message = { kind: "heartbeat", term, commit: log.commit, round: this.#round } as const;
-    for (const [replica, { suspected }] of peers) {
-      if (replica !== self) outbox.send(replica, suspected === undefined ? message : { ...message, remembered: suspected });
+    for (const [replica, peer] of peers) {
+      if (replica === self || (!round && resting.has(replica))) continue;
+      const { suspected } = peer;
+      if (suspected !== undefined) outbox.send(replica, { ...message, remembered: suspected });
+      else outbox.send(replica, this.#mayRest(peer) ? { ...message, rest: true } : message);
     }
   }
 
   peerGone(replica: ReplicaId): void {
     const peer = this.replication.peers.get(replica);
     if (peer === undefined) return;
+    this.wake(replica, this.#state.now, false);
     peer.gone = true;
     // What was in flight on the lost connections is lost.
     if (peer.mode !== "reset") this.replication.toProbe(peer);
@@ -214,6 +277,7 @@ export class Leader<P> {
   peerBack(replica: ReplicaId, now: number): void {
     const peer = this.replication.peers.get(replica);
     if (peer === undefined) return;
+    this.wake(replica, now, false);
     peer.gone = false;
     // What was in flight is lost, and another process may answer now, of a disk that forgot: it is asked what it has.
     if (peer.mode === "replicate") this.replication.toProbe(peer);
@@ -232,7 +296,7 @@ export class Leader<P> {
     if (this.#reads.needsRound) {
       this.#round += 1;
       this.#reads.startRound(this.#round);
-      this.#beat();
+      this.#beat(true);
     }
     const { log, reads, configuration } = this.#state;
     if (this.#reads.size === 0 || log.commit < this.noopIndex) return;
@@ -251,6 +315,7 @@ export class Leader<P> {
   /** Called once per drain, so that one turn's proposals share messages and its reads share a round. */
   flush(): void {
     this.#leaveJoint();
+    this.#wakeAll();
     this.#moveReads();
     this.replication.flush();
     this.#moveTransfer();
@@ -264,6 +329,7 @@ export class Leader<P> {
       peer.advance(this.#state.log.durable);
       peer.heardAt = this.#state.now;
     }
+    if (peer !== undefined && this.#state.resting.has(replica)) peer.heardAt = this.#state.options.contact?.(replica) ?? peer.heardAt;
     return peer;
   }
 

@@ -122,8 +122,9 @@ class Raft<P> implements RaftCore<P> {
     this.#stepInTerm(from, message, now);
   }
 
-  propose(proposals: readonly Proposal<P>[], expectedTerm: Term): ProposeResult {
+  propose(proposals: readonly Proposal<P>[], expectedTerm: Term, now = this.#state.now): ProposeResult {
     const { leader } = this.#roles;
+    this.#state.now = now;
     if (this.#failed) return { kind: "refused", why: "failed" };
     if (leader === undefined) return { kind: "refused", why: "not-leader" };
     if (this.#state.term !== expectedTerm) return { kind: "refused", why: "term-moved" };
@@ -220,6 +221,7 @@ class Raft<P> implements RaftCore<P> {
     state.now = now;
     state.gone.add(replica);
     const { leader } = this.#roles;
+    if (leader === undefined) state.wake(replica, true);
     if (leader !== undefined) leader.peerGone(replica);
     else if (replica === state.leader && state.electable) state.electionAt = Math.min(state.electionAt, now + state.timeouts.evidence());
   }
@@ -237,8 +239,19 @@ class Raft<P> implements RaftCore<P> {
       state.electionAt = Math.min(state.electionAt, now + state.timeouts.retry());
   }
 
+  restEnded(replica: ReplicaId, now: number): void {
+    if (this.#failed) return;
+    this.#state.now = now;
+    const { leader } = this.#roles;
+    if (leader !== undefined) leader.wake(replica, now, true);
+    else this.#state.wake(replica, true);
+  }
+
   hold(replica: ReplicaId, held: boolean): void {
-    if (!this.#failed) this.#roles.leader?.replication.hold(replica, held);
+    if (this.#failed) return;
+    const { leader } = this.#roles;
+    leader?.wake(replica, this.#state.now, false);
+    leader?.replication.hold(replica, held);
   }
 
   extended(replica: ReplicaId, match: LogIndex | undefined, now: number): void {
@@ -314,6 +327,10 @@ class Raft<P> implements RaftCore<P> {
       case "extend":
         roles.followerOf(from, now).onExtend(from, message);
         return;
+      case "wake":
+        if (role.kind === "leader") role.wake(from, now, true);
+        else this.#state.wake(from, false);
+        return;
       case "timeoutNow":
         roles.followerOf(from, now);
         if (this.#state.electable) roles.campaign("candidate", true, now);
@@ -362,10 +379,11 @@ class Raft<P> implements RaftCore<P> {
     const extend = leader?.replication.takeExtend() ?? NOTHING;
     const reset = leader?.replication.takeReset() ?? NOTHING;
     const transferEnded = state.transfers.takeEnded();
-    const lists = send.length + reads.length + extend.length + reset.length;
+    const rest = state.resting.take();
+    const lists = send.length + reads.length + extend.length + reset.length + rest.length;
     const turned = quarantineBegan || quarantineEnded;
     if (!write && lists === 0 && committed === undefined && !role && !transferEnded && !configuration && !turned) return undefined;
-    return { write, send, committed, reads, role, transferEnded, extend, reset, configuration, quarantineBegan, quarantineEnded };
+    return { write, send, committed, reads, role, transferEnded, extend, reset, rest, configuration, quarantineBegan, quarantineEnded };
   }
 
   /** A leader that is no member any more has done its last duty once the configuration that says so is committed (scenario 58). */
@@ -409,6 +427,9 @@ class Raft<P> implements RaftCore<P> {
   leaderAlive(now: number): boolean {
     return !this.#failed && this.#state.leaderAlive(now);
   }
+  get atRest(): boolean {
+    return this.#roles.leader?.atRest ?? this.#state.resting.size > 0;
+  }
   get configuration(): Configuration {
     return this.#state.configuration;
   }
@@ -423,6 +444,8 @@ class Raft<P> implements RaftCore<P> {
   }
   set lastResort(on: boolean) {
     const { timeouts, options } = this.#state;
+    // Its leader has to hear of it.
+    if (on && !timeouts.lastResort && this.#roles.leader === undefined) this.#state.stopResting();
     if (on && !timeouts.lastResort) this.#state.electionAt += options.electionMaxMs;
     timeouts.lastResort = on;
   }

@@ -4,6 +4,7 @@ import { Outbox } from "./outbox.ts";
 import { Quarantine } from "./quarantine.ts";
 import { isVoter } from "./quorum.ts";
 import { ReplicaLog } from "./replica-log.ts";
+import { Resting } from "./resting.ts";
 import { Timeouts } from "./timeouts.ts";
 import { Transfers } from "./transfer.ts";
 import type { Configuration, Impairment, Message, RaftOptions, RaftRecovered } from "./types.ts";
@@ -16,6 +17,7 @@ export class ReplicaState<P> {
   readonly outbox = new Outbox<P>();
   readonly timeouts: Timeouts;
   readonly transfers = new Transfers();
+  readonly resting = new Resting();
   /** Set while this replica may have forgotten what it promised. */
   quarantine: Quarantine<P> | undefined;
   /** Replicas whose broker is known to be gone (design §5). A message from one proves the contrary. */
@@ -137,14 +139,38 @@ export class ReplicaState<P> {
   }
 
   resetElection(now: number): void {
-    this.electionAt = this.electable ? now + this.timeouts.election(this.attempts) : Number.POSITIVE_INFINITY;
+    // A follower at rest is told when its leader's broker is not heard any more.
+    this.electionAt = this.electable && this.resting.size === 0 ? now + this.timeouts.election(this.attempts) : Number.POSITIVE_INFINITY;
   }
 
   /** A leader lives as far as this replica can tell: requests for votes are ignored (Raft dissertation §4.2.3). */
   leaderAlive(now: number): boolean {
     const leader = this.#leader;
     if (leader === undefined || this.gone.has(leader)) return false;
-    return leader === this.self || now - this.heardAt < this.options.electionMinMs;
+    return leader === this.self || this.resting.has(leader) || now - this.heardAt < this.options.electionMinMs;
+  }
+
+  /** Follower: its leader lives while its broker is heard. */
+  rest(leader: ReplicaId): void {
+    this.resting.begin(leader);
+    this.electionAt = Number.POSITIVE_INFINITY;
+  }
+
+  /** Follower: its leader is heard by itself again, or not at all. What is known of it is what is known of its broker. */
+  wake(leader: ReplicaId, tell: boolean): void {
+    const { contact } = this.options;
+    if (!this.resting.end(leader) || contact === undefined) return;
+    if (tell) this.outbox.send(leader, { kind: "wake", term: this.#term });
+    this.heardAt = Math.max(this.heardAt, contact(leader));
+    this.resetElection(this.heardAt);
+  }
+
+  /** In whatever role: what this replica was is over, and those that rest with it have to know. */
+  stopResting(): void {
+    for (const replica of this.resting.all) {
+      if (this.#leader !== this.self) this.wake(replica, true);
+      else if (this.resting.end(replica)) this.outbox.send(replica, { kind: "wake", term: this.#term });
+    }
   }
 
   /** For messages that must not leave before the present term (and vote) are durable. */

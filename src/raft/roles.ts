@@ -37,6 +37,7 @@ export class Roles<P> {
 
   follow(term: Term, leader: ReplicaId | undefined, now: number): void {
     const state = this.#state;
+    state.stopResting();
     this.leader?.end();
     const sameTerm = term === state.term;
     // Inside a term the vote stays (scenario 10): it may have been told already.
@@ -62,6 +63,7 @@ export class Roles<P> {
       return;
     }
     invariant(this.#role.kind !== "leader", "a leader does not ask for votes");
+    state.stopResting();
     // Whoever led, this replica has given up on it.
     state.setLeader(undefined);
     const candidate = new Candidate<P>(kind, state, transfer, now);

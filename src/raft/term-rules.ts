@@ -18,6 +18,9 @@ export function ruleOfLaterTerm<P>(state: ReplicaState<P>, message: TermMessage<
     case "preVote":
       // Asks about a term that does not exist yet: nobody takes it.
       return ignoresVoteRequest(state, message, now) ? "ignore" : "look";
+    case "wake":
+      // Of a rest this replica knows nothing of.
+      return "ignore";
     case "preVoteReply":
       // Granted in the term that was asked about; a refusal tells the other's own (scenario 8).
       return message.granted ? "look" : "take";

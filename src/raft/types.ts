@@ -81,6 +81,11 @@ export interface RaftOptions {
    * machine groups, whose learners serve reads from their image; a data partition does not need it.
    */
   readonly eagerCommit?: boolean;
+  /**
+   * Set: a group at rest sends no heartbeats (ADR 0016), and those of all groups that are not leave at the same moments. When the broker of
+   * a replica that this one rests with was last heard, monotonic: of a follower's, heard to have heard this broker; of a leader's, heard.
+   */
+  readonly contact?: (replica: ReplicaId) => number;
 }
 
 /** What recovery found (or an empty log: start {index 0, term 0}, lastIndex 0). */
@@ -144,6 +149,8 @@ export type Message<P> =
       readonly round: number;
       /** To a replica that seems to have forgotten: in this term it said that it had this entry on disk. If it has not, it quarantines itself (scenario 70). */
       readonly remembered?: { readonly index: LogIndex; readonly term: Term };
+      /** Everything is committed, and this replica has it: from now on no heartbeats need to come (ADR 0016). */
+      readonly rest?: true;
     }
   | {
       readonly kind: "heartbeatReply";
@@ -153,8 +160,12 @@ export type Message<P> =
       /** The heartbeat reminded it of an entry, and it looked: a broker of before there were reminders never says so. */
       readonly reminded?: true;
       readonly impaired?: Impairment;
+      /** It rests: its leader lives as long as the leader's broker is heard, and it says so before it thinks otherwise. */
+      readonly resting?: true;
     }
   | { readonly kind: "timeoutNow"; readonly term: Term }
+  /** Rests no more, in this term: a follower wants heartbeats again, or nobody leads the term any more. */
+  | { readonly kind: "wake"; readonly term: Term }
   /**
    * Bulk catch-up (design §5): the follower refuses appends and takes committed frames on the bulk connection. It cuts its log above
    * `matched` only if its next entry is not of `nextTerm`: that proves the conflict. Without proof the suffix may be committed.
@@ -204,6 +215,8 @@ export interface Ready<P> {
    * holds `start`, or has it committed, must refuse: it may have acknowledged what follows (scenario 47).
    */
   readonly reset: readonly { readonly to: ReplicaId; readonly start: { readonly index: LogIndex; readonly term: Term } }[];
+  /** With these replicas this one now rests, or rests no more, in order: the shell watches their brokers (`restEnded`). */
+  readonly rest: readonly { readonly replica: ReplicaId; readonly on: boolean }[];
   /** The configuration in force changed: one was appended, or cut off and the former is back. */
   readonly configuration: Configuration | undefined;
   /** This replica was found to have forgotten something: doubted on its disk from now on, before anything else of this Ready. */
@@ -266,7 +279,7 @@ export interface RaftCore<P> {
    * All entries or none. `expectedTerm`: refused "term-moved" when the leader's term is another, so that what was validated under
    * one term (producer sequences, groups) is never applied under the next (as Redpanda's conditional replicate).
    */
-  propose(proposals: readonly Proposal<P>[], expectedTerm: Term): ProposeResult;
+  propose(proposals: readonly Proposal<P>[], expectedTerm: Term, now?: number): ProposeResult;
   ioDone(seq: number, now: number): void;
   /** This replica's storage failed: it stops for good (scenario 43). */
   ioFailed(): void;
@@ -289,6 +302,8 @@ export interface RaftCore<P> {
   /** The control connection to this replica's broker closed and was not back in time: evidence of death (design §5). */
   peerGone(replica: ReplicaId, now: number): void;
   peerBack(replica: ReplicaId, now: number): void;
+  /** The broker of a replica that this one rests with is not heard any more, or what it said may be lost: heartbeats have to tell. */
+  restEnded(replica: ReplicaId, now: number): void;
   /** Leader: no entries are sent to this replica while held (its disk has no room); heartbeats and questions go on. */
   hold(replica: ReplicaId, held: boolean): void;
   /** Bulk catch-up of a follower ended: match moved to `match` (synced, and its `synced` record durable) or it failed (undefined). */
@@ -332,6 +347,8 @@ export interface RaftCore<P> {
   readonly leader: ReplicaId | undefined;
   /** It leads, or has heard from its leader of late. `leader` alone stays with a replica that may not ask for votes. */
   leaderAlive(now: number): boolean;
+  /** Nothing happens in this group until somebody asks for it: a follower rests, or all followers of a leader do. */
+  readonly atRest: boolean;
   /** In force: the newest one in the log, committed or not. */
   readonly configuration: Configuration;
   /** Index of the entry it is in; 0 when it was given at the start. */

@@ -149,6 +149,8 @@ describe("retention", () => {
     for (const log of logs(cluster, group)) assert.ok(log.segments.length <= 1, "one segment takes it all");
     assert.deepEqual(await shown("segment.bytes"), [String(4 * MiB), ConfigSource.topic]);
     await cluster.call(1, stubs.AlterTopic, { name: "t", delete: ["segment.bytes"] });
+    // Another broker reads of it a moment later.
+    await cluster.pass(50);
     assert.deepEqual(await shown("segment.bytes"), [String(MiB), ConfigSource.broker], "as this broker is configured");
     await produce(cluster, 35, 35);
     await cluster.pass(2_000);

@@ -48,7 +48,7 @@ describe("Ticker", () => {
     ticker.add(gone);
     ticker.remove(gone);
     Object.assign(early, { nextDeadline: early.nextDeadline - 450 });
-    ticker.wakeAt(early.nextDeadline);
+    ticker.wakeAt(early, early.nextDeadline);
     await world.scheduler.run(100);
     assert.equal(early.ticks.length, 1);
     assert.deepEqual(gone.ticks, []);

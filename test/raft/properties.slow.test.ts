@@ -15,6 +15,8 @@ const SHAPES: readonly [string, RunShape][] = [
   ],
   ["one voter and a learner", { voters: 1, learners: 1, steps: 500 }],
   ["members that come and go", { voters: 3, learners: 2, steps: 1200, votersMin: 1 }],
+  ["groups that rest", { voters: 3, learners: 1, steps: 1500, rests: true, options: { eagerCommit: true } }],
+  ["groups that rest, and members that come and go", { voters: 3, learners: 2, steps: 1200, votersMin: 1, rests: true }],
   ["members that come and go, and disks that forget", { voters: 3, learners: 2, steps: 1200, votersMin: 3, amnesia: true }],
 ];
 
@@ -31,6 +33,7 @@ describe("Raft under a random storm keeps R1 to R8, and commits once it is over"
       const most = (of: (each: RunResult) => number): number => sum.reduce((all, each) => all + of(each), 0);
       if (SEEDS >= 20 && shape.votersMin !== undefined)
         assert.ok(most((each) => each.joint) > seeds / 2 && most((each) => each.resets) > 0);
+      if (SEEDS >= 20 && shape.rests === true) assert.ok(most((each) => each.rests) > seeds);
       if (SEEDS >= 20 && shape.amnesia === true) assert.ok(most((each) => each.quarantines) > seeds / 4);
     });
   }

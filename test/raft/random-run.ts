@@ -15,6 +15,8 @@ export interface RunShape {
   readonly votersMin?: number;
   /** Now and then the disk of one replica forgets, while no other is in quarantine. */
   readonly amnesia?: boolean;
+  /** Groups rest, and now and then a broker says that another one is not heard any more, or is wrong about what it said. */
+  readonly rests?: boolean;
 }
 
 export interface RunResult {
@@ -27,6 +29,8 @@ export interface RunResult {
   /** Quarantines that ended. */
   readonly quarantines: number;
   readonly resets: number;
+  /** Times that one replica came to rest with another. */
+  readonly rests: number;
 }
 
 /**
@@ -66,6 +70,7 @@ class RandomRun {
   #joint = 0;
   #quarantines = 0;
   #resets = 0;
+  #rests = 0;
   #reset: { readonly from: TestReplica; readonly fromCore: object; readonly to: TestReplica; readonly start: number }[] = [];
 
   constructor(seed: number, shape: RunShape) {
@@ -73,7 +78,8 @@ class RandomRun {
     this.#draw = seededDraw(seed);
     const voters = Array.from({ length: shape.voters }, (_, at) => at + 1);
     const learners = Array.from({ length: shape.learners }, (_, at) => shape.voters + at + 1);
-    this.#cluster = TestCluster.of(voters, { draw: seededDraw(seed ^ 0x5bd1e995), ...shape.options }, learners);
+    const contact = shape.rests === true ? { contact: () => this.#cluster.now } : {};
+    this.#cluster = TestCluster.of(voters, { draw: seededDraw(seed ^ 0x5bd1e995), ...contact, ...shape.options }, learners);
     this.#invariants = new Invariants(this.#cluster);
     this.#replicas = [...this.#cluster.replicas.values()];
     for (const each of this.#replicas) each.slowDisk = true;
@@ -85,6 +91,7 @@ class RandomRun {
       for (const { to, start } of ready.reset)
         this.#reset.push({ from: of, fromCore: of.core, to: this.#cluster.at(to), start: start.index });
       if (ready.quarantineEnded) this.#quarantines += 1;
+      for (const { on } of ready.rest) if (on) this.#rests += 1;
     };
   }
 
@@ -103,6 +110,7 @@ class RandomRun {
       joint: this.#joint,
       quarantines: this.#quarantines,
       resets: this.#resets,
+      rests: this.#rests,
     };
   }
 
@@ -198,6 +206,7 @@ class RandomRun {
   #evidence(of: TestReplica): void {
     const about = this.#pick(this.#replicas).id;
     if (!of.up || about === of.id) return;
+    if (this.#shape.rests === true && this.#draw() < 0.5) of.core.restEnded(about, this.#cluster.now);
     if (this.#draw() < 0.5) of.core.peerGone(about, this.#cluster.now);
     else of.core.peerBack(about, this.#cluster.now);
     of.pump();
@@ -303,6 +312,10 @@ class RandomRun {
       while (this.#bulk.length + this.#reset.length > 0 || this.#replicas.some((each) => each.bulk !== undefined)) this.#moveBulk();
       cluster.settle();
       for (const each of this.#replicas) this.#invariants.check(each);
+      // Here messages overtake each other: what one thinks of another's rest may be wrong for ever. On a connection the end of it would end both.
+      if (this.#shape.rests === true)
+        for (const each of this.#replicas)
+          for (const { id } of this.#replicas) if (each.up && id !== each.id) each.core.restEnded(id, cluster.now);
       const leader = cluster.leaders().sort((a, b) => b.core.term - a.core.term)[0];
       if (leader === undefined) return false;
       if (leader.log.at(-1)?.payload !== "last") {

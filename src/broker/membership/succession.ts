@@ -30,17 +30,17 @@ export class Succession {
     this.#failed = failed;
   }
 
-  /** Call at every heartbeat. */
-  tick(partition: Partition): void {
+  /** Call at every heartbeat while anything moves. @returns whether a replica is being replaced */
+  tick(partition: Partition): boolean {
     const { replica, isr } = partition;
     const known = this.#group.view.image.partitionOfGroup(partition.options.groupId);
     // Before its claim is recorded nothing of this term would be taken; before it is read here, what was taken back might not be known.
-    if (known === undefined || isr?.claimed !== true || known.claim?.term !== replica.core.term || !replica.serves) return;
+    if (known === undefined || isr?.claimed !== true || known.claim?.term !== replica.core.term || !replica.serves) return false;
     const { replacing } = known;
     if (replacing === undefined) {
       isr.expel([]);
       dropLearners(replica);
-      return;
+      return false;
     }
     const { removing, adding } = replacing;
     // Who was given up votes no more, and comes back one by one (ADR 0014).
@@ -53,16 +53,17 @@ export class Succession {
       this.#submit(partition, "keepReplica", replacing, () => {
         this.#telemetry.log("info", "replica.kept", { partition: partition.name, replicaId: removing, instead: adding.replicaId });
       });
-      return;
+      return true;
     }
     const leaving = leavingVoters(replica, target, adding.replicaId);
     isr.expel(leaving);
     if (leaving.includes(replica.id)) this.#handOn(partition, target);
     const gone = (): boolean => leaving.every((voter) => !isr.required.includes(voter) && !isr.record.isr.includes(voter));
-    if (!moveTowards(replica, target, adding, gone)) return;
+    if (!moveTowards(replica, target, adding, gone)) return true;
     this.#submit(partition, "reportReplaced", replacing, () => {
       this.#telemetry.log("info", "replica.replaced", { partition: partition.name, removing, replicaId: adding.replicaId });
     });
+    return true;
   }
 
   /** The old disk is there, the new one is not, and the old one votes: nothing is to be done, and that is to be said. */

@@ -98,7 +98,7 @@ interface Samples {
  * open until a record of a higher version is known: its outcome may be unknown, and a delayed copy of it may still be recorded while
  * the version is the one it names. A refusal therefore closes nothing; the tracker records the present set again, which raises the version.
  *
- * Use: `tick` at every heartbeat and after `peerGone`; perform the command it returns, and tell `answered` what came of it (always,
+ * Use: `tick` at every heartbeat while anything moves (`resume` after that) and after `peerGone`; perform the command it returns, and tell `answered` what came of it (always,
  * after a time limit as "unknown"). `recorded` whenever the local image shows the partition anew. After each, look at `required` again.
  */
 export class IsrTracker {
@@ -163,6 +163,20 @@ export class IsrTracker {
   /** The newest record known. */
   get record(): IsrRecord {
     return this.#record;
+  }
+
+  /** Every voter is recorded in sync, and nothing is asked for or open. */
+  get settled(): boolean {
+    const { isr } = this.#record;
+    const all = isr.length === this.#voters.length && this.#voters.every((voter) => isr.includes(voter));
+    return all && this.claimed && this.#inFlight === undefined && this.#open.size === 0;
+  }
+
+  /** It was not ticked because its group was at rest: nothing was appended, so whoever was caught up then was until now. */
+  resume(now: number): void {
+    const rested = now - this.#lastTick;
+    for (const follower of this.#followers.values()) follower.caughtUpAt += rested;
+    this.#lastTick = now;
   }
 
   /** The connection to the broker of this replica is gone and did not come back in time. */

@@ -191,7 +191,12 @@ export class Partition {
     this.examine();
   }
 
-  /** Call at every heartbeat while open. */
+  /** Nothing moves in its group, and every voter is in sync: there is nothing to look at. */
+  get still(): boolean {
+    return this.#isr === undefined || (this.replica.core.atRest && this.#isr.settled);
+  }
+
+  /** Call at every heartbeat while open, but for when it is `still`. */
   tickIsr(): void {
     if (this.#isr === undefined) return;
     const { core } = this.replica;

@@ -12,7 +12,10 @@ export type LinkKind = (typeof linkKinds)[number];
 
 /** Version of the framing and of the messages between brokers. */
 export const PEER_PROTOCOL = 1;
-export const FEATURE_LEVEL = 1;
+/** What this version understands of them; each side does to the other no more than that one says. */
+export const FEATURE_LEVEL = 2;
+/** From this level on a broker knows of groups at rest, and of the beats that stand for their heartbeats (ADR 0016). */
+export const BEATS_LEVEL = 2;
 
 /** Message kinds of the handshake; all others belong to the user of the connection. */
 const HELLO = 0;
@@ -35,6 +38,8 @@ export interface PeerIdentity {
   readonly admittedBlockSequence: number;
   /** Recoveries of partitions this broker has read of. */
   readonly recoveries: number;
+  /** What it understands: `FEATURE_LEVEL`, but for one of another version. */
+  readonly featureLevel: number;
 }
 
 export interface Greeted {
@@ -48,6 +53,7 @@ export interface Greeted {
   /** Highest block of this broker's own disk that the other one heard of; 0: none. */
   readonly remembers: number;
   readonly recoveries: number;
+  readonly featureLevel: number;
 }
 
 const HANDSHAKE_MS = 2_000;
@@ -91,7 +97,7 @@ export function shakeHands(
         toBroker: to,
         incarnation: me.incarnation,
         startNumber: me.startNumber,
-        featureLevel: FEATURE_LEVEL,
+        featureLevel: me.featureLevel,
         durableBlockSequence: me.durableBlockSequence,
         kind,
         remembered: to < 1 ? [] : remembered(toBrokerId(to)).map((disk) => ({ ...disk })),
@@ -142,6 +148,7 @@ export function shakeHands(
         admittedBlockSequence: hello.admittedBlockSequence,
         remembers: rememberedIn(hello, self().incarnation),
         recoveries: hello.recoveries,
+        featureLevel: hello.featureLevel,
       });
     },
     drain() {},

@@ -7,7 +7,7 @@ import type { Connection, Listener, Transport } from "../../base/ports/transport
 import type { Frame } from "../../records/frame-types.ts";
 import { AppendQueue } from "./append-queue.ts";
 import { DiskMemories } from "./disk-memory.ts";
-import { type Greeted, type LinkKind, type PeerIdentity, shakeHands, TAKEN } from "./hello.ts";
+import { BEATS_LEVEL, type Greeted, type LinkKind, type PeerIdentity, shakeHands, TAKEN } from "./hello.ts";
 import { newPeer, type Peer, takenBy } from "./peer.ts";
 import { type CallDone, type IncomingCall, PeerCalls } from "./peer-calls.ts";
 import { ProbeKind, Probes, sequenceIn } from "./probes.ts";
@@ -22,7 +22,7 @@ import {
 } from "./raft-codec.ts";
 
 /** Message kinds on the control and log connections. */
-const RaftKind = { records: 1, append: 2 } as const;
+const RaftKind = { records: 1, append: 2, beat: 3 } as const;
 
 /** Control records are dropped when so many bytes wait for a hung peer: Raft repeats what matters (scenario 42). */
 const CONTROL_UNSENT_MAX = 1024 * 1024;
@@ -35,6 +35,10 @@ const AGAIN_MS = 100;
 export interface PeerLinkEvents {
   raft(from: BrokerId, message: AddressedMessage): void;
   call(call: IncomingCall, kind: "bulk" | "join"): void;
+  /** What stands for heartbeats. @returns the durable block sequence it carries; undefined: nobody listens @throws {BadPeerMessage} */
+  beat(from: BrokerId, body: Uint8Array): number | undefined;
+  /** What was said on control may not have arrived: the connection is lost or replaced, or records were dropped. */
+  unheard(broker: BrokerId, why: "lost" | "dropped"): void;
   /** Control is back: the peer lives. */
   peerBack(broker: BrokerId): void;
   /** Control was lost and not back within the grace: evidence of death (design §5). */
@@ -134,6 +138,20 @@ export class PeerLinks {
     this.#ports.clock.soon(() => this.#flush());
   }
 
+  /** Groups may rest between the two: both know how. */
+  beats(broker: BrokerId): boolean {
+    const peer = this.#peers.get(broker);
+    return peer?.control !== undefined && peer.featureLevel >= BEATS_LEVEL;
+  }
+
+  /** A hung peer reads nothing: beats do not pile up before it. */
+  sendBeat(to: BrokerId, body: Uint8Array): void {
+    const control = this.#peers.get(to)?.control;
+    if (control === undefined || control.unsentBytes > CONTROL_UNSENT_MAX) return;
+    control.send(RaftKind.beat, [body]);
+    this.#probes.told(control);
+  }
+
   /** Dropped when there is no connection, or too much waits for it: Raft sends again what matters. */
   sendAppend(to: BrokerId, message: AddressedMessage, frames: readonly Frame[]): void {
     this.#peers.get(to)?.log?.appends.send(message.groupId, encodeAppend(message, frames));
@@ -217,7 +235,10 @@ export class PeerLinks {
       const messages = peer.outbox;
       if (messages.length === 0) continue;
       peer.outbox = [];
-      if (peer.control === undefined || peer.control.unsentBytes > CONTROL_UNSENT_MAX) continue;
+      if (peer.control === undefined || peer.control.unsentBytes > CONTROL_UNSENT_MAX) {
+        this.#events.unheard(peer.broker, "dropped");
+        continue;
+      }
       const bytes = new Uint8Array(messages.length * RECORD_BYTES);
       const view = new DataView(bytes.buffer);
       for (const [i, message] of messages.entries()) encodeRecord(view, i * RECORD_BYTES, message);
@@ -303,6 +324,7 @@ export class PeerLinks {
       link.startNumber = greeted.startNumber;
       for (const old of [link.control, link.log?.connection, link.bulk?.connection]) old?.close("the broker was restarted");
     }
+    if (kind === "control") link.featureLevel = greeted.featureLevel;
     if (kind === "control") this.#useControl(link, connection, incarnation);
     else if (kind === "log") this.#useLog(link, connection);
     else this.#useBulk(link, connection);
@@ -311,20 +333,26 @@ export class PeerLinks {
   #useControl(peer: Peer, connection: Connection, incarnation: Incarnation): void {
     const old = peer.control;
     peer.control = connection;
-    this.#probes.watch(connection);
+    this.#probes.watch(connection, true);
     peer.outbox = [];
     old?.close("replaced by a newer connection");
+    this.#events.unheard(peer.broker, "lost");
     connection.handlers = {
       message: (kind, body) => {
         const blockSequence = kind === ProbeKind.ping || kind === ProbeKind.pong ? sequenceIn(body) : undefined;
         if (blockSequence !== undefined) this.#disks.heard(peer.broker, { incarnation, blockSequence });
-        this.#heard(connection, kind, () => this.#takeRecords(peer, kind, body));
+        this.#heard(connection, kind, () => {
+          if (kind !== RaftKind.beat) return this.#takeRecords(peer, kind, body);
+          const told = this.#events.beat(peer.broker, body);
+          if (told !== undefined) this.#disks.heard(peer.broker, { incarnation, blockSequence: told });
+        });
       },
       drain() {},
       closed: () => {
         this.#probes.forget(connection);
         if (peer.control === connection) {
           peer.control = undefined;
+          this.#events.unheard(peer.broker, "lost");
           peer.grace?.cancel();
           peer.grace = this.#ports.clock.after(this.#reconnectGraceMs, () => {
             if (this.#closed || peer.control !== undefined || peer.gone) return;

@@ -19,6 +19,8 @@ export interface Peer {
   bulk: { readonly connection: Connection; readonly calls: PeerCalls } | undefined;
   /** Control records of this turn, sent together at its end. */
   outbox: AddressedMessage[];
+  /** Of what answers on the control connection. */
+  featureLevel: number;
   gone: boolean;
   grace: Timer | undefined;
 }
@@ -33,6 +35,7 @@ export function newPeer(broker: BrokerId, address: string): Peer {
     log: undefined,
     bulk: undefined,
     outbox: [],
+    featureLevel: 0,
     gone: true,
     grace: undefined,
   };

@@ -5,18 +5,27 @@ import { isBlockSequence } from "../../log/model/block-sequence.ts";
 /** Message kinds of every kind of connection between brokers. */
 export const ProbeKind = { ping: 250, pong: 251 } as const;
 const PROBE_MS = 1_000;
+/** A connection that brought something within this time needs no probe. */
+const QUIET_MS = 2_000;
 /** A connection that was silent for so long, probes included, is closed and dialed again. */
 const SILENT_MS = 5_000;
 
+interface Watched {
+  /** When it last brought anything, monotonic. */
+  heardAt: number;
+  /** How far the other side was told this disk is; undefined: it is told elsewhere. */
+  told: number | undefined;
+}
+
 /**
  * Finds half-open connections: the other side died without a word, or a cut ate its farewell. Probes carry the sender's durable block
- * sequence (a float64, little-endian): who hears it remembers it for that disk (`DiskMemories`).
+ * sequence (a float64, little-endian): who hears it remembers it for that disk (`DiskMemories`). On control it is told within a second
+ * of its change, by a probe if nothing else carries it.
  */
 export class Probes {
   readonly #clock: Clock;
   readonly #blockSequence: () => number;
-  /** When each connection last brought anything, monotonic. */
-  readonly #heardAt = new Map<Connection, number>();
+  readonly #watched = new Map<Connection, Watched>();
   #timer: Timer | undefined;
 
   /** @param blockSequence of this broker's disk */
@@ -32,16 +41,18 @@ export class Probes {
     this.#timer?.cancel();
   }
 
-  watch(connection: Connection): void {
-    this.#heardAt.set(connection, this.#clock.monotonic());
+  /** @param tells it is the one on which the other side is told how far this disk is */
+  watch(connection: Connection, tells = false): void {
+    this.#watched.set(connection, { heardAt: this.#clock.monotonic(), told: tells ? -1 : undefined });
   }
   forget(connection: Connection): void {
-    this.#heardAt.delete(connection);
+    this.#watched.delete(connection);
   }
 
   /** Any message is a sign of life; a probe is answered. @returns whether it was a probe */
   heard(connection: Connection, kind: number): boolean {
-    this.watch(connection);
+    const watched = this.#watched.get(connection);
+    if (watched !== undefined) watched.heardAt = this.#clock.monotonic();
     if (kind === ProbeKind.ping) this.tell(connection);
     return kind === ProbeKind.ping || kind === ProbeKind.pong;
   }
@@ -49,16 +60,29 @@ export class Probes {
   /** Tells how far this disk is, unasked. */
   tell(connection: Connection): void {
     connection.send(ProbeKind.pong, [this.#body()]);
+    this.told(connection);
+  }
+
+  /** Something that leaves on this connection now says how far this disk is. */
+  told(connection: Connection): void {
+    const watched = this.#watched.get(connection);
+    if (watched?.told !== undefined) watched.told = this.#blockSequence();
   }
 
   #probe(): void {
     this.#timer = this.#clock.after(PROBE_MS, () => this.#probe());
     const now = this.#clock.monotonic();
     const body = this.#body();
-    for (const [connection, heardAt] of [...this.#heardAt]) {
-      if (now - heardAt > SILENT_MS) connection.close("silent for too long");
+    const sequence = this.#blockSequence();
+    for (const [connection, { heardAt, told }] of [...this.#watched]) {
+      if (now - heardAt > SILENT_MS) {
+        connection.close("silent for too long");
+        continue;
+      }
       // A hung peer reads nothing: probes must not pile up before it.
-      else if (connection.unsentBytes === 0) connection.send(ProbeKind.ping, [body]);
+      if (connection.unsentBytes > 0 || (now - heardAt < QUIET_MS && (told === undefined || told === sequence))) continue;
+      connection.send(ProbeKind.ping, [body]);
+      this.told(connection);
     }
   }
 

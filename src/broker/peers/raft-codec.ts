@@ -33,6 +33,7 @@ const kinds = {
   extend: 10,
   askTerm: 11,
   tellTerm: 12,
+  wake: 13,
 } as const;
 
 /** Flags of an append reply and a heartbeat reply; every other kind has one, of value 1. */
@@ -41,6 +42,8 @@ const QUARANTINED = 2;
 const HOLE = 4;
 /** Of a heartbeat reply. A broker that does not know it passes over it. */
 const REMINDED = 8;
+/** Of a heartbeat reply. */
+const RESTING = 16;
 
 export interface AddressedMessage {
   readonly groupId: GroupId;
@@ -84,10 +87,15 @@ export function encodeRecord(target: DataView, at: number, { groupId, from, to, 
       return put(flags + REFUSED, message.durable, refused.prevIndex, refused.hintIndex, refused.hintTerm);
     }
     case "heartbeat":
-      return put(0, message.commit, message.round, message.remembered?.index, message.remembered?.term);
+      return put(message.rest === true ? 1 : 0, message.commit, message.round, message.remembered?.index, message.remembered?.term);
     case "heartbeatReply":
-      return put(impairedFlag(message.impaired) + (message.reminded === true ? REMINDED : 0), message.durable, message.round);
+      return put(
+        impairedFlag(message.impaired) + (message.reminded === true ? REMINDED : 0) + (message.resting === true ? RESTING : 0),
+        message.durable,
+        message.round,
+      );
     case "timeoutNow":
+    case "wake":
       return put(0);
     case "extend":
       return put(0, message.matched, message.upTo, message.nextTerm);
@@ -164,14 +172,17 @@ function decodeMessage(kind: number, flags: number, term: Term, number: (place: 
       };
     case kinds.heartbeat: {
       const remembered = number(7) === 0 ? {} : { remembered: { index: index(7), term: toTerm(number(8)) } };
-      return { kind: "heartbeat", term, commit: index(5), round: number(6), ...remembered };
+      return { kind: "heartbeat", term, commit: index(5), round: number(6), ...remembered, ...(flag ? { rest: true } : {}) };
     }
     case kinds.heartbeatReply: {
       const reminded = (flags & REMINDED) === 0 ? {} : { reminded: true as const };
-      return { kind: "heartbeatReply", term, durable: index(5), round: number(6), ...reminded, ...impairedOf(flags) };
+      const resting = (flags & RESTING) === 0 ? {} : { resting: true as const };
+      return { kind: "heartbeatReply", term, durable: index(5), round: number(6), ...reminded, ...resting, ...impairedOf(flags) };
     }
     case kinds.timeoutNow:
       return { kind: "timeoutNow", term };
+    case kinds.wake:
+      return { kind: "wake", term };
     case kinds.extend:
       return { kind: "extend", term, matched: index(5), upTo: index(6), nextTerm: toTerm(number(7)) };
     case kinds.askTerm:

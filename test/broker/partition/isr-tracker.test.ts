@@ -72,6 +72,37 @@ function claimed(world: World, isr: ReplicaId[] = [r1, r2, r3]): IsrTracker {
   return tracker;
 }
 
+describe("IsrTracker of a group that was at rest", () => {
+  it("is settled with every voter in sync and nothing asked for, and not before", () => {
+    const world = new World();
+    const tracker = new IsrTracker(options, record([r1, r2, r3], 7, 3), 0);
+    assert.equal(tracker.settled, false, "its claim is not recorded");
+    assert.equal(claimed(world).settled, true);
+    const short = claimed(world, [r1, r2]);
+    assert.equal(short.settled, false, "one is left out");
+    assert.equal(short.tick(world.view(), 1)?.kind, "alterIsr");
+    short.answered({ kind: "unknown" }, 1);
+    assert.equal(short.settled, false, "a proposal is open");
+  });
+
+  it("holds nothing against followers for the time in which nothing could be asked of them, and all against the silent", () => {
+    const world = new World();
+    const tracker = claimed(world);
+    world.run(tracker, 1_000);
+    world.now += 3_600_000;
+    const heardAt = world.now - 1_000;
+    tracker.resume(world.now);
+    world.lastIndex = 11;
+    // One takes its time with the new entry, the other was not heard for a second.
+    world.heard = { 2: world.now, 3: heardAt };
+    assert.equal(tracker.tick(world.view(), world.now), undefined);
+    world.silent.add(3);
+    const command = world.run(tracker, 1_300);
+    assert.deepEqual(command?.isr, [r1, r2]);
+    assert.ok(world.now - heardAt <= options.silentMs + 200);
+  });
+});
+
 describe("IsrTracker before the claim", () => {
   it("requires all voters, and counts that many, until the claim of this term is known", () => {
     const tracker = new IsrTracker(options, record([r1], 7, 3), 0);

@@ -20,6 +20,7 @@ const self: PeerIdentity = {
   startNumber: 1,
   durableBlockSequence: 5,
   admittedBlockSequence: 0,
+  featureLevel: 2,
   recoveries: 0,
 };
 const disk = (n: number): Incarnation => `disk ${n}` as Incarnation;

@@ -3,9 +3,10 @@ import { type AddressedMessage, decodeAppend, decodeRecord, RECORD_BYTES } from 
 import type { WireMessage } from "../../../src/testing/sim/network/wire.ts";
 import type { Cluster } from "../harness.ts";
 
-/** Kinds of message as the connections between brokers carry them: Raft records, appends. */
+/** Kinds of message as the connections between brokers carry them: Raft records, appends, beats of a pair. */
 const RECORDS = 1;
 const APPEND = 2;
+const BEAT = 3;
 
 export interface Overheard {
   /** Virtual milliseconds. */
@@ -32,6 +33,18 @@ export function overhear(cluster: Cluster, group: GroupId, heard: (message: Over
     }
   }
   return all;
+}
+
+/** When beats leave one broker for another, from now on: they stand for the heartbeats of groups at rest. Nothing else is overheard beside it. */
+export function overhearBeats(cluster: Cluster, from: number, to: number): number[] {
+  const at: number[] = [];
+  const link = cluster.world.network.link(`b${from}`, `b${to}`);
+  const { watch } = link;
+  link.watch = (wire) => {
+    watch?.(wire);
+    if (wire.type === "peer" && wire.kind === BEAT) at.push(cluster.world.now);
+  };
+  return at;
 }
 
 /**

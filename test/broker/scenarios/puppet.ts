@@ -1,6 +1,7 @@
 import { MillraceError } from "../../../src/base/errors.ts";
 import type { BrokerId, ClusterId, GroupId, Incarnation, ReplicaId } from "../../../src/base/ids.ts";
 import type { Telemetry } from "../../../src/base/ports/telemetry.ts";
+import { FEATURE_LEVEL } from "../../../src/broker/peers/hello.ts";
 import { PeerLinks } from "../../../src/broker/peers/peer-links.ts";
 import type { AddressedMessage } from "../../../src/broker/peers/raft-codec.ts";
 import type { Frame } from "../../../src/records/frame-types.ts";
@@ -31,6 +32,7 @@ export class Puppet {
     seat: Seat,
     heard: (message: AddressedMessage) => void,
     recoveries: number,
+    featureLevel: number,
   ) {
     this.#cluster = cluster;
     this.#seat = seat;
@@ -45,6 +47,7 @@ export class Puppet {
       durableBlockSequence: 0,
       admittedBlockSequence: 0,
       recoveries,
+      featureLevel,
     });
     this.#links = new PeerLinks({ clock, random, transport, telemetry: quiet }, identity, 150, Number.MAX_SAFE_INTEGER, {
       raft: (_, message) => {
@@ -53,6 +56,8 @@ export class Puppet {
         heard(message);
       },
       call: (call) => call.fail(new MillraceError("NOT_READY", "nobody is behind this broker")),
+      beat: () => undefined,
+      unheard() {},
       peerBack() {},
       peerGone() {},
       callable() {},
@@ -74,8 +79,9 @@ export class Puppet {
     heard: (message: AddressedMessage) => void = () => {},
     /** Of partitions, that it says it knows of. */
     recoveries = 0,
+    featureLevel = FEATURE_LEVEL,
   ): Promise<Puppet> {
-    const puppet = new Puppet(cluster, n, clusterId as ClusterId, seat, heard, recoveries);
+    const puppet = new Puppet(cluster, n, clusterId as ClusterId, seat, heard, recoveries, featureLevel);
     await cluster.settle(puppet.#links.listen(`b${n}:7401`));
     puppet.#links.know(other as BrokerId, `b${other}:7401`);
     await cluster.until(() => puppet.#links.callable(other as BrokerId), `puppet ${n} is connected with broker ${other}`);

@@ -1,0 +1,138 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { METADATA_GROUP } from "../../src/base/ids.ts";
+import type { AddressedMessage } from "../../src/broker/peers/raft-codec.ts";
+import { Acks } from "../../src/protocol/public.ts";
+import { Cluster, recordSet } from "./harness.ts";
+import { overhear, overhearBeats } from "./scenarios/overheard.ts";
+import { Puppet } from "./scenarios/puppet.ts";
+import * as stubs from "./stubs.ts";
+
+const PARTITIONS = 4;
+
+async function atRest(seed: number): Promise<Cluster> {
+  const cluster = await Cluster.start({ seed });
+  await cluster.createTopic("t", PARTITIONS);
+  for (let partition = 0; partition < PARTITIONS; partition++)
+    await cluster.call(1, stubs.Produce, { topic: "t", partition, records: recordSet(["a"]), acks: Acks.all });
+  await cluster.pass(2_000);
+  return cluster;
+}
+
+describe("Whole brokers at rest (ADR 0016)", () => {
+  it("send one beat per heartbeat to each other and no record of Raft, and take the next batch as before", async () => {
+    const cluster = await atRest(1);
+    const group = await cluster.groupOf("t", 0);
+    await cluster.pass(500);
+    const terms = cluster.numbers.map((n) => cluster.replica(n, group)?.core.term);
+    for (const of of [METADATA_GROUP, group]) {
+      const said = overhear(cluster, of);
+      await cluster.pass(1_000);
+      assert.deepEqual(said, []);
+    }
+    const beats = cluster.numbers.flatMap((from) =>
+      cluster.numbers.filter((to) => to !== from).map((to) => overhearBeats(cluster, from, to)),
+    );
+    await cluster.pass(10_000);
+    for (const { length } of beats) assert.ok(length >= 99 && length <= 101, `${length} beats in ten seconds`);
+    await cluster.pass(600_000);
+    assert.deepEqual(
+      cluster.numbers.map((n) => cluster.replica(n, group)?.core.term),
+      terms,
+    );
+    const before = cluster.world.now;
+    await cluster.call(2, stubs.Produce, { topic: "t", records: recordSet(["b"]), acks: Acks.all });
+    assert.ok(cluster.world.now - before < 50);
+    assert.deepEqual(await cluster.values("t"), ["a", "b"]);
+    assert.deepEqual(cluster.errors, []);
+    cluster.close();
+  });
+
+  // What ends the leader is not told to anybody: only that it is not heard, or does not hear, can tell.
+  const silences: Record<string, (cluster: Cluster, leader: number, others: readonly number[]) => void> = {
+    "loses power": (cluster, leader) => cluster.powerCut(leader),
+    hangs: (cluster, leader) => cluster.world.machine(`b${leader}`).pause(),
+    "is not heard any more": (cluster, leader, others) => {
+      for (const n of others) cluster.world.network.link(`b${leader}`, `b${n}`).cut();
+    },
+    "does not hear any more": (cluster, leader, others) => {
+      for (const n of others) cluster.world.network.link(`b${n}`, `b${leader}`).cut();
+    },
+  };
+  for (const [what, silence] of Object.entries(silences)) {
+    it(`elect another leader within two timeouts when the one of a group at rest ${what}`, async () => {
+      const cluster = await atRest(2);
+      const group = await cluster.groupOf("t", 0);
+      const leader = await cluster.leaderOf("t", 0);
+      const others = cluster.numbers.filter((n) => n !== leader);
+      const began = cluster.world.now;
+      silence(cluster, leader, others);
+      await cluster.until(() => others.some((n) => cluster.replica(n, group)?.serves === true), "a new leader");
+      assert.ok(cluster.world.now - began < 2_000, `after ${Math.round(cluster.world.now - began)} ms`);
+      cluster.world.network.heal();
+      cluster.world.machine(`b${leader}`).resume();
+      if (what === "loses power") cluster.boot(leader);
+      await cluster.until(() => cluster.numbers.every((n) => cluster.replica(n, group)?.core.leader !== undefined), "all follow");
+      // A minute later all are in sync, and nobody was deposed again.
+      const term = Math.max(...others.map((n) => cluster.replica(n, group)?.core.term ?? 0));
+      await cluster.pass(60_000);
+      const { baseOffset } = await cluster.call(others[0] ?? 1, stubs.Produce, { topic: "t", records: recordSet(["b"]), acks: Acks.all });
+      assert.equal(Number(baseOffset), 1);
+      for (const n of cluster.numbers) assert.ok((cluster.replica(n, group)?.core.term ?? 0) <= term + 1);
+      cluster.close();
+    });
+  }
+
+  it("keep the in-sync replicas while they rest, and lose one that hangs within the time it always had", async () => {
+    const cluster = await atRest(3);
+    const group = await cluster.groupOf("t", 0);
+    const leader = await cluster.leaderOf("t", 0);
+    const hangs = cluster.numbers.find((n) => n !== leader && n !== cluster.controller) as number;
+    await cluster.pass(60_000);
+    const isr = async () => {
+      const { topics } = await cluster.call(leader, stubs.DescribeTopics, { names: ["t"] });
+      return topics[0]?.partitions[0]?.isrBrokerIds.length;
+    };
+    assert.equal(await isr(), 3);
+    cluster.world.machine(`b${hangs}`).pause();
+    await cluster.pass(3_000);
+    assert.equal(await isr(), 2);
+    assert.equal(cluster.serving(group), leader);
+    cluster.world.machine(`b${hangs}`).resume();
+    await cluster.pass(3_000);
+    assert.equal(await isr(), 3);
+    cluster.close();
+  });
+
+  it("offer no rest to a broker of before there was any, and send it no beats", async () => {
+    const cluster = await atRest(4);
+    const group = await cluster.groupOf("t", 0);
+    const leader = await cluster.leaderOf("t", 0);
+    const old = cluster.numbers.find((n) => n !== leader) as number;
+    const replica = cluster.replica(old, group)?.id;
+    assert.ok(replica !== undefined);
+    const { clusterId } = await cluster.call(leader, stubs.DescribeCluster, {});
+    cluster.kill(old);
+    const { core, id } = cluster.replica(leader, group) ?? assert.fail();
+    const to = { broker: leader, replica: id };
+    const { term, lastIndex: durable } = core;
+    let puppet: Puppet | undefined;
+    // It has everything, and answers as one of its time does.
+    const answer = ({ message }: AddressedMessage): void => {
+      if (message.kind === "append") puppet?.send(to, { kind: "appendReply", term, durable });
+      if (message.kind === "heartbeat") puppet?.send(to, { kind: "heartbeatReply", term, durable, round: message.round });
+    };
+    puppet = await Puppet.start(cluster, old, leader, clusterId, { group, replica }, answer, 0, 1);
+    await cluster.pass(1_000);
+    const beats = overhearBeats(cluster, leader, old);
+    puppet.heard.length = 0;
+    const { heard } = puppet;
+    await cluster.pass(5_000);
+    assert.equal(core.progress(replica)?.mode, "replicate");
+    const heartbeats = heard.filter(({ message }) => message.kind === "heartbeat");
+    assert.ok(heartbeats.length >= 49, `${heartbeats.length} heartbeats in five seconds`);
+    assert.ok(heard.every(({ message }) => !("rest" in message) && message.kind !== "wake"));
+    assert.deepEqual(beats, []);
+    cluster.close();
+  });
+});
