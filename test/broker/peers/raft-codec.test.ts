@@ -52,6 +52,9 @@ const message: fc.Arbitrary<Message<ReplicaPayload>> = fc.oneof(
   fc.record({ kind: fc.constant("heartbeatReply" as const), term, round: number, durable: index }),
   fc.record({ kind: fc.constant("heartbeatReply" as const), term, round: number, durable: index, impaired }),
   fc.record({ kind: fc.constant("heartbeatReply" as const), term, round: number, durable: index, reminded: fc.constant(true as const) }),
+  fc.record({ kind: fc.constant("heartbeat" as const), term, commit: index, round: number, rest: fc.constant(true as const) }),
+  fc.record({ kind: fc.constant("heartbeatReply" as const), term, round: number, durable: index, resting: fc.constant(true as const) }),
+  fc.record({ kind: fc.constant("wake" as const), term }),
   fc.record({ kind: fc.constant("appendReply" as const), term, durable: index, impaired }),
   fc.record({
     kind: fc.constant("appendReply" as const),
