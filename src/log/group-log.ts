@@ -198,6 +198,10 @@ export class GroupLogImpl implements GroupLog, FrameListener, ReadSource, Segmen
     return this.doctor.repair(pull);
   }
 
+  part(cut: LogIndex, trimmed: Offset, pull: PullFrames): Promise<boolean> {
+    return this.doctor.part(cut, trimmed, pull);
+  }
+
   scrub(paced: PacedRead): Promise<ScrubResult> {
     return this.doctor.scrub(paced);
   }

@@ -1,4 +1,5 @@
 import { MillraceError } from "../base/errors.ts";
+import type { LogIndex, Offset } from "../base/ids.ts";
 import type { Telemetry } from "../base/ports/telemetry.ts";
 import { SegmentDamaged } from "./cold-reader.ts";
 import { type DoctorHost, type Patient, surveyIn, writeIndex } from "./doctor-host.ts";
@@ -76,10 +77,19 @@ export class SegmentDoctor {
 
   /** Closes what holes it can with frames from elsewhere. Resolves with whether none is left. */
   repair(pull: PullFrames): Promise<boolean> {
-    const run = this.#repairing.then(async () => {
+    return this.#alone(async () => {
       await this.#repair.run(pull);
       return this.holes.length === 0;
     });
+  }
+
+  /** As of `GroupLog.part`. */
+  part(cut: LogIndex, trimmed: Offset, pull: PullFrames): Promise<boolean> {
+    return this.#alone(() => this.#repair.part(cut, trimmed, pull));
+  }
+
+  #alone(work: () => Promise<boolean>): Promise<boolean> {
+    const run = this.#repairing.then(work);
     this.#repairing = run.catch(() => {});
     return run;
   }

@@ -1,4 +1,4 @@
-import type { LogIndex } from "../base/ids.ts";
+import type { LogIndex, Offset } from "../base/ids.ts";
 import { DiskError } from "../base/ports/disk.ts";
 import { isNoSpace } from "./disk-space.ts";
 import { boundsIn, type DoctorHost, type Patient, surveyIn, writeIndex } from "./doctor-host.ts";
@@ -10,6 +10,7 @@ import { groupFolder } from "./model/segment-name.ts";
 import { SparseIndex } from "./model/sparse-index.ts";
 import { Segment } from "./segment.ts";
 import { loadIndex, REPAIR_SUFFIX, removeFile, surveyFile, withFile } from "./segment-loader.ts";
+import { partSegment } from "./segment-parting.ts";
 import { type Rewritten, rewriteSegment } from "./segment-rewrite.ts";
 import { BadSegment } from "./segment-scan.ts";
 import { readStartPoint, type SegmentBounds, type Survey } from "./segment-survey.ts";
@@ -54,6 +55,17 @@ export class SegmentRepair {
       if (growing === undefined) return;
       await this.#writer.sealOff(growing);
     }
+  }
+
+  /** As of `partSegment`. */
+  part(cut: LogIndex, trimmed: Offset, pull: PullFrames): Promise<boolean> {
+    const producersAt = async (segment: Segment, index: LogIndex): Promise<Producers> => {
+      const later = await this.#producersSince(segment);
+      if (later === undefined) this.#host.telemetry.log("warn", "log.producers_lost", { group: this.#patient.groupId, path: segment.path });
+      return later?.asOf(index) ?? new Producers();
+    };
+    const isGone = (segment: Segment): boolean => this.#isGone(segment);
+    return partSegment({ patient: this.#patient, writer: this.#writer, host: this.#host, isGone, producersAt }, cut, trimmed, pull);
   }
 
   async #repairSegment(segment: Segment, pull: PullFrames): Promise<void> {
@@ -207,10 +219,10 @@ export class SegmentRepair {
     return (await surveyIn(this.#host, this.#patient, before, index?.index)).producers;
   }
 
-  /** Of the oldest segment, before which nobody can look: what stands later of those who wrote before it. */
+  /** Of a segment before which nobody can look, or need look: what stands later of those who wrote before it. */
   async #producersSince(segment: Segment): Promise<Producers | undefined> {
     const { list, producers } = this.#patient;
-    for (const later of list.slice(1)) {
+    for (const later of list.slice(list.indexOf(segment) + 1)) {
       const point = await this.#ownPoint(later);
       if (point?.producers.known === true) return point.producers;
     }

@@ -134,6 +134,12 @@ export interface GroupLog {
   vouched(): void;
   /** Closes what holes it can with frames from elsewhere. Resolves with whether none is left. @throws {DiskError} */
   repair(pull: PullFrames): Promise<boolean>;
+  /**
+   * A damaged segment that holds `cut`, the last entry that others may have dropped, and reaches above it, ends there from now on if a hole
+   * begins in that head and a trim to `trimmed` passes over all of it: the tail stands in a segment of its own, whole. The head may go then
+   * (`obeyTrim`). @returns whether it was parted. @throws {DiskError}
+   */
+  part(cut: LogIndex, trimmed: Offset, pull: PullFrames): Promise<boolean>;
   /** Reads every byte of every segment, no faster than `paced` lets it; what is found is told as a hole. */
   scrub(paced: PacedRead): Promise<ScrubResult>;
 

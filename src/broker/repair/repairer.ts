@@ -1,4 +1,4 @@
-import type { BrokerId, GroupId, LogIndex } from "../../base/ids.ts";
+import { type BrokerId, type GroupId, type LogIndex, METADATA_GROUP } from "../../base/ids.ts";
 import { InvariantViolated } from "../../base/invariant.ts";
 import type { Clock, Timer } from "../../base/ports/clock.ts";
 import type { Telemetry } from "../../base/ports/telemetry.ts";
@@ -103,7 +103,7 @@ export class Repairer implements LogRepairer {
       patient.gone = undefined;
       if (replica !== undefined && !this.#closed)
         whole = await replica.log.repair((first, last) => this.#pull(groupId, patient, first, last));
-      if (!whole && replica !== undefined) this.#obey(replica, patient);
+      if (!whole && replica !== undefined) await this.#obey(replica, patient);
       if (whole) patient.retryMs = RETRY_MS;
       // A hole also ends by being trimmed away, of which nobody is told.
       if (replica !== undefined && !this.#closed) replica.core.lastResort = replica.log.holes.length > 0;
@@ -123,9 +123,17 @@ export class Repairer implements LogRepairer {
   }
 
   /** Tried again, and then found whole, when the files are gone. */
-  #obey(replica: Replica, { gone }: Patient): void {
-    if (gone === undefined || this.#closed || this.#ports.replica(replica.groupId) !== replica) return;
-    const index = obeyTrim(replica, gone);
+  async #obey(replica: Replica, patient: Patient): Promise<void> {
+    const { gone } = patient;
+    const { groupId, log } = replica;
+    const here = (): boolean => !this.#closed && this.#ports.replica(groupId) === replica;
+    if (gone === undefined || !here()) return;
+    let index = obeyTrim(replica, gone);
+    // A machine's log goes on from a snapshot, which passes over all of the segment once there is one here.
+    if (index === undefined && groupId !== METADATA_GROUP) {
+      const parted = await log.part(gone.index, gone.offset, (first, last) => this.#pull(groupId, patient, first, last));
+      if (parted && here()) index = obeyTrim(replica, gone);
+    }
     if (index !== undefined) this.#ports.telemetry.log("info", "log.trim_obeyed", { group: replica.groupId, index });
   }
 
