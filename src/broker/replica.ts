@@ -68,6 +68,7 @@ export class Replica {
   /** Where followers were told to begin, while they have not answered. */
   readonly #offered = new Map<ReplicaId, LogIndex>();
   #closed = false;
+  #turns = 0;
 
   constructor(core: RaftCore<ReplicaPayload>, log: GroupLog, members: Members, clock: Clock, outputs: ReplicaOutputs) {
     this.core = core;
@@ -84,6 +85,10 @@ export class Replica {
   }
   get id(): ReplicaId {
     return this.log.replicaId;
+  }
+  /** Rises with every input: while it stays, nothing in here has changed. */
+  get turns(): number {
+    return this.#turns;
   }
   get leads(): boolean {
     return this.core.role === "leader";
@@ -102,6 +107,7 @@ export class Replica {
   /** No input has any effect afterwards. */
   close(): void {
     this.#closed = true;
+    this.#turns++;
   }
 
   tick(): void {
@@ -175,6 +181,13 @@ export class Replica {
   campaign(): void {
     if (this.#closed) return;
     this.core.campaign(this.#clock.monotonic());
+    this.#perform();
+  }
+
+  /** Committed frames are missing here, or none are any more: those that rest with it have to know. */
+  holed(on: boolean): void {
+    if (this.#closed || this.core.lastResort === on) return;
+    this.core.lastResort = on;
     this.#perform();
   }
 
@@ -283,6 +296,7 @@ export class Replica {
   }
 
   #perform(): void {
+    this.#turns++;
     // Outputs may call back in (a wait that is answered proposes the next batch): the outer loop picks their work up.
     if (this.#performing) return;
     this.#performing = true;

@@ -104,6 +104,22 @@ describe("Whole brokers at rest (ADR 0016)", () => {
     cluster.close();
   });
 
+  it("hear at once of a hole that one of them has", async () => {
+    const cluster = await atRest(5);
+    const group = await cluster.groupOf("t", 0);
+    const leader = await cluster.leaderOf("t", 0);
+    const holed = cluster.replica(cluster.numbers.find((n) => n !== leader) as number, group) ?? assert.fail();
+    const progress = () => cluster.replica(leader, group)?.core.progress(holed.id);
+    assert.equal(progress()?.barred, false);
+    holed.holed(true);
+    await cluster.pass(20);
+    assert.equal(progress()?.impaired, "hole");
+    holed.holed(false);
+    await cluster.pass(300);
+    assert.equal(progress()?.barred, false);
+    cluster.close();
+  });
+
   it("offer no rest to a broker of before there was any, and send it no beats", async () => {
     const cluster = await atRest(4);
     const group = await cluster.groupOf("t", 0);

@@ -337,6 +337,7 @@ export class PeerLinks {
     peer.outbox = [];
     old?.close("replaced by a newer connection");
     this.#events.unheard(peer.broker, "lost");
+    let lastTold: number | undefined;
     connection.handlers = {
       message: (kind, body) => {
         const blockSequence = kind === ProbeKind.ping || kind === ProbeKind.pong ? sequenceIn(body) : undefined;
@@ -344,7 +345,10 @@ export class PeerLinks {
         this.#heard(connection, kind, () => {
           if (kind !== RaftKind.beat) return this.#takeRecords(peer, kind, body);
           const told = this.#events.beat(peer.broker, body);
-          if (told !== undefined) this.#disks.heard(peer.broker, { incarnation, blockSequence: told });
+          // Most beats say what the last one said.
+          if (told === undefined || told === lastTold) return;
+          lastTold = told;
+          this.#disks.heard(peer.broker, { incarnation, blockSequence: told });
         });
       },
       drain() {},

@@ -22,6 +22,8 @@ export interface BrokerUnderTest {
 export interface ReplicaUnderTest {
   readonly groupId: GroupId;
   readonly id: ReplicaId;
+  /** Rises with every input. */
+  readonly turns: number;
   readonly core: Pick<
     RaftCore<unknown>,
     | "role"

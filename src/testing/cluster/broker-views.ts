@@ -16,6 +16,8 @@ export class BrokerReplicaView implements ReplicaView {
   readonly life: number;
   readonly #under: ReplicaUnderTest;
   readonly #alive: () => boolean;
+  #turns = -1;
+  #wasAlive = true;
 
   constructor(under: ReplicaUnderTest, life: number, alive: () => boolean) {
     this.group = under.groupId;
@@ -23,6 +25,16 @@ export class BrokerReplicaView implements ReplicaView {
     this.life = life;
     this.#under = under;
     this.#alive = alive;
+  }
+
+  /** Something was asked of it since this was asked last, or its process died: all else is as it was. */
+  moved(): boolean {
+    const { turns } = this.#under;
+    const alive = this.#alive();
+    const moved = turns !== this.#turns || alive !== this.#wasAlive;
+    this.#turns = turns;
+    this.#wasAlive = alive;
+    return moved;
   }
 
   get role(): string {

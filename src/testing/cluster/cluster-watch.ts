@@ -64,33 +64,30 @@ export class ClusterWatch {
     for (const running of this.#running()) {
       const { turns } = running.process;
       if (turns === running.seen && !all) continue;
-      const changed = this.#observeBroker(running);
-      if (changed && turns === running.seen)
-        throw new Error(`${running.machine.name} changed without being called: the simulator missed it`);
+      this.#observeBroker(running, turns !== running.seen, all);
       running.seen = turns;
     }
   }
 
-  /** @returns whether anything had changed */
-  #observeBroker({ machine, broker, life, views }: Running): boolean {
-    let changed = false;
+  /** @param called since it was looked at last @param all also those of its replicas of which nothing was asked */
+  #observeBroker({ machine, broker, life, views }: Running, called: boolean, all: boolean): void {
     for (const replica of broker.replicas) {
       let view = views.get(replica);
       if (view === undefined) {
         view = new BrokerReplicaView(replica, life, () => machine.running && machine.lives === life);
         views.set(replica, view);
       }
-      if (!this.invariants.observe(view)) continue;
+      const moved = view.moved();
+      if ((!moved && !all) || !this.invariants.observe(view)) continue;
+      if (!moved || !called) throw new Error(`${machine.name} changed without being called: the simulator missed it`);
       this.#replicas.look(view);
       if (view.role === "leader" && this.#led.get(view) !== view.term) {
         this.#led.set(view, view.term);
         this.led(view.group, view.term, brokerOn(machine.name));
       }
-      changed = true;
     }
     const { broken } = this.invariants;
     if (broken !== undefined) throw new Error(broken);
-    return changed;
   }
 
   #countInSync(): void {

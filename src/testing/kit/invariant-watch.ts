@@ -39,7 +39,10 @@ export class InvariantWatch {
       const { turns } = watched.process;
       if (turns === watched.seen) continue;
       watched.seen = turns;
-      for (const replica of watched.broker.replicas) this.#invariants.observe(viewOf(machine, watched, replica));
+      for (const replica of watched.broker.replicas) {
+        const view = viewOf(machine, watched, replica);
+        if (view.moved()) this.#invariants.observe(view);
+      }
       if (this.#invariants.broken !== undefined) throw new Error(this.#invariants.broken);
     }
   }
