@@ -43,18 +43,18 @@ describe(".ci/run", () => {
   it("closes with the sum of all counts; a part that counts nothing is one", (t) => {
     const { status, lines } = ciRun(
       t,
-      `case "$*" in ci) ;; *ok*) ${counts(10, 0)};; *acceptance*) ${counts(3, 0)};; *disk-full*) ${counts(4, 0)};; *rejoin*) ${counts(6, 0)};; *damage*) ${counts(11, 0)};; *bad-input*) ${counts(8, 0)};; *mutant*) ${counts(5, 0)};; *test*) ${counts(7, 0)};; esac`,
+      `case "$*" in ci) ;; *ok*) ${counts(10, 0)};; *acceptance*) ${counts(3, 0)};; *disk-full*) ${counts(4, 0)};; *rejoin*) ${counts(6, 0)};; *damage*) ${counts(11, 0)};; *bad-input*) ${counts(8, 0)};; *mutant*) ${counts(5, 0)};; *same-traces*) ${counts(2, 0)};; *test*) ${counts(7, 0)};; esac`,
     );
-    assert.equal(lines.at(-1), "60 passed, 0 failed");
+    assert.equal(lines.at(-1), "62 passed, 0 failed");
     assert.equal(status, 0);
   });
 
   it("fails when any test failed, and when a part fails without counting a failure", (t) => {
     const some = ciRun(t, `case "$*" in ci) ;; *ok*) ${counts(10, 0)};; *test*) ${counts(6, 1)}; exit 1;; esac`);
-    assert.equal(some.lines.at(-1), "28 passed, 1 failed");
+    assert.equal(some.lines.at(-1), "29 passed, 1 failed");
     assert.equal(some.status, 1);
     const dead = ciRun(t, `case "$*" in ci) ;; *ok*) ${counts(10, 0)}; exit 1;; *test*) exit 1;; esac`);
-    assert.equal(dead.lines.at(-1), "22 passed, 2 failed");
+    assert.equal(dead.lines.at(-1), "23 passed, 2 failed");
     assert.equal(dead.status, 1);
   });
 

@@ -5,6 +5,7 @@ import { diskFaults } from "./disk-faults.ts";
 import { type Fault, type FaultKind, faultKinds } from "./fault.ts";
 import { networkFaults } from "./network-faults.ts";
 import { processFaults } from "./process-faults.ts";
+import { sequences } from "./sequences.ts";
 
 export const allFaults: readonly Fault[] = [
   ...processFaults,
@@ -13,6 +14,7 @@ export const allFaults: readonly Fault[] = [
   ...diskFaults,
   ...damageFaults,
   ...clockFaults,
+  ...sequences,
 ];
 
 /** Every kind has a fault, and the other way round: said once, when this module is loaded. */

@@ -19,7 +19,7 @@ export const changedBytes: Fault = {
     const links = someLinks(context);
     if (links.length === 0) return undefined;
     const random = context.random;
-    const perThousand = random.pick([2, 20, 200]);
+    const perThousand = random.pick([20, 200, 1_000]);
     for (const link of links)
       link.change = (kind, body) => {
         if (!random.chance(perThousand, 1_000)) return undefined;

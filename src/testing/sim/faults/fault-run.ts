@@ -89,7 +89,7 @@ export class FaultRun {
       end();
     };
     this.#endings.add(ending);
-    world.scheduler.after(lastMs, "fault over", ending);
+    world.scheduler.after(Math.max(lastMs, faultOf(kind).leastMs ?? 0), "fault over", ending);
   }
 
   #begin(number: number, kind: FaultKind, seed: number): (() => void) | undefined {

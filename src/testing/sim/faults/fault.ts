@@ -37,6 +37,8 @@ export interface FaultContext extends FaultTargets {
 /** One kind of trouble. `begin` returns what ends it; undefined: it makes no sense now. */
 export interface Fault {
   readonly kind: FaultKind;
+  /** It takes so long at least, milliseconds, whatever was planned. */
+  readonly leastMs?: number;
   begin(context: FaultContext): (() => void) | undefined;
 }
 
@@ -45,6 +47,8 @@ export const faultKinds = [
   "crash-all",
   "crash-leader",
   "crash-at-io",
+  "crash-then-power-cut",
+  "slow-return",
   "pause",
   "power-cut",
   "power-cut-all",

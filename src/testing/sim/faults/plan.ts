@@ -27,6 +27,7 @@ export interface Intensity {
 /** Kinds that need a cluster that can lose a disk now, or brokers that talk to each other. */
 const conditional: ReadonlySet<FaultKind> = new Set([
   "changed-bytes",
+  "slow-return",
   "wiped-disk",
   "restored-disk",
   "swapped-disks",
@@ -35,6 +36,17 @@ const conditional: ReadonlySet<FaultKind> = new Set([
   "log-flip",
   "read-failure",
 ]);
+
+/** Kinds that are planned more often than others, because they seldom make sense when their time has come. */
+const weights: Partial<Record<FaultKind, number>> = {
+  "wiped-disk": 2,
+  "restored-disk": 5,
+  "swapped-disks": 2,
+  "bit-flip": 3,
+  "snapshot-flip": 2,
+  "log-flip": 3,
+  "read-failure": 3,
+};
 
 /**
  * Which faults come, when and for how long. Drawn from the seed, and differently each time (swarm testing, Groce et al. 2012): a seed
@@ -54,7 +66,8 @@ export class Swarm {
     const kinds = allFaults.map(({ kind }) => kind).filter((kind) => !without.includes(kind));
     this.#sure = random.pick(kinds.filter((kind) => !conditional.has(kind)));
     const others = random.shuffled(kinds.filter((kind) => kind !== this.#sure));
-    this.#kinds = [this.#sure, ...others].slice(0, random.between(...intensity.kinds));
+    const chosen = [this.#sure, ...others].slice(0, random.between(...intensity.kinds));
+    this.#kinds = chosen.flatMap((kind) => new Array<FaultKind>(weights[kind] ?? 1).fill(kind));
     [this.#pauseMs, this.#lastMs] = random.pick(intensity.paces);
   }
 
