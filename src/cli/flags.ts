@@ -19,13 +19,13 @@ export function durationFlag(option: string, text: string): number {
 export function oneOf<const Word extends string>(
   option: string,
   choices: readonly Word[],
-): { readonly choices: readonly Word[]; readonly coerce: (text: string) => Word } {
+): { readonly choices: readonly Word[]; readonly requiresArg: true; readonly coerce: (text: string) => Word } {
   const coerce = (text: string): Word => {
     const found = choices.find((choice) => choice === String(text).toLowerCase());
     if (found !== undefined) return found;
     throw new UsageError(`${option} must be ${choices.slice(0, -1).join(", ")} or ${choices.at(-1)}: got "${text}"`);
   };
-  return { choices, coerce };
+  return { choices, coerce, requiresArg: true };
 }
 
 /** What every verb that prints data takes. */

@@ -2,7 +2,7 @@ import yargs, { type Argv } from "yargs";
 import { describeError } from "./describe-error.ts";
 import { CommandFailed, ExitCode, UsageError } from "./exit-code.ts";
 import { processTerminal, ReaderGone, type Terminal } from "./terminal.ts";
-import { explained, Misread } from "./usage-mistake.ts";
+import { droppedWord, explained, Misread, refusedValue } from "./usage-mistake.ts";
 
 /**
  * Every verb, in the order of the help, with where it is defined: one is loaded only when it is asked for, or when its help is, so
@@ -46,7 +46,7 @@ export async function runProgram(args: readonly string[], terminal: Terminal = p
     await terminal.flush();
     return ExitCode.ok;
   } catch (thrown) {
-    const error = thrown instanceof Misread ? await explained(thrown.message, args, helpText) : thrown;
+    const error = await toldBetter(thrown, args);
     if (error instanceof ReaderGone) return ExitCode.ok;
     // What was done and shown before it failed.
     await shown(terminal);
@@ -57,6 +57,12 @@ export async function runProgram(args: readonly string[], terminal: Terminal = p
       terminal.say("See `millrace --help`, or --help after a command.");
     return exitCode;
   }
+}
+
+/** A mistake on the command line, with the word that is wrong. */
+async function toldBetter(thrown: unknown, args: readonly string[]): Promise<unknown> {
+  if (thrown instanceof Misread) return explained(thrown.message, args, helpText);
+  return thrown instanceof UsageError ? refusedValue(thrown, args, helpText) : thrown;
 }
 
 /** Shows what waits to be shown, if it can be: what the command failed of is what must be said, which may be this. */
@@ -106,7 +112,7 @@ async function parse(args: readonly string[], terminal: Terminal): Promise<void>
   const words = args[0] === "--version" ? ["version"] : [...args];
   for (const verb of asked(words)) await commands[verb](program, terminal);
   await program
-    .check((given, options) => saidOnce(given, options))
+    .check((given, options) => saidOnce(given, options) && allRead(args, options))
     .demandCommand(1, "Say what to do: one of the commands")
     .strict()
     .strictCommands()
@@ -128,6 +134,14 @@ async function parse(args: readonly string[], terminal: Terminal): Promise<void>
       help = output;
     });
   if (help !== "") await terminal.data(`${help}\n`);
+}
+
+/** @throws {UsageError} */
+function allRead(args: readonly string[], options: unknown): true {
+  const flags: unknown = typeof options === "object" && options !== null ? Reflect.get(options, "boolean") : undefined;
+  const dropped = droppedWord(args, Array.isArray(flags) ? flags : []);
+  if (dropped !== undefined) throw new UsageError(dropped);
+  return true;
 }
 
 /** yargs makes a list of what is said twice, for which no option but those of lists is meant. @throws {UsageError} */

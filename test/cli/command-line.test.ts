@@ -33,6 +33,32 @@ describe("A command line", () => {
     assert.equal(short.code, 2, short.talk);
   });
 
+  it("that is wrong is told which word of it is: the first that nobody takes, the option without its value, what would be dropped", async () => {
+    const takes = "`millrace consume`";
+    const wrong: readonly (readonly [string, string])[] = [
+      ["--no-follow extra", `${takes} does not take "extra" (--follow takes no value): millrace consume <topic>`],
+      ["--follow extra --bogus", `${takes} does not take "extra" (--follow takes no value): millrace consume <topic>`],
+      ["--bogus extra", `Unknown option of ${takes}: --bogus`],
+      ["-o 5 6", `${takes} does not take "6": millrace consume <topic>`],
+      ["follow", `${takes} does not take "follow": millrace consume <topic>; did you mean --follow?`],
+      ["-follow", `Unknown option of ${takes}: -follow; did you mean --follow?`],
+      ["--no-nonsense", `Unknown option of ${takes}: --no-nonsense`],
+      ["--no-format json", `Unknown option of ${takes}: --no-format; did you mean --format?`],
+      ["--follow=maybe", '--follow takes no value: got "maybe"'],
+      ["-n", `--count of ${takes} needs a value: Stop after so many records`],
+      ["--format", `--format of ${takes} needs a value: The value and a line feed, or a JSON object per line`],
+      ["-nfoo", `${takes} reads -nfoo as -n -f -o -o: say -n foo`],
+      ["-fq", `${takes} reads -fq as -f -q: say -f q`],
+      ["-- --x", '"--x" stands behind "--", where nothing is read: leave the "--" out'],
+    ];
+    for (const [words, said] of wrong) {
+      const { code, talk } = await run(["consume", "t", ...words.split(" ")]);
+      assert.deepEqual([code, talk.split("\n")[0]], [2, `millrace: ${said}`], words);
+    }
+    const { talk } = await run(["topic", "alter", "t", "--set", "a"]);
+    assert.match(talk, /^millrace: --config \(or --set\) must be KEY=VALUE: got "a"/);
+  });
+
   it("that fails in the middle has shown what it did before", async () => {
     fake.cluster.addTopic("doomed", 1);
     let waiting = "";

@@ -42,7 +42,11 @@ export function changeOptions<T>(yargs: Argv<T>): Argv<T & ChangeFlags> {
 
 /** What those flags ask for. @throws {UsageError} when one key is both set and reset */
 export function changeOf(flags: ChangeFlags) {
-  const change = { set: pairsFlag("--config", flags.config), reset: [...new Set(flags.reset)], validateOnly: flags.validateOnly };
+  const change = {
+    set: pairsFlag("--config (or --set)", flags.config),
+    reset: [...new Set(flags.reset)],
+    validateOnly: flags.validateOnly,
+  };
   const twice = change.reset.find((key) => Object.hasOwn(change.set, key));
   if (twice !== undefined) throw new UsageError(`${twice} is both set and reset: say one of them`);
   return { change, named: [...Object.keys(change.set), ...change.reset] };
