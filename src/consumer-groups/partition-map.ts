@@ -68,8 +68,13 @@ export class PartitionMap<V> {
 
   /** Partitions of a topic ascending, topics in the order they came. The map may be written meanwhile, but only where this is. */
   forEach(visit: (value: V, topicId: TopicId, partition: number) => void): void {
-    for (const topicId of this.topics())
-      for (const [partition, value] of this.of(topicId).entries()) if (value !== undefined) visit(value, topicId, partition);
+    for (const topicId of this.topics()) {
+      const values = this.of(topicId);
+      for (let partition = 0; partition < values.length; partition += 1) {
+        const value = values[partition];
+        if (value !== undefined) visit(value, topicId, partition);
+      }
+    }
   }
 
   #added(topicId: TopicId): Slots<V> {

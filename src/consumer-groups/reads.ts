@@ -14,8 +14,10 @@ export function phaseOf(group: GroupState): GroupPhase {
   if (group.revoking > 0) return "reconciling";
   for (const { topicId, owners } of group.target.values()) {
     const held = group.held.of(topicId);
-    for (const [partition, owner] of owners.entries())
+    for (let partition = 0; partition < owners.length; partition += 1) {
+      const owner = owners[partition];
       if (held[partition]?.member !== owner && group.members.get(owner ?? "")?.away !== true) return "reconciling";
+    }
   }
   return "stable";
 }

@@ -30,7 +30,8 @@ function grant(draft: Draft): void {
     const partitions: number[] = [];
     const owners: number[] = [];
     const held = group.held.of(topicId);
-    for (const [partition, owner] of wanted.entries()) {
+    for (let partition = 0; partition < wanted.length; partition += 1) {
+      const owner = wanted[partition];
       // Who is away cannot take anything; what it has is kept for it.
       if (owner === undefined || held[partition] !== undefined || group.members.get(owner)?.away !== false) continue;
       let place = places.get(owner);

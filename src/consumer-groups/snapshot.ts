@@ -79,7 +79,7 @@ const Group = message("millrace.internal.v1.GroupImage", {
 const HEADER_TAG = 0x0a;
 const GROUP_TAG = 0x12;
 /** Partitions and members of a slice: about a millisecond of work. */
-const SLICE_ITEMS = 2_000;
+const SLICE_ITEMS = 600;
 
 export function encodeImage(parts: ImageParts): Uint8Array {
   const slices = [...imageSlices(parts)];
