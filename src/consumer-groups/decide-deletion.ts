@@ -43,6 +43,8 @@ export function decideDeleteOffsets(image: GroupsImage, { groupId, topics }: Del
 export function decideExpireOffsets(image: GroupsImage, { groupId }: ExpireOffsets, { settings, wall }: GroupWorld): Decision {
   const group = image.group(groupId);
   if (group === undefined || group.members.size > 0) return done();
+  // Nothing is kept in it: whoever only tried to join leaves no group behind.
+  if (group.offsets.size === 0) return done([{ kind: "groupDeleted" }]);
   const before = wall - settings.offsetsRetentionMs;
   if (group.emptySinceMs > before) return done();
   const topics = new Map<TopicId, number[]>();

@@ -276,7 +276,9 @@ export class GroupRun {
         assert.equal(group?.held.get(topicOf(key), partitionOf(key))?.member, client.memberId, `C3: ${client.memberId} holds ${key}`);
     }
     const tokens = new Map<string, number>();
-    group?.held.forEach(({ member, since }, topicId, partition) => {
+    group?.held.forEach(({ member, since, revoking }, topicId, partition) => {
+      if (revoking === 0)
+        assert.equal(group.target.get(topicId)?.owners[partition], member, "what is not meant for its owner is asked for");
       const key = `${topicId}:${partition}:${member}:${since}`;
       const place = `${topicId}:${partition}`;
       if (!this.#tokens.has(key)) {

@@ -235,6 +235,13 @@ describe("expiry of offsets", () => {
     assert.equal(c.image.group("g"), undefined);
   });
 
+  it("leaves no group behind that has neither members nor offsets", () => {
+    const { c } = one();
+    c.ok({ kind: "leave", groupId: "g", memberId: "a", instanceId: undefined, forGood: true });
+    c.ok(expire);
+    assert.equal(c.image.group("g"), undefined);
+  });
+
   it("spares what was committed from outside since", () => {
     const { c, id, a } = one();
     c.commit("g", a, offset("t", 0, 8));

@@ -103,8 +103,8 @@ export class Reference {
         return OK;
       case "expireOffsets": {
         const old = wall - retention;
-        if (this.members.length > 0 || this.emptySince > old) return OK;
-        for (const [key, { at }] of [...this.offsets]) if (at <= old) this.offsets.delete(key);
+        if (this.members.length > 0) return OK;
+        if (this.emptySince <= old) for (const [key, { at }] of [...this.offsets]) if (at <= old) this.offsets.delete(key);
         if (this.offsets.size === 0) this.emptySince = 0;
         return OK;
       }
