@@ -28,8 +28,8 @@ import { WHO_METHOD } from "./membership/formation-loop.ts";
 import { REGISTER_METHOD, serveRegistration } from "./membership/join-registration.ts";
 import { MEMBERS_METHOD } from "./membership/unplaced.ts";
 import { BARRIER_METHOD, COMMAND_METHOD, type MetadataGroup } from "./metadata/metadata-group.ts";
+import { metadataGroup } from "./metadata/metadata-machine.ts";
 import { serveTail, TAIL_METHOD } from "./metadata/metadata-tail.ts";
-import { SNAPSHOT_METHOD } from "./metadata/snapshot-transfer.ts";
 import type { Appended } from "./partition/partition.ts";
 import type { Trimmed } from "./partition/trim-partition.ts";
 import type { PartitionSet } from "./partition-set.ts";
@@ -96,7 +96,7 @@ export class PeerService {
       ],
       [REGISTER_METHOD, (call, { group, recoveries }) => serveRegistration(this.#clock, call, group, recoveries.epoch)],
       [TAIL_METHOD, (call, { group }) => this.#tail(call, group)],
-      [SNAPSHOT_METHOD, (call, { group }) => this.#snapshot(call, group)],
+      [metadataGroup.snapshotMethod, (call, { group }) => this.#snapshot(call, group)],
       [EXTEND_METHOD, (call, { host }) => this.#extend(call, host)],
       [RESET_METHOD, (call, { host }) => this.#reset(call, host)],
       [RANGE_METHOD, (call, { host }) => serveRange(call, (groupId) => host.get(groupId))],

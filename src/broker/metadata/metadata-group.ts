@@ -7,14 +7,14 @@ import { type Command, decodeCommand, encodeCommand } from "../../cluster/comman
 import type { DecideLimits } from "../../cluster/decision.ts";
 import { type CommandAnswer, decodeAnswer, encodeAnswer, type Reply } from "../../cluster/replies.ts";
 import { isVoter } from "../../raft/quorum.ts";
+import { Applier } from "../machine/applier.ts";
+import type { SnapshotKeeper } from "../machine/snapshot-keeper.ts";
 import type { PeerLinks } from "../peers/peer-links.ts";
 import type { Replica } from "../replica.ts";
 import type { ReplicaOwner } from "../replica-host.ts";
-import { MetadataApplier } from "./applier.ts";
 import { Controller } from "./controller.ts";
 import type { MetadataSnapshots } from "./metadata-snapshots.ts";
 import type { MetadataView } from "./metadata-view.ts";
-import type { SnapshotKeeper } from "./snapshot-keeper.ts";
 
 export const COMMAND_METHOD = "metadata.command";
 export const BARRIER_METHOD = "metadata.barrier";
@@ -48,7 +48,7 @@ export class MetadataGroup {
     | {
         readonly replica: Replica;
         readonly controller: Controller;
-        readonly applier: MetadataApplier;
+        readonly applier: Applier;
         readonly keeper: SnapshotKeeper;
         readonly snapshots: MetadataSnapshots;
       }
@@ -102,7 +102,7 @@ export class MetadataGroup {
       this.#telemetry.log("info", "controller.active", { term: replica.core.term });
       this.#changed();
     });
-    const applier = new MetadataApplier(replica.log, this.view, advanced, this.#failed, (start) => snapshots.missing(start));
+    const applier = new Applier(replica.log, this.view, advanced, this.#failed, (start) => snapshots.missing(start));
     this.#local = { replica, controller, applier, keeper, snapshots };
     return {
       // What is committed is replayed after the turn's outputs are performed: answers and listeners may append.

@@ -3,11 +3,12 @@ import type { BrokerId, LogIndex } from "../../base/ids.ts";
 import type { Clock } from "../../base/ports/clock.ts";
 import type { Telemetry } from "../../base/ports/telemetry.ts";
 import { MetadataTail } from "../../protocol/routing.ts";
+import { fetchSnapshot } from "../machine/snapshot-transfer.ts";
 import type { PeerLinks } from "../peers/peer-links.ts";
 import { verifiedFrames } from "../peers/raft-codec.ts";
 import type { MetadataGroup } from "./metadata-group.ts";
+import { metadataGroup } from "./metadata-machine.ts";
 import type { MetadataView } from "./metadata-view.ts";
-import { fetchSnapshot } from "./snapshot-transfer.ts";
 
 export const TAIL_METHOD = "metadata.tail";
 
@@ -69,7 +70,7 @@ export class MetadataFollower {
 
   async #pullSnapshot(source: BrokerId): Promise<boolean> {
     try {
-      const snapshot = await fetchSnapshot(this.#links, source, (this.#view.applied + 1) as LogIndex);
+      const snapshot = await fetchSnapshot(this.#links, metadataGroup, source, (this.#view.applied + 1) as LogIndex);
       // Meanwhile a replica may have been made here, and the view be ahead by its log.
       if (snapshot === undefined || this.#stopped || snapshot.header.start.index <= this.#view.applied) return false;
       this.#view.become(snapshot);

@@ -1,92 +1,14 @@
-import type { LogIndex, Offset, Term } from "../../base/ids.ts";
-import { invariant } from "../../base/invariant.ts";
-import { decodeFacts } from "../../cluster/facts.ts";
+import { decodeFacts, type Fact } from "../../cluster/facts.ts";
 import { MetadataImage } from "../../cluster/image.ts";
-import type { LogStart } from "../../log/model/records.ts";
-import type { Snapshot } from "../../log/model/snapshot-file.ts";
-import { type Frame, FrameType, nextOffsetOf, PayloadFormat } from "../../records/frame-types.ts";
-
-export interface ViewPosition {
-  readonly start: LogStart;
-  /** Of the frame at `start.index`. */
-  readonly appendTime: number;
-}
-
-interface Waiting {
-  readonly index: LogIndex;
-  readonly run: () => void;
-}
+import { MachineView } from "../machine/machine-view.ts";
+import { metadataGroup } from "./metadata-machine.ts";
 
 /**
- * This broker's image of the cluster metadata: the committed facts, replayed in order. Fed by the local replica of the metadata group,
- * or, on a broker without one, by a copy of its log from one that has it. Never ahead of what is committed.
+ * This broker's image of the cluster metadata. Fed by the local replica of the metadata group, or, on a broker without one, by a copy of
+ * its log from one that has it. What is applied is what replies carry as `metadata_version`.
  */
-export class MetadataView {
-  readonly image = new MetadataImage();
-  #position: ViewPosition = { start: { index: 0 as LogIndex, term: 0 as Term, offset: 0 as Offset }, appendTime: 0 };
-  #appliedBytes = 0;
-  readonly #listeners: (() => void)[] = [];
-  readonly #waiting: Waiting[] = [];
-
-  /** Log index of the last frame replayed: what replies carry as `metadata_version`. */
-  get applied(): LogIndex {
-    return this.#position.start.index;
-  }
-  /** Where a log would begin that goes on from this image. */
-  get position(): ViewPosition {
-    return this.#position;
-  }
-  /** Bytes of all frames replayed by this process. */
-  get appliedBytes(): number {
-    return this.#appliedBytes;
-  }
-
-  /** Replays the next committed frame. */
-  apply(frame: Frame): void {
-    invariant(frame.index === this.applied + 1, () => `metadata frame ${frame.index} must follow ${this.applied}`);
-    const facts = frame.type === FrameType.data && frame.format === PayloadFormat.facts ? decodeFacts(frame.payload) : [];
-    for (const fact of facts) this.image.replay(fact, frame.index);
-    const { index, term, appendTime } = frame;
-    this.#position = { start: { index, term, offset: nextOffsetOf(frame) }, appendTime };
-    this.#appliedBytes += frame.bytes.byteLength;
-    this.#moved(facts.length > 0);
-  }
-
-  /** Goes on from a snapshot, which is ahead of what was replayed. @throws {MillraceError} INVALID_REQUEST when its state is none */
-  become({ header, state }: Snapshot): void {
-    invariant(
-      header.start.index > this.applied,
-      () => `the image is at ${this.applied}, a snapshot of ${header.start.index} is no way forward`,
-    );
-    this.image.become(state);
-    this.#position = { start: header.start, appendTime: header.appendTime };
-    this.#moved(true);
-  }
-
-  #moved(changed: boolean): void {
-    if (changed) for (const listener of this.#listeners) listener();
-    const ready = this.#waiting.filter((waiting) => waiting.index <= this.applied);
-    if (ready.length === 0) return;
-    for (const waiting of ready) this.#waiting.splice(this.#waiting.indexOf(waiting), 1);
-    for (const waiting of ready) waiting.run();
-  }
-
-  /** Called after each frame that held facts. */
-  onChange(listener: () => void): void {
-    this.#listeners.push(listener);
-  }
-
-  /** Runs once everything up to `index` is replayed; at once when it is. @returns forgets the wait */
-  whenApplied(index: LogIndex, run: () => void): () => void {
-    if (index <= this.applied) {
-      run();
-      return () => {};
-    }
-    const waiting: Waiting = { index, run };
-    this.#waiting.push(waiting);
-    return () => {
-      const at = this.#waiting.indexOf(waiting);
-      if (at >= 0) this.#waiting.splice(at, 1);
-    };
+export class MetadataView extends MachineView<MetadataImage, Fact> {
+  constructor() {
+    super(metadataGroup, new MetadataImage(), decodeFacts);
   }
 }

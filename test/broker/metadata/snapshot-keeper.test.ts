@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { LogIndex } from "../../../src/base/ids.ts";
 import { silentTelemetry } from "../../../src/base/ports/telemetry.ts";
-import { SnapshotKeeper, type SnapshottedReplica } from "../../../src/broker/metadata/snapshot-keeper.ts";
+import { SnapshotKeeper, type SnapshottedReplica } from "../../../src/broker/machine/snapshot-keeper.ts";
+import { metadataNotices } from "../../../src/broker/metadata/metadata-snapshots.ts";
 import { MetadataImage } from "../../../src/cluster/image.ts";
 import { index, offset, term, text } from "../../log/frames.ts";
 
@@ -77,7 +78,7 @@ class Fixture {
           while (!slice());
         },
       },
-      telemetry: silentTelemetry,
+      notices: metadataNotices(silentTelemetry),
       failed: (error: unknown) => assert.fail(String(error)),
     };
     const places = kept.map((at) => ({ index: index(at), offset: offset(at) }));

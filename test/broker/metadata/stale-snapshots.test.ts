@@ -2,10 +2,10 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { BrokerId, LogIndex } from "../../../src/base/ids.ts";
 import { silentTelemetry } from "../../../src/base/ports/telemetry.ts";
-import { MetadataApplier } from "../../../src/broker/metadata/applier.ts";
+import { Applier } from "../../../src/broker/machine/applier.ts";
+import { metadataGroup } from "../../../src/broker/metadata/metadata-machine.ts";
 import { MetadataFollower, TAIL_METHOD } from "../../../src/broker/metadata/metadata-tail.ts";
 import { MetadataView } from "../../../src/broker/metadata/metadata-view.ts";
-import { SNAPSHOT_METHOD } from "../../../src/broker/metadata/snapshot-transfer.ts";
 import type { CallDone } from "../../../src/broker/peers/peer-calls.ts";
 import { MetadataImage } from "../../../src/cluster/image.ts";
 import { encodeSnapshot, joined, type Snapshot } from "../../../src/log/model/snapshot-file.ts";
@@ -41,7 +41,7 @@ function applierOf(view: MetadataView, read: () => Promise<ReadResult>) {
     arrive = resolve;
   });
   const log = { frame: () => undefined, read };
-  const applier = new MetadataApplier(
+  const applier = new Applier(
     log,
     view,
     () => {},
@@ -91,7 +91,7 @@ describe("a metadata snapshot that took long", () => {
       asked.push(method);
       if (asked.length > 2) return () => {};
       if (method === TAIL_METHOD) done({ body: new Uint8Array(1) });
-      if (method === SNAPSHOT_METHOD) {
+      if (method === metadataGroup.snapshotMethod) {
         view.become(snapshotAt(20));
         const { header, state } = snapshotAt(7);
         const file = whole([...encodeSnapshot(header, [state])]);
@@ -107,6 +107,6 @@ describe("a metadata snapshot that took long", () => {
     });
     await scheduler.run(scheduler.now + 1_000, () => asked.length > 2);
     follower.stop();
-    assert.deepEqual([asked.slice(0, 2), failed, view.applied], [[TAIL_METHOD, SNAPSHOT_METHOD], undefined, 20]);
+    assert.deepEqual([asked.slice(0, 2), failed, view.applied], [[TAIL_METHOD, metadataGroup.snapshotMethod], undefined, 20]);
   });
 });

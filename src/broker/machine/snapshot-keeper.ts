@@ -1,13 +1,13 @@
 import type { LogIndex } from "../../base/ids.ts";
 import type { Background } from "../../base/ports/background.ts";
 import { DiskError } from "../../base/ports/disk.ts";
-import type { Telemetry } from "../../base/ports/telemetry.ts";
 import type { LogStart } from "../../log/model/records.ts";
 import type { Snapshots } from "../../log/snapshots.ts";
 import type { GroupLog } from "../../log/types.ts";
 import { trimDraft } from "../../records/trim.ts";
 import type { Replica } from "../replica.ts";
-import type { MetadataView } from "./metadata-view.ts";
+import type { MachineImage } from "./machine.ts";
+import type { AnyView } from "./machine-view.ts";
 
 /** Snapshots kept. The log goes on from the older one: if the newest is rotten, nothing is missing (scenario 49). */
 const SNAPSHOTS_KEPT = 2;
@@ -21,28 +21,42 @@ export interface SnapshotKeeperOptions {
   readonly recoveryEpoch: number;
 }
 
+/** Hears what an operator should know of the snapshots of a group. */
+export interface SnapshotNotices {
+  taken(index: LogIndex): void;
+  /** There was no room; it is tried again. */
+  postponed(): void;
+  /** It is not what was written, or none is left. @param path of it, or of their folder */
+  damaged(path: string, position: number, what: string): void;
+}
+
+/** As much of a view as snapshots need. */
+export interface SnapshottedView extends Pick<AnyView, "position" | "applied" | "appliedBytes"> {
+  readonly image: Pick<MachineImage<never>, "slices">;
+}
+
 export interface SnapshotKeeperPorts {
   readonly background: Background;
-  readonly telemetry: Telemetry;
+  readonly notices: SnapshotNotices;
   /** The disk failed: the broker cannot go on. */
   readonly failed: (error: unknown) => void;
 }
 
-/** As much of the metadata's replica as snapshots need. */
+/** As much of a machine's replica as snapshots need. */
 export interface SnapshottedReplica extends Pick<Replica, "serves" | "propose" | "keepAbove" | "snapshotAt"> {
   readonly core: Pick<Replica["core"], "durable" | "term">;
   readonly log: Pick<GroupLog, "asRecovered" | "start" | "startOffset" | "dropTrimmed" | "push">;
 }
 
 /**
- * Takes snapshots of this replica's metadata image (design §4): each replica its own, in slices of about a millisecond, of what is
+ * Takes snapshots of the image of this replica's machine (design §4): each replica its own, in slices of about a millisecond, of what is
  * committed and durable here, so the log on this disk always reaches its snapshots. The leader proposes to trim the log behind the
  * older of the two kept; every replica keeps its own log from its own older snapshot on, whatever is trimmed.
  */
 export class SnapshotKeeper {
   readonly #snapshots: Pick<Snapshots, "write" | "prune">;
   readonly #replica: SnapshottedReplica;
-  readonly #view: Pick<MetadataView, "image" | "position" | "applied" | "appliedBytes">;
+  readonly #view: SnapshottedView;
   readonly #options: SnapshotKeeperOptions;
   readonly #ports: SnapshotKeeperPorts;
   /** Ascending. */
@@ -55,7 +69,7 @@ export class SnapshotKeeper {
   constructor(
     snapshots: Pick<Snapshots, "write" | "prune">,
     replica: SnapshottedReplica,
-    view: Pick<MetadataView, "image" | "position" | "applied" | "appliedBytes">,
+    view: SnapshottedView,
     options: SnapshotKeeperOptions,
     ports: SnapshotKeeperPorts,
     kept: readonly SnapshotPlace[],
@@ -114,7 +128,7 @@ export class SnapshotKeeper {
       (error: unknown) => {
         this.#taking = false;
         // Tried again after as many bytes; everything else ends the broker (design §4).
-        if (error instanceof DiskError && error.code === "ENOSPC") this.#ports.telemetry.log("warn", "metadata.snapshot_postponed", {});
+        if (error instanceof DiskError && error.code === "ENOSPC") this.#ports.notices.postponed();
         else this.#ports.failed(error);
       },
     );
@@ -139,7 +153,7 @@ export class SnapshotKeeper {
     // A newer one came from another broker: the log of this replica is about to begin there.
     await this.#snapshots.prune((index) => index > position.start.index || this.#kept.some((kept) => kept.index === index));
     if (this.#closed) return;
-    this.#ports.telemetry.log("info", "metadata.snapshot", { index: position.start.index });
+    this.#ports.notices.taken(position.start.index);
     // Only what lies in segments can be trimmed, and a quiet log waits long for a whole piece.
     this.#replica.log.push();
     this.#proposeTrim();

@@ -2,17 +2,20 @@ import { MillraceError } from "../../base/errors.ts";
 import type { LogIndex } from "../../base/ids.ts";
 import type { Snapshot } from "../../log/model/snapshot-file.ts";
 import type { GroupLog } from "../../log/types.ts";
-import type { MetadataView } from "./metadata-view.ts";
+import type { AnyView } from "./machine-view.ts";
 
 const READ_BYTES = 1024 * 1024;
+
+/** As much of a view as is needed to feed it. */
+type FedView = Pick<AnyView, "applied" | "apply" | "become">;
 
 /**
  * Feeds the view from the local log as the commit index rises. After a restart everything committed is read back first; a frame
  * that is still in memory is taken from there at once, so that a leader's waits end in the turn of the commit.
  */
-export class MetadataApplier {
+export class Applier {
   readonly #log: Pick<GroupLog, "frame" | "read">;
-  readonly #view: MetadataView;
+  readonly #view: FedView;
   readonly #failed: (error: unknown) => void;
   readonly #advanced: () => void;
   readonly #missing: (start: LogIndex) => Promise<Snapshot>;
@@ -28,7 +31,7 @@ export class MetadataApplier {
    */
   constructor(
     log: Pick<GroupLog, "frame" | "read">,
-    view: MetadataView,
+    view: FedView,
     advanced: () => void,
     failed: (error: unknown) => void,
     missing: (start: LogIndex) => Promise<Snapshot>,

@@ -1,12 +1,10 @@
-import { type BrokerId, type LogIndex, METADATA_GROUP } from "../../base/ids.ts";
+import type { BrokerId, LogIndex } from "../../base/ids.ts";
 import { Malformed } from "../../log/model/bytes.ts";
 import { decodeSnapshot, joined, type Snapshot } from "../../log/model/snapshot-file.ts";
 import { SNAPSHOT_BYTES_MAX, type Snapshots } from "../../log/snapshots.ts";
 import { SnapshotPiece, SnapshotRequest } from "../../protocol/routing.ts";
 import type { PeerLinks } from "../peers/peer-links.ts";
-
-/** Names the method of the bulk connection by which a broker reads the newest metadata snapshot of another one, piece by piece. */
-export const SNAPSHOT_METHOD = "metadata.snapshot";
+import type { MachineGroup } from "./machine.ts";
 
 const PIECE_BYTES = 1024 * 1024;
 const ANSWER_MS = 5_000;
@@ -27,17 +25,22 @@ export async function serveSnapshot(snapshots: Snapshots, newest: LogIndex | und
 }
 
 /**
- * Reads the newest metadata snapshot of `source`. Pieces are of one file: when the source has another one by now, it begins again (scenario 48).
+ * Reads the newest snapshot of the group's machine that `source` has. Pieces are of one file: when the source has another one by now, it begins again (scenario 48).
  *
  * @param atLeast an older one is of no use
  * @returns undefined: it has none that is of use, or could not be read
  */
-export async function fetchSnapshot(links: Pick<PeerLinks, "call">, source: BrokerId, atLeast: LogIndex): Promise<Snapshot | undefined> {
+export async function fetchSnapshot(
+  links: Pick<PeerLinks, "call">,
+  group: MachineGroup,
+  source: BrokerId,
+  atLeast: LogIndex,
+): Promise<Snapshot | undefined> {
   let index = 0;
   let pieces: Uint8Array[] = [];
   let read = 0;
   for (let restarts = 0; restarts <= RESTARTS_MAX; ) {
-    const piece = await ask(links, source, index, read);
+    const piece = await ask(links, group, source, index, read);
     if (piece === undefined || piece.total > SNAPSHOT_BYTES_MAX || piece.piece.byteLength === 0) return undefined;
     if (piece.index !== index) {
       index = piece.index;
@@ -47,24 +50,30 @@ export async function fetchSnapshot(links: Pick<PeerLinks, "call">, source: Brok
     }
     pieces.push(piece.piece);
     read += piece.piece.byteLength;
-    if (read >= piece.total) return whole(pieces, read, atLeast);
+    if (read >= piece.total) return whole(group, pieces, read, atLeast);
   }
   return undefined;
 }
 
-function whole(pieces: readonly Uint8Array[], bytes: number, atLeast: LogIndex): Snapshot | undefined {
+function whole({ groupId }: MachineGroup, pieces: readonly Uint8Array[], bytes: number, atLeast: LogIndex): Snapshot | undefined {
   try {
     const snapshot = decodeSnapshot(joined(pieces, bytes));
-    return snapshot.header.groupId === METADATA_GROUP && snapshot.header.start.index >= atLeast ? snapshot : undefined;
+    return snapshot.header.groupId === groupId && snapshot.header.start.index >= atLeast ? snapshot : undefined;
   } catch (error) {
     if (error instanceof Malformed) return undefined;
     throw error;
   }
 }
 
-function ask(links: Pick<PeerLinks, "call">, source: BrokerId, index: number, position: number): Promise<SnapshotPiece | undefined> {
+function ask(
+  links: Pick<PeerLinks, "call">,
+  { snapshotMethod }: MachineGroup,
+  source: BrokerId,
+  index: number,
+  position: number,
+): Promise<SnapshotPiece | undefined> {
   return new Promise((resolve, reject) => {
-    links.call(source, SNAPSHOT_METHOD, [SnapshotRequest.encode({ index, position })], ANSWER_MS, (outcome) => {
+    links.call(source, snapshotMethod, [SnapshotRequest.encode({ index, position })], ANSWER_MS, (outcome) => {
       if ("error" in outcome || outcome.body.byteLength === 0) return resolve(undefined);
       try {
         resolve(SnapshotPiece.decode(outcome.body));

@@ -1,0 +1,103 @@
+import type { LogIndex, Offset, Term } from "../../base/ids.ts";
+import { invariant } from "../../base/invariant.ts";
+import type { LogStart } from "../../log/model/records.ts";
+import type { Snapshot } from "../../log/model/snapshot-file.ts";
+import { type Frame, FrameType, nextOffsetOf, PayloadFormat } from "../../records/frame-types.ts";
+import type { MachineGroup, MachineImage } from "./machine.ts";
+
+export interface ViewPosition {
+  readonly start: LogStart;
+  /** Of the frame at `start.index`. */
+  readonly appendTime: number;
+}
+
+interface Waiting {
+  readonly index: LogIndex;
+  readonly run: () => void;
+}
+
+/**
+ * This broker's image of what a machine's log tells: the committed facts, replayed in order. Fed by the local replica of the group.
+ * Never ahead of what is committed.
+ */
+export class MachineView<Image extends MachineImage<Fact>, Fact> {
+  readonly image: Image;
+  readonly #name: string;
+  readonly #decodeFacts: (payload: Uint8Array) => readonly Fact[];
+  #position: ViewPosition = { start: { index: 0 as LogIndex, term: 0 as Term, offset: 0 as Offset }, appendTime: 0 };
+  #appliedBytes = 0;
+  readonly #listeners: (() => void)[] = [];
+  readonly #waiting: Waiting[] = [];
+
+  /** @param image as of an empty log */
+  constructor(group: Pick<MachineGroup, "name">, image: Image, decodeFacts: (payload: Uint8Array) => readonly Fact[]) {
+    this.image = image;
+    this.#name = group.name;
+    this.#decodeFacts = decodeFacts;
+  }
+
+  /** Log index of the last frame replayed. */
+  get applied(): LogIndex {
+    return this.#position.start.index;
+  }
+  /** Where a log would begin that goes on from this image. */
+  get position(): ViewPosition {
+    return this.#position;
+  }
+  /** Bytes of all frames replayed by this process. */
+  get appliedBytes(): number {
+    return this.#appliedBytes;
+  }
+
+  /** Replays the next committed frame. */
+  apply(frame: Frame): void {
+    invariant(frame.index === this.applied + 1, () => `${this.#name} frame ${frame.index} must follow ${this.applied}`);
+    const facts = frame.type === FrameType.data && frame.format === PayloadFormat.facts ? this.#decodeFacts(frame.payload) : [];
+    for (const fact of facts) this.image.replay(fact, frame.index);
+    const { index, term, appendTime } = frame;
+    this.#position = { start: { index, term, offset: nextOffsetOf(frame) }, appendTime };
+    this.#appliedBytes += frame.bytes.byteLength;
+    this.#moved(facts.length > 0);
+  }
+
+  /** Goes on from a snapshot, which is ahead of what was replayed. @throws {MillraceError} INVALID_REQUEST when its state is none */
+  become({ header, state }: Snapshot): void {
+    invariant(
+      header.start.index > this.applied,
+      () => `the image is at ${this.applied}, a snapshot of ${header.start.index} is no way forward`,
+    );
+    this.image.become(state);
+    this.#position = { start: header.start, appendTime: header.appendTime };
+    this.#moved(true);
+  }
+
+  #moved(changed: boolean): void {
+    if (changed) for (const listener of this.#listeners) listener();
+    const ready = this.#waiting.filter((waiting) => waiting.index <= this.applied);
+    if (ready.length === 0) return;
+    for (const waiting of ready) this.#waiting.splice(this.#waiting.indexOf(waiting), 1);
+    for (const waiting of ready) waiting.run();
+  }
+
+  /** Called after each frame that held facts. */
+  onChange(listener: () => void): void {
+    this.#listeners.push(listener);
+  }
+
+  /** Runs once everything up to `index` is replayed; at once when it is. @returns forgets the wait */
+  whenApplied(index: LogIndex, run: () => void): () => void {
+    if (index <= this.applied) {
+      run();
+      return () => {};
+    }
+    const waiting: Waiting = { index, run };
+    this.#waiting.push(waiting);
+    return () => {
+      const at = this.#waiting.indexOf(waiting);
+      if (at >= 0) this.#waiting.splice(at, 1);
+    };
+  }
+}
+
+/** That of any machine, for those who do not look into it. */
+export type AnyView = MachineView<MachineImage<never>, never>;
