@@ -69,7 +69,7 @@ export function decideHeartbeat(image: GroupsImage, command: Heartbeat, world: G
   const known = owned !== undefined && !ownsRightly(group, memberId, owned) ? 0 : memberEpoch;
   if (!subscribed && released.length === 0) return { facts: [], reply: { kind: "member", state: memberState(group, member, known) } };
 
-  const refused = subscribed ? refuseSubscription({ ...wish, topics }, world.settings) : undefined;
+  const refused = subscribed ? refuseSubscription(image, { ...wish, groupId, topics }, world.settings) : undefined;
   if (refused !== undefined) return refuse(refused);
   const draft = new Draft(image, groupId);
   if (released.length > 0) draft.record({ kind: "released", topics: released });

@@ -6,7 +6,13 @@ import { refuseGroupName, refuseMemberName } from "./names.ts";
 import { invalid, tooMany } from "./refusals.ts";
 import type { GroupSettings } from "./settings.ts";
 
-type Subscription = Pick<JoinGroup, "topics" | "assignor" | "rebalanceTimeoutMs">;
+type Subscription = Pick<JoinGroup, "groupId" | "topics" | "assignor" | "rebalanceTimeoutMs">;
+
+/**
+ * Epochs are i32 on the wire and in the log. Nobody joins or asks for other topics above this; what is left is for those that leave, and
+ * takes two thousand million joins to reach.
+ */
+const EPOCH_MAX = 2 ** 31 - 2 ** 24;
 
 /** Characters of what a member says about itself for people to read. */
 const TEXT_MAX = 255;
@@ -25,17 +31,19 @@ export function refuseJoin(image: GroupsImage, command: JoinGroup, settings: Gro
     (instanceId === undefined ? undefined : refuseMemberName("instance_id", instanceId)) ??
     (rack.length > TEXT_MAX ? invalid("rack", `it has more than ${TEXT_MAX} characters`) : undefined) ??
     (clientAddress.length > TEXT_MAX ? invalid("client_address", `it has more than ${TEXT_MAX} characters`) : undefined) ??
-    refuseSubscription(command, settings) ??
+    refuseSubscription(image, command, settings) ??
     refuseMore(image, command, settings)
   );
 }
 
 /** Topics need not exist yet: a group may be there before they are. */
 export function refuseSubscription(
-  { topics, assignor, rebalanceTimeoutMs }: Subscription,
+  image: GroupsImage,
+  { groupId, topics, assignor, rebalanceTimeoutMs }: Subscription,
   settings: GroupSettings,
 ): MillraceError | undefined {
   const { topicsPerMemberMax, rebalanceTimeoutMsMax } = settings;
+  if (image.epochOf(groupId) >= EPOCH_MAX) return tooMany(`Group ${groupId} has used up its epochs`, "group.epochs.max");
   if (topics.length === 0) return invalid("topics", "a member subscribes to at least one");
   if (topics.length > topicsPerMemberMax) {
     return tooMany(`Cannot subscribe to ${topics.length} topics: at most ${topicsPerMemberMax}`, "group.topics.per.member.max");

@@ -4,7 +4,7 @@ import type { LogIndex, TopicId } from "../../src/base/ids.ts";
 import type { GroupCommand, Heartbeat, JoinGroup, OffsetToCommit, TopicPartitions } from "../../src/consumer-groups/commands.ts";
 import { decide } from "../../src/consumer-groups/decide.ts";
 import type { Decision, GroupReply, GroupTopic, MemberState, TopicDirectory } from "../../src/consumer-groups/decision.ts";
-import { decodeFacts, encodeFacts, type Fact } from "../../src/consumer-groups/facts.ts";
+import { decodeFacts, encodeFacts, type Fact, type FactOf } from "../../src/consumer-groups/facts.ts";
 import type { GroupState } from "../../src/consumer-groups/group-state.ts";
 import { GroupsImage } from "../../src/consumer-groups/image.ts";
 import { defaultGroupSettings, type GroupSettings } from "../../src/consumer-groups/settings.ts";
@@ -162,6 +162,14 @@ export class Coordinator {
     const group = this.image.group(groupId);
     assert.ok(group !== undefined, `group ${groupId} is there`);
     return group;
+  }
+
+  /** The newest target that was recorded. */
+  target(groupId: string): FactOf<"targetAssigned"> {
+    for (const payload of [...this.log].reverse())
+      for (const batch of decodeFacts(payload))
+        for (const fact of batch.facts) if (batch.groupId === groupId && fact.kind === "targetAssigned") return fact;
+    return assert.fail(`group ${groupId} has a target`);
   }
 
   committed(groupId: string, topicId: TopicId, partition: number): number | undefined {

@@ -164,6 +164,20 @@ describe("what operators do to a group", () => {
     assert.equal(c.image.group("g"), undefined);
   });
 
+  it("a seek and a deletion are bounded in one call, a seek in the group too", () => {
+    const c = new Coordinator();
+    const id = c.topics.make("t", 4);
+    c.settings = { ...c.settings, offsetsPerCallMax: 2, offsetsPerGroupMax: 3 };
+    const seek = (...partitions: number[]) =>
+      ({ kind: "seekGroup", groupId: "g", positions: partitions.map((n) => at(id, n, 3)), dryRun: false, force: false }) as const;
+    assert.equal(c.refused(seek(0, 1, 2)), "TOO_MANY_REQUESTS");
+    c.ok(seek(0, 1));
+    assert.equal(c.refused(seek(2, 3)), "TOO_MANY_REQUESTS");
+    c.ok(seek(1, 2));
+    assert.equal(c.refused({ kind: "deleteOffsets", groupId: "g", topics: [{ topicId: id, partitions: [0, 1, 2] }] }), "TOO_MANY_REQUESTS");
+    assert.equal(c.committed("g", id, 0), 3);
+  });
+
   it("a seek of a group with members needs force, and then no commit of theirs lands on top of it", () => {
     const { c, id, a } = one();
     c.commit("g", a, offset("t", 0, 8));
@@ -279,6 +293,20 @@ describe("bad input to a group", () => {
       subscription: { topics: [], assignor: "", rebalanceTimeoutMs: 0 },
     });
     assert.equal(c.refused(beat), "INVALID_REQUEST");
+  });
+
+  it("a group that has used up its epochs takes nobody in, and lets everybody go", () => {
+    const c = new Coordinator();
+    c.topics.make("t", 2);
+    const a = c.told(joining("g", "a", ["t"]));
+    const last = 2 ** 31 - 2 ** 24;
+    c.append("g", [{ ...c.target("g"), epoch: last }]);
+    assert.equal(c.refused(joining("g", "b", ["t"])), "TOO_MANY_REQUESTS");
+    const subscription = { topics: ["u"], assignor: "", rebalanceTimeoutMs: 0 };
+    assert.equal(c.refused(beating("g", "a", a.memberEpoch, { subscription })), "TOO_MANY_REQUESTS");
+    c.told(beating("g", "a", a.memberEpoch));
+    c.ok({ kind: "leave", groupId: "g", memberId: "a", instanceId: undefined, forGood: true });
+    assert.equal(c.group("g").epoch, last + 1);
   });
 
   it("a group nobody knows has no members, and expires or refreshes nothing", () => {
