@@ -24,6 +24,8 @@ export interface Running {
   /** Failures of the disk before this life: one that came since explains why the broker ended. */
   readonly diskFailures: number;
   readonly views: Map<ReplicaUnderTest, BrokerReplicaView>;
+  /** Every replica that was seen on this disk, in this life or one before, by group and id. */
+  readonly held: Map<string, { readonly group: number; readonly replica: number }>;
 }
 
 /** Judges what each event changed in the replicas of the brokers it called, and names the situations they come into. */
@@ -70,12 +72,13 @@ export class ClusterWatch {
   }
 
   /** @param called since it was looked at last @param all also those of its replicas of which nothing was asked */
-  #observeBroker({ machine, broker, life, views }: Running, called: boolean, all: boolean): void {
+  #observeBroker({ machine, broker, life, views, held }: Running, called: boolean, all: boolean): void {
     for (const replica of broker.replicas) {
       let view = views.get(replica);
       if (view === undefined) {
         view = new BrokerReplicaView(replica, life, () => machine.running && machine.lives === life);
         views.set(replica, view);
+        held.set(`${view.group}/${view.replica}`, view);
       }
       const moved = view.moved();
       if ((!moved && !all) || !this.invariants.observe(view)) continue;

@@ -86,7 +86,8 @@ export class SimCluster {
       ...(setsAside === undefined ? {} : { newIncarnation: { of: setsAside, done() {} } }),
     });
     const { process } = ports;
-    this.#running.set(machine, { machine, broker, process, seen: -1, life, diskFailures: machine.device.failed, views: new Map() });
+    const held = this.#running.get(machine)?.held ?? new Map();
+    this.#running.set(machine, { machine, broker, process, seen: -1, life, diskFailures: machine.device.failed, views: new Map(), held });
     const belongs = () => {
       this.#joined.add(machine);
       if (this.#swapped.has(machine)) this.world.scheduler.fail(new Error(`${machine.name} runs on the disk of another broker`));
@@ -164,7 +165,7 @@ export class SimCluster {
    */
   forgets(machine: Machine, change: () => void): void {
     // Also those that are gone with their topic: what deleted it may be forgotten too.
-    const held = [...(this.#running.get(machine)?.views.values() ?? [])];
+    const held = [...(this.#running.get(machine)?.held.values() ?? [])];
     machine.crash();
     this.#running.delete(machine);
     change();

@@ -37,10 +37,13 @@ const conditional: ReadonlySet<FaultKind> = new Set([
   "read-failure",
 ]);
 
+/** Kinds that more seeds have than others: few of these faults come in any one seed. */
+const seldom: readonly FaultKind[] = ["restored-disk"];
+
 /** Kinds that are planned more often than others, because they seldom make sense when their time has come. */
 const weights: Partial<Record<FaultKind, number>> = {
   "wiped-disk": 2,
-  "restored-disk": 5,
+  "restored-disk": 3,
   "swapped-disks": 2,
   "bit-flip": 3,
   "snapshot-flip": 2,
@@ -65,8 +68,8 @@ export class Swarm {
     this.#random = random;
     const kinds = allFaults.map(({ kind }) => kind).filter((kind) => !without.includes(kind));
     this.#sure = random.pick(kinds.filter((kind) => !conditional.has(kind)));
-    const others = random.shuffled(kinds.filter((kind) => kind !== this.#sure));
-    const chosen = [this.#sure, ...others].slice(0, random.between(...intensity.kinds));
+    const others = random.shuffled([...kinds, ...seldom].filter((kind) => kind !== this.#sure && kinds.includes(kind)));
+    const chosen = [...new Set([this.#sure, ...others])].slice(0, random.between(...intensity.kinds));
     this.#kinds = chosen.flatMap((kind) => new Array<FaultKind>(weights[kind] ?? 1).fill(kind));
     [this.#pauseMs, this.#lastMs] = random.pick(intensity.paces);
   }
