@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import type { LogIndex, TopicId } from "../../src/base/ids.ts";
 import type { GroupCommand } from "../../src/consumer-groups/commands.ts";
-import type { Decision, MemberState } from "../../src/consumer-groups/decision.ts";
+import type { MemberState } from "../../src/consumer-groups/decision.ts";
 import { decodeFacts } from "../../src/consumer-groups/facts.ts";
 import { GroupsImage } from "../../src/consumer-groups/image.ts";
+import type { GroupsDecided } from "../../src/consumer-groups/machine.ts";
 import { memberState } from "../../src/consumer-groups/member-state.ts";
 import { fetchOffsets, phaseOf } from "../../src/consumer-groups/reads.ts";
 import { Client, partitionOf, topicOf } from "./client-model.ts";
@@ -201,7 +202,7 @@ export class GroupRun {
   // Rules
 
   /** One command, to both, and everything that must hold after it. */
-  step(command: GroupCommand): Decision {
+  step(command: GroupCommand): GroupsDecided {
     const before = this.#offsets();
     const had = this.c.image.group(GROUP)?.members.size ?? 0;
     const epoch = this.c.image.epochOf(GROUP);
@@ -224,7 +225,7 @@ export class GroupRun {
     }
   }
 
-  #agree(command: GroupCommand, decision: Decision): void {
+  #agree(command: GroupCommand, decision: GroupsDecided): void {
     const { c } = this;
     const group = c.image.group(GROUP);
     const expected = this.#reference.step(command, c.topics, c.wall, c.settings.offsetsRetentionMs, group);

@@ -2,11 +2,11 @@ import assert from "node:assert/strict";
 import type { ErrorCode } from "../../src/base/errors.ts";
 import type { LogIndex, TopicId } from "../../src/base/ids.ts";
 import type { GroupCommand, Heartbeat, JoinGroup, OffsetToCommit, TopicPartitions } from "../../src/consumer-groups/commands.ts";
-import { decide } from "../../src/consumer-groups/decide.ts";
-import type { Decision, GroupReply, GroupTopic, MemberState, TopicDirectory } from "../../src/consumer-groups/decision.ts";
-import { decodeFacts, encodeFacts, type Fact, type FactOf } from "../../src/consumer-groups/facts.ts";
+import type { GroupReply, GroupTopic, MemberState, TopicDirectory } from "../../src/consumer-groups/decision.ts";
+import { decodeFacts, type Fact, type FactOf } from "../../src/consumer-groups/facts.ts";
 import type { GroupState } from "../../src/consumer-groups/group-state.ts";
 import { GroupsImage } from "../../src/consumer-groups/image.ts";
+import { decideGroups, type GroupsDecided, groupFacts } from "../../src/consumer-groups/machine.ts";
 import { defaultGroupSettings, type GroupSettings } from "../../src/consumer-groups/settings.ts";
 import { GroupTimers } from "../../src/consumer-groups/timers.ts";
 
@@ -95,18 +95,19 @@ export class Coordinator {
   #index = 0;
 
   /** Decides and replays; a refusal is returned. */
-  step(command: GroupCommand): Decision {
+  step(command: GroupCommand): GroupsDecided {
     const hash = this.image.version % 16 === 0 ? this.image.hash() : undefined;
-    const decision = decide(this.image, command, { topics: this.topics, settings: this.settings, wall: this.wall });
+    const decision = decideGroups(this.image, command, { topics: this.topics, settings: this.settings, wall: this.wall });
     if (hash !== undefined) assert.equal(this.image.hash(), hash, "a decision changes nothing");
     if ("error" in decision) return decision;
-    if (decision.facts.length > 0) this.append(command.groupId, decision.facts);
+    for (const { groupId, facts } of decision.facts) this.append(groupId, facts);
     if (command.kind === "heartbeat" || command.kind === "join") this.timers.seen(command.groupId, command.memberId, this.monotonic);
     return decision;
   }
 
   append(groupId: string, facts: readonly Fact[]): void {
-    const payload = encodeFacts([{ groupId, facts }]);
+    const payload = groupFacts.encode([{ groupId, facts }]);
+    assert.equal(groupFacts.records(groupFacts.decode(payload)), facts.length);
     this.log.push(payload);
     this.#index += 1;
     for (const batch of decodeFacts(payload)) this.image.replay(batch, this.#index as LogIndex);
