@@ -37,6 +37,7 @@ export const limits = {
     value: 3 * MiB + 64 * KiB,
     doc: "One request message: the largest record set, and what stands around it: `REQUEST_TOO_LARGE`.",
   },
+  "probe.request.max.bytes": { value: 4 * KiB, doc: "One question about health or reflection: `REQUEST_TOO_LARGE`." },
   "request.headers.max.bytes": { value: 16 * KiB, doc: "Headers of one call, 32 more for each of them: `REQUEST_TOO_LARGE`." },
   "request.headers.max": { value: 64, doc: "Headers of one call: `REQUEST_TOO_LARGE`." },
   "connection.memory.max.bytes": { value: 256 * MiB, doc: "What HTTP/2 keeps for one client connection; new calls on it are reset." },

@@ -1,6 +1,8 @@
 import type { ServerHttp2Stream } from "node:http2";
 import { MillraceError } from "../base/errors.ts";
+import { limits } from "../base/limits.ts";
 import { type Message, MessageMeter } from "./message-meter.ts";
+import { tooLarge } from "./own-statuses.ts";
 
 /** When to try again what was refused for want of room. */
 const AGAIN_MS = 100;
@@ -16,6 +18,7 @@ const VIEW_PARTS = 4;
 const EXACT_SHARES = 16;
 /** DEFLATE makes no more than so many bytes of one (zlib, "Maximum Compression Factor"). */
 const INFLATION_MAX = 1032;
+const PROBE_BYTES_MAX = limits["probe.request.max.bytes"].value;
 /** Calls with no more than this have a little room of their own: who only asks is not kept out by those who bring much. */
 const SMALL_BYTES = 64 * 1024;
 const SMALL_SHARES = 16;
@@ -69,9 +72,10 @@ export class HeldRequests {
 
   /**
    * Watches one call until its stream is over. Before grpc-js sees the stream.
+   * @param probe health or reflection, whose questions are short
    * @param refuse called once, with what to tell the caller
    */
-  watch(stream: ServerHttp2Stream, kind: RequestKind, refuse: (error: MillraceError) => void): HeldRequest {
+  watch(stream: ServerHttp2Stream, kind: RequestKind, probe: boolean, refuse: (error: MillraceError) => void): HeldRequest {
     const streams = kind !== "call";
     const meter = new MessageMeter();
     /** Whole messages of a stream that were not delivered yet, first come first. */
@@ -143,6 +147,10 @@ export class HeldRequests {
       const before = held;
       const idle = meter.bytes === 0;
       const ended = meter.take(bytes);
+      if (probe && (meter.bytes > PROBE_BYTES_MAX || ended.some((message) => message.bytes > PROBE_BYTES_MAX))) {
+        end();
+        return refuse(tooLarge("probe.request.max.bytes", "The question has more bytes", PROBE_BYTES_MAX));
+      }
       halves++;
       if (ended.length > 0) {
         // What is left of this piece is the beginning of the next message.

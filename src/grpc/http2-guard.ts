@@ -48,7 +48,7 @@ export function guardHttp2Server(server: Http2Server, limits: GuardLimits): void
     const refusal = full ? tooManyCalls(limits.streams.open, limits.callsMax) : refusalOf(headers, rawHeaders, limits);
     if (refusal !== undefined) return refuse(stream, statuses, refusal);
     resetWhenAnswered(stream, limits.lingerMs);
-    const request = requests.watch(stream, limits.requestKind(path), (error) => refuse(stream, statuses, error));
+    const request = requests.watch(stream, limits.requestKind(path), path.startsWith("/grpc."), (error) => refuse(stream, statuses, error));
     limits.streams.opened(stream, headers, request);
     normalizeHeaders(headers);
     try {

@@ -7,9 +7,10 @@ import {
   type UntypedHandleCall,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
+import { limits } from "../base/limits.ts";
 
 /** A name is all that callers of health and reflection have to say. */
-const REQUEST_BYTES_MAX = 4 * 1024;
+const REQUEST_BYTES_MAX = limits["probe.request.max.bytes"].value;
 
 export const HEALTH_CHECK = "/grpc.health.v1.Health/Check";
 export const HEALTH_WATCH = "/grpc.health.v1.Health/Watch";
@@ -34,6 +35,7 @@ export class StandardServer extends Server {
       methods[name] = {
         ...method,
         requestDeserialize: (bytes: Buffer) => {
+          // What is not compressed was refused before it was whole (held-requests.ts).
           if (bytes.length > REQUEST_BYTES_MAX) throw new Error(`${bytes.length} bytes, and ${REQUEST_BYTES_MAX} are enough`);
           return method.requestDeserialize(bytes);
         },

@@ -91,7 +91,7 @@ describe("the offset of a time", () => {
     cluster.close();
   });
 
-  it("is searched for by a few at a time, and the others are answered in their turn", async () => {
+  it("is searched for by time.searches.max at a time, and the others are answered in their turn", async () => {
     const cluster = await Cluster.start({ brokers: 1, seed: 73 });
     await cluster.createTopic("t", 2);
     await cluster.call(1, stubs.Produce, { topic: "t", records: at(0, 1) });

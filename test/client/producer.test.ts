@@ -189,7 +189,8 @@ describe("Producer", () => {
     await assert.rejects(world.until(producer.send({ topic: "nope", value: "x" })), { code: "UNKNOWN_TOPIC" });
     await world.until(producer.send({ topic: "t", value: "x" }));
     await assert.rejects(world.until(producer.send({ topic: "t", partition: 2, value: "x" })), { code: "UNKNOWN_PARTITION" });
-    await assert.rejects(world.until(producer.send({ topic: "t", value: new Uint8Array(4_000_000) })), { code: "RECORD_SET_TOO_LARGE" });
+    const tooLarge = { code: "RECORD_SET_TOO_LARGE", metadata: { limit: "max.message.bytes", max_bytes: String(3 * 1024 * 1024) } };
+    await assert.rejects(world.until(producer.send({ topic: "t", value: new Uint8Array(4_000_000) })), tooLarge);
     await world.until(producer.send({ topic: "t", value: "x" }));
   });
 

@@ -138,7 +138,7 @@ describe("The gRPC listener under bad input", () => {
     await stillServes();
   });
 
-  it("closes a connection that never begins to speak (case 28)", async () => {
+  it("closes a connection that never begins to speak within client.preface.timeout.ms (case 28)", async () => {
     const impatient = createRpcServer({ clock, reflection: false, limits: { prefaceTimeoutMs: 50 } });
     const [host = "", port = ""] = (await impatient.listen("127.0.0.1:0")).split(":");
     const socket = connectTcp(Number(port), host);
@@ -167,7 +167,7 @@ describe("The gRPC listener under bad input", () => {
     await stillServes();
   });
 
-  it("refuses a length of 4 GiB before anything is stored, and resets a caller that sends on (case 31)", async () => {
+  it("refuses a length of 4 GiB before anything is stored, and resets a caller that sends on after client.linger.ms (case 31)", async () => {
     const impatient = createRpcServer({ clock, reflection: false, limits: { lingerMs: 50 } });
     impatient.register(ECHO, { kind: "unary", handle: async (request) => request });
     const caller = new RawCalls(await impatient.listen("127.0.0.1:0"));

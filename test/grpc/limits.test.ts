@@ -5,7 +5,8 @@ import { describe, it } from "node:test";
 import { gzipSync } from "node:zlib";
 import { status } from "@grpc/grpc-js";
 import { answerOf, closed, type RawAnswer, RawCalls } from "../../chaos/bad-input/calls.ts";
-import { framed } from "../../chaos/bad-input/http2-frames.ts";
+import { FrameKind, framed } from "../../chaos/bad-input/http2-frames.ts";
+import { RawConnection } from "../../chaos/bad-input/raw-connection.ts";
 import { MillraceError } from "../../src/base/errors.ts";
 import { limits } from "../../src/base/limits.ts";
 import { type RpcChannel, RpcFailure } from "../../src/base/ports/rpc-client.ts";
@@ -233,6 +234,47 @@ describe("A limit of HTTP/2 or gRPC that is reached", () => {
       assert.deepEqual([error.metadata["limit_calls"], error.retryAfterMs !== undefined], ["64", true]);
       assert.equal((await raw.unary("/grpc.health.v1.Health/Check", new Uint8Array())).status, status.OK);
       for (const each of open) each.close();
+    }),
+  );
+
+  it(
+    "resets what is not taken: client.answer.timeout.ms after an answer that is complete; others go on",
+    against({ answerTimeoutMs: 100 }, async ({ raw }) => {
+      // More than HTTP/2 takes for a reader who takes nothing.
+      const untaken = raw.open({ ":path": ECHO });
+      untaken.end(framed(new Uint8Array(1024 * KiB)));
+      untaken.pause();
+      await closed(untaken);
+      assert.equal(untaken.rstCode, constants.NGHTTP2_CANCEL);
+      assert.equal((await raw.unary(ECHO, Buffer.from("other"))).status, status.OK);
+    }),
+  );
+
+  it(
+    "resets a new call on a connection that keeps too much: connection.memory.max.bytes",
+    against({ sessionMiBMax: 1 }, async ({ raw }) => {
+      const untaken = Array.from({ length: 2 }, () => {
+        const stream = raw.open({ ":path": ECHO });
+        stream.end(framed(new Uint8Array(1024 * KiB)));
+        stream.pause();
+        return stream;
+      });
+      await Promise.all(untaken.map((stream) => once(stream, "response")));
+      const refused = raw.open({ ":path": ECHO });
+      refused.end(framed(new Uint8Array(1)));
+      await closed(refused);
+      assert.equal(refused.rstCode, constants.NGHTTP2_ENHANCE_YOUR_CALM);
+      for (const stream of untaken) stream.close();
+    }),
+  );
+
+  it(
+    "closes a connection whose ping nobody answers: client.keepalive.ms, client.keepalive.timeout.ms; one that answers stays",
+    against({ keepaliveTimeMs: 100, keepaliveTimeoutMs: 100 }, async ({ raw, address }) => {
+      const deaf = await RawConnection.http2(address);
+      assert.ok(await deaf.until(() => deaf.closed, 10_000));
+      assert.ok(deaf.seen(FrameKind.ping) !== undefined);
+      assert.equal((await raw.unary(ECHO, Buffer.from("still"))).status, status.OK);
     }),
   );
 

@@ -30,7 +30,7 @@ import { StandardServer } from "../../src/grpc/standard-server.ts";
 import { nodeClock } from "../../src/host/clock.ts";
 import { message, repeated, string, submessage } from "../../src/protocol/codec/index.ts";
 import { publicMethods } from "../../src/protocol/methods.ts";
-import { Status } from "../../src/protocol/rpc-status.ts";
+import { decodeErrorDetails, Status } from "../../src/protocol/rpc-status.ts";
 
 const protos = fileURLToPath(new URL("../../../proto", import.meta.url));
 const loaderOptions = { keepCase: true, longs: String, enums: String, defaults: true, oneofs: true };
@@ -146,7 +146,11 @@ describe("A stub made from the .proto files", () => {
   it("is not asked by megabytes of name, nor on and on by who reads no answers", async () => {
     const health = open("health/v1/health.proto", [healthProtos], "grpc.health.v1.Health");
     const long = { service: "x".repeat(3 * 1024 * 1024) };
-    assert.equal((await failure(call(health, "Check", long))).code, status.INTERNAL);
+    const { code, metadata } = await failure(call(health, "Check", long));
+    assert.equal(code, status.RESOURCE_EXHAUSTED);
+    const [details] = metadata.get("grpc-status-details-bin");
+    const error = decodeErrorDetails(details as Buffer);
+    assert.deepEqual([error?.code, error?.metadata["limit"]], ["REQUEST_TOO_LARGE", "probe.request.max.bytes"]);
 
     const raw = new RawCalls(address);
     const stream = raw.open({ ":path": "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo" });

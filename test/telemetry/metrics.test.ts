@@ -141,7 +141,7 @@ describe("Metrics", () => {
     assert.doesNotMatch(text, /millrace_partitions|millrace_controller/);
   });
 
-  it("exports at most 5,000 series with 10,000 partitions, every label value met and every number of the process, and says what it left out", async () => {
+  it("exports at most 5,000 series with 10,000 partitions (metrics.partitions.max), every label value met and every number of the process, and says what it left out", async () => {
     const metrics = metricsOf(
       Array.from({ length: 10_000 }, (_, number) => partition(number)),
       { process: true },

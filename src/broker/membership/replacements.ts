@@ -3,10 +3,16 @@ import type { Clock, Timer } from "../../base/ports/clock.ts";
 import type { Telemetry } from "../../base/ports/telemetry.ts";
 import type { MetadataImage } from "../../cluster/image.ts";
 import { NO_REPLICA } from "../../cluster/replay.ts";
+import type { Controller } from "../metadata/controller.ts";
 import type { MetadataGroup } from "../metadata/metadata-group.ts";
 import { dropLearners, moveTowards } from "./replacement.ts";
 
 const LOOK_EVERY_MS = 500;
+
+/** What of the metadata group it needs. */
+interface ControlledGroup extends Pick<MetadataGroup, "replica"> {
+  readonly controller: Pick<Controller, "active" | "image" | "submit"> | undefined;
+}
 
 /**
  * The controller's part in replacing replicas whose disk is gone: a broker that is back under its id with another disk gets new ones,
@@ -16,11 +22,11 @@ const LOOK_EVERY_MS = 500;
 export class Replacements {
   readonly #clock: Clock;
   readonly #telemetry: Telemetry;
-  readonly #group: MetadataGroup;
+  readonly #group: ControlledGroup;
   readonly #atOnceMax: number;
   #timer: Timer | undefined;
 
-  constructor(clock: Clock, telemetry: Telemetry, group: MetadataGroup, atOnceMax: number) {
+  constructor(clock: Clock, telemetry: Telemetry, group: ControlledGroup, atOnceMax: number) {
     this.#clock = clock;
     this.#telemetry = telemetry;
     this.#group = group;

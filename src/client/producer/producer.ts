@@ -176,7 +176,8 @@ export class Producer {
     const bytes = recordBytesOf(key, value, headers, record.timestampMs);
     if (bytes > RECORD_SET_BYTES_MAX) {
       throw new MillraceError("RECORD_SET_TOO_LARGE", `Cannot send a record of ${bytes} bytes: at most ${RECORD_SET_BYTES_MAX}`, {
-        limit: String(RECORD_SET_BYTES_MAX),
+        limit: "max.message.bytes",
+        max_bytes: String(RECORD_SET_BYTES_MAX),
       });
     }
     const partition =

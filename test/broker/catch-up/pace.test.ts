@@ -36,7 +36,7 @@ describe("catch-ups of one broker", () => {
     for (let i = 0; i < 3; i += 1) await pace.take(2 ** 40);
   });
 
-  it("take turns in the order they came, no more at once than the bound", async () => {
+  it("take turns in the order they came, no more at once than replica.catchups.max", async () => {
     const turns = new Turns(2);
     const running: number[] = [];
     const gives: (() => void)[] = [];

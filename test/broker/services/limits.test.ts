@@ -59,12 +59,15 @@ function packed(count: number): Uint8Array {
   return ListOffsetsRequest.encode({ topic: "t", partitions: Array.from({ length: count }, () => 0) });
 }
 
-/** Limits whose test stands elsewhere: a file that names it. */
+/** Limits whose typed error is read elsewhere: a file that names them. */
 const elsewhere: Readonly<Record<string, string>> = {
+  "produce.pending.max.bytes": "broker/services/limits.test.ts",
+  "forward.pending.max.bytes": "broker/services/limits.test.ts",
   "reply.pending.max.bytes": "broker/services/reply-room.test.ts",
   "request.pending.max.bytes": "grpc/held-requests.test.ts",
   "subscribe.partitions.max": "broker/services/sums.test.ts",
   "client.calls.max": "grpc/limits.test.ts",
+  "client.request.timeout.ms": "grpc/limits.test.ts",
   "produce.stream.batches.max": "broker/services/produce-stream.test.ts",
   "produce.stream.partitions.max": "broker/services/produce-stream.test.ts",
   "producers.per.partition.max": "log/model.test.ts",
@@ -74,17 +77,32 @@ const elsewhere: Readonly<Record<string, string>> = {
   "request.max.bytes": "grpc/limits.test.ts",
   "request.headers.max.bytes": "grpc/limits.test.ts",
   "request.headers.max": "grpc/limits.test.ts",
+  "probe.request.max.bytes": "grpc/services.test.ts",
+  "wal.files.max": "broker/ring-full.test.ts",
+  "disk.reserve.bytes": "broker/disk-full.test.ts",
 };
 
-/** Limits that end no call with an error, so that there is none to read: what is seen of them stands in docs/limits.md. */
-const unanswered = [
-  "stream.pending.max.bytes",
-  "read.pending.max.bytes",
-  "connection.memory.max.bytes",
-  "client.linger.ms",
-  "client.keepalive.ms",
-  "client.keepalive.timeout.ms",
-];
+/** Limits that end no call with an error, so that there is none to read, and where each is hit: what is seen of it stands in docs/limits.md. */
+const unanswered: Readonly<Record<string, string>> = {
+  "fetch.wait.max.ms": "broker/services/limits.test.ts",
+  "fetch.default.bytes": "broker/services/limits.test.ts",
+  "fetch.max.bytes": "broker/services/limits.test.ts",
+  "stream.credit.bytes": "broker/services/produce-stream.test.ts",
+  "stream.pending.max.bytes": "broker/services/produce-stream.test.ts",
+  "read.pending.max.bytes": "log/read-turns.test.ts",
+  "time.searches.max": "broker/time-lookup.test.ts",
+  "replica.catchups.max": "broker/catch-up/pace.test.ts",
+  "replica.replacements.max": "broker/membership/replacements.test.ts",
+  "client.connections.max": "grpc/limits.test.ts",
+  "client.streams.max": "grpc/limits.test.ts",
+  "client.preface.timeout.ms": "grpc/hardening.test.ts",
+  "client.answer.timeout.ms": "grpc/limits.test.ts",
+  "connection.memory.max.bytes": "grpc/limits.test.ts",
+  "client.linger.ms": "grpc/hardening.test.ts",
+  "client.keepalive.ms": "grpc/limits.test.ts",
+  "client.keepalive.timeout.ms": "grpc/limits.test.ts",
+  "metrics.partitions.max": "telemetry/metrics.test.ts",
+};
 
 describe("A limit that is reached", () => {
   let cluster: Cluster;
@@ -93,17 +111,21 @@ describe("A limit that is reached", () => {
       seed: 91,
       configure: (config) => ({
         ...config,
+        timings: { ...config.timings, fetchWaitMaxMs: 200 },
         limits: {
           ...config.limits,
           maxMessageBytes: 80 * KiB,
           producePendingMaxBytes: 100 * KiB,
           forwardPendingMaxBytes: 100 * KiB,
           partitionsPerTopicMax: 8,
-          partitionsMax: 9,
+          partitionsMax: 10,
+          fetchDefaultBytes: 2 * KiB + 500,
+          fetchMaxBytes: 8 * KiB + 900,
         },
       }),
     });
     await cluster.createTopic("t", 2);
+    await cluster.createTopic("f", 1);
   });
   after(() => cluster.close());
 
@@ -140,10 +162,35 @@ describe("A limit that is reached", () => {
     await cluster.leaderOf("t", 0);
   });
 
+  it("is what a fetch gets at most, whatever it asks: fetch.max.bytes, fetch.default.bytes, and fetch.wait.max.ms of patience", async () => {
+    for (let n = 0; n < 20; n++) await cluster.call(1, rpc.Produce, { topic: "f", records: recordSet(["x".repeat(KiB)]) });
+    for (const via of [1, 2, 3]) {
+      const batches = async (maxBytes: number) => (await cluster.call(via, rpc.Fetch, { topic: "f", maxBytes })).batches.length;
+      assert.deepEqual([await batches(0), await batches(1_000 * KiB)], [2, 8], `broker ${via}`);
+      const asked = cluster.world.now;
+      const end = await cluster.call(via, rpc.Fetch, { topic: "f", offset: 20, maxWaitMs: 5_000 });
+      assert.equal(end.batches.length, 0);
+      const waited = cluster.world.now - asked;
+      assert.ok(waited >= 200 && waited < 400, `${waited} ms`);
+    }
+  });
+
   it("has a row here, or a test elsewhere that names it or its constant", () => {
-    const named = new Set([...rows.map(([limit]) => limit), ...Object.keys(elsewhere), ...unanswered]);
-    for (const limit of Object.keys(limits)) assert.ok(named.has(limit), limit);
-    for (const [limit, file] of Object.entries(elsewhere)) {
+    const files: Readonly<Record<string, string>> = { ...elsewhere, ...unanswered };
+    const named = new Set([...rows.map(([limit]) => limit), ...Object.keys(files)]);
+    const page = readFileSync("docs/limits.md", "utf8").split("## Without an answer")[0] ?? "";
+    const listed = [...page.matchAll(/^\| `([a-z.]+)` \|/gm)].map(([, limit = ""]) => limit);
+    assert.ok(listed.length > 45 && Object.keys(limits).every((limit) => listed.includes(limit)));
+    // All that a caller may meet are on the page, and all that are on the page are hit.
+    assert.deepEqual(
+      [...named].filter((limit) => !listed.includes(limit)),
+      [],
+    );
+    assert.deepEqual(
+      listed.filter((limit) => !named.has(limit)),
+      [],
+    );
+    for (const [limit, file] of Object.entries(files)) {
       const text = readFileSync(`test/${file}`, "utf8");
       assert.ok(text.includes(limit) || /PRODUCERS_MAX|ALREADY_WRITTEN/.test(text), `test/${file}: ${limit}`);
     }

@@ -365,7 +365,7 @@ describe("ProduceStreamSession", () => {
     assert.deepEqual(it.codes().at(-1), [4, "MALFORMED_RECORD_SET"]);
   });
 
-  it("does not read on while more than its credit is unanswered", async () => {
+  it("does not read on while more than its credit (stream.credit.bytes) is unanswered", async () => {
     const it = session(1_000);
     it.send([1, "a", 700]);
     assert.equal(it.seen.paused, false);
