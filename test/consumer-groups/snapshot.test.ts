@@ -150,7 +150,7 @@ describe("snapshots of groups", () => {
         refusesByType(() => GroupsImage.restore(damaged).snapshot());
         assert.throws(() => GroupsImage.restore(bytes.subarray(0, place)), GroupsMalformed);
       }),
-      { numRuns: 80 },
+      { numRuns: 50 },
     );
   });
 

@@ -1,0 +1,84 @@
+import type { MessageInput } from "../protocol/codec/index.ts";
+import {
+  type CommitOffsetsResponse,
+  type DescribeGroupResponse,
+  type FetchOffsetsResponse,
+  GroupState as GroupStateNumber,
+  type ListGroupsResponse,
+  type SeekGroupResponse,
+} from "../protocol/public/group-service.ts";
+import { statusOf } from "../protocol/rpc-status.ts";
+import type { OffsetToCommit, TopicPartitions } from "./commands.ts";
+import type { RefusedOffset, SeekStep, TopicDirectory } from "./decision.ts";
+import type { GroupState } from "./group-state.ts";
+import type { GroupsImage } from "./image.ts";
+import { describeMembers, type FetchedOffset, type GroupPhase, phaseOf } from "./reads.ts";
+
+/** What the machine says as the messages of `GroupService`. Topics that are gone have no name and are left out. */
+
+const numberOf = {
+  empty: GroupStateNumber.empty,
+  reconciling: GroupStateNumber.reconciling,
+  stable: GroupStateNumber.stable,
+} as const satisfies Readonly<Record<GroupPhase, GroupStateNumber>>;
+
+/** @param offsets those of the request, by whose place a refusal names one */
+export function commitAnswer(
+  offsets: readonly Pick<OffsetToCommit, "topic" | "partition">[],
+  refused: readonly RefusedOffset[],
+): MessageInput<typeof CommitOffsetsResponse> {
+  return {
+    errors: refused.map(({ at, error }) => ({ topic: offsets[at]?.topic, partition: offsets[at]?.partition, error: statusOf(error) })),
+  };
+}
+
+export function fetchAnswer(fetched: readonly FetchedOffset[], topics: TopicDirectory): MessageInput<typeof FetchOffsetsResponse> {
+  return {
+    offsets: fetched.flatMap(({ topicId, partition, committed }) => {
+      const topic = topics.byId(topicId)?.name;
+      if (topic === undefined) return [];
+      const { offset, metadata, committedAtMs } = committed ?? {};
+      return [{ topic, topicId, partition, offset, metadata, committedAtMs }];
+    }),
+  };
+}
+
+export function seekAnswer(steps: readonly SeekStep[], topics: TopicDirectory): MessageInput<typeof SeekGroupResponse> {
+  return {
+    results: steps.map(({ topicId, partition, before, after }) => ({ topic: topics.byId(topicId)?.name, partition, before, after })),
+  };
+}
+
+export function listAnswer(image: GroupsImage): MessageInput<typeof ListGroupsResponse> {
+  return {
+    groups: [...image.groups.values()].map((group) => ({
+      groupId: group.id,
+      state: numberOf[phaseOf(group)],
+      members: group.members.size,
+    })),
+  };
+}
+
+/** All but lag and coordinator, which are not the image's to know. */
+export function describeAnswer(group: GroupState, topics: TopicDirectory): MessageInput<typeof DescribeGroupResponse> {
+  const named = (partitions: readonly TopicPartitions[]) =>
+    partitions.map(({ topicId, partitions: numbers }) => ({
+      topic: group.target.get(topicId)?.name ?? topics.byId(topicId)?.name ?? "",
+      topicId,
+      partitions: numbers,
+    }));
+  return {
+    groupId: group.id,
+    state: numberOf[phaseOf(group)],
+    groupEpoch: group.epoch,
+    assignor: group.assignor,
+    members: describeMembers(group).map(({ member, assignment, target }) => ({
+      memberId: member.id,
+      instanceId: member.instanceId ?? "",
+      clientAddress: member.clientAddress,
+      memberEpoch: member.epoch,
+      assignment: named(assignment),
+      target: named(target),
+    })),
+  };
+}
