@@ -74,6 +74,11 @@ export class Metadata {
     return this.#topics.get(topic)?.routes.length;
   }
 
+  /** Of the topic that had this name when it was loaded. */
+  topicId(topic: string): string | undefined {
+    return this.#topics.get(topic)?.id;
+  }
+
   /** Address of the leader, or undefined when none is known. */
   leader(topic: string, partition: number): string | undefined {
     const address = this.#topics.get(topic)?.routes[partition]?.address;

@@ -15,7 +15,7 @@ import type { HostedPartition, PartitionSet } from "../partition-set.ts";
 import type { PeerLinks } from "../peers/peer-links.ts";
 import { fetchResponse, readRequestOf } from "../services/fetch-codec.ts";
 import type { LogBackend, OffsetsOf, RouteOptions, Target } from "../services/log-service.ts";
-import { unknownPartition, unknownTopic } from "../services/unknown-names.ts";
+import { unknownPartition, unknownTopic, unknownTopicId } from "../services/unknown-names.ts";
 import { decodeForwardedAppended, encodeForwardedAppend } from "./forwarded.ts";
 import type { Router } from "./router.ts";
 
@@ -65,11 +65,11 @@ export class RoutedLog implements LogBackend {
     this.#searches = new TimeSearches(config.limits.timeSearchesMax);
   }
 
-  resolve(topic: string, partition: number, until: Until): Target | Promise<Target> {
-    const found = this.#lookUp(topic, partition);
+  resolve(topic: string, partition: number, until: Until, topicId = ""): Target | Promise<Target> {
+    const found = this.#lookUp(topic, partition, topicId);
     if (!(found instanceof MillraceError)) return found;
     return this.#group.barrier(until).then(() => {
-      const again = this.#lookUp(topic, partition);
+      const again = this.#lookUp(topic, partition, topicId);
       if (again instanceof MillraceError) throw again;
       return again;
     });
@@ -283,9 +283,10 @@ export class RoutedLog implements LogBackend {
     return this.#partitions.get(groupId) ?? new MillraceError("NOT_LEADER", "This broker holds no replica of the partition");
   }
 
-  #lookUp(topic: string, partition: number): Target | MillraceError {
+  #lookUp(topic: string, partition: number, topicId: string): Target | MillraceError {
     const known = this.#image.topicByName(topic);
     if (known === undefined) return unknownTopic(topic);
+    if (topicId !== "" && topicId !== known.id) return unknownTopicId(topic, topicId);
     const groupId = known.groups[partition];
     if (groupId === undefined) return unknownPartition(topic, known.groups.length, partition);
     const maxMessageBytes = Math.min(this.#image.configOf(known).maxMessageBytes, this.#config.limits.maxMessageBytes);

@@ -56,8 +56,11 @@ export interface OffsetsOf {
 
 /** What the services need of the broker: names resolved, calls routed to leaders wherever they are. */
 export interface LogBackend {
-  /** At once when the local image knows it; else behind a read barrier. @throws {MillraceError} UNKNOWN_TOPIC, UNKNOWN_PARTITION, NOT_READY */
-  resolve(topic: string, partition: number, until: Until): Target | Promise<Target>;
+  /**
+   * At once when the local image knows it; else behind a read barrier. @param topicId what the name must stand for; empty: anything
+   * @throws {MillraceError} UNKNOWN_TOPIC, UNKNOWN_PARTITION, NOT_READY
+   */
+  resolve(topic: string, partition: number, until: Until, topicId?: string): Target | Promise<Target>;
   /** Partitions of a topic. @throws {MillraceError} */
   partitionsOf(topic: string, until: Until): Promise<number>;
   append(
@@ -117,7 +120,7 @@ export function registerLogService(
 
   const prepare = (request: ProduceRequest, until: Until): Routed | Promise<Routed> => {
     const backend = running();
-    const target = backend.resolve(request.topic, request.partition, until);
+    const target = backend.resolve(request.topic, request.partition, until, request.topicId);
     const ready = (resolved: Target): Routed | Promise<Routed> => {
       const batch = batchOf(request, resolved.maxMessageBytes, inflate);
       return batch instanceof Promise
@@ -216,7 +219,7 @@ export function registerLogService(
       readRequestOf(request, config.limits, clock.monotonic(), deadline, config.timings.fetchWaitMaxMs);
       const backend = running();
       const allowed = room.bytesFor(call, request.maxBytes);
-      const target = await backend.resolve(request.topic, request.partition, { deadline, caller: call });
+      const target = await backend.resolve(request.topic, request.partition, { deadline, caller: call }, request.topicId);
       const maxWaitMs = waitWithin(request.maxWaitMs, clock.monotonic(), deadline);
       const { bytes: maxBytes, done } = room.large(Math.min(allowed, config.limits.fetchMaxBytes));
       try {
@@ -293,7 +296,7 @@ export function registerLogService(
   ): () => void {
     const { fetchWaitMaxMs, forwardWaitMs } = config.timings;
     const deadline = clock.monotonic() + fetchWaitMaxMs + forwardWaitMs;
-    const request: FetchRequest = { ...wanted, accept: wanted.accept, minBytes: 1, maxWaitMs: fetchWaitMaxMs, direct: false };
+    const request: FetchRequest = { ...wanted, accept: wanted.accept, minBytes: 1, maxWaitMs: fetchWaitMaxMs, direct: false, topicId: "" };
     let cancel = (): void => {};
     let cancelled = false;
     const start = (backend: LogBackend, target: Target): void => {

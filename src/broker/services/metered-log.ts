@@ -58,8 +58,8 @@ export class MeteredLog implements LogBackend {
     });
   }
 
-  resolve(topic: string, partition: number, until: Until): Target | Promise<Target> {
-    return this.#log.resolve(topic, partition, until);
+  resolve(topic: string, partition: number, until: Until, topicId?: string): Target | Promise<Target> {
+    return this.#log.resolve(topic, partition, until, topicId);
   }
   partitionsOf(topic: string, until: Until): Promise<number> {
     return this.#log.partitionsOf(topic, until);

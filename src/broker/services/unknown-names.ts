@@ -2,11 +2,20 @@ import { MillraceError } from "../../base/errors.ts";
 import { limits } from "../../base/limits.ts";
 
 const NAME_MAX = limits["topic.name.max"].value;
+/** Of a uuid. */
+const ID_MAX = 36;
 
 /** What was asked for may be megabytes; no more of it than a name can have is said back. */
 export function unknownTopic(name: string): MillraceError {
   const topic = name.slice(0, NAME_MAX);
   return new MillraceError("UNKNOWN_TOPIC", `No topic is named ${JSON.stringify(topic)}`, { topic });
+}
+
+/** There is one of this name, and it is another: the one that was asked for is deleted, or never was. */
+export function unknownTopicId(name: string, topicId: string): MillraceError {
+  const asked = topicId.slice(0, ID_MAX);
+  const text = `The topic that is named ${JSON.stringify(name)} is not ${JSON.stringify(asked)}: that one was deleted`;
+  return new MillraceError("UNKNOWN_TOPIC", text, { topic: name, topic_id: asked });
 }
 
 /** @param partitions how many the topic has */

@@ -31,6 +31,8 @@ export class Batch {
   #body: Uint8Array | undefined;
   #settled: (() => void)[] | undefined;
 
+  /** Where it goes, and nowhere else once it may have got there: another topic may have been made under the name. */
+  topicId: string | undefined;
   /** Sequence of its first record under `identity`; -1 while it has none. */
   sequence = -1;
   identity: Identity | undefined;
@@ -102,6 +104,7 @@ export class Batch {
     const plain = this.#settings.compression === Compression.none;
     return {
       topic: this.topic,
+      topicId: this.topicId,
       partition: this.partition,
       records: plain ? body : undefined,
       compressedRecords: plain ? undefined : body,

@@ -27,6 +27,10 @@ export interface QueueHost {
   stream(address: string): LeaderStream;
   /** Where this partition's batches go best. @param current where they go now */
   route(topic: string, partition: number, current: string | undefined): string;
+  /** Of the topic that has this name, as far as it is known. */
+  topicId(topic: string): string | undefined;
+  /** Asks what topic has this name now. @throws {MillraceError} UNKNOWN_TOPIC: none, or that no broker answered */
+  loadAnew(topic: string): Promise<unknown>;
   /** A reply or refusal named the leader. */
   leaderSeen(topic: string, partition: number, address: string, term: number): void;
   /** The broker at `address` did not answer for this partition, or said that it knows no leader. */
@@ -71,6 +75,8 @@ export class PartitionQueue implements BatchOwner {
   #failures = 0;
   #retryAfterMs = 0;
   #lostStream = false;
+  /** The topic its batches named is gone: what topic has the name now is asked before any is sent again. */
+  #topicGone = false;
   #identity: Identity | undefined;
   #staleIdentity: Identity | undefined;
   #nextSequence = 0;
@@ -202,6 +208,7 @@ export class PartitionQueue implements BatchOwner {
       stream.whenRoomy(this);
       return false;
     }
+    batch.topicId ??= this.#host.topicId(this.topic);
     if (!this.#number(batch)) return false;
     if (batch.attempts > 0) this.retries++;
     batch.attempts++;
@@ -300,6 +307,14 @@ export class PartitionQueue implements BatchOwner {
         this.#host.released(batch.bufferedBytes, batch.count, false);
         batch.resolve(undefined);
         return;
+      case "UNKNOWN_TOPIC":
+        // What was certainly not written may go into another topic of that name; what may be in the one that is gone goes nowhere else.
+        if (batch.topicId === undefined || batch.maybeWritten) batch.failure = error;
+        else {
+          batch.topicId = undefined;
+          this.#topicGone = true;
+        }
+        return;
       case "UNKNOWN_PRODUCER":
         batch.needsIdentity = true;
         return;
@@ -332,9 +347,23 @@ export class PartitionQueue implements BatchOwner {
       batches: this.#window.length,
       pauseMs: pause,
     });
-    this.#host.clock.after(pause, () => {
+    const goOn = (): void => {
       this.#phase = "flowing";
       this.#host.schedule(this);
+    };
+    if (this.#topicGone) this.#lookForTopic(() => this.#host.clock.after(pause, goOn));
+    else this.#host.clock.after(pause, goOn);
+  }
+
+  #lookForTopic(then: () => void): void {
+    this.#topicGone = false;
+    this.#host.loadAnew(this.topic).then(then, (error: unknown) => {
+      // That nobody answers is no news: it is asked again.
+      if (error instanceof MillraceError && error.code === "UNKNOWN_TOPIC") {
+        for (const batch of this.#window) if (batch.topicId === undefined) batch.failure ??= error;
+        this.#settleFailures();
+      }
+      then();
     });
   }
 

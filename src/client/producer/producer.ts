@@ -302,6 +302,8 @@ export class Producer {
       schedule: (queue) => this.#schedule(queue),
       stream: (address) => this.#stream(address),
       route: (topic, partition, current) => core.route(topic, partition, current),
+      topicId: (topic) => core.metadata.topicId(topic),
+      loadAnew: (topic) => core.metadata.loadAnew(topic, Math.min(10_000, settings.deliveryTimeoutMs)),
       leaderSeen: (topic, partition, address, term) => core.metadata.hint(topic, partition, { address, term }),
       leaderMissed: (topic, partition, address) => {
         if (address !== undefined) core.metadata.leaderFailed(topic, partition, address);

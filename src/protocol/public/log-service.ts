@@ -36,6 +36,7 @@ export const ProduceRequest = message("millrace.v1.ProduceRequest", {
   producerEpoch: int32(9),
   baseSequence: int32(10),
   direct: bool(11),
+  topicId: string(12),
 });
 export type ProduceRequest = MessageOf<typeof ProduceRequest>;
 
@@ -86,6 +87,7 @@ export const FetchRequest = message("millrace.v1.FetchRequest", {
   maxWaitMs: int32(6),
   accept: repeated(enumeration(7, Compression)),
   direct: bool(8),
+  topicId: string(9),
 });
 export type FetchRequest = MessageOf<typeof FetchRequest>;
 

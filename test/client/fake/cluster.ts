@@ -66,6 +66,8 @@ export class FakeCluster implements RpcClient {
   readonly world: Surroundings;
   readonly addresses: readonly string[];
   readonly topics = new Map<string, PartitionLog[]>();
+  /** How often a topic of this name was made. */
+  readonly #lives = new Map<string, number>();
   readonly dead = new Set<string>();
   /** What ListOffsets says of a partition instead of its offsets. */
   readonly refusals = new Map<PartitionLog, MillraceError>();
@@ -87,7 +89,12 @@ export class FakeCluster implements RpcClient {
   addTopic(name: string, partitions: number): PartitionLog[] {
     const logs = Array.from({ length: partitions }, (_, i) => new PartitionLog(this.addresses[i % this.addresses.length] as string));
     this.topics.set(name, logs);
+    this.#lives.set(name, (this.#lives.get(name) ?? 0) + 1);
     return logs;
+  }
+
+  topicId(name: string): string {
+    return `id-of-${name}-${this.#lives.get(name) ?? 0}`;
   }
 
   /** As AddPartitions does. @returns the new ones */
@@ -174,7 +181,7 @@ export class FakeCluster implements RpcClient {
       leaderAddress: log.leader,
       leaderTerm: log.term,
     }));
-    return { name, topicId: `id-of-${name}`, partitions };
+    return { name, topicId: this.topicId(name), partitions };
   }
 
   logs(topic: string): PartitionLog[] {

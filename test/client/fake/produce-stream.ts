@@ -71,7 +71,8 @@ export class FakeProduceStream implements ServerSide {
     const attempt = (): void => {
       if (!this.#open) return;
       const request = batch.request as ProduceRequest;
-      const log = this.#cluster.topics.get(request.topic)?.[request.partition];
+      const meant = request.topicId === "" || request.topicId === this.#cluster.topicId(request.topic);
+      const log = meant ? this.#cluster.topics.get(request.topic)?.[request.partition] : undefined;
       if (log !== undefined && this.#cluster.dead.has(log.leader) && !lane.failed && this.#cluster.world.now < heldUntil) {
         this.#cluster.world.after(50, attempt);
         return;

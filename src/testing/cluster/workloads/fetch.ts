@@ -34,6 +34,8 @@ export async function fetch(context: WorkloadContext): Promise<void> {
 export interface FetchOf {
   readonly proc: string;
   readonly topic: string;
+  /** It is that topic, or nothing is read. */
+  readonly topicId?: string;
   readonly partition: number;
   /** The partition as the history names it. */
   readonly name: string;
@@ -44,10 +46,11 @@ export interface FetchOf {
 export async function fetchOnce(
   { world, history, random, ports }: WorkloadContext,
   channel: RpcChannel,
-  { proc, topic, partition, name, offset }: FetchOf,
+  { proc, topic, topicId, partition, name, offset }: FetchOf,
 ): Promise<number | undefined> {
   const tInv = world.now;
-  const request = FetchRequest.encode({ topic, partition, offset, maxBytes: random.pick([1, 4_096, 65_536]), minBytes: 1, maxWaitMs: 200 });
+  const maxBytes = random.pick([1, 4_096, 65_536]);
+  const request = FetchRequest.encode({ topic, topicId, partition, offset, maxBytes, minBytes: 1, maxWaitMs: 200 });
   try {
     const reply = FetchResponse.decode(await channel.unary(LogService.Fetch.path, request, { timeoutMs: 1_500 }));
     const read: ReadRecord[] = [];

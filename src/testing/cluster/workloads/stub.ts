@@ -32,7 +32,7 @@ export async function stub(context: WorkloadContext): Promise<void> {
     const ended = activity.begin();
     const { topic, partition, name } = random.pick(partitions);
     const acks = random.pick(["ALL", "QUORUM", "QUORUM", "LEADER", "NONE"] as const);
-    n += (await sendOne(context, random.pick(channels), { proc, topic, partition, name, acks, n })).sent;
+    n += await sendOne(context, random.pick(channels), { proc, topic, partition, name, acks, n });
     ended();
     await wait(ports, random.below(pace.stubMs));
   }
@@ -42,6 +42,8 @@ export async function stub(context: WorkloadContext): Promise<void> {
 export interface StubSend {
   readonly proc: string;
   readonly topic: string;
+  /** It is that topic, or nothing is written. */
+  readonly topicId?: string;
   readonly partition: number;
   /** The partition as the history names it. */
   readonly name: string;
@@ -49,13 +51,9 @@ export interface StubSend {
   readonly n: number;
 }
 
-/** One call with up to three records. @returns how many, and whether it is known what became of them */
-export async function sendOne(
-  { world, history, random }: WorkloadContext,
-  channel: RpcChannel,
-  send: StubSend,
-): Promise<{ readonly sent: number; readonly known: boolean }> {
-  const { proc, topic, partition, acks } = send;
+/** One call with up to three records. @returns how many */
+export async function sendOne({ world, history, random }: WorkloadContext, channel: RpcChannel, send: StubSend): Promise<number> {
+  const { proc, topic, topicId, partition, acks } = send;
   const records = new RecordSetBuilder(1024);
   const values: string[] = [];
   for (let count = random.between(1, 3); count > 0; count--) {
@@ -67,9 +65,8 @@ export async function sendOne(
   const body = random.chance(1, 4)
     ? { compressedRecords: storedGzip(set), compression: Compression.gzip, recordCount: values.length }
     : { records: set };
-  const request = ProduceRequest.encode({ topic, partition, ...body, acks: LEVELS[acks] });
+  const request = ProduceRequest.encode({ topic, topicId, partition, ...body, acks: LEVELS[acks] });
   const i = history.beginSend({ f: "send", proc, partition: send.name, producer: proc, acks, values });
-  let known = true;
   try {
     const reply = await channel.unary(LogService.Produce.path, request, { timeoutMs: random.pick([300, 1_500]) });
     const { baseOffset, term, leaderId, durableBrokerIds } = ProduceResponse.decode(reply);
@@ -77,8 +74,8 @@ export async function sendOne(
     history.endSend(i, { type: "ok", ...(acks === "NONE" ? {} : answer) });
   } catch (error) {
     if (!(error instanceof MillraceError || error instanceof RpcFailure)) throw error;
-    known = error instanceof MillraceError ? error.outcomeKnown : error.neverSent;
+    const known = error instanceof MillraceError ? error.outcomeKnown : error.neverSent;
     history.endSend(i, { type: known ? "fail" : "info", error: error instanceof MillraceError ? error.code : error.status });
   }
-  return { sent: values.length, known };
+  return values.length;
 }
