@@ -28,7 +28,9 @@ interface Position {
 export function decideCommit(image: GroupsImage, command: CommitOffsets, world: GroupWorld): Decision {
   const { groupId, offsets } = command;
   const group = image.group(groupId);
-  const error = refuseCommitter(image, command, group, world.settings) ?? refuseMany(groupId, offsets.length, world.settings);
+  const error =
+    refuseCommitter(image, command, group, world.settings) ??
+    refuseMany(groupId, offsets.length, world.settings.offsetsPerCommitMax, "group.offsets.per.commit.max");
   if (error !== undefined) return refuse(error);
 
   const topics = new Map<TopicId, Map<number, Position>>();
@@ -73,12 +75,10 @@ function refuseCommitter(
   return group.members.size === 0 ? undefined : groupNotEmpty(groupId, group.members.size, "commit from outside");
 }
 
-export function refuseMany(groupId: string, count: number, { offsetsPerCallMax }: GroupSettings): MillraceError | undefined {
-  if (count <= offsetsPerCallMax) return undefined;
-  return tooMany(
-    `Cannot take offsets of ${count} partitions of group ${groupId} at once: at most ${offsetsPerCallMax}`,
-    "group.offsets.per.call.max",
-  );
+/** @param limit name of the setting that has `most` */
+export function refuseMany(groupId: string, count: number, most: number, limit: string): MillraceError | undefined {
+  if (count <= most) return undefined;
+  return tooMany(`Cannot take offsets of ${count} partitions of group ${groupId} at once: at most ${most}`, limit);
 }
 
 function refuseOffset(

@@ -18,8 +18,8 @@ export function decideDeleteGroup(image: GroupsImage, { groupId }: DeleteGroup):
 export function decideDeleteOffsets(image: GroupsImage, { groupId, topics }: DeleteOffsets, world: GroupWorld): Decision {
   const group = image.group(groupId);
   if (group === undefined) return refuse(unknownGroup(groupId));
-  const asked = topics.reduce((sum, { partitions }) => sum + partitions.length, 0);
-  const error = refuseMany(groupId, asked, world.settings);
+  const asked = topics.reduce((sum, { partitions }) => sum + 1 + partitions.length, 0);
+  const error = refuseMany(groupId, asked, 2 * world.settings.offsetsPerGroupMax, "group.offsets.max");
   if (error !== undefined) return refuse(error);
   const refused: RefusedOffset[] = [];
   const dropped: TopicPartitions[] = [];

@@ -84,7 +84,12 @@ export function decideHeartbeat(image: GroupsImage, command: Heartbeat, world: G
 /** What the member was told to give back, at an epoch it knows of, and holds no more. */
 function givenBack(group: GroupState, { id }: MemberImage, memberEpoch: number, owned: readonly TopicPartitions[]): TopicPartitions[] {
   const kept = new Map<string, Set<number>>();
-  for (const { topicId, partitions } of owned) kept.set(topicId, new Set([...(kept.get(topicId) ?? []), ...partitions]));
+  // A topic may be named once per partition.
+  for (const { topicId, partitions } of owned) {
+    const numbers = kept.get(topicId) ?? new Set();
+    for (const partition of partitions) numbers.add(partition);
+    kept.set(topicId, numbers);
+  }
   const released = new Map<TopicPartitions["topicId"], number[]>();
   group.held.forEach(({ member, revoking }, topicId, partition) => {
     if (member !== id || revoking === 0 || revoking > memberEpoch || kept.get(topicId)?.has(partition) === true) return;

@@ -20,7 +20,7 @@ export function decideSeek(image: GroupsImage, command: SeekGroup, world: GroupW
   const group = image.group(groupId);
   const error =
     refuseGroupName(groupId) ??
-    refuseMany(groupId, positions.length, world.settings) ??
+    refuseMany(groupId, positions.length, world.settings.offsetsPerGroupMax, "group.offsets.max") ??
     refusePositions(command, world) ??
     (group === undefined ? refuseAnotherGroup(image, groupId, world.settings) : undefined) ??
     refuseMore(image, command, world);

@@ -17,10 +17,10 @@ export interface GroupSettings {
   readonly membersPerGroupMax: number;
   /** Topics a member subscribes to. */
   readonly topicsPerMemberMax: number;
-  /** Partitions of which a group has a committed offset. */
+  /** Partitions of which a group has a committed offset, or that are named in one seek or deletion. */
   readonly offsetsPerGroupMax: number;
-  /** Partitions in one commit, seek or deletion. */
-  readonly offsetsPerCallMax: number;
+  /** Partitions in one commit: each may be refused for a reason of its own, and nobody else is served meanwhile. */
+  readonly offsetsPerCommitMax: number;
   /** Of the text beside a committed offset, as UTF-8. */
   readonly offsetMetadataBytesMax: number;
 }
@@ -35,6 +35,6 @@ export const defaultGroupSettings: GroupSettings = {
   membersPerGroupMax: 1_000,
   topicsPerMemberMax: 1_000,
   offsetsPerGroupMax: 20_000,
-  offsetsPerCallMax: 10_000,
+  offsetsPerCommitMax: 1_000,
   offsetMetadataBytesMax: 4 * 1024,
 };

@@ -2,7 +2,7 @@ import type { MillraceError } from "../base/errors.ts";
 import { isAssignor } from "./assignors.ts";
 import type { JoinGroup } from "./commands.ts";
 import type { GroupsImage } from "./image.ts";
-import { refuseGroupName, refuseMemberName } from "./names.ts";
+import { refuseGroupName, refuseMemberName, refuseTopicNames } from "./names.ts";
 import { invalid, tooMany } from "./refusals.ts";
 import type { GroupSettings } from "./settings.ts";
 
@@ -48,8 +48,8 @@ export function refuseSubscription(
   if (topics.length > topicsPerMemberMax) {
     return tooMany(`Cannot subscribe to ${topics.length} topics: at most ${topicsPerMemberMax}`, "group.topics.per.member.max");
   }
-  const name = topics.find((topic) => topic.length === 0 || topic.length > 249);
-  if (name !== undefined) return invalid("topics", `a name has 1 to 249 characters, this one has ${name.length}`);
+  const error = refuseTopicNames(topics);
+  if (error !== undefined) return error;
   if (assignor !== "" && !isAssignor(assignor))
     return invalid("assignor", `${JSON.stringify(assignor.slice(0, 50))} is none; uniform and range are`);
   if (rebalanceTimeoutMs < 0 || rebalanceTimeoutMs > rebalanceTimeoutMsMax) {

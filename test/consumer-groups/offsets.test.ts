@@ -114,7 +114,7 @@ describe("commits of a group", () => {
 
   it("are bounded in one call and in a group", () => {
     const { c, a } = one();
-    c.settings = { ...c.settings, offsetsPerCallMax: 2, offsetsPerGroupMax: 3 };
+    c.settings = { ...c.settings, offsetsPerCommitMax: 2, offsetsPerGroupMax: 3 };
     const three = [offset("t", 0, 1), offset("t", 1, 1), offset("t", 2, 1)];
     assert.equal(c.refused({ kind: "commitOffsets", groupId: "g", member: a, offsets: three }), "TOO_MANY_REQUESTS");
     c.commit("g", a, offset("t", 0, 1), offset("t", 1, 1));
@@ -167,14 +167,17 @@ describe("what operators do to a group", () => {
   it("a seek and a deletion are bounded in one call, a seek in the group too", () => {
     const c = new Coordinator();
     const id = c.topics.make("t", 4);
-    c.settings = { ...c.settings, offsetsPerCallMax: 2, offsetsPerGroupMax: 3 };
+    c.settings = { ...c.settings, offsetsPerGroupMax: 3 };
     const seek = (...partitions: number[]) =>
       ({ kind: "seekGroup", groupId: "g", positions: partitions.map((n) => at(id, n, 3)), dryRun: false, force: false }) as const;
-    assert.equal(c.refused(seek(0, 1, 2)), "TOO_MANY_REQUESTS");
+    assert.equal(c.refused(seek(0, 1, 2, 3)), "TOO_MANY_REQUESTS");
     c.ok(seek(0, 1));
     assert.equal(c.refused(seek(2, 3)), "TOO_MANY_REQUESTS");
     c.ok(seek(1, 2));
-    assert.equal(c.refused({ kind: "deleteOffsets", groupId: "g", topics: [{ topicId: id, partitions: [0, 1, 2] }] }), "TOO_MANY_REQUESTS");
+    assert.equal(
+      c.refused({ kind: "deleteOffsets", groupId: "g", topics: [{ topicId: id, partitions: [0, 1, 2, 3, 4, 5] }] }),
+      "TOO_MANY_REQUESTS",
+    );
     assert.equal(c.committed("g", id, 0), 3);
   });
 
@@ -278,6 +281,7 @@ describe("bad input to a group", () => {
     assert.equal(c.refused(joining("g", "a", ["t"], { instanceId: "a\n" })), "INVALID_REQUEST");
     assert.equal(c.refused(joining("g", "a", [])), "INVALID_REQUEST");
     assert.equal(c.refused(joining("g", "a", ["t", "u", "v"])), "TOO_MANY_REQUESTS");
+    for (const name of ["", "__groups", "t,u", "x".repeat(250)]) assert.equal(c.refused(joining("g", "a", ["t", name])), "INVALID_NAME");
     assert.equal(c.refused(joining("g", "a", ["t"], { assignor: "toString" })), "INVALID_REQUEST");
     assert.equal(c.refused(joining("g", "a", ["t"], { rebalanceTimeoutMs: -1 })), "INVALID_REQUEST");
     assert.equal(c.refused(joining("g", "a", ["t"], { rack: "r".repeat(256) })), "INVALID_REQUEST");
