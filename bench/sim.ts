@@ -13,23 +13,38 @@ import { World } from "../src/testing/sim/world.ts";
  * How much virtual time the simulator makes of a second of CPU: five brokers, eight partitions of three replicas, with traffic and
  * faults; and what an hour costs in which nobody asks anything of five brokers. Prints one JSON line each.
  *
- * `npm run bench:sim -- [--seeds 5] [--from 1] [--idle-seconds 3600]`
+ * The traffic is that of a whole seed (`whole`: the same workloads and faults, drawn by the seed, judged after each event and in the end),
+ * at a pace that makes a little more than the 1,000 operations in 60 simulated seconds that each such seed must have. With `--pace whole` it is
+ * the pace of whole seeds, three to five times as many.
+ *
+ * `npm run bench:sim -- [--seeds 5] [--from 1] [--idle-seconds 3600] [--pace whole]`
  */
-const busy: Shape = { ...whole, name: "busy", brokers: [5, 5], topics: [2, 2], partitions: [4, 4] };
+const busy: Shape = {
+  ...whole,
+  name: "busy",
+  brokers: [5, 5],
+  topics: [2, 2],
+  partitions: [4, 4],
+  // About as many operations as a seed must have at least (`whole.bounds`): more clients cost more, whatever simulates them.
+  pace: { valueBytes: [10, 100, 1_000], produceMs: [1_400], stubMs: 3_000, endsMs: [2_000, 4_000], consumerMs: 15_000 },
+};
 
 function flag(name: string, otherwise: number): number {
   const at = process.argv.indexOf(`--${name}`);
   return at < 0 ? otherwise : Number(process.argv[at + 1]);
 }
 
+const shape: Shape = process.argv.includes("whole") ? { ...busy, pace: whole.pace } : busy;
+
 function cpuSeconds(): number {
   const { user, system } = process.cpuUsage();
   return (user + system) / 1e6;
 }
 
-function say(what: string, simulatedMs: number, events: number, cpu: number): void {
+function say(what: string, simulatedMs: number, events: number, cpu: number, more: Readonly<Record<string, number>> = {}): void {
   const figures = {
     what,
+    ...more,
     simulatedSeconds: Math.round(simulatedMs / 1_000),
     events,
     cpuSeconds: Number(cpu.toFixed(2)),
@@ -41,16 +56,20 @@ function say(what: string, simulatedMs: number, events: number, cpu: number): vo
 
 async function traffic(from: number, seeds: number): Promise<void> {
   // The first seed pays for the compiler.
-  await runSeed(from, { makeBroker: createBroker, shape: busy });
+  await runSeed(from, { makeBroker: createBroker, shape });
   const before = cpuSeconds();
-  let [ms, events] = [0, 0];
+  let [ms, events, operations, faults] = [0, 0, 0, 0];
   for (let seed = from + 1; seed <= from + seeds; seed++) {
-    const result = await runSeed(seed, { makeBroker: createBroker, shape: busy });
+    const result = await runSeed(seed, { makeBroker: createBroker, shape });
+    for (const line of result.outOfBounds) process.stderr.write(`seed ${seed} is out of bounds: ${line}\n`);
+    const { ok, fail, info } = result.operations;
+    operations += ok + fail + info;
+    faults += result.fired.length;
     ms += result.simulatedMs;
     events += result.events;
     reusePages();
   }
-  say(`${seeds} seeds of five brokers, eight partitions, traffic and faults`, ms, events, cpuSeconds() - before);
+  say(`${seeds} seeds of five brokers, eight partitions, traffic and faults`, ms, events, cpuSeconds() - before, { operations, faults });
 }
 
 async function idle(seconds: number): Promise<void> {

@@ -362,6 +362,7 @@ export class Member implements MemberParts, AdminBackend {
 
   #controllerChanged(): void {
     this.sessions.restart();
+    this.#replacements.restart();
     const { controller } = this.group;
     if (controller !== undefined) this.recoveries.controls(controller);
     if (controller === undefined || controller.image.clusterId !== undefined) return;

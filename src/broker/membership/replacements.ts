@@ -31,6 +31,11 @@ export class Replacements {
     this.#telemetry = telemetry;
     this.#group = group;
     this.#atOnceMax = atOnceMax;
+  }
+
+  /** This broker became the controller. */
+  restart(): void {
+    this.#timer?.cancel();
     this.#arm();
   }
 
@@ -41,7 +46,9 @@ export class Replacements {
   #arm(): void {
     this.#timer = this.#clock.after(LOOK_EVERY_MS, () => {
       const { controller } = this.#group;
-      if (controller !== undefined && controller.image.clusterId !== undefined) {
+      // Whoever is it now looks.
+      if (controller === undefined) return;
+      if (controller.image.clusterId !== undefined) {
         // The image moves with each command: it is looked at anew.
         this.#seed(controller.image);
         if (controller.active) this.#partitions(controller.image);

@@ -23,11 +23,12 @@ export class Sessions {
     this.#sessionMs = sessionMs;
     group.onCommand = (command) => this.#saw(command);
     group.onRefused = (command, error) => this.#refused(command, error);
-    this.#arm();
   }
 
   /** This broker became the controller. */
   restart(): void {
+    this.#timer?.cancel();
+    this.#arm();
     this.#seen.clear();
     this.#heard.clear();
   }
@@ -60,7 +61,8 @@ export class Sessions {
   #arm(): void {
     this.#timer = this.#clock.after(this.#sessionMs / 4, () => {
       this.#examine();
-      this.#arm();
+      // Whoever is the controller now looks.
+      if (this.#group.controller !== undefined) this.#arm();
     });
   }
 

@@ -21,6 +21,8 @@ export interface Running {
   /** `process.turns` when its replicas were last looked at. */
   seen: number;
   readonly life: number;
+  /** Something was asked of a replica here since in-sync replicas were last counted. */
+  moved: boolean;
   /** Failures of the disk before this life: one that came since explains why the broker ended. */
   readonly diskFailures: number;
   readonly views: Map<ReplicaUnderTest, BrokerReplicaView>;
@@ -72,7 +74,8 @@ export class ClusterWatch {
   }
 
   /** @param called since it was looked at last @param all also those of its replicas of which nothing was asked */
-  #observeBroker({ machine, broker, life, views, held }: Running, called: boolean, all: boolean): void {
+  #observeBroker(running: Running, called: boolean, all: boolean): void {
+    const { machine, broker, life, views, held } = running;
     for (const replica of broker.replicas) {
       let view = views.get(replica);
       if (view === undefined) {
@@ -81,6 +84,7 @@ export class ClusterWatch {
         held.set(`${view.group}/${view.replica}`, view);
       }
       const moved = view.moved();
+      running.moved ||= moved;
       if ((!moved && !all) || !this.invariants.observe(view)) continue;
       if (!moved || !called) throw new Error(`${machine.name} changed without being called: the simulator missed it`);
       this.#replicas.look(view);
@@ -94,8 +98,10 @@ export class ClusterWatch {
   }
 
   #countInSync(): void {
-    for (const { machine, broker, process } of this.#running()) {
-      if (!machine.running || process.paused) continue;
+    for (const running of this.#running()) {
+      const { machine, broker, process } = running;
+      if (!running.moved || !machine.running || process.paused) continue;
+      running.moved = false;
       for (const { topic, partition, serves, replicas, inSyncReplicas, minInSyncReplicas } of broker.numbers?.partitions() ?? []) {
         if (!serves) continue;
         const name = `${topic}-${partition}`;

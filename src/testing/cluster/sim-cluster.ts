@@ -87,7 +87,17 @@ export class SimCluster {
     });
     const { process } = ports;
     const held = this.#running.get(machine)?.held ?? new Map();
-    this.#running.set(machine, { machine, broker, process, seen: -1, life, diskFailures: machine.device.failed, views: new Map(), held });
+    this.#running.set(machine, {
+      machine,
+      broker,
+      process,
+      seen: -1,
+      moved: true,
+      life,
+      diskFailures: machine.device.failed,
+      views: new Map(),
+      held,
+    });
     const belongs = () => {
       this.#joined.add(machine);
       if (this.#swapped.has(machine)) this.world.scheduler.fail(new Error(`${machine.name} runs on the disk of another broker`));

@@ -71,7 +71,8 @@ function summed(chunks: readonly Uint8Array[]): { readonly length: number; reado
 
 /** A whole piece of a new log file: most of what a cluster writes while it forms. */
 function isNewFile(chunk: Uint8Array): boolean {
-  return chunk.buffer === ZEROS.buffer && chunk.length === ZEROS.length;
+  // The length first: a small array has no buffer before somebody asks for it.
+  return chunk.length === ZEROS.length && chunk.buffer === ZEROS.buffer;
 }
 
 /** FNV-1a, 32 bits, over UTF-16 units: for lines as short as these a call into native code costs more than the hash. */

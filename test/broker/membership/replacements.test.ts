@@ -33,6 +33,7 @@ describe("Replicas on a lost disk", () => {
       },
     };
     const replacements = new Replacements(world.machine("a").boot().clock, silentTelemetry, { controller, replica: undefined }, 2);
+    replacements.restart();
     const underWay = () => partitions.map(({ groupId }) => cluster.partition(groupId)).filter(({ replacing }) => replacing !== undefined);
     for (const done of [0, 1, 2, 3]) {
       await world.scheduler.run(world.now + 2_000);
