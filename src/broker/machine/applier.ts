@@ -7,7 +7,7 @@ import type { AnyView } from "./machine-view.ts";
 const READ_BYTES = 1024 * 1024;
 
 /** As much of a view as is needed to feed it. */
-type FedView = Pick<AnyView, "applied" | "apply" | "become">;
+export type FedView = Pick<AnyView, "applied" | "apply" | "become">;
 
 /**
  * Feeds the view from the local log as the commit index rises. After a restart everything committed is read back first; a frame

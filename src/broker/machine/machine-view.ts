@@ -3,7 +3,7 @@ import { invariant } from "../../base/invariant.ts";
 import type { LogStart } from "../../log/model/records.ts";
 import type { Snapshot } from "../../log/model/snapshot-file.ts";
 import { type Frame, FrameType, nextOffsetOf, PayloadFormat } from "../../records/frame-types.ts";
-import type { MachineGroup, MachineImage } from "./machine.ts";
+import type { FactCodec, MachineGroup, MachineImage } from "./machine.ts";
 
 export interface ViewPosition {
   readonly start: LogStart;
@@ -23,17 +23,17 @@ interface Waiting {
 export class MachineView<Image extends MachineImage<Fact>, Fact> {
   readonly image: Image;
   readonly #name: string;
-  readonly #decodeFacts: (payload: Uint8Array) => readonly Fact[];
+  readonly #facts: Pick<FactCodec<Fact>, "decode">;
   #position: ViewPosition = { start: { index: 0 as LogIndex, term: 0 as Term, offset: 0 as Offset }, appendTime: 0 };
   #appliedBytes = 0;
-  readonly #listeners: (() => void)[] = [];
+  readonly #listeners: ((facts: readonly Fact[] | undefined) => void)[] = [];
   readonly #waiting: Waiting[] = [];
 
   /** @param image as of an empty log */
-  constructor(group: Pick<MachineGroup, "name">, image: Image, decodeFacts: (payload: Uint8Array) => readonly Fact[]) {
+  constructor(group: Pick<MachineGroup, "name">, image: Image, facts: Pick<FactCodec<Fact>, "decode">) {
     this.image = image;
     this.#name = group.name;
-    this.#decodeFacts = decodeFacts;
+    this.#facts = facts;
   }
 
   /** Log index of the last frame replayed. */
@@ -52,12 +52,12 @@ export class MachineView<Image extends MachineImage<Fact>, Fact> {
   /** Replays the next committed frame. */
   apply(frame: Frame): void {
     invariant(frame.index === this.applied + 1, () => `${this.#name} frame ${frame.index} must follow ${this.applied}`);
-    const facts = frame.type === FrameType.data && frame.format === PayloadFormat.facts ? this.#decodeFacts(frame.payload) : [];
+    const facts = frame.type === FrameType.data && frame.format === PayloadFormat.facts ? this.#facts.decode(frame.payload) : [];
     for (const fact of facts) this.image.replay(fact, frame.index);
     const { index, term, appendTime } = frame;
     this.#position = { start: { index, term, offset: nextOffsetOf(frame) }, appendTime };
     this.#appliedBytes += frame.bytes.byteLength;
-    this.#moved(facts.length > 0);
+    this.#moved(facts);
   }
 
   /** Goes on from a snapshot, which is ahead of what was replayed. @throws {MillraceError} INVALID_REQUEST when its state is none */
@@ -68,19 +68,19 @@ export class MachineView<Image extends MachineImage<Fact>, Fact> {
     );
     this.image.become(state);
     this.#position = { start: header.start, appendTime: header.appendTime };
-    this.#moved(true);
+    this.#moved(undefined);
   }
 
-  #moved(changed: boolean): void {
-    if (changed) for (const listener of this.#listeners) listener();
+  #moved(facts: readonly Fact[] | undefined): void {
+    if (facts?.length !== 0) for (const listener of this.#listeners) listener(facts);
     const ready = this.#waiting.filter((waiting) => waiting.index <= this.applied);
     if (ready.length === 0) return;
     for (const waiting of ready) this.#waiting.splice(this.#waiting.indexOf(waiting), 1);
     for (const waiting of ready) waiting.run();
   }
 
-  /** Called after each frame that held facts. */
-  onChange(listener: () => void): void {
+  /** Called after each frame that held facts, with these; undefined: a snapshot took the place of everything. */
+  onChange(listener: (facts: readonly Fact[] | undefined) => void): void {
     this.#listeners.push(listener);
   }
 

@@ -7,13 +7,12 @@ import { type Command, decodeCommand, encodeCommand } from "../../cluster/comman
 import type { DecideLimits } from "../../cluster/decision.ts";
 import { type CommandAnswer, decodeAnswer, encodeAnswer, type Reply } from "../../cluster/replies.ts";
 import { isVoter } from "../../raft/quorum.ts";
-import { Applier } from "../machine/applier.ts";
-import type { SnapshotKeeper } from "../machine/snapshot-keeper.ts";
+import { MachineReplica } from "../machine/machine-replica.ts";
+import type { MachineSnapshots } from "../machine/machine-snapshots.ts";
 import type { PeerLinks } from "../peers/peer-links.ts";
 import type { Replica } from "../replica.ts";
 import type { ReplicaOwner } from "../replica-host.ts";
 import { Controller } from "./controller.ts";
-import type { MetadataSnapshots } from "./metadata-snapshots.ts";
 import type { MetadataView } from "./metadata-view.ts";
 
 export const COMMAND_METHOD = "metadata.command";
@@ -24,11 +23,6 @@ const RETRY_MS = 25;
 const RETRY_MAX_MS = 200;
 /** A voter that heard no leader for so long may belong to nobody any more: who controls is asked elsewhere, as on a broker without one. */
 export const LEADERLESS_MS = 3_000;
-
-interface ReadWait {
-  readonly context: number;
-  readonly done: (index: LogIndex | undefined) => void;
-}
 
 /**
  * This broker's part in the metadata group: with a replica of it, the replica's owner (applier and, when it leads, the controller);
@@ -44,15 +38,7 @@ export class MetadataGroup {
   readonly #limits: DecideLimits;
   readonly #changed: () => void;
   readonly #failed: (error: unknown) => void;
-  #local:
-    | {
-        readonly replica: Replica;
-        readonly controller: Controller;
-        readonly applier: Applier;
-        readonly keeper: SnapshotKeeper;
-        readonly snapshots: MetadataSnapshots;
-      }
-    | undefined;
+  #local: MachineReplica<Controller> | undefined;
   /** Since when the local replica has heard no leader, as far as was looked. */
   #leaderlessSince: number | undefined;
   /** On a broker without a replica that hears a leader: who answered last. */
@@ -61,9 +47,6 @@ export class MetadataGroup {
   onCommand: (command: Command) => void = () => {};
   /** What a refusal by this controller says, once it may be said. */
   onRefused: (command: Command, error: MillraceError) => MillraceError = (_, error) => error;
-  #reads: ReadWait[] = [];
-  #nextContext = 1;
-  #pumping = false;
 
   /**
    * @param seeds as configured: where the metadata is when nothing of it is known here
@@ -92,43 +75,26 @@ export class MetadataGroup {
   }
 
   /** Gives the group its local replica. */
-  own(replica: Replica, snapshots: MetadataSnapshots): ReplicaOwner {
-    const keeper = snapshots.opened(replica);
-    const advanced = (): void => {
-      this.#advanced();
-      keeper.advanced();
-    };
+  own(replica: Replica, snapshots: MachineSnapshots): ReplicaOwner {
     const controller = new Controller(this.#clock, replica, this.view, this.#limits, () => {
       this.#telemetry.log("info", "controller.active", { term: replica.core.term });
       this.#changed();
     });
-    const applier = new Applier(replica.log, this.view, advanced, this.#failed, (start) => snapshots.missing(start));
-    this.#local = { replica, controller, applier, keeper, snapshots };
-    return {
-      // What is committed is replayed after the turn's outputs are performed: answers and listeners may append.
-      committed: () => {},
-      truncated: () => {},
-      configured: () => {},
+    this.#local = new MachineReplica(replica, {
+      clock: this.#clock,
+      view: this.view,
+      snapshots,
+      leader: controller,
       roleChanged: () => {
         const { role, term } = replica.core;
         this.#telemetry.log("info", "metadata.role", { role, term });
       },
-      progressed: () => {
-        applier.committed(replica.core.commit);
-        advanced();
-      },
-      read: (context, index) => this.#answerRead(context, index),
-      transferEnded: () => {},
-      prepareReset: (source, point) => snapshots.prepareReset(source, point.start.index),
-      closed: () => {
-        applier.close();
-        keeper.close();
-        for (const { done } of this.#reads.splice(0)) this.#clock.soon(() => done(undefined));
-      },
-    };
+      failed: this.#failed,
+    });
+    return this.#local;
   }
 
-  get snapshots(): MetadataSnapshots | undefined {
+  get snapshots(): MachineSnapshots | undefined {
     return this.#local?.snapshots;
   }
   get replica(): Replica | undefined {
@@ -136,10 +102,8 @@ export class MetadataGroup {
   }
   /** The local replica is none any more: what is known of the controller comes from others. */
   disown(): void {
-    this.#local?.applier.close();
-    this.#local?.keeper.close();
+    this.#local?.closed();
     this.#local = undefined;
-    for (const { done } of this.#reads.splice(0)) this.#clock.soon(() => done(undefined));
   }
   /** There is no local replica that hears a leader, or could soon: others must be asked. To be looked at now and then. */
   get leaderless(): boolean {
@@ -154,7 +118,7 @@ export class MetadataGroup {
   }
   /** The controller's own state, when this broker is it. */
   get controller(): Controller | undefined {
-    return this.#local?.controller.active === true ? this.#local.controller : undefined;
+    return this.#local?.leader.active === true ? this.#local.leader : undefined;
   }
   /** Broker of the controller, as far as this broker knows. */
   get controllerBroker(): BrokerId | undefined {
@@ -207,17 +171,9 @@ export class MetadataGroup {
 
   /** Serves `BARRIER_METHOD`: the commit index of a confirmed leader, as 8 bytes; undefined: not the controller. @returns forgets who asked */
   serveBarrier(done: (index: LogIndex | undefined) => void): () => void {
-    const replica = this.#local?.replica;
-    if (replica === undefined || !replica.serves) {
-      done(undefined);
-      return () => {};
-    }
-    const context = this.#nextContext++;
-    this.#reads.push({ context, done });
-    replica.readIndex(context);
-    return () => {
-      this.#reads = this.#reads.filter((read) => read.context !== context);
-    };
+    if (this.#local !== undefined) return this.#local.readIndex(done);
+    done(undefined);
+    return () => {};
   }
 
   #notController(): MillraceError {
@@ -228,23 +184,6 @@ export class MetadataGroup {
       known === undefined ? {} : { controller_id: String(known) },
       50,
     );
-  }
-
-  #answerRead(context: number, index: LogIndex | undefined): void {
-    const at = this.#reads.findIndex((read) => read.context === context);
-    const [read] = at < 0 ? [] : this.#reads.splice(at, 1);
-    // Not inside the replica's outputs: what waits for this may append.
-    if (read !== undefined) this.#clock.soon(() => read.done(index));
-  }
-
-  #advanced(): void {
-    if (this.#pumping) return;
-    this.#pumping = true;
-    try {
-      this.#local?.controller.advanced();
-    } finally {
-      this.#pumping = false;
-    }
   }
 
   /** Tries until somebody who is the controller answers; only refusals of the kind "I am not it" are tried again. */

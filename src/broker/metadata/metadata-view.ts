@@ -1,7 +1,7 @@
-import { decodeFacts, type Fact } from "../../cluster/facts.ts";
+import type { Fact } from "../../cluster/facts.ts";
 import { MetadataImage } from "../../cluster/image.ts";
 import { MachineView } from "../machine/machine-view.ts";
-import { metadataGroup } from "./metadata-machine.ts";
+import { metadataFacts, metadataGroup } from "./metadata-machine.ts";
 
 /**
  * This broker's image of the cluster metadata. Fed by the local replica of the metadata group, or, on a broker without one, by a copy of
@@ -9,6 +9,6 @@ import { metadataGroup } from "./metadata-machine.ts";
  */
 export class MetadataView extends MachineView<MetadataImage, Fact> {
   constructor() {
-    super(metadataGroup, new MetadataImage(), decodeFacts);
+    super(metadataGroup, new MetadataImage(), metadataFacts);
   }
 }

@@ -1,0 +1,177 @@
+import { crc32c } from "../../base/crc32c.ts";
+import { type LogIndex, NO_PRODUCER, type Term } from "../../base/ids.ts";
+import { invariant } from "../../base/invariant.ts";
+import type { Clock } from "../../base/ports/clock.ts";
+import { Codec, type FrameDraft, FrameType, PayloadFormat } from "../../records/frame-types.ts";
+import { type Indexed, IndexFifo } from "../partition/index-fifo.ts";
+import type { Replica } from "../replica.ts";
+import type { Answer, ClonedImage, Machine } from "./machine.ts";
+
+/** As much of a machine's replica as its leader needs. */
+export interface LedReplica extends Pick<Replica, "serves" | "propose"> {
+  readonly core: Pick<Replica["core"], "role" | "term" | "lastIndex">;
+}
+
+/** The committed image, and how far it is. */
+export interface CommittedImage<Image> {
+  readonly image: Image;
+  readonly applied: LogIndex;
+}
+
+/** What belongs to deciding and is not replicated: timers begin anew with whoever decides. */
+export interface DeciderHooks {
+  /** This replica decides from now on: it leads, and everything appended is replayed. */
+  began(): void;
+  /** It does not any more. What waits for its commit hears of it after this. */
+  ended(): void;
+}
+
+interface Waiting<Reply> extends Indexed {
+  readonly answer: Answer<Reply>;
+  readonly done: (answer: Answer<Reply>) => void;
+}
+
+/**
+ * Decides commands of a machine while its replica leads (design §7), on an image that includes what it appended but what is not yet
+ * committed, and answers each, also a refusal, when everything the answer rests on is committed. There is no rollback: when leadership
+ * or an append is lost, the image and all waits are thrown away, and a later one starts from the committed image.
+ */
+export class Decider<Image extends ClonedImage<Fact, Image>, Command, Fact, Reply> {
+  readonly #clock: Pick<Clock, "monotonic" | "wall">;
+  readonly #replica: LedReplica;
+  readonly #committed: CommittedImage<Image>;
+  readonly #machine: Machine<Image, Command, Fact, Reply>;
+  readonly #hooks: DeciderHooks;
+  /** Committed facts plus those this leader appended; undefined until everything committed is replayed. */
+  #speculative: Image | undefined;
+  #term: Term | undefined;
+  #lastAppended = 0 as LogIndex;
+  readonly #waiting = new IndexFifo<Waiting<Reply>>();
+
+  constructor(
+    clock: Pick<Clock, "monotonic" | "wall">,
+    replica: LedReplica,
+    committed: CommittedImage<Image>,
+    machine: Machine<Image, Command, Fact, Reply>,
+    hooks: DeciderHooks,
+  ) {
+    this.#clock = clock;
+    this.#replica = replica;
+    this.#committed = committed;
+    this.#machine = machine;
+    this.#hooks = hooks;
+  }
+
+  /** Decides: leads, its no-op is committed and replayed. */
+  get active(): boolean {
+    return this.#speculative !== undefined;
+  }
+
+  /** The image commands are decided on. Only while `active`. */
+  get image(): Image {
+    invariant(this.#speculative !== undefined, "only who decides has an image of its own");
+    return this.#speculative;
+  }
+
+  /** Role, term or the committed image moved. Not to be called while the replica performs its outputs: answers append. */
+  advanced(): void {
+    const { core } = this.#replica;
+    if (this.#term !== undefined && (core.role !== "leader" || core.term !== this.#term)) this.#discard();
+    // Everything appended must be replayed first: after a refused append, frames of the discarded instance may still be on their way.
+    if (this.#speculative === undefined && this.#replica.serves && this.#committed.applied === core.lastIndex) {
+      this.#term = core.term;
+      this.#speculative = this.#committed.image.clone();
+      this.#lastAppended = this.#committed.applied;
+      this.#hooks.began();
+    }
+    for (const { done, answer } of this.#waited(this.#committed.applied)) done(answer);
+  }
+
+  /** `done` is called exactly once. @returns forgets who asked; what was decided stays */
+  submit(command: Command, done: (answer: Answer<Reply>) => void): () => void {
+    const machine = this.#machine;
+    if (this.#speculative === undefined) {
+      done({ error: machine.refusals.notLeading() });
+      return () => {};
+    }
+    const decided = machine.decide(this.#speculative, command, { monotonic: this.#clock.monotonic(), wall: this.#clock.wall() });
+    if ("error" in decided) return this.#answer({ error: decided.error }, done);
+    if (decided.facts.length > 0 && !this.#append(decided.facts)) {
+      done({ error: machine.refusals.steppingDown() });
+      return () => {};
+    }
+    return this.#answer({ reply: decided.reply, index: this.#lastAppended }, done);
+  }
+
+  #answer(answer: Answer<Reply>, done: (answer: Answer<Reply>) => void): () => void {
+    if (this.#lastAppended <= this.#committed.applied) {
+      done(answer);
+      return () => {};
+    }
+    const waiting: Waiting<Reply> = { index: this.#lastAppended, gone: false, answer, done };
+    this.#waiting.add(waiting);
+    return () => {
+      if (!waiting.gone) this.#waiting.remove(waiting);
+    };
+  }
+
+  #append(facts: readonly Fact[]): boolean {
+    invariant(this.#term !== undefined && this.#speculative !== undefined, "only who decides appends");
+    const image = this.#speculative;
+    const index = (this.#replica.core.lastIndex + 1) as LogIndex;
+    // First here: a fact that no image takes, by a bug in a decision, ends this decider; in the log it would end every broker that
+    // replays it, at every start.
+    try {
+      for (const fact of facts) image.replay(fact, index);
+    } catch (error) {
+      this.#discard();
+      throw error;
+    }
+    const result = this.#replica.propose([this.#draft(facts)], this.#term);
+    if (result.kind === "refused") {
+      this.#discard();
+      return false;
+    }
+    invariant(result.firstIndex === index, () => `facts were decided for entry ${index}, and stand at ${result.firstIndex}`);
+    this.#lastAppended = result.lastIndex;
+    return true;
+  }
+
+  /** One frame for the facts of one command: they become committed together. */
+  #draft(facts: readonly Fact[]): FrameDraft {
+    const codec = this.#machine.facts;
+    const payload = codec.encode(facts);
+    const wall = this.#clock.wall();
+    return {
+      type: FrameType.data,
+      format: PayloadFormat.facts,
+      codec: Codec.none,
+      recordCount: codec.records(facts),
+      firstTimestamp: wall,
+      maxTimestamp: wall,
+      producerId: NO_PRODUCER,
+      producerEpoch: 0,
+      baseSequence: -1,
+      payloadCrc: crc32c(payload),
+      payload,
+    };
+  }
+
+  #discard(): void {
+    this.#speculative = undefined;
+    this.#term = undefined;
+    const waited = this.#waited(Number.MAX_SAFE_INTEGER as LogIndex);
+    this.#hooks.ended();
+    for (const { done } of waited) done({ error: this.#machine.refusals.outcomeUnknown() });
+  }
+
+  /** Takes them all before the first of them is answered: an answer may submit the next command. */
+  #waited(upTo: LogIndex): readonly Waiting<Reply>[] {
+    const taken: Waiting<Reply>[] = [];
+    for (let next = this.#waiting.takeUpTo(upTo); next !== undefined; next = this.#waiting.takeUpTo(upTo)) {
+      next.gone = true;
+      taken.push(next);
+    }
+    return taken;
+  }
+}

@@ -1,0 +1,106 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import type { LogIndex, Term } from "../../../src/base/ids.ts";
+import { Decider, type LedReplica } from "../../../src/broker/machine/decider.ts";
+import type { FrameDraft } from "../../../src/records/frame-types.ts";
+import { index, term } from "../../log/frames.ts";
+import { said } from "./machine-run.ts";
+import { type Add, Tally, tallyMachine } from "./tally.ts";
+
+/** A replica whose role and commits are said by hand; three entries are in its log, and committed. */
+class Led implements LedReplica {
+  serves = true;
+  takes = true;
+  readonly core: { role: "leader" | "follower"; term: Term; lastIndex: LogIndex } = { role: "leader", term: term(2), lastIndex: index(3) };
+  readonly committed = { image: new Tally([["a", 5]]), applied: index(3) };
+  readonly drafts: FrameDraft[] = [];
+  readonly told: string[] = [];
+  readonly decider: Decider<Tally, Add, { name: string; by: number }, number>;
+
+  constructor() {
+    const tell = (what: string) => () => void this.told.push(what);
+    const hooks = { began: tell("began"), ended: tell("ended") };
+    this.decider = new Decider({ monotonic: () => 0, wall: () => 1_000 }, this, this.committed, tallyMachine, hooks);
+    this.decider.advanced();
+  }
+
+  propose([draft]: readonly FrameDraft[]): ReturnType<LedReplica["propose"]> {
+    if (!this.takes || draft === undefined) return { kind: "refused", why: "not-leader" };
+    this.drafts.push(draft);
+    this.core.lastIndex = index(this.core.lastIndex + 1);
+    return { kind: "accepted", firstIndex: this.core.lastIndex, lastIndex: this.core.lastIndex, term: this.core.term };
+  }
+
+  add(command: Add): () => void {
+    return this.decider.submit(command, (answer) => void this.told.push(String(said(answer))));
+  }
+
+  /** All up to there is committed and replayed. */
+  commit(at: number): void {
+    for (; this.committed.applied < at; this.committed.applied = index(this.committed.applied + 1)) {
+      const draft = this.drafts[this.committed.applied - 3];
+      for (const fact of draft === undefined ? [] : tallyMachine.facts.decode(draft.payload))
+        this.committed.image.replay(fact, index(this.committed.applied + 1));
+    }
+    this.decider.advanced();
+  }
+}
+
+describe("who decides for a machine", () => {
+  it("answers in order when what it rests on is committed, refusals too", () => {
+    const led = new Led();
+    led.add({ name: "a", by: 1 });
+    led.add({ name: "a", by: 1, atMost: 6 });
+    led.add({ name: "a", by: 2 });
+    assert.deepEqual(led.told, ["began"]);
+    led.commit(4);
+    assert.deepEqual(led.told, ["began", "6", "INVALID_REQUEST"]);
+    led.commit(5);
+    assert.deepEqual(led.told, ["began", "6", "INVALID_REQUEST", "8"]);
+    led.add({ name: "a", by: 1, atMost: 8 });
+    assert.equal(led.told.at(-1), "INVALID_REQUEST", "nothing is open: at once");
+    assert.deepEqual([led.drafts.length, led.drafts[0]?.recordCount], [2, 2]);
+  });
+
+  it("throws everything away with its leadership, says first that it ended, and later begins from what is committed", () => {
+    const led = new Led();
+    led.add({ name: "a", by: 1 });
+    led.add({ name: "b", by: 1 });
+    led.core.role = "follower";
+    led.decider.advanced();
+    assert.deepEqual(led.told, ["began", "ended", "LEADERSHIP_LOST", "LEADERSHIP_LOST"]);
+    led.add({ name: "a", by: 1 });
+    assert.equal(led.told.at(-1), "NOT_LEADER");
+    // Another leader cut the second one off, and its no-op stands there.
+    led.drafts.pop();
+    Object.assign(led.core, { role: "leader", term: term(4) });
+    led.decider.advanced();
+    assert.equal(led.decider.active, false, "not everything that was appended is replayed");
+    led.commit(5);
+    assert.deepEqual([led.told.at(-1), led.decider.image.sum("a"), led.decider.image.sum("b")], ["began", 6, 0]);
+  });
+
+  it("is over when the replica takes nothing any more, and nothing was written", () => {
+    const led = new Led();
+    led.takes = false;
+    led.add({ name: "a", by: 1 });
+    assert.deepEqual(led.told, ["began", "ended", "NOT_READY"]);
+    led.takes = true;
+    led.decider.advanced();
+    assert.equal(led.decider.image.sum("a"), 5, "what was refused is in nobody's image");
+  });
+
+  it("does not answer who went away, and what was decided stays", () => {
+    const led = new Led();
+    const forget = led.add({ name: "a", by: 1 });
+    led.add({ name: "a", by: 1 });
+    forget();
+    forget();
+    led.commit(5);
+    assert.deepEqual(led.told, ["began", "7"]);
+    forget();
+    led.add({ name: "a", by: 1 });
+    led.commit(6);
+    assert.deepEqual(led.told, ["began", "7", "8"]);
+  });
+});
