@@ -92,6 +92,7 @@ describe("citations of numbers in tests", () => {
       [39, 40, 41, 42, 45].map((n) => `case ${n}`),
     );
     assert.deepEqual(citedIn("keeps L2, R1–R3 under FS3 and FN1"), ["L2", "R1", "R2", "R3", "FS3", "FN1"]);
+    assert.deepEqual(citedIn("C2–C4, C8"), ["C2", "C3", "C4", "C8"]);
     assert.deepEqual(citedIn("ours-R3 xL2 L2x scenario ten"), []);
   });
 

@@ -342,7 +342,7 @@ class History {
 }
 
 describe("the metadata machine under random commands", () => {
-  it("decides without changing anything, keeps its promises, and replays to equal images everywhere (C6)", () => {
+  it("decides without changing anything, keeps its promises, and replays to equal images everywhere (R9)", () => {
     let accepted = 0;
     fc.assert(
       fc.property(fc.array(intent, { minLength: 10, maxLength: 60, size: "max" }), (intents) => {

@@ -73,7 +73,7 @@ function happen(run: GroupRun, what: Happening, who: number, n: number): void {
 }
 
 describe("the coordinator of a group", () => {
-  it("does what a naive reference does, whatever crosses, breaks, dies and comes back; C1 to C8 hold after each step", () => {
+  it("does what a naive reference does, whatever crosses, breaks, dies and comes back; C2–C4 and C6–C8 hold after each step", () => {
     const tally: Tally = new Map();
     fc.assert(
       fc.property(fc.noBias(fc.array(happening, { minLength: 1, maxLength: 400, size: "max" })), (happenings) => {

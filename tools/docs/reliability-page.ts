@@ -4,16 +4,16 @@ import { cellsOf, toRow } from "../checks/markdown.ts";
 import { tokenize } from "../checks/tokens.ts";
 
 /**
- * docs/reliability.md lists promises (L1, R3, …), faults (FS1, …), scenarios and bad-input cases by number. Its last column says
+ * docs/reliability.md lists promises (L1, C2, R3, …), faults (FS1, …), scenarios and bad-input cases by number. Its last column says
  * which tests cover each; it is made from the tests, which cite the numbers in a name or a comment: `scenario 12`,
  * `scenarios 3, 4 and 9`, `case 44`, `L7`, `FS3`. A row nothing cites must be marked `pending: why`. Tests of our instruments
  * (the checkers, the simulated disk) say that a broken promise would be seen; they do not say that it is kept.
  */
 const INSTRUMENTS = /^test\/(?:testing\/checkers\/|mutants\/|disk\/sim-)/;
 const PAGE = "docs/reliability.md";
-const CODE = /^(?:[LMR]\d{1,2}|F[PNSCROUK]\d{1,2}|(?:scenario|case) \d{1,2})$/;
+const CODE = /^(?:[CLMR]\d{1,2}|F[PNSCROUK]\d{1,2}|(?:scenario|case) \d{1,2})$/;
 const NUMBERED = /\b(scenario|case)s?\s+((?:\d{1,2}[a-z]?(?:\s*(?:,|and|to|–|-|\/)\s*)?)+)/gi;
-const LETTERED = /(?<![\w.-])(?:L\d{1,2}|M\d|R\d{1,2}|F[PNSCROUK]\d{1,2})(?:[–-][LMR]?\d{1,2})?(?![\w])/g;
+const LETTERED = /(?<![\w.-])(?:L\d{1,2}|M\d|R\d{1,2}|C\d|F[PNSCROUK]\d{1,2})(?:[–-][CLMR]?\d{1,2})?(?![\w])/g;
 
 /** Ids as the page writes them (`L1`, `FS3`, `scenario 12`, `case 44`) → test files that cite them. */
 export function citations(files: readonly SourceFile[]): ReadonlyMap<string, readonly string[]> {
