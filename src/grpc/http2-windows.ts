@@ -9,9 +9,10 @@ import { type GuardLimits, guardHttp2Server } from "./http2-guard.ts";
 export const CONNECTION_WINDOW_BYTES = 8 * 1024 * 1024;
 /**
  * The same on one stream. It is also what a stream may bring while nobody reads it (HTTP/2 has no way to take a window back), so 64 paused
- * streams keep an 8th of `request.pending.max.bytes` by default.
+ * streams keep half of `request.pending.max.bytes` by default. The largest request fits it, and the default of `stream.credit.bytes`: with less
+ * a caller who keeps to its credit would wait.
  */
-export const STREAM_WINDOW_BYTES = 1024 * 1024;
+export const STREAM_WINDOW_BYTES = 4 * 1024 * 1024;
 
 /** What the HTTP/2 layer of a server is told beyond grpc-js's own options. */
 export interface Http2Limits extends GuardLimits {

@@ -21,7 +21,9 @@ import { loadSync } from "@grpc/proto-loader";
 import { service } from "grpc-health-check";
 import { RawCalls } from "../../chaos/bad-input/calls.ts";
 import { framed } from "../../chaos/bad-input/http2-frames.ts";
+import { defaultLimits } from "../../src/base/broker-config.ts";
 import { MillraceError } from "../../src/base/errors.ts";
+import { defaultRpcServerLimits } from "../../src/base/rpc-limits.ts";
 import { assertWindows, CONNECTION_WINDOW_BYTES, raiseWindows, STREAM_WINDOW_BYTES } from "../../src/grpc/http2-windows.ts";
 import { OpenStreams } from "../../src/grpc/open-streams.ts";
 import { createRpcClient } from "../../src/grpc/rpc-client.ts";
@@ -154,7 +156,7 @@ describe("A stub made from the .proto files", () => {
 
     const raw = new RawCalls(address);
     const stream = raw.open({ ":path": "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo" });
-    // 6 MiB of questions, of which one fits the window; of the answers nothing is read.
+    // 6 MiB of questions, of which 4 MiB fit the window; of the answers nothing is read.
     const symbol = Buffer.from("millrace.v1.AdminService");
     const host = Buffer.alloc(4_000, "h");
     const ask = framed(Buffer.concat([Buffer.from([0x0a, 0xa0, 0x1f]), host, Buffer.from([0x22, symbol.length]), symbol]));
@@ -253,7 +255,7 @@ describe("The receive windows of the server", () => {
     const plain = new Server();
     await assert.rejects(
       assertWindows(plain.createConnectionInjector(ServerCredentials.createInsecure())),
-      /grants streams 65535 bytes, not 1048576/,
+      /grants streams 65535 bytes, not 4194304/,
     );
     plain.forceShutdown();
   });
@@ -270,7 +272,7 @@ describe("The receive windows of the server", () => {
     half.forceShutdown();
   });
 
-  it("are 1 MiB for streams and 8 MiB for connections once raised", async () => {
+  it("are 4 MiB for streams and 8 MiB for connections once raised", async () => {
     const raised = new Server();
     raiseWindows(raised, limits);
     await assertWindows(raised.createConnectionInjector(ServerCredentials.createInsecure()));
@@ -282,6 +284,9 @@ describe("The receive windows of the server", () => {
     const raw = new RawCalls(await server.listen("127.0.0.1:0"));
     await raw.ping();
     assert.equal(raw.session.remoteSettings.initialWindowSize, STREAM_WINDOW_BYTES);
+    // What paused streams bring must leave room for others, and a request must fit.
+    assert.ok(64 * STREAM_WINDOW_BYTES <= defaultRpcServerLimits.requestPendingBytesMax / 2);
+    assert.ok(STREAM_WINDOW_BYTES >= defaultRpcServerLimits.requestBytesMax && STREAM_WINDOW_BYTES >= defaultLimits.streamCreditBytes);
     assert.equal(raw.session.remoteSettings.maxConcurrentStreams, 1000);
     assert.equal(raw.session.remoteSettings.maxHeaderListSize, 2 * 16_384);
     assert.equal(raw.session.state.remoteWindowSize, CONNECTION_WINDOW_BYTES);

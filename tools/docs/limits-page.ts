@@ -18,7 +18,7 @@ const unanswered: readonly (readonly [limit: string, wire: string, library: stri
   [
     "`stream.pending.max.bytes`",
     "the windows of produce streams are not refilled until there is room",
-    "writes wait; what is on its way by then, at most 1 MiB a stream, counts for `request.pending.max.bytes`",
+    "writes wait; what is on its way by then, at most 4 MiB a stream, counts for `request.pending.max.bytes`",
   ],
   ["`read.pending.max.bytes`", "the answer comes later: reads from the disk take turns", "nothing, or its deadline passes"],
   ["`client.preface.timeout.ms`", "the connection is closed", "nothing: a library begins to speak at once"],
