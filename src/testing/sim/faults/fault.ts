@@ -47,6 +47,7 @@ export const faultKinds = [
   "crash-all",
   "crash-leader",
   "crash-at-io",
+  "crash-at-command",
   "crash-then-power-cut",
   "slow-return",
   "pause",

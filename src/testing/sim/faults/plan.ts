@@ -27,6 +27,7 @@ export interface Intensity {
 /** Kinds that need a cluster that can lose a disk now, or brokers that talk to each other. */
 const conditional: ReadonlySet<FaultKind> = new Set([
   "changed-bytes",
+  "crash-at-command",
   "slow-return",
   "wiped-disk",
   "restored-disk",

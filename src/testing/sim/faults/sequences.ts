@@ -51,6 +51,33 @@ export const sequences: readonly Fault[] = [
     },
   },
   {
+    // What it told the controller may be done, and whoever asked for it never hears of it.
+    kind: "crash-at-command",
+    begin(context) {
+      const { random, world } = context;
+      const { scheduler } = world;
+      const machine = anyOf(context);
+      if (context.machines.length < 2) return undefined;
+      const life = machine.lives;
+      let over = false;
+      const unwatch = watchCommands(context, machine, () => {
+        if (over) return;
+        over = true;
+        scheduler.after(random.below(40) / 10, `${machine.name} dies of its command`, () => {
+          if (machine.lives !== life || !machine.running) return;
+          machine.crash();
+          scheduler.after(1 + random.below(500), `restart ${machine.name}`, () => {
+            if (!machine.running) context.restart(machine);
+          });
+        });
+      });
+      return () => {
+        over = true;
+        unwatch();
+      };
+    },
+  },
+  {
     // Cut off until it is out of sync, then back on a disk that is slow; what its leader tells the controller, or is told, may be late.
     kind: "slow-return",
     leastMs: AWAY_MS + 1_000 + BACK_MS,
@@ -65,7 +92,12 @@ export const sequences: readonly Fault[] = [
         .flatMap((other) => [network.link(other.name, away.name), network.link(away.name, other.name)]);
       for (const link of links) link.cut();
       const late = random.pick(["command", "answer", "nothing"] as const);
-      const unwatch = late === "nothing" ? () => {} : watchCommands(context, leader, late);
+      const holdBack = (to: Machine) => {
+        const slow = late === "command" ? network.link(leader.name, to.name) : network.link(to.name, leader.name);
+        world.note(`the ${late} is late from ${slow.from} to ${slow.to}`);
+        slow.cloggedUntil = world.now + 300 + random.below(700);
+      };
+      const unwatch = late === "nothing" ? () => {} : watchCommands(context, leader, holdBack);
       let over = false;
       const end = () => {
         if (over) return;
@@ -87,26 +119,26 @@ export const sequences: readonly Fault[] = [
   },
 ];
 
-/** Holds back each command that this machine sends to the controller, or what comes from there after it, for a moment. */
-function watchCommands({ random, world, machines }: FaultContext, from: Machine, late: "command" | "answer"): () => void {
-  const { network } = world;
+/** Tells of each command that this machine sends to the controller, as it leaves. @returns ends it */
+function watchCommands({ world, machines }: FaultContext, from: Machine, told: (to: Machine) => void): () => void {
+  let over = false;
   const restore = machines
     .filter((to) => to !== from)
     .map((to) => {
-      const link = network.link(from.name, to.name);
+      const link = world.network.link(from.name, to.name);
       const before = link.watch;
-      link.watch = (message) => {
+      const mine = (message: WireMessage) => {
         before?.(message);
-        if (!isCommand(message)) return;
-        const slow = late === "command" ? link : network.link(to.name, from.name);
-        world.note(`the ${late} is late from ${slow.from} to ${slow.to}`);
-        slow.cloggedUntil = world.now + 300 + random.below(700);
+        if (!over && isCommand(message)) told(to);
       };
+      link.watch = mine;
+      // Somebody else may have begun to watch since: then this one stays between, and says nothing.
       return () => {
-        link.watch = before;
+        if (link.watch === mine) link.watch = before;
       };
     });
   return () => {
+    over = true;
     for (const undo of restore) undo();
   };
 }
