@@ -6,7 +6,7 @@ import { isBlockSequence } from "../../log/model/block-sequence.ts";
 export const ProbeKind = { ping: 250, pong: 251 } as const;
 const PROBE_MS = 1_000;
 /** A connection that brought something within this time needs no probe. */
-const QUIET_MS = 2_000;
+const QUIET_MS = 3_000;
 /** A connection that was silent for so long, probes included, is closed and dialed again. */
 const SILENT_MS = 5_000;
 

@@ -147,15 +147,18 @@ export class Endpoint {
 
   #arriveAt(time: number): void {
     // Not this process' event: what left the machine arrives even when its sender died since.
-    this.process.scheduler.after(time - this.#now, this.#label, () => {
-      if (this.#link.isCut) {
-        this.#link.whenHealed((delayMs) => {
-          this.#lastArrival = Math.max(this.#lastArrival, this.#now + delayMs);
-          this.#arriveAt(this.#lastArrival);
-        });
-      } else this.#arrive();
-    });
+    this.process.scheduler.after(time - this.#now, this.#label, this.#arrives);
   }
+
+  // Made once: there are thousands of arrivals a second.
+  readonly #arrives = (): void => {
+    if (!this.#link.isCut) return this.#arrive();
+    this.#link.whenHealed((delayMs) => {
+      this.#lastArrival = Math.max(this.#lastArrival, this.#now + delayMs);
+      this.#arriveAt(this.#lastArrival);
+    });
+  };
+  readonly #delivers = (): void => this.#deliver();
 
   #arrive(): void {
     if (this.#underWay === 0) return;
@@ -237,7 +240,7 @@ export class Endpoint {
       return;
     }
     const peer = this.#peer;
-    if (this.#inbox.length > 0 && peer !== undefined && !peer.#link.isRead(() => this.#deliver())) return;
+    if (this.#inbox.length > 0 && peer !== undefined && !peer.#link.isRead(this.#delivers)) return;
     this.#delivering = true;
     while (!this.#paused && this.#closed === undefined && this.process.alive) {
       const message = this.#inbox.shift();
