@@ -187,6 +187,28 @@ describe("A replica that votes, where the metadata went on from a moment before 
     cluster.close();
   });
 
+  it("is given up for the one that is placed, when that one's disk is back and its own is gone", async () => {
+    const run = await Forgotten.start(104);
+    const { cluster, survivor } = run;
+    const [placed, first, second] = run.hosts;
+    const before = run.idOn(first);
+    const volume = cluster.world.machine("spare").device;
+    cluster.kill(first);
+    volume.takeFrom(cluster.disk(first));
+    await run.replaceDisks([first]);
+    await cluster.call(placed, stubs.Produce, { topic: "t", records: recordSet(["b"]), acks: Acks.all });
+    await run.recoverMetadata();
+    cluster.disk(first).takeFrom(volume);
+    await run.backAgain([placed, first, second]);
+    await run.inSync(run.hosts);
+    assert.equal(run.idOn(first), before);
+    await cluster.call(placed, stubs.Produce, { topic: "t", records: recordSet(["c"]), acks: Acks.all });
+    assert.deepEqual(await cluster.values("t", 0, survivor), ["a", "b", "c"]);
+    const { voters = [] } = cluster.replica(first, run.group)?.core.configuration ?? {};
+    assert.deepEqual([...voters].sort(), run.hosts.map((n) => run.idOn(n)).sort());
+    cluster.close();
+  });
+
   it("goes with its topic, if that is deleted before it was placed again", async () => {
     const run = await Forgotten.start(102);
     const { cluster, survivor, group } = run;

@@ -38,6 +38,7 @@ export class Succession {
     if (known === undefined || isr?.claimed !== true || known.claim?.term !== replica.core.term || !replica.serves) return false;
     const { replacing } = known;
     if (replacing === undefined) {
+      if (this.#takeBack(partition, known)) return true;
       isr.expel([]);
       dropLearners(replica);
       return false;
@@ -64,6 +65,32 @@ export class Succession {
       this.#telemetry.log("info", "replica.replaced", { partition: partition.name, removing, replicaId: adding.replicaId });
     });
     return true;
+  }
+
+  /**
+   * The metadata went on from a moment before a successor was placed (`recover`), and the disk that one was on is gone, while the former one
+   * is back: what is placed there votes no more, and who votes in its place is nowhere. The former one votes again.
+   *
+   * @returns whether there is something to do
+   */
+  #takeBack({ replica, isr }: Partition, known: PartitionImage): boolean {
+    const { image } = this.#group.view;
+    const { members, core } = replica;
+    const { voters, old = [] } = core.configuration;
+    const placed = (id: ReplicaId): boolean => known.replicas.some(({ replicaId }) => replicaId === id);
+    for (const back of known.replicas) {
+      if (!image.isPresent(back) || (voters.includes(back.replicaId) && old.length === 0)) continue;
+      const stray = [...voters, ...old].find((voter) => !placed(voter) && members.brokerOf(voter) === back.brokerId);
+      if (stray === undefined) continue;
+      const target = [...voters.filter((voter) => voter !== stray && voter !== back.replicaId), back.replicaId];
+      const leaving = leavingVoters(replica, target, back.replicaId);
+      isr?.expel(leaving);
+      const gone = (): boolean =>
+        leaving.every((voter) => isr?.required.includes(voter) !== true && isr?.record.isr.includes(voter) !== true);
+      moveTowards(replica, target, back, gone);
+      return true;
+    }
+    return false;
   }
 
   /** The old disk is there, the new one is not, and the old one votes: nothing is to be done, and that is to be said. */
