@@ -165,6 +165,22 @@ async function hashOf(cluster: Cluster, n: number, group: GroupId, upTo: LogInde
   return hash.digest("hex");
 }
 
+/** What is committed everywhere is the same on each broker's own replica. */
+async function sameEverywhere(cluster: Cluster, group: GroupId, what: string): Promise<void> {
+  const upTo = Math.min(...cluster.numbers.map((n) => cluster.replica(n, group)?.core.commit ?? 0)) as LogIndex;
+  const hashes = new Set<string>();
+  for (const n of cluster.numbers) hashes.add(await hashOf(cluster, n, group, upTo));
+  assert.equal(hashes.size, 1, what);
+}
+
+/** Every record that was produced is there, once and in order. */
+async function holdsAll({ cluster, count }: Working): Promise<void> {
+  assert.deepEqual(
+    (await cluster.values("t")).map((value) => Number.parseInt(value, 10)),
+    Array.from({ length: count }, (_, i) => i),
+  );
+}
+
 describe("Damage to one replica of three", () => {
   it("is found at start, on read or by scrub, named by file and byte, and repaired from a peer without a command", async () => {
     const work = await working();
@@ -195,18 +211,11 @@ describe("Damage to one replica of three", () => {
         await cluster.until(() => log.holes.length === 0, `${row}: repaired`);
         const via = (victim % 3) + 1;
         while ((await isrOf(cluster, via, 0)).length < 3) await cluster.pass(200);
-        const upTo = Math.min(...cluster.numbers.map((n) => cluster.replica(n, group)?.core.commit ?? 0)) as LogIndex;
-        const hashes = new Set<string>();
-        for (const n of cluster.numbers) hashes.add(await hashOf(cluster, n, group, upTo));
-        assert.equal(hashes.size, 1, row);
+        await sameEverywhere(cluster, group, row);
         assert.deepEqual((await cluster.settle(log.scrub((_bytes, read) => read()))).rebuilt, [], row);
       }
     }
-    const values = await cluster.values("t");
-    assert.deepEqual(
-      values.map((value) => Number.parseInt(value, 10)),
-      Array.from({ length: work.count }, (_, i) => i),
-    );
+    await holdsAll(work);
     cluster.close();
   });
 
@@ -286,17 +295,9 @@ describe("Damage to one replica of three", () => {
       for (const partition of [0, 1]) while ((await isrOf(cluster, via, partition)).length < 3) await cluster.pass(200);
       await produce(work);
       await cluster.pass(1_000);
-      for (const group of groups) {
-        const upTo = Math.min(...cluster.numbers.map((n) => cluster.replica(n, group)?.core.commit ?? 0)) as LogIndex;
-        const hashes = new Set<string>();
-        for (const n of cluster.numbers) hashes.add(await hashOf(cluster, n, group, upTo));
-        assert.equal(hashes.size, 1, kind);
-      }
+      for (const group of groups) await sameEverywhere(cluster, group, kind);
     }
-    assert.deepEqual(
-      (await cluster.values("t")).map((value) => Number.parseInt(value, 10)),
-      Array.from({ length: work.count }, (_, i) => i),
-    );
+    await holdsAll(work);
     cluster.close();
   });
 
