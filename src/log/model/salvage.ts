@@ -62,7 +62,7 @@ export class Salvage {
     const gap = this.#blocks.some((block, i) => i >= Math.max(1, after) && block.sequence !== (this.#blocks[i - 1]?.sequence ?? 0) + 1);
     const forgot = base === undefined || gap || doubtAll;
     if (base !== undefined) this.#passSynced(after);
-    this.#findFrames(base?.first ?? 0);
+    this.#findFrames();
     if (forgot) for (const groupId of this.#image.groups.keys()) this.#doubted.add(groupId);
     for (const { flags, events } of this.#blocks.slice(after)) {
       // The beginning of a checkpoint that was not finished.
@@ -102,10 +102,13 @@ export class Salvage {
     }
   }
 
-  /** The frames that the checkpoint says are there, from the blocks before it; a group that lacks one ends before it. */
-  #findFrames(before: number): void {
+  /**
+   * The frames that the checkpoint says are there; a group that lacks one ends before it. They stand in blocks before it, or, where these were
+   * given up since, in one behind it, appended again to free their file: of one index and term there is only one entry (Raft §5.3).
+   */
+  #findFrames(): void {
     const found = new Map<GroupId, Map<LogIndex, HeldFrame>>();
-    for (const { events } of this.#blocks.slice(0, before))
+    for (const { events } of this.#blocks)
       for (const event of events) {
         if (!(event instanceof HeldFrame)) continue;
         const group = this.#image.groups.get(event.owner.groupId);

@@ -47,8 +47,8 @@ export interface Corpus {
   readonly situations: number;
 }
 
-/** Kinds that no seed draws before the product is mended: a second start after damage to the log may lose what the first one had proved (R6, short 80057). */
-export const waiting: readonly FaultKind[] = ["log-flip"];
+/** Kinds that no seed draws before the product is mended. */
+export const waiting: readonly FaultKind[] = [];
 
 /** The size of a run, as data: what a seed draws lies within it. */
 export interface Shape {
