@@ -79,7 +79,7 @@ const elsewhere: Readonly<Record<string, string>> = {
   "request.headers.max": "grpc/limits.test.ts",
   "probe.request.max.bytes": "grpc/services.test.ts",
   "wal.files.max": "broker/ring-full.test.ts",
-  "disk.reserve.bytes": "broker/disk-full.test.ts",
+  "disk.reserve.bytes": "broker/disk-full.slow.test.ts",
 };
 
 /** Limits that end no call with an error, so that there is none to read, and where each is hit: what is seen of it stands in docs/limits.md. */
