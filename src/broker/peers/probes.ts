@@ -5,7 +5,7 @@ import { isBlockSequence } from "../../log/model/block-sequence.ts";
 /** Message kinds of every kind of connection between brokers. */
 export const ProbeKind = { ping: 250, pong: 251 } as const;
 const PROBE_MS = 1_000;
-/** A connection that brought something within this time needs no probe. */
+/** A connection that brought something within this time, and took something of ours, needs no probe. */
 const QUIET_MS = 3_000;
 /** A connection that was silent for so long, probes included, is closed and dialed again. */
 const SILENT_MS = 5_000;
@@ -13,6 +13,8 @@ const SILENT_MS = 5_000;
 interface Watched {
   /** When it last brought anything, monotonic. */
   heardAt: number;
+  /** When the other side was last told anything by a probe, or by what tells as much. */
+  saidAt: number;
   /** How far the other side was told this disk is; undefined: it is told elsewhere. */
   told: number | undefined;
 }
@@ -43,7 +45,8 @@ export class Probes {
 
   /** @param tells it is the one on which the other side is told how far this disk is */
   watch(connection: Connection, tells = false): void {
-    this.#watched.set(connection, { heardAt: this.#clock.monotonic(), told: tells ? -1 : undefined });
+    const now = this.#clock.monotonic();
+    this.#watched.set(connection, { heardAt: now, saidAt: now, told: tells ? -1 : undefined });
   }
   forget(connection: Connection): void {
     this.#watched.delete(connection);
@@ -66,7 +69,9 @@ export class Probes {
   /** Something that leaves on this connection now says how far this disk is. */
   told(connection: Connection): void {
     const watched = this.#watched.get(connection);
-    if (watched?.told !== undefined) watched.told = this.#blockSequence();
+    if (watched === undefined) return;
+    watched.saidAt = this.#clock.monotonic();
+    if (watched.told !== undefined) watched.told = this.#blockSequence();
   }
 
   #probe(): void {
@@ -74,13 +79,17 @@ export class Probes {
     const now = this.#clock.monotonic();
     const body = this.#body();
     const sequence = this.#blockSequence();
-    for (const [connection, { heardAt, told }] of [...this.#watched]) {
+    for (const [connection, { heardAt, saidAt, told }] of [...this.#watched]) {
       if (now - heardAt > SILENT_MS) {
         connection.close("silent for too long");
         continue;
       }
       // A hung peer reads nothing: probes must not pile up before it.
-      if (connection.unsentBytes > 0 || (now - heardAt < QUIET_MS && (told === undefined || told === sequence))) continue;
+      if (connection.unsentBytes > 0) continue;
+      // Where all goes one way (appends on *log*), who hears without a word of its own is silent for the other, which may have too much under
+      // way to ask.
+      const due = now - Math.min(heardAt, saidAt) >= QUIET_MS || (told !== undefined && told !== sequence);
+      if (!due) continue;
       connection.send(ProbeKind.ping, [body]);
       this.told(connection);
     }
