@@ -282,9 +282,15 @@ export class ReplicaHost {
   /** A Raft message off a connection. Messages for replicas that are not (or no longer) here are dropped: a dropped id never comes back (D5). */
   receive(from: BrokerId, addressed: AddressedMessage): void {
     const hosted = this.#hosted.get(addressed.groupId);
-    if (hosted === undefined || hosted.replica.id !== addressed.to) return;
+    if (hosted === undefined || hosted.replica.id !== addressed.to) return this.#declineRest(from, addressed);
     if (hosted.replica.members.brokerOf(addressed.from) !== from) return;
     hosted.replica.receive(addressed.from, admitted(addressed.message, this.#store));
+  }
+
+  /** It took up an offer of a replica that was closed meanwhile, and would believe in a leader that is not there. */
+  #declineRest(broker: BrokerId, { groupId, from, to, message }: AddressedMessage): void {
+    if (message.kind !== "heartbeatReply" || message.resting !== true) return;
+    this.#links.sendRecord(broker, { groupId, from: to, to: from, message: { kind: "wake", term: message.term } });
   }
 
   /** Serves `replica.extend` on the follower. Resolves when the frames are durable and counted; false: not agreed to. */

@@ -5,7 +5,7 @@ import type { Candidate } from "./candidate.ts";
 import { configurationBytes } from "./membership.ts";
 import { ReplicaState } from "./replica-state.ts";
 import { Roles } from "./roles.ts";
-import { answerOlderTerm, ruleOfLaterTerm, type TermMessage } from "./term-rules.ts";
+import { answerOlderTerm, declineRest, ruleOfLaterTerm, type TermMessage } from "./term-rules.ts";
 import { Told } from "./told.ts";
 import type {
   ChangeResult,
@@ -111,6 +111,8 @@ class Raft<P> implements RaftCore<P> {
     if (message.kind === "askTerm")
       return state.sendWhenStateDurable(from, { kind: "tellTerm", term: state.term, session: message.session });
     if (message.kind === "tellTerm") return this.#onToldTerm(from, message, now);
+    // Whoever asks for votes leads no more: its broker stands for it no longer.
+    if ((message.kind === "vote" || message.kind === "preVote") && this.#roles.leader === undefined) state.wake(from, false);
     if (message.term > state.term) {
       const rule = ruleOfLaterTerm(state, message, now);
       if (rule === "ignore") return;
@@ -341,7 +343,7 @@ class Raft<P> implements RaftCore<P> {
         role.maybeCommit();
         return;
       case "heartbeatReply":
-        if (role.kind !== "leader") return;
+        if (role.kind !== "leader") return declineRest(this.#state, from, message);
         role.onHeartbeatReply(from, message, now);
         role.maybeCommit();
         return;

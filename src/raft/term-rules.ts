@@ -56,7 +56,22 @@ export function answerOlderTerm<P>(state: ReplicaState<P>, from: ReplicaId, mess
     case "heartbeat":
       state.sendWhenStateDurable(from, { kind: "heartbeatReply", term, round: 0, durable });
       return;
+    case "heartbeatReply":
+      declineRest(state, from, message);
+      return;
     default:
       return;
   }
+}
+
+/**
+ * A follower rests from when it says so, its leader from when it hears so. Who led when it offered rest and leads no more when that is
+ * taken says that it is over, in the term that it was taken in: else the follower would believe for ever in a leader that nobody is (ADR 0016).
+ */
+export function declineRest<P>(
+  state: ReplicaState<P>,
+  from: ReplicaId,
+  { term, resting }: Extract<Message<P>, { readonly kind: "heartbeatReply" }>,
+): void {
+  if (resting === true) state.outbox.send(from, { kind: "wake", term });
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { METADATA_GROUP } from "../../src/base/ids.ts";
+import { type LogIndex, METADATA_GROUP, type ReplicaId, type Term } from "../../src/base/ids.ts";
 import type { AddressedMessage } from "../../src/broker/peers/raft-codec.ts";
 import { Acks } from "../../src/protocol/public.ts";
 import { Cluster, recordSet } from "./harness.ts";
@@ -149,6 +149,30 @@ describe("Whole brokers at rest (ADR 0016)", () => {
     assert.ok(heartbeats.length >= 49, `${heartbeats.length} heartbeats in five seconds`);
     assert.ok(heard.every(({ message }) => !("rest" in message) && message.kind !== "wake"));
     assert.deepEqual(beats, []);
+    cluster.close();
+  });
+
+  it("hear that nobody leads any more where a replica is gone that had offered rest", async () => {
+    const cluster = await atRest(5);
+    const group = await cluster.groupOf("t", 0);
+    const leader = await cluster.leaderOf("t", 0);
+    const other = cluster.numbers.find((n) => n !== leader) as number;
+    const replica = cluster.replica(other, group)?.id;
+    assert.ok(replica !== undefined);
+    const { clusterId } = await cluster.call(leader, stubs.DescribeCluster, {});
+    cluster.kill(other);
+    const term = cluster.replica(leader, group)?.core.term as Term;
+    const puppet = await Puppet.start(cluster, other, leader, clusterId, { group, replica }, () => {});
+    puppet.heard.length = 0;
+    const gone = 1_000_000 as ReplicaId;
+    puppet.send({ broker: leader, replica: gone }, { kind: "heartbeatReply", term, durable: 0 as LogIndex, round: 0 });
+    puppet.send({ broker: leader, replica: gone }, { kind: "heartbeatReply", term, durable: 0 as LogIndex, round: 0, resting: true });
+    await cluster.pass(100);
+    const told = puppet.heard.filter(({ from }) => from === gone);
+    assert.deepEqual(
+      told.map(({ to, message }) => [to, message]),
+      [[replica, { kind: "wake", term }]],
+    );
     cluster.close();
   });
 });

@@ -212,6 +212,70 @@ describe("Whoever rests says when it does so no more", () => {
     }
   });
 
+  it("who leads no more and hears that its offer was taken says so, in the term that it was taken in", () => {
+    const leader = leadingAtRest();
+    const { term } = leader.core;
+    const taken = { kind: "heartbeatReply", term, durable: leader.core.lastIndex, round: 0, resting: true } as const;
+    // In the same term, having forgotten something, and in a later one.
+    for (const deposed of [() => leader.core.quarantine(leader.cluster.now), () => leader.step(3, heartbeat(9))]) {
+      deposed();
+      leader.pump();
+      leader.finishWrites();
+      outOf(leader);
+      leader.step(2, taken);
+      assert.deepEqual(
+        outOf(leader).map(({ to, message }) => [to, message.kind, message.term]),
+        [[2, "wake", term]],
+      );
+      const { resting: _, ...awake } = taken;
+      leader.step(2, awake);
+      assert.deepEqual(outOf(leader), []);
+    }
+  });
+
+  it("a follower whose leader asks for votes rests on it no more, whoever the vote is for", () => {
+    for (const kind of ["vote", "preVote"] as const) {
+      const follower = followingAtRest();
+      const asks = { kind, term: kind === "vote" ? 3 : 2, attempt: 1, lastIndex: index(3), lastTerm: follower.core.term } as never;
+      follower.step(3, asks);
+      assert.equal(follower.core.atRest, true, "the leader's broker is heard");
+      follower.step(2, asks);
+      assert.equal(follower.core.atRest, false, kind);
+      assert.ok(follower.core.nextDeadline <= follower.cluster.now + ELECTION_MAX_MS);
+    }
+  });
+
+  /** All followers but the last take the offer of rest; the last answers in a later term, and that answer comes first. */
+  function deposedBetweenOfferAndAnswer(ids: readonly number[]): TestCluster {
+    // Brokers hear each other all the time: other groups rest on the same pairs.
+    const cluster: TestCluster = TestCluster.of(ids, { contact: () => cluster.now, eagerCommit: false });
+    const leader = cluster.elect(1);
+    leader.propose("a");
+    cluster.settle();
+    const last = ids.at(-1) as number;
+    // It had asked for votes and was passed over: the others heard the leader again.
+    cluster.at(last).step(2, { kind: "voteReply", term: leader.core.term + 1, granted: false, attempt: 1 } as never);
+    cluster.settle();
+    cluster.now = leader.core.nextDeadline;
+    leader.tick();
+    const offers = cluster.queue.splice(0);
+    assert.ok(offers.length === ids.length - 1 && offers.every(({ message }) => message.kind === "heartbeat"));
+    for (const { from, to, message } of offers.reverse()) cluster.at(to).step(from, message);
+    cluster.queue.sort((a, b) => Number(b.from === last) - Number(a.from === last));
+    cluster.settle();
+    return cluster;
+  }
+
+  it("a leader that is deposed between its offer and the answers leaves nobody that rests on it", () => {
+    const five = deposedBetweenOfferAndAnswer([1, 2, 3, 4, 5]);
+    five.advance(10_000);
+    assert.equal(five.leaders().length, 1);
+    const three = deposedBetweenOfferAndAnswer([1, 2, 3]);
+    three.at(3).crash();
+    three.advance(10_000);
+    assert.equal(three.leaders().filter(({ up }) => up).length, 1);
+  });
+
   it("a leader that is told sends a heartbeat at once: the other's election clock runs", () => {
     const leader = leadingAtRest();
     leader.cluster.now += HOUR_MS;
