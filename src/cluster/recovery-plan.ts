@@ -2,7 +2,9 @@ import { crc32c } from "../base/crc32c.ts";
 import { type BrokerId, type GroupId, type Incarnation, METADATA_GROUP, type ReplicaId, type Term } from "../base/ids.ts";
 import type { MetadataImage } from "./image.ts";
 import { type PartitionImage, placedReplicas } from "./image-state.ts";
-import { FORGOTTEN, mayBeLost, notProved, whyNotAdopted } from "./recovery-words.ts";
+import { hasLostMajority } from "./recovery-majority.ts";
+import { bestFirst, better, endsAfter, hasVoted } from "./recovery-rank.ts";
+import { FORGOTTEN, IN_USE, leftOut, mayBeLost, NEVER_VOTED, NOT_RECORDED, notProved, whyNotAdopted } from "./recovery-words.ts";
 
 /** A replica and where it is. */
 export interface PlacedMember {
@@ -66,7 +68,7 @@ export interface GroupPlan {
   readonly others: readonly Survivor[];
   /** Replicas on brokers that nobody can reach. */
   readonly unreachable: readonly PlacedMember[];
-  /** Who else voted as far as the survivors know, placed by the metadata or not: none of them may vote again. */
+  /** Who else voted as far as anybody that answered knows, placed by the metadata or not: none of them may vote again. */
   readonly fenced: readonly ReplicaId[];
   /** The disk of a survivor that the metadata has forgotten: it is placed there again. */
   readonly adopting?: Incarnation;
@@ -100,7 +102,7 @@ export interface RecoveryPlan {
   readonly partitions: readonly GroupPlan[];
   /** Nobody is left: these stay lost, whatever is done. */
   readonly gone: readonly LostPartition[];
-  /** Nobody is left whom the metadata places, and nobody of these can be placed as things are. */
+  /** What is left cannot be gone on from, because nobody of these can be placed as things are. */
   readonly unplaced: readonly (LostPartition & { readonly why: string })[];
   /** What no broker can know; sentences. */
   readonly notProved: readonly string[];
@@ -117,26 +119,40 @@ export function planRecovery(survey: Survey): RecoveryPlan {
   const gone: LostPartition[] = [];
   const unplaced: RecoveryPlan["unplaced"][number][] = [];
   for (const partition of survey.held.length > 0 ? [] : [...image.partitions.values()].sort((a, b) => a.groupId - b.groupId)) {
-    const { groupId, isr, isrVersion, claim, recovery } = partition;
+    const { groupId, isr, replicas, recovery } = partition;
     const name = `${image.topics.get(partition.topicId)?.name ?? partition.topicId}-${partition.partition}`;
     const placed = placedReplicas(partition).filter((replica) => image.isPresent(replica));
-    const all = byGroup.get(groupId) ?? [];
-    const known = all.filter((one) => placed.some(({ replicaId }) => replicaId === one.replicaId));
-    const forgotten = known.length === 0;
-    const standings = forgotten ? all.filter((one) => whyNotAdopted(image, partition, one) === undefined) : known;
-    if (standings.length === 0) {
-      const [best] = all.map((one) => survivorOf(one, isr)).sort(better);
-      if (best === undefined && !placed.some(({ brokerId }) => survey.alive.has(brokerId)))
-        gone.push({ groupId, name, replicas: partition.replicas.map(memberOf) });
-      else if (best !== undefined && hasLostMajority(survey, all, all))
-        unplaced.push({ groupId, name, replicas: all.map(memberOf), why: reasonsOf(image, partition, all) });
-      continue;
+    const everybody = byGroup.get(groupId) ?? [];
+    // Who was given up counts for nothing, whatever it says.
+    const all = everybody.filter(({ replicaId }) => recovery?.fenced.includes(replicaId) !== true);
+    const voting = unrecordedRecovery(all, recovery?.number ?? 0) ?? all;
+    const unrecorded = voting !== all;
+    const known = voting.filter((one) => placed.some(({ replicaId }) => replicaId === one.replicaId));
+    const forgotten = voting.filter((one) => !known.includes(one));
+    const adoptable = forgotten.filter((one) => whyNotAdopted(image, partition, one) === undefined);
+    // An ISR of before that recovery proves nothing of what came after it.
+    const ranked = bestFirst(known, adoptable, unrecorded ? [] : isr);
+    const [best] = ranked;
+    const lives = voting.length > 0 && !hasLostMajority(survey, voting, all);
+    const outside = forgotten.filter((one) => !adoptable.includes(one));
+    const unplace = (those: readonly Standing[]): void => {
+      unplaced.push({ groupId, name, replicas: those.map(memberOf), why: reasonsOf(image, partition, those) });
+    };
+    if (best === undefined) {
+      if (everybody.length === 0 && !placed.some(({ brokerId }) => survey.alive.has(brokerId)))
+        gone.push({ groupId, name, replicas: replicas.map(memberOf) });
+      else if (unrecorded) unplace(forgotten);
+      else if (everybody.length > 0 && hasLostMajority(survey, everybody, everybody)) unplace(everybody);
+    } else if (!unrecorded) {
+      if (!lives) partitions.push(planPartition(survey, partition, name, ranked, known, voting, all));
+    } else if (lives && outside.some((one) => endsAfter(one, best))) {
+      // It goes on without anybody's help: to record that it does not would give up what it acknowledged.
+      unplace(outside);
+    } else {
+      const plan = planPartition(survey, partition, name, ranked, known, voting, all, []);
+      const used = [NOT_RECORDED, ...(best.voters.length > 1 ? [IN_USE] : []), ...(plan.adopting === undefined ? [] : [FORGOTTEN])];
+      partitions.push(lives ? { ...plan, again: true, mayBeLost: used } : { ...plan, mayBeLost: [...plan.mayBeLost, NOT_RECORDED] });
     }
-    const unrecorded = unrecordedRecovery(standings, recovery?.number ?? 0);
-    if (unrecorded === undefined && !hasLostMajority(survey, standings, all)) continue;
-    const chosen = planGroup(survey, groupId, name, unrecorded ?? standings, isr, isrVersion, claim?.term ?? (0 as Term));
-    const plan = forgotten ? adopting(chosen, standings) : chosen;
-    partitions.push(unrecorded === undefined ? plan : { ...plan, again: true, mayBeLost: [NOT_RECORDED] });
   }
 
   const unreachable = [...image.brokers.keys()].filter((broker) => !survey.alive.has(broker)).sort((a, b) => a - b);
@@ -149,97 +165,94 @@ export function planRecovery(survey: Survey): RecoveryPlan {
     partitions,
     gone,
     unplaced,
-    notProved: notProved(image, unreachable, metadata, survey.held),
+    notProved: notProved(image, unreachable, metadata, survey.held, recoveryEpoch),
   } as const;
   return { ...plan, digest: digestOf(plan) };
 }
 
 /**
- * Whether what was confirmed of a partition still holds when the metadata was recovered in between: the same survivor, as it was, and the
- * same price. Who else was there may have gone by then: other survivors of the former epoch are being started again.
+ * Whether what was confirmed of a partition still holds when the metadata was recovered in between: the same survivor, as it was, and no
+ * price that was not named. Who else was there may have gone by then: other survivors of the former epoch are being started again.
  */
-export function sameGroupPlan(a: GroupPlan, b: GroupPlan): boolean {
-  const said = ({ survivor, again, mayBeLost: price }: GroupPlan): string => JSON.stringify([essenceOf(survivor, again), price]);
-  return said(a) === said(b);
+export function sameGroupPlan(confirmed: GroupPlan, now: GroupPlan): boolean {
+  const said = ({ survivor, again }: GroupPlan): string => JSON.stringify(essenceOf(survivor, again));
+  return said(confirmed) === said(now) && now.mayBeLost.every((price) => confirmed.mayBeLost.includes(price));
 }
 
 /**
- * Replicas that a recovery left as the only ones, where the metadata was recovered since from a replica that had not heard of it: those it
- * gave up stand again by the metadata, and would elect one another. It is recorded once more.
+ * Replicas that a recovery left as the only ones, and those copied from them, where the metadata was recovered since from a replica that had
+ * not heard of it: those it gave up stand again by the metadata, and would elect one another. It is recorded once more.
  */
 function unrecordedRecovery(standings: readonly Standing[], recorded: number): readonly Standing[] | undefined {
   const newest = Math.max(...standings.map(({ recovery }) => recovery));
   return newest > recorded ? standings.filter(({ recovery }) => recovery === newest) : undefined;
 }
 
-const NOT_RECORDED = "what the others acknowledged since: an earlier recovery gave them up, and the metadata does not say so any more";
-
-/** Nobody but replicas that the metadata has forgotten is left: what one of them holds may be nowhere else. */
-function adopting(plan: GroupPlan, standings: readonly Standing[]): GroupPlan {
-  const { incarnation } = standings.find(({ replicaId }) => replicaId === plan.survivor.replicaId) as Standing;
-  return { ...plan, adopting: incarnation, mayBeLost: [...plan.mayBeLost, FORGOTTEN] };
-}
-
-function reasonsOf(image: MetadataImage, partition: PartitionImage, all: readonly Standing[]): string {
-  return all.map((one) => `replica ${one.replicaId} on broker ${one.brokerId}: ${whyNotAdopted(image, partition, one) ?? ""}`).join("; ");
+function reasonsOf(image: MetadataImage, partition: PartitionImage, those: readonly Standing[]): string {
+  return those.map((one) => `replica ${one.replicaId} on broker ${one.brokerId}: ${whyNotAdopted(image, partition, one) ?? ""}`).join("; ");
 }
 
 const memberOf = ({ replicaId, brokerId }: PlacedMember): PlacedMember => ({ replicaId, brokerId });
 
 function planMetadata(survey: Survey, standings: readonly Standing[]): GroupPlan | undefined {
   if (standings.length === 0 || !hasLostMajority(survey, standings, standings)) return undefined;
-  return planGroup(survey, METADATA_GROUP, "metadata", standings, [], 0, 0 as Term);
-}
-
-/**
- * No reachable replica could ever win an election: by nobody's configuration is a quorum alive and in good standing. A leader that is
- * heard of, or a member that merely cannot be reached from here but from somebody else, is a majority that may live.
- *
- * @param all also of replicas that vote, and that the metadata does not place yet, or not again (`adoptReplica`)
- */
-function hasLostMajority({ answered, alive, opening }: Survey, standings: readonly Standing[], all: readonly Standing[]): boolean {
-  if (standings.some(({ hasLeader }) => hasLeader)) return false;
-  const counts = ({ replicaId, brokerId }: PlacedMember): boolean => {
-    const standing = all.find((one) => one.replicaId === replicaId);
-    if (standing !== undefined) return !standing.quarantined;
-    // A broker that answered, and did not name it, does not have it, unless it is just opening it.
-    return alive.has(brokerId) && (!answered.has(brokerId) || standings.some(({ groupId }) => opening(groupId, brokerId)));
+  const ranked = bestFirst(standings, [], []);
+  const survivor = survivorOf(ranked[0] as Standing, []);
+  return {
+    ...planGroup(survey, METADATA_GROUP, "metadata", ranked, standings, []),
+    isr: [],
+    isrVersion: 0,
+    term: Math.max(...standings.map((one) => one.term)) as Term,
+    mayBeLost: mayBeLost(survivor, [], 0 as Term, true),
   };
-  const quorum = (voters: readonly PlacedMember[]): boolean => voters.filter(counts).length * 2 > voters.length;
-  return !standings.some(({ voters, oldVoters }) => quorum(voters) && (oldVoters.length === 0 || quorum(oldVoters)));
 }
 
+/** @param sync whose place in the ISR proves something */
+function planPartition(
+  survey: Survey,
+  partition: PartitionImage,
+  name: string,
+  ranked: readonly Standing[],
+  placed: readonly Standing[],
+  voting: readonly Standing[],
+  all: readonly Standing[],
+  sync = partition.isr,
+): GroupPlan {
+  const { groupId, isr, isrVersion, claim } = partition;
+  const [best] = ranked as [Standing];
+  const isPlaced = (one: Standing): boolean => placed.includes(one);
+  const left = leftOut(survey.image, partition, best, voting, isPlaced);
+  const price = mayBeLost(survivorOf(best, sync), isr, claim?.term ?? (0 as Term), false, left.further);
+  if (!hasVoted(best)) price.push(NEVER_VOTED);
+  return {
+    ...planGroup(survey, groupId, name, ranked, all, sync),
+    ...(isPlaced(best) ? {} : { adopting: best.incarnation }),
+    isr,
+    isrVersion,
+    term: Math.max(claim?.term ?? 0, ...all.map((one) => one.term)) as Term,
+    mayBeLost: [...price, ...left.said, ...(isPlaced(best) ? [] : [FORGOTTEN])],
+  };
+}
+
+/** Who goes on, and who does not: of all that could be reached, and of all that one of them knows as voters. */
 function planGroup(
   { alive }: Survey,
   groupId: GroupId,
   name: string,
-  standings: readonly Standing[],
+  ranked: readonly Standing[],
+  all: readonly Standing[],
   isr: readonly ReplicaId[],
-  isrVersion: number,
-  claimed: Term,
-): GroupPlan {
-  const ranked = standings.map((standing) => survivorOf(standing, isr)).sort(better);
-  const [survivor, ...others] = ranked as [Survivor, ...Survivor[]];
+): Pick<GroupPlan, "groupId" | "name" | "survivor" | "others" | "unreachable" | "fenced"> {
+  const rest = all.filter((one) => !ranked.includes(one)).sort((a, b) => better(a, b, isr));
+  const [survivor, ...others] = [...ranked, ...rest].map((one) => survivorOf(one, isr)) as [Survivor, ...Survivor[]];
   const members = new Map<ReplicaId, PlacedMember>();
-  for (const { voters, oldVoters } of standings) for (const member of [...voters, ...oldVoters]) members.set(member.replicaId, member);
+  for (const { voters, oldVoters } of all) for (const member of [...voters, ...oldVoters]) members.set(member.replicaId, member);
   const unreachable = [...members.values()]
-    .filter(({ replicaId, brokerId }) => !alive.has(brokerId) && !ranked.some((one) => one.replicaId === replicaId))
+    .filter(({ replicaId, brokerId }) => !alive.has(brokerId) && !all.some((one) => one.replicaId === replicaId))
     .map(memberOf)
     .sort((a, b) => a.replicaId - b.replicaId);
   const fenced = [...members.keys()].filter((replicaId) => replicaId !== survivor.replicaId).sort((a, b) => a - b);
-  const term = Math.max(claimed, ...standings.map((one) => one.term)) as Term;
-  return {
-    groupId,
-    name,
-    survivor,
-    others,
-    unreachable,
-    fenced,
-    isr,
-    isrVersion,
-    term,
-    mayBeLost: mayBeLost(survivor, isr, claimed, groupId === METADATA_GROUP),
-  };
+  return { groupId, name, survivor, others, unreachable, fenced };
 }
 
 function survivorOf(
@@ -247,22 +260,6 @@ function survivorOf(
   isr: readonly ReplicaId[],
 ): Survivor {
   return { ...standing, inSync: isr.includes(standing.replicaId) };
-}
-
-/** Best first. A quarantined replica's place in the ISR proves nothing: it may have forgotten what it stood for. */
-function better(a: Survivor, b: Survivor): number {
-  const rank = (one: Survivor): readonly number[] => [
-    one.inSync && !one.quarantined && one.holes === 0 ? 1 : 0,
-    one.inSync && !one.quarantined ? 1 : 0,
-    one.lastTerm,
-    one.lastIndex,
-    one.quarantined ? 0 : 1,
-    one.holes === 0 ? 1 : 0,
-    -one.brokerId,
-  ];
-  const [of, against] = [rank(a), rank(b)];
-  const differs = of.findIndex((value, at) => value !== against[at]);
-  return differs < 0 ? 0 : (against[differs] as number) - (of[differs] as number);
 }
 
 /** What is done, and what that rests on; terms move by themselves and are not part of it. */

@@ -3,13 +3,22 @@ import { counted } from "../base/plural.ts";
 import type { MetadataImage } from "./image.ts";
 import { lostOn, type PartitionImage } from "./image-state.ts";
 import type { GroupPlan, Standing, Survivor } from "./recovery-plan.ts";
+import { endsAfter, hasVoted } from "./recovery-rank.ts";
 
-/** What a recovery from this survivor may cost, for the person who decides. */
-export function mayBeLost(survivor: Survivor, isr: readonly ReplicaId[], claimed: Term, metadata: boolean): readonly string[] {
+/**
+ * What a recovery from this survivor may cost, for the person who decides.
+ *
+ * @param outdated a replica that the metadata has forgotten holds more: what it says of the ISR was so before
+ */
+export function mayBeLost(survivor: Survivor, isr: readonly ReplicaId[], claimed: Term, metadata: boolean, outdated = false): string[] {
   const { inSync, quarantined, holes, lastTerm, lastIndex, commit, endOffset } = survivor;
   const said: string[] = [];
   if (metadata) {
     said.push(`what the lost majority recorded after entry ${lastIndex} of term ${lastTerm}: topics, settings, ISRs, registrations`);
+  } else if (inSync && !quarantined && outdated) {
+    said.push(
+      `what was acknowledged from offset ${endOffset} on, also at ALL: this replica is in the recorded ISR, but one that the metadata has forgotten holds more`,
+    );
   } else if (inSync && !quarantined) {
     said.push(
       `nothing that was acknowledged at ALL; what was acknowledged at QUORUM, LEADER or NONE and never came here: from offset ${endOffset} on`,
@@ -31,6 +40,44 @@ export function mayBeLost(survivor: Survivor, isr: readonly ReplicaId[], claimed
 export const FORGOTTEN =
   "whatever its successor acknowledged: the metadata does not place this replica, because what placed it was lost, or because another one took its place long ago";
 
+export const NEVER_VOTED = "most of the log: this replica has never voted, it was only being copied";
+
+export const NOT_RECORDED =
+  "what those acknowledged since that do not know of an earlier recovery: it gave them up, and the metadata does not say so any more";
+
+/** Of a survivor of that recovery that is not alone any more. */
+export const IN_USE =
+  "what is acknowledged before this is applied and has not come to the survivor: others vote with it, and are copied anew; stop the producers first";
+
+/** What is lost with replicas that are not gone on from although they hold more, and why not; and who else cannot be placed. */
+export function leftOut(
+  image: MetadataImage,
+  partition: PartitionImage,
+  survivor: Standing,
+  standings: readonly Standing[],
+  isPlaced: (one: Standing) => boolean,
+): { readonly said: readonly string[]; readonly further: boolean } {
+  let further = false;
+  const said = standings.flatMap((one) => {
+    if (one === survivor) return [];
+    const forgotten = !isPlaced(one);
+    const why = forgotten ? whyNotAdopted(image, partition, one) : undefined;
+    const more = endsAfter(one, survivor);
+    const name = `replica ${one.replicaId} on broker ${one.brokerId}`;
+    if (!more) return why === undefined ? [] : [`nothing with ${name}, which does not end later, and cannot be placed: ${why}`];
+    further ||= forgotten;
+    const reasons = [
+      ...(forgotten ? ["the metadata has forgotten it"] : []),
+      ...(one.quarantined ? ["its disk forgot something"] : []),
+      ...(forgotten && one.holes > 0 ? [`it has ${counted(one.holes, "damaged place")}`] : []),
+      ...(why !== undefined ? [why] : hasVoted(one) ? [] : ["it has never voted"]),
+    ];
+    if (reasons.length === 0) return [];
+    return [`what ${name} holds after that, up to entry ${one.lastIndex} of term ${one.lastTerm}: ${reasons.join("; ")}`];
+  });
+  return { said, further };
+}
+
 /**
  * Why a replica that the metadata does not place cannot be what a partition goes on from, and what would help; undefined: it can. As of
  * `adoptReplica`, whose leader's word an operator stands in for.
@@ -38,16 +85,11 @@ export const FORGOTTEN =
 export function whyNotAdopted(
   image: MetadataImage,
   partition: PartitionImage,
-  {
-    replicaId,
-    brokerId,
-    incarnation,
-    voters,
-    oldVoters,
-  }: Pick<Standing, "replicaId" | "brokerId" | "incarnation" | "voters" | "oldVoters">,
+  standing: Pick<Standing, "replicaId" | "brokerId" | "incarnation" | "voters" | "oldVoters">,
 ): string | undefined {
+  const { replicaId, brokerId, incarnation } = standing;
   if (partition.recovery?.fenced.includes(replicaId) === true) return `recovery ${partition.recovery.number} has given it up`;
-  if (![...voters, ...oldVoters].some((voter) => voter.replicaId === replicaId)) return "it has never voted, and may lack most of the log";
+  if (!hasVoted(standing)) return "it has never voted, and may lack most of the log";
   if (image.brokers.get(brokerId)?.incarnation !== incarnation)
     return "its broker is not registered with this disk; make another plan when it is";
   return lostOn(image, partition, brokerId) === undefined
@@ -61,6 +103,7 @@ export function notProved(
   unreachable: readonly BrokerId[],
   metadata: GroupPlan | undefined,
   held: readonly BrokerId[],
+  recoveryEpoch: number,
 ): readonly string[] {
   const said: string[] = [];
   if (held.length > 0)
@@ -74,6 +117,10 @@ export function notProved(
   if (metadata !== undefined)
     said.push(
       `that the ISRs and leaders used here are the newest: this metadata ends at version ${image.version}, and the lost majority may have recorded more`,
+    );
+  else if (recoveryEpoch > 0)
+    said.push(
+      "that the ISRs and leaders used here are the newest: this metadata was recovered once, and what the lost majority had recorded after it ended may be missing still",
     );
   said.push("that nobody else recovers another survivor at the same time");
   return said;

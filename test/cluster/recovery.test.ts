@@ -1,71 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { type BrokerId, METADATA_GROUP, type ReplicaId, toBrokerId, toReplicaId, toTerm } from "../../src/base/ids.ts";
+import { METADATA_GROUP, type ReplicaId, toBrokerId, toReplicaId, toTerm } from "../../src/base/ids.ts";
 import type { PartitionImage } from "../../src/cluster/image-state.ts";
-import { type PlacedMember, planRecovery, type RecoveryPlan, type Standing, sameGroupPlan } from "../../src/cluster/recovery-plan.ts";
-import { CLUSTER, Cluster, disk } from "./cluster-fixture.ts";
-
-const member = ({ replicaId, brokerId }: PlacedMember): PlacedMember => ({ replicaId, brokerId });
-
-/** What the replica on a broker says; as a follower in good standing that has all of term 5. */
-function standing(partition: PartitionImage, broker: number, more: Partial<Standing> = {}): Standing {
-  const replica = partition.replicas.find(({ brokerId }) => brokerId === broker);
-  assert.ok(replica !== undefined);
-  return {
-    groupId: partition.groupId,
-    ...member(replica),
-    incarnation: disk(broker),
-    term: toTerm(5),
-    lastIndex: 10,
-    lastTerm: toTerm(5),
-    commit: 10,
-    endOffset: 9,
-    voters: partition.replicas.map(member),
-    oldVoters: [],
-    hasLeader: false,
-    quarantined: false,
-    holes: 0,
-    recovery: 0,
-    ...more,
-  };
-}
-
-interface Known {
-  readonly answered?: readonly number[];
-  readonly connected?: readonly number[];
-  readonly opening?: readonly number[];
-  readonly clusterId?: string;
-}
-
-function planOf(
-  cluster: Cluster,
-  standings: readonly Standing[],
-  { answered, connected = [], opening = [], clusterId = CLUSTER }: Known = {},
-): RecoveryPlan {
-  const said = new Set<BrokerId>(answered?.map(toBrokerId) ?? standings.map(({ brokerId }) => brokerId));
-  const alive = new Set([...said, ...connected.map(toBrokerId)]);
-  return planRecovery({
-    clusterId,
-    recoveryEpoch: 0,
-    image: cluster.image,
-    standings,
-    answered: said,
-    alive,
-    opening: (_, broker) => opening.includes(broker),
-    held: [],
-  });
-}
-
-/** Five brokers, one partition on the first three; the replica on broker 1 leads term 5. */
-function five(replicas = 3): { cluster: Cluster; partition: () => PartitionImage; on: readonly number[] } {
-  const cluster = Cluster.ofThree();
-  cluster.register(4);
-  cluster.register(5);
-  const [made] = cluster.create("t", 1, replicas);
-  assert.ok(made !== undefined);
-  cluster.claim(made, 0, 5);
-  return { cluster, partition: () => cluster.partition(made.groupId), on: made.replicas.map(({ brokerId }) => brokerId) };
-}
+import { type PlacedMember, type RecoveryPlan, type Standing, sameGroupPlan } from "../../src/cluster/recovery-plan.ts";
+import { Cluster, disk } from "./cluster-fixture.ts";
+import { five, member, planOf, standing } from "./recovery-fixture.ts";
 
 const survivors = (plan: RecoveryPlan): readonly number[] => plan.partitions.map(({ survivor }) => survivor.brokerId);
 
@@ -126,7 +65,7 @@ describe("A plan of recovery after a lost majority (scenario 62)", () => {
     assert.deepEqual(group?.fenced, [third.replicaId, first.replicaId], "also another one that the metadata has forgotten");
     assert.match(group?.mayBeLost.join() ?? "", /the metadata does not place this replica/);
     const beside = planOf(cluster, [here, standing(partition(), three)]);
-    assert.deepEqual(survivors(beside), [three], "who is placed goes before");
+    assert.deepEqual(survivors(beside), [three], "of equals who is placed goes before");
   });
 
   it("counts nobody whose disk forgot, so that two of three in quarantine are a lost majority", () => {
@@ -151,7 +90,7 @@ describe("A plan of recovery after a lost majority (scenario 62)", () => {
     const plan = planOf(cluster, [alone, ...others]);
     assert.deepEqual(survivors(plan), [three]);
     assert.equal(planOf(cluster, [{ ...alone, lastIndex: 11 }, ...others]).digest, plan.digest, "it may be written to");
-    assert.match(plan.partitions[0]?.mayBeLost.join() ?? "", /an earlier recovery gave them up/);
+    assert.match(plan.partitions[0]?.mayBeLost.join() ?? "", /do not know of an earlier recovery: it gave them up/);
     const { groupId, isrVersion } = partition();
     const recorded = { groupId, isrVersion, survivor: alone.replicaId, term: toTerm(7), adopting: undefined, fenced: [] };
     for (let i = 0; i < 4; i++)
@@ -180,6 +119,8 @@ describe("A plan of recovery after a lost majority (scenario 62)", () => {
   prefers("a longer log of the same last term", { lastIndex: 11 }, { lastIndex: 10 });
   prefers("a whole member of the ISR to a damaged one that has more", { lastIndex: 10 }, { lastIndex: 12, holes: 1 });
   prefers("good standing to a place in the ISR that was forgotten", { lastIndex: 10 }, { lastIndex: 12, quarantined: true });
+  prefers("good standing to a longer log on a disk that forgot", { lastIndex: 5 }, { lastIndex: 12, quarantined: true }, []);
+  prefers("one that has voted to a copy that never did", { lastIndex: 5 }, { lastIndex: 12, voters: [] });
 
   it("says what may be lost: nothing at ALL with a member of the ISR; whatever came later without", () => {
     const { cluster, partition, on } = five();

@@ -70,7 +70,7 @@ function unplacedLines(unplaced: RecoveryPlan["unplaced"]): readonly string[] {
   if (unplaced.length === 0) return [];
   return [
     "",
-    "only replicas that the metadata does not place are left of these, and none of them can be gone on from now:",
+    "what is left of these votes without a place in the metadata, and cannot be gone on from now:",
     ...unplaced.map(({ name, why }) => `  ${name}: ${why}`),
   ];
 }
