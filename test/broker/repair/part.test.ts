@@ -37,7 +37,14 @@ describe("A hole in a segment that reaches above the trim the others obeyed (ADR
     const of = await damaged(damage);
     const { machine, log, frames, cut } = of;
     const where = { start_index: String(cut), log_start_offset: String(elsewhere(of).offset) };
-    const replica = { groupId: group(7), core: { lastResort: false }, log, passedOver: index(0), snapshotAt: () => undefined };
+    const replica = {
+      groupId: group(7),
+      core: { lastResort: false },
+      log,
+      passedOver: index(0),
+      snapshotAt: () => undefined,
+      holed: () => undefined,
+    };
     const ports: RepairPorts = {
       clock: new SimClock(machine.process),
       telemetry: { log() {}, count() {}, observe() {} },
