@@ -58,7 +58,7 @@ class Machine {
       topicId: undefined,
       partition: from + n,
       offset: to,
-      leaderEpoch: 7,
+      term: 7,
       metadata: "",
       highWatermark: undefined,
     }));

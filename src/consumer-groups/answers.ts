@@ -37,8 +37,9 @@ export function fetchAnswer(fetched: readonly FetchedOffset[], topics: TopicDire
     offsets: fetched.flatMap(({ topicId, partition, committed }) => {
       const topic = topics.byId(topicId)?.name;
       if (topic === undefined) return [];
-      const { offset, metadata, committedAtMs } = committed ?? {};
-      return [{ topic, topicId, partition, offset, metadata, committedAtMs }];
+      if (committed === undefined) return [{ topic, topicId, partition }];
+      const { offset, metadata, committedAtMs, term } = committed;
+      return [{ topic, topicId, partition, offset, metadata, committedAtMs, ...(term >= 0 ? { term } : {}) }];
     }),
   };
 }

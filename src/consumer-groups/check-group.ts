@@ -26,7 +26,7 @@ export interface StoredGroup {
   })[];
   readonly offsets: readonly (Topic & {
     readonly offsets: readonly number[];
-    readonly leaderEpochs: Column;
+    readonly terms: Column;
     readonly committedAtMs: Column;
     readonly metadata: Column;
   })[];
@@ -58,8 +58,8 @@ export function checkGroup(group: StoredGroup): AssignorName {
       expect(told(at) && revokedSince(revoking[row] ?? 0, at, epoch), `partition ${partitions[row]}`);
   }
   for (const topic of group.offsets) {
-    const { offsets, leaderEpochs, committedAtMs, metadata } = topic;
-    expect(columns(topic, [offsets, leaderEpochs, committedAtMs, metadata]), `offsets of ${topic.topicId}`);
+    const { offsets, terms, committedAtMs, metadata } = topic;
+    expect(columns(topic, [offsets, terms, committedAtMs, metadata]), `offsets of ${topic.topicId}`);
     expect(
       offsets.every((offset) => offset >= 0),
       `an offset of ${topic.topicId} below 0`,

@@ -70,7 +70,7 @@ export interface OffsetToCommit {
   readonly partition: number;
   readonly offset: number;
   /** -1: not said. */
-  readonly leaderEpoch: number;
+  readonly term: number;
   readonly metadata: string;
   /** High watermark of the partition, known to be at least as new as the commit; undefined: not known, and nothing is judged by it. */
   readonly highWatermark: number | undefined;

@@ -14,7 +14,7 @@ import { refuseAnotherGroup } from "./subscription.ts";
 interface Position {
   readonly partition: number;
   readonly offset: number;
-  readonly leaderEpoch: number;
+  readonly term: number;
   readonly metadata: string;
 }
 
@@ -43,7 +43,7 @@ export function decideCommit(image: GroupsImage, command: CommitOffsets, world: 
       refused.push({ at, error: why ?? unknownTopic(each.topic) });
       continue;
     }
-    const { partition, offset, leaderEpoch, metadata } = each;
+    const { partition, offset, term, metadata } = each;
     if (group?.offsets.get(topic.id, partition) === undefined) {
       if (added === world.settings.offsetsPerGroupMax) {
         refused.push({ at, error: tooMany(`Group ${groupId} has offsets of ${added} partitions`, "group.offsets.max") });
@@ -52,7 +52,7 @@ export function decideCommit(image: GroupsImage, command: CommitOffsets, world: 
       added += 1;
     }
     const positions = topics.get(topic.id) ?? new Map<number, Position>();
-    topics.set(topic.id, positions.set(partition, { partition, offset, leaderEpoch, metadata }));
+    topics.set(topic.id, positions.set(partition, { partition, offset, term, metadata }));
   }
   const committed = [...topics].map(([topicId, positions]) => ({ topicId, positions: [...positions.values()] }));
   return {
@@ -89,11 +89,11 @@ function refuseOffset(
   taken: ReadonlyMap<TopicId, ReadonlyMap<number, unknown>>,
   { offsetMetadataBytesMax }: GroupSettings,
 ): MillraceError | undefined {
-  const { partition, offset, leaderEpoch, metadata, highWatermark } = each;
+  const { partition, offset, term, metadata, highWatermark } = each;
   if (topic === undefined || (each.topicId !== undefined && each.topicId !== topic.id)) return unknownTopic(each.topic);
   if (partition < 0 || partition >= topic.partitions) return unknownPartition(topic.name, partition, topic.partitions);
   if (offset < 0) return invalid("offset", `${offset} is below 0`);
-  if (leaderEpoch < -1) return invalid("leader_epoch", `${leaderEpoch} is below -1`);
+  if (term < -1) return invalid("term", `${term} is below -1`);
   if (taken.get(topic.id)?.has(partition) === true) return invalid("offsets", `partition ${partition} of ${topic.name} is given twice`);
   // Three bytes per unit at most: what is far too long is not measured.
   if (metadata.length > offsetMetadataBytesMax || utf8Length(metadata) > offsetMetadataBytesMax) {

@@ -38,10 +38,10 @@ export function decideSeek(image: GroupsImage, command: SeekGroup, world: GroupW
   const draft = new Draft(image, groupId);
   for (const memberId of members) draft.record({ kind: "memberRemoved", memberId, because: RemovedBecause.seek, atMs: world.wall });
   if (members.length > 0) retarget(draft, world.topics);
-  const topics = new Map<TopicId, { partition: number; offset: number; leaderEpoch: number; metadata: string }[]>();
+  const topics = new Map<TopicId, { partition: number; offset: number; term: number; metadata: string }[]>();
   for (const { topicId, partition, offset } of positions) {
     const list = topics.get(topicId) ?? [];
-    list.push({ partition, offset, leaderEpoch: -1, metadata: "" });
+    list.push({ partition, offset, term: -1, metadata: "" });
     topics.set(topicId, list);
   }
   draft.record({

@@ -85,7 +85,7 @@ export const Granted = message("millrace.internal.v1.Granted", {
 const Position = message("millrace.internal.v1.GroupPosition", {
   partition: int32(1),
   offset: int64(2),
-  leaderEpoch: int64(3),
+  term: int64(3),
   metadata: string(4),
 });
 const Positions = message("millrace.internal.v1.GroupPositions", {

@@ -45,7 +45,7 @@ export interface CommittedOffset {
   /** The next one to be read. */
   readonly offset: number;
   /** Term of the leader the last record was read from; -1: not said. */
-  readonly leaderEpoch: number;
+  readonly term: number;
   readonly metadata: string;
   /** Coordinator's wall clock, milliseconds since 1970. */
   readonly committedAtMs: number;

@@ -136,8 +136,8 @@ function tell(group: GroupState, members: Iterable<string>, epoch: number): void
 
 function place(group: GroupState, topics: readonly Positions[], committedAtMs: number): void {
   for (const { topicId, positions } of topics)
-    for (const { partition, offset, leaderEpoch, metadata } of positions)
-      group.offsets.set(topicId, partition, { offset, leaderEpoch, metadata, committedAtMs });
+    for (const { partition, offset, term, metadata } of positions)
+      group.offsets.set(topicId, partition, { offset, term, metadata, committedAtMs });
 }
 
 function releaseAll(group: GroupState, memberId: string): void {

@@ -58,7 +58,7 @@ const OffsetsTopic = message("millrace.internal.v1.GroupOffsetsTopic", {
   topicId: topicIdField(1),
   partitions: repeated(int32(2)),
   offsets: repeated(int64(3)),
-  leaderEpochs: repeated(int64(4)),
+  terms: repeated(int64(4)),
   committedAtMs: repeated(int64(5)),
   metadata: repeated(string(6)),
 });
@@ -162,7 +162,7 @@ function stored(id: string, group: GroupState): Parameters<(typeof Group)["encod
       topicId,
       partitions,
       offsets: values.map(({ offset }) => offset),
-      leaderEpochs: values.map(({ leaderEpoch }) => leaderEpoch),
+      terms: values.map(({ term }) => term),
       committedAtMs: values.map(({ committedAtMs }) => committedAtMs),
       metadata: values.map(({ metadata }) => metadata),
     })),
@@ -202,11 +202,11 @@ function restored(from: MessageOf<typeof Group>): GroupState {
       group.held.set(topicId, partition, holding);
       if (holding.revoking > 0) group.revoking += 1;
     }
-  for (const { topicId, partitions, offsets, leaderEpochs, committedAtMs, metadata } of from.offsets)
+  for (const { topicId, partitions, offsets, terms, committedAtMs, metadata } of from.offsets)
     for (const [row, partition] of partitions.entries())
       group.offsets.set(topicId, partition, {
         offset: offsets[row] ?? 0,
-        leaderEpoch: leaderEpochs[row] ?? -1,
+        term: terms[row] ?? -1,
         metadata: metadata[row] ?? "",
         committedAtMs: committedAtMs[row] ?? 0,
       });

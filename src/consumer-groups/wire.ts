@@ -48,8 +48,9 @@ function ownedOf(owned: readonly AssignedPartitions[]): readonly TopicPartitions
 /**
  * @param group as of when the state was made: it knows the names of its topics
  * @param settings of the coordinator; the member keeps to them
+ * @param coordinatorId broker that answers
  */
-export function memberMessage(state: MemberState, group: GroupState, settings: GroupSettings): MemberStateMessage {
+export function memberMessage(state: MemberState, group: GroupState, settings: GroupSettings, coordinatorId: number): MemberStateMessage {
   const { memberId, memberEpoch, assignment } = state;
   return {
     memberId,
@@ -62,6 +63,7 @@ export function memberMessage(state: MemberState, group: GroupState, settings: G
       topicId,
       partitions,
     })),
+    coordinatorId,
   };
 }
 
@@ -75,12 +77,12 @@ export function commitCommand(
     kind: "commitOffsets",
     groupId,
     member: memberId === "" ? undefined : { id: memberId, epoch: memberEpoch },
-    offsets: offsets.map(({ topic, topicId, partition, offset, metadata }) => ({
+    offsets: offsets.map(({ topic, topicId, partition, offset, metadata, term }) => ({
       topic,
       topicId: topicId === "" ? undefined : (topicId as TopicId),
       partition,
       offset,
-      leaderEpoch: -1,
+      term: term ?? -1,
       metadata,
       highWatermark: highWatermark(topic, partition),
     })),

@@ -35,8 +35,8 @@ describe("answers about groups", () => {
     const asked = [...fetchOffsets(c.image, "g", undefined), ...fetchOffsets(c.image, "g", [{ topicId: id, partitions: [1] }])];
     const answer = FetchOffsetsResponse.decode(FetchOffsetsResponse.encode(fetchAnswer(asked, c.topics)));
     assert.deepEqual(answer.offsets, [
-      { topic: "t", topicId: id, partition: 0, offset: 0, metadata: "m", committedAtMs: c.wall },
-      { topic: "t", topicId: id, partition: 1, offset: undefined, metadata: "", committedAtMs: 0 },
+      { topic: "t", topicId: id, partition: 0, offset: 0, metadata: "m", committedAtMs: c.wall, term: undefined },
+      { topic: "t", topicId: id, partition: 1, offset: undefined, metadata: "", committedAtMs: 0, term: undefined },
     ]);
     const steps = [{ topicId: id, partition: 1, before: undefined, after: 4 }];
     assert.deepEqual(SeekGroupResponse.decode(SeekGroupResponse.encode(seekAnswer(steps, c.topics))).results, [

@@ -70,7 +70,7 @@ export const offset = (topic: string, partition: number, at: number, more: Parti
   topicId: undefined,
   partition,
   offset: at,
-  leaderEpoch: -1,
+  term: -1,
   metadata: "",
   highWatermark: undefined,
   ...more,

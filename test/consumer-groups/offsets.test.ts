@@ -15,9 +15,9 @@ function one(): { c: Coordinator; id: ReturnType<Coordinator["topics"]["make"]>;
 describe("commits of a group", () => {
   it("are kept with metadata, leader epoch and time, and are read back", () => {
     const { c, id, a } = one();
-    assert.deepEqual(c.commit("g", a, offset("t", 0, 7, { metadata: "säge", leaderEpoch: 3, topicId: id })), ["ok"]);
+    assert.deepEqual(c.commit("g", a, offset("t", 0, 7, { metadata: "säge", term: 3, topicId: id })), ["ok"]);
     assert.deepEqual(fetchOffsets(c.image, "g", [{ topicId: id, partitions: [0, 1] }]), [
-      { topicId: id, partition: 0, committed: { offset: 7, leaderEpoch: 3, metadata: "säge", committedAtMs: c.wall } },
+      { topicId: id, partition: 0, committed: { offset: 7, term: 3, metadata: "säge", committedAtMs: c.wall } },
       { topicId: id, partition: 1, committed: undefined },
     ]);
     assert.equal(fetchOffsets(c.image, "g", undefined).length, 1);

@@ -19,7 +19,7 @@ const partitions = lists(record({ topicId, partitions: lists(partition) }));
 const positions = lists(
   record({
     topicId,
-    positions: lists(record({ partition, offset: at, leaderEpoch: fc.oneof(fc.constant(-1), at), metadata: text })),
+    positions: lists(record({ partition, offset: at, term: fc.oneof(fc.constant(-1), at), metadata: text })),
   }),
 );
 const maybe = fc.option(text, { nil: undefined });
@@ -71,7 +71,7 @@ function rich(): Coordinator {
   c.commit("gone", undefined, offset("t", 0, 1));
   c.ok({ kind: "deleteGroup", groupId: "gone" });
   const { memberEpoch } = c.told(joining("g", "a", ["t", "u"], { instanceId: "x", rack: "r1" }));
-  const many = [0, 1, 2, 5].map((n) => offset("t", n, 2 ** 40 + n, { metadata: n === 1 ? "säge" : "", leaderEpoch: n - 1 }));
+  const many = [0, 1, 2, 5].map((n) => offset("t", n, 2 ** 40 + n, { metadata: n === 1 ? "säge" : "", term: n - 1 }));
   c.commit("g", { id: "a", epoch: memberEpoch }, ...many);
   c.told(joining("g", "b", ["t"], { assignor: "range" }));
   c.told(joining("g", "c", ["later"]));
@@ -174,8 +174,8 @@ describe("snapshots of groups", () => {
       { member: "a", since: 1, revoking: 99 },
     ])
       lies(() => c.group("g").held.set(id, 0, holding));
-    lies(() => c.group("g").offsets.set(id, 0, { offset: -1, leaderEpoch: -1, metadata: "", committedAtMs: 1 }));
-    lies(() => c.group("g").offsets.set(id, 100_000, { offset: 1, leaderEpoch: -1, metadata: "", committedAtMs: 1 }));
+    lies(() => c.group("g").offsets.set(id, 0, { offset: -1, term: -1, metadata: "", committedAtMs: 1 }));
+    lies(() => c.group("g").offsets.set(id, 100_000, { offset: 1, term: -1, metadata: "", committedAtMs: 1 }));
     lies(() => c.group("g").members.set("a", { ...member, epoch: 99 }));
     lies(() => c.group("g").members.set("a", { ...member, joinEpoch: 0 }));
     lies(() => {
@@ -193,7 +193,7 @@ describe("snapshots nobody wrote", () => {
     topicId: string(1),
     partitions: repeated(int32(2)),
     offsets: repeated(int64(3)),
-    leaderEpochs: repeated(int64(4)),
+    terms: repeated(int64(4)),
     committedAtMs: repeated(int64(5)),
     metadata: repeated(string(6)),
   });
@@ -214,9 +214,7 @@ describe("snapshots nobody wrote", () => {
   it("have lists that are not as long as each other, or partitions in another order", () => {
     const offsets = (partitions: number[], a: number, b: number, c: number, d: number) => ({
       ...group("g"),
-      offsets: [
-        { topicId: "t", partitions, offsets: list(a, 1), leaderEpochs: list(b, 1), committedAtMs: list(c, 1), metadata: list(d, "") },
-      ],
+      offsets: [{ topicId: "t", partitions, offsets: list(a, 1), terms: list(b, 1), committedAtMs: list(c, 1), metadata: list(d, "") }],
     });
     assert.equal(restore([offsets([3, 4], 2, 2, 2, 2)]).group("g")?.offsets.size, 2);
     for (const a of lengths)

@@ -47,15 +47,16 @@ describe("requests of a member", () => {
     const command = beat({ groupId: "g", memberId: "a", topics: ["t"] });
     assert.ok("kind" in command && command.kind === "join");
     const state = c.told(command);
-    assert.deepEqual(memberMessage(state, c.group("g"), c.settings), {
+    assert.deepEqual(memberMessage(state, c.group("g"), c.settings, 3), {
       memberId: "a",
       memberEpoch: 1,
       heartbeatIntervalMs: 5_000,
       sessionTimeoutMs: 45_000,
       assignmentChanged: true,
       assignment: [{ topic: "t", topicId: topicUuid(1), partitions: [0, 1] }],
+      coordinatorId: 3,
     });
-    assert.equal(memberMessage({ ...state, assignment: undefined }, c.group("g"), c.settings).assignmentChanged, false);
+    assert.equal(memberMessage({ ...state, assignment: undefined }, c.group("g"), c.settings, 3).assignmentChanged, false);
   });
 });
 
@@ -75,8 +76,8 @@ describe("commits on the wire", () => {
     assert.ok("kind" in outside);
     assert.equal(outside.member, undefined);
     assert.deepEqual(outside.offsets, [
-      { topic: "t", topicId: undefined, partition: 0, offset: 3, leaderEpoch: -1, metadata: "m", highWatermark: 9 },
-      { topic: "u", topicId: "i", partition: 0, offset: 0, leaderEpoch: -1, metadata: "", highWatermark: undefined },
+      { topic: "t", topicId: undefined, partition: 0, offset: 3, term: -1, metadata: "m", highWatermark: 9 },
+      { topic: "u", topicId: "i", partition: 0, offset: 0, term: -1, metadata: "", highWatermark: undefined },
     ]);
     const member = commit({ groupId: "g", memberId: "a", memberEpoch: 7 });
     assert.deepEqual("kind" in member ? member.member : member, { id: "a", epoch: 7 });

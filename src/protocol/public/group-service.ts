@@ -36,6 +36,7 @@ export const MemberState = message("millrace.v1.MemberState", {
   sessionTimeoutMs: int32(4),
   assignmentChanged: bool(5),
   assignment: repeated(submessage(6, AssignedPartitions)),
+  coordinatorId: int32(7),
 });
 export type MemberState = MessageOf<typeof MemberState>;
 
@@ -57,6 +58,7 @@ export const OffsetCommit = message("millrace.v1.OffsetCommit", {
   partition: int32(3),
   offset: int64(4),
   metadata: string(5),
+  term: optional(int64(6)),
 });
 export type OffsetCommit = MessageOf<typeof OffsetCommit>;
 
@@ -90,6 +92,7 @@ export const CommittedOffset = message("millrace.v1.CommittedOffset", {
   offset: optional(int64(4)),
   metadata: string(5),
   committedAtMs: int64(6),
+  term: optional(int64(7)),
 });
 export type CommittedOffset = MessageOf<typeof CommittedOffset>;
 
@@ -131,6 +134,11 @@ export const PartitionLag = message("millrace.v1.PartitionLag", {
   timeLagMs: int64(6),
   verdict: enumeration(7, LagVerdict),
   memberId: string(8),
+  topicId: string(9),
+  logStartOffset: int64(10),
+  oldestAgeMs: optional(int64(11)),
+  metadata: string(12),
+  committedAtMs: int64(13),
 });
 export type PartitionLag = MessageOf<typeof PartitionLag>;
 
@@ -154,6 +162,7 @@ export const SeekGroupRequest = message("millrace.v1.SeekGroupRequest", {
   offset: oneof("to", int64(6)),
   shiftBy: oneof("to", int64(7)),
   dryRun: bool(8),
+  force: bool(9),
 });
 export type SeekGroupRequest = MessageOf<typeof SeekGroupRequest>;
 
