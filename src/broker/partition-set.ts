@@ -210,12 +210,16 @@ export class PartitionSet {
   peerLeaves(broker: BrokerId): void {
     this.#leaving.add(broker);
     for (const { partition } of this.all) {
-      partition.peerLeaves(broker);
+      // First: who is in sync is judged at once, and the time in which nobody looked is no time in which this process stood still.
       this.#ticks.touch(partition);
+      partition.peerLeaves(broker);
     }
   }
   peerGone(broker: BrokerId): void {
-    for (const { partition } of this.all) partition.peerGone(broker);
+    for (const { partition } of this.all) {
+      this.#ticks.touch(partition);
+      partition.peerGone(broker);
+    }
   }
   peerBack(broker: BrokerId): void {
     this.#leaving.delete(broker);
@@ -226,8 +230,8 @@ export class PartitionSet {
   /** What is known of the disks of others changed. */
   disksChanged(): void {
     for (const { partition } of this.all) {
-      partition.tickIsr();
       this.#ticks.touch(partition);
+      partition.tickIsr();
     }
   }
 

@@ -10,10 +10,10 @@ import * as stubs from "./stubs.ts";
 
 const PARTITIONS = 4;
 
-async function atRest(seed: number): Promise<Cluster> {
-  const cluster = await Cluster.start({ seed });
-  await cluster.createTopic("t", PARTITIONS);
-  for (let partition = 0; partition < PARTITIONS; partition++)
+async function atRest(seed: number, brokers = 3, partitions = PARTITIONS): Promise<Cluster> {
+  const cluster = await Cluster.start({ seed, brokers });
+  await cluster.createTopic("t", partitions);
+  for (let partition = 0; partition < partitions; partition++)
     await cluster.call(1, stubs.Produce, { topic: "t", partition, records: recordSet(["a"]), acks: Acks.all });
   await cluster.pass(2_000);
   return cluster;
@@ -101,6 +101,30 @@ describe("Whole brokers at rest (ADR 0016)", () => {
     cluster.world.machine(`b${hangs}`).resume();
     await cluster.pass(3_000);
     assert.equal(await isr(), 3);
+    cluster.close();
+  });
+
+  it("judge who is in sync by the clock that went on while nobody looked", async () => {
+    const cluster = await atRest(6, 5, 1);
+    const group = await cluster.groupOf("t", 0);
+    const leader = await cluster.leaderOf("t", 0);
+    const has = (n: number): boolean => cluster.replica(n, group) !== undefined;
+    const hangs = cluster.numbers.find((n) => n !== leader && n !== cluster.controller && has(n)) as number;
+    const fills = cluster.numbers.find((n) => n !== cluster.controller && !has(n)) as number;
+    const inSync = (): number => {
+      const partitions = [...(cluster.broker(leader).numbers?.partitions() ?? [])];
+      return partitions.find(({ partition }) => partition === 0)?.inSyncReplicas ?? assert.fail();
+    };
+    await cluster.pass(10_000);
+    // What is said of a disk has every partition looked at: while the follower is silent already, but not for so long that its rest ends.
+    cluster.world.network.link(`b${fills}`, `b${leader}`).slowTo(400);
+    cluster.disk(fills).leaveFree(1024 * 1024);
+    await cluster.until(() => cluster.broker(fills).numbers?.diskFull === true, "it notices");
+    cluster.world.machine(`b${hangs}`).pause();
+    const began = cluster.world.now;
+    await cluster.until(() => inSync() === 2, "the one that hangs is out");
+    const took = cluster.world.now - began;
+    assert.ok(took < 2_120, `after ${Math.round(took)} ms`);
     cluster.close();
   });
 
