@@ -44,6 +44,13 @@ export const events = {
       "The metadata was recovered after a lost majority, without this broker's disk: the broker ends, and joins what was recovered at its next start.",
     todo: "Start it again. What it held of recovered groups is set aside in `groups/`, not deleted.",
   },
+  "broker.outdated": {
+    level: "warn",
+    fields: ["address", "reason"],
+    means:
+      "The broker at that address would not register this one: the metadata was recovered without this broker's disk. The seeds are asked; when one of them says so too, this broker ends (`broker.fenced`).",
+    todo: "Nothing when `broker.fenced` follows: start the broker again. Otherwise see that this broker reaches the seeds of the cluster.",
+  },
   "broker.running": {
     level: "info",
     fields: ["clientAddress", "peerAddress"],

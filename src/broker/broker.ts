@@ -13,6 +13,7 @@ import { GroupConfig } from "../protocol/routing.ts";
 import { Member } from "./member.ts";
 import { MemberRole } from "./members.ts";
 import { FormationLoop } from "./membership/formation-loop.ts";
+import { fencedSince } from "./membership/join-registration.ts";
 import { brokerNumbers } from "./numbers.ts";
 import { PeerService } from "./peer-service.ts";
 import { FEATURE_LEVEL, type PeerIdentity } from "./peers/hello.ts";
@@ -310,11 +311,7 @@ class BrokerProcess implements Broker {
     this.#fenced = true;
     this.#ports.telemetry.log("warn", "broker.fenced", { recoveryEpoch: epoch });
     await this.#member.recoveries.fence(epoch);
-    throw new MillraceError(
-      "FENCED",
-      `The metadata was recovered without this disk (recovery epoch ${epoch}): start the broker again, and it joins what was recovered`,
-      { recovery_epoch: String(epoch) },
-    );
+    throw fencedSince(epoch);
   }
 
   #fatal(error: unknown): void {

@@ -169,7 +169,13 @@ export class Member implements MemberParts, AdminBackend {
     });
     this.log = new RoutedLog(clock, config, this.image, this.group, this.partitions, links, this.router);
     this.registration = new Registration(clock, telemetry, this.group, config, meta.incarnation, version, failed, (command) =>
-      registerAtDoor(links, doors(config), { clusterId: meta.clusterId ?? "", recoveryEpoch: this.recoveries.epoch }, command),
+      registerAtDoor(
+        links,
+        doors(config),
+        { clusterId: meta.clusterId ?? "", recoveryEpoch: this.recoveries.epoch },
+        command,
+        (address, { message }) => telemetry.log("warn", "broker.outdated", { address, reason: message }),
+      ),
     );
     const registered = (): boolean => this.registration.epoch !== undefined;
     this.metadata = new MetadataReplica(

@@ -26,6 +26,7 @@ export interface Belonging {
  * that is somewhere else now is dialed by nobody and dials nobody. It says where it is on a short connection to a seed's address (design §5,
  * *join*), and is dialed there once that is recorded.
  *
+ * @param shut that broker belongs to a later recovery epoch, and says so
  * @returns undefined: nobody of them could be reached, or knows the controller
  */
 export async function registerAtDoor(
@@ -33,6 +34,7 @@ export async function registerAtDoor(
   addresses: readonly string[],
   belonging: Belonging,
   command: CommandOf<"registerBroker">,
+  shut: (address: string, error: MillraceError) => void = () => {},
 ): Promise<CommandAnswer | undefined> {
   const body = JoinRegistration.encode({ ...belonging, command: encodeCommand(command) });
   for (const address of addresses) {
@@ -42,10 +44,22 @@ export async function registerAtDoor(
       return answer;
     } catch (error) {
       // It is away, is no member yet, or is of a version that knows no such call.
-      if (error instanceof MillraceError && error.code === "WRONG_CLUSTER") throw error;
+      if (!(error instanceof MillraceError)) continue;
+      if (error.code === "WRONG_CLUSTER") throw error;
+      // One broker's word: the seeds are asked before anything is given up for it (`PeerLinkEvents.outdated`).
+      if (error.code === "FENCED") shut(address, error);
     }
   }
   return undefined;
+}
+
+/** What whoever belongs to an earlier recovery epoch is told (ADR 0014). */
+export function fencedSince(recoveryEpoch: number): MillraceError {
+  return new MillraceError(
+    "FENCED",
+    `The metadata was recovered without this disk (recovery epoch ${recoveryEpoch}): start the broker again, and it joins what was recovered`,
+    { recovery_epoch: String(recoveryEpoch) },
+  );
 }
 
 /** What of the metadata group is needed for it. */
@@ -62,7 +76,8 @@ export async function serveRegistration(clock: Clock, call: IncomingCall, group:
     return call.fail(new MillraceError("WRONG_CLUSTER", `This broker belongs to cluster ${clusterId}, not ${asked.clusterId}`));
   const command = decodeCommand(asked.command);
   if (command.kind !== "registerBroker") return call.fail(new MillraceError("INVALID_REQUEST", "Only a registration is taken at the door"));
-  if (asked.recoveryEpoch !== recoveryEpoch)
+  if (asked.recoveryEpoch < recoveryEpoch) return call.fail(fencedSince(recoveryEpoch));
+  if (asked.recoveryEpoch > recoveryEpoch)
     return call.fail(new MillraceError("NOT_READY", `This broker is of recovery epoch ${recoveryEpoch}`, {}, RETRY_MS));
   const deadline = Math.min(call.deadline, clock.monotonic() + ASK_MS);
   const answer = await group

@@ -72,7 +72,7 @@ export function shakeHands(
   failed: (reason: string) => void,
   /** Of the disks of that broker. */
   remembered: (of: BrokerId) => readonly DiskMemory[] = () => [],
-  /** The other side says it belongs to a later recovery epoch of this cluster (ADR 0014). `failed` is called as well. */
+  /** The other side says it belongs to a later recovery epoch of this cluster (ADR 0014). `failed` is called as well, but for "join". */
   outdated: () => void = () => {},
   /** On the side that accepted: why that disk may not speak for that broker. */
   taken: (by: BrokerId, incarnation: Incarnation) => string | undefined = () => undefined,
@@ -120,9 +120,11 @@ export function shakeHands(
       const why =
         mismatch(hello, self(), dialed) ??
         (dialed !== undefined || hello.kind === "join" ? undefined : taken(toBrokerId(hello.fromBroker), hello.incarnation as Incarnation));
+      const me = self();
+      const sameCluster = me.clusterId !== undefined && hello.clusterId === me.clusterId && hello.fromBroker !== me.brokerId;
+      // Also on a "join" connection, which is let in: who has no other connection hears it nowhere else.
+      if (sameCluster && hello.recoveryEpoch > me.recoveryEpoch) outdated();
       if (why !== undefined) {
-        const me = self();
-        const sameCluster = me.clusterId !== undefined && hello.clusterId === me.clusterId && hello.fromBroker !== me.brokerId;
         // Whoever was fenced has to hear it from those who are not: the refusal alone is only words.
         if (
           sameCluster &&
@@ -131,7 +133,6 @@ export function shakeHands(
           linkKinds.some((known) => known === hello.kind)
         )
           sayHello(hello.kind as LinkKind, hello.fromBroker);
-        if (sameCluster && hello.kind !== "join" && hello.recoveryEpoch > me.recoveryEpoch) outdated();
         connection.send(REFUSED, [new TextEncoder().encode(why)]);
         return end(why);
       }

@@ -205,6 +205,8 @@ export class PeerLinks {
             calls.call(method, [body], timeoutMs, (outcome) => ("body" in outcome ? resolve(outcome.body) : reject(outcome.error)));
           },
           lost,
+          () => [],
+          () => this.#events.outdated(),
         );
       });
     } finally {

@@ -49,7 +49,8 @@ describe("A registration at the door of a broker", () => {
     assert.deepEqual((await serve(MINE)).submitted, [registration]);
     for (const [belonging, command, code] of [
       [{ ...MINE, clusterId: "another" }, registration, "WRONG_CLUSTER"],
-      [{ ...MINE, recoveryEpoch: 3 }, registration, "NOT_READY"],
+      [{ ...MINE, recoveryEpoch: 3 }, registration, "FENCED"],
+      [{ ...MINE, recoveryEpoch: 5 }, registration, "NOT_READY"],
       [MINE, { kind: "allocateProducerIds", count: 1 }, "INVALID_REQUEST"],
     ] as const) {
       const { submitted, reply, error } = await serve(belonging, command);
@@ -72,5 +73,19 @@ describe("A registration at the door of a broker", () => {
     const answer = await registerAtDoor(links({ b: away, c: recorded }), ["a", "b", "c", "d"], MINE, registration);
     assert.deepEqual([asked, answer !== undefined && "metadataVersion" in answer && answer.metadataVersion], [["a", "b", "c"], 12]);
     assert.equal(await registerAtDoor(links({ b: away }), ["a", "b"], MINE, registration), undefined);
+  });
+
+  it("that is of an earlier recovery epoch is told so by name, and asks on: one broker's word is not enough to end for", async () => {
+    const { error: fenced } = await serve({ ...MINE, recoveryEpoch: 3 });
+    assert.match(fenced?.message ?? "", /recovery epoch 4\): start the broker again/);
+    const told: string[] = [];
+    const answers: Record<string, Uint8Array | undefined> = { b: (await serve(MINE)).reply };
+    const links = {
+      callOnce: async (address: string) => answers[address] ?? Promise.reject(fenced),
+    };
+    const answer = await registerAtDoor(links, ["a", "b"], { ...MINE, recoveryEpoch: 3 }, registration, (address, { code }) =>
+      told.push(`${address} ${code}`),
+    );
+    assert.deepEqual([told, answer !== undefined && "metadataVersion" in answer], [["a FENCED"], true]);
   });
 });
