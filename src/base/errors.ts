@@ -83,6 +83,10 @@ export const errors = {
     "This codec is not known to this version, or the reader does not accept what is stored.",
   ),
   INVALID_NAME: refused("INVALID_ARGUMENT", "Names are 1 to 249 of a-z A-Z 0-9 . _ - and neither `.` nor `..` nor begin with `__`."),
+  INTERNAL_TOPIC: refused(
+    "PERMISSION_DENIED",
+    "Topics that begin with `__` are the cluster's own: they are neither read nor written nor changed by clients. Nothing was written.",
+  ),
   INVALID_CONFIG: refused("INVALID_ARGUMENT", "A configuration key is unknown or its value out of range; `key` and `nearest` help."),
   NOT_IMPLEMENTED: refused("UNIMPLEMENTED", "This version does not have this call; `method` names it."),
   // Things that are or are not there

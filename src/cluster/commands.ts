@@ -54,6 +54,13 @@ export const CreateTopic = message("millrace.internal.v1.CreateTopic", {
   seed: int64(7),
 });
 
+/** From whoever takes the first call of any consumer group: `__groups` is to be there (design §9). Doing it twice is fine. */
+export const EnsureGroups = message("millrace.internal.v1.EnsureGroups", {
+  /** As in `CreateTopic`. */
+  topicId: topicIdField(1),
+  seed: int64(2),
+});
+
 export const AlterTopic = message("millrace.internal.v1.AlterTopic", {
   name: string(1),
   set: map(2),
@@ -185,6 +192,7 @@ export const CommandUnion = new UnionType("millrace.internal.v1.Command", {
   adoptReplica: [34, AdoptReplica],
   recoverPartitions: [40, RecoverPartitions],
   recoverCluster: [41, RecoverCluster],
+  ensureGroups: [50, EnsureGroups],
 });
 export type Command = UnionOf<typeof CommandUnion>;
 export type CommandOf<K extends Command["kind"]> = Extract<Command, { kind: K }>;

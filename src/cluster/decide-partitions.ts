@@ -3,6 +3,7 @@ import { counted } from "../base/plural.ts";
 import type { CommandOf } from "./commands.ts";
 import { type DecideLimits, type Decision, done, refuse } from "./decision.ts";
 import type { MetadataImage } from "./image.ts";
+import { internalTopic, isInternalTopic } from "./internal-topics.ts";
 import { placePartitions, refuseFewBrokers, refusePartitions } from "./new-partitions.ts";
 import { unknownTopic } from "./refusals.ts";
 
@@ -11,6 +12,7 @@ import { unknownTopic } from "./refusals.ts";
  * a request of unknown outcome may be sent again; fewer are refused, for that would delete records.
  */
 export function decideAddPartitions(image: MetadataImage, command: CommandOf<"addPartitions">, limits: DecideLimits): Decision {
+  if (isInternalTopic(command.name)) return refuse(internalTopic("add partitions to", command.name));
   const topic = image.topicByName(command.name);
   if (topic === undefined) return refuse(unknownTopic(command.name));
   const present = topic.groups.length;

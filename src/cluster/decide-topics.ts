@@ -4,6 +4,7 @@ import { type DecideLimits, type Decision, done, refuse } from "./decision.ts";
 import type { Fact } from "./facts.ts";
 import type { MetadataImage } from "./image.ts";
 import type { TopicImage } from "./image-state.ts";
+import { internalTopic, isInternalTopic } from "./internal-topics.ts";
 import { refuseTopicName } from "./names.ts";
 import { placePartitions, refuseFewBrokers, refusePartitions } from "./new-partitions.ts";
 import { refuseConfigs, unknownTopic } from "./refusals.ts";
@@ -47,6 +48,7 @@ function refuseExisting(image: MetadataImage, name: string): MillraceError | und
 
 /** Sets and resets keys of a topic, all or none. */
 export function decideAlterTopic(image: MetadataImage, command: CommandOf<"alterTopic">): Decision {
+  if (isInternalTopic(command.name)) return refuse(internalTopic("alter", command.name));
   const topic = image.topicByName(command.name);
   if (topic === undefined) return refuse(unknownTopic(command.name));
   const error = refuseConfigs(command.set, command.delete, topic.replicas);
@@ -57,6 +59,7 @@ export function decideAlterTopic(image: MetadataImage, command: CommandOf<"alter
 
 /** The name is free at once; the data goes by the tombstone, which names the uuid: a topic made anew under the name is another one. */
 export function decideDeleteTopic(image: MetadataImage, command: CommandOf<"deleteTopic">): Decision {
+  if (isInternalTopic(command.name)) return refuse(internalTopic("delete", command.name));
   const topic: TopicImage | undefined = image.topicByName(command.name);
   if (topic === undefined || (command.topicId !== undefined && command.topicId !== topic.id)) return refuse(unknownTopic(command.name));
   return { facts: [{ kind: "topicDeleted", topicId: topic.id }], reply: { kind: "topicGone", topicId: topic.id } };

@@ -2,6 +2,7 @@ import { unreachable } from "../base/invariant.ts";
 import type { Command } from "./commands.ts";
 import { decideBrokerHeartbeat, decideFenceBroker, decideFormCluster, decideRegisterBroker } from "./decide-brokers.ts";
 import { decideAllocateProducerIds, decideAlterClusterConfigs } from "./decide-cluster.ts";
+import { decideEnsureGroups } from "./decide-groups.ts";
 import { decideAlterIsr, decideLeaderClaim } from "./decide-isr.ts";
 import { decideAddPartitions } from "./decide-partitions.ts";
 import { decideRecoverCluster, decideRecoverPartitions } from "./decide-recovery.ts";
@@ -33,6 +34,8 @@ export function decide(image: MetadataImage, command: Command, _now: Now, limits
       return decideFenceBroker(image, command);
     case "createTopic":
       return decideCreateTopic(image, command, limits);
+    case "ensureGroups":
+      return decideEnsureGroups(image, command);
     case "alterTopic":
       return decideAlterTopic(image, command);
     case "addPartitions":

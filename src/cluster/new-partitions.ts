@@ -14,11 +14,13 @@ export interface NewPartitions {
   readonly replicas: number;
   /** Where placement starts among equals: any whole number; drawn by whoever sends the command. */
   readonly seed: number;
+  /** Who may get replicas; undefined: the live brokers. */
+  readonly among?: readonly BrokerId[];
 }
 
 /** Facts with new group and replica ids. There are live brokers enough (`refuseFewBrokers`). */
-export function placePartitions(image: MetadataImage, { topicId, from, count, replicas, seed }: NewPartitions): Fact[] {
-  const placed = placeReplicas(placementBrokers(image, topicId), count, replicas, Math.abs(seed));
+export function placePartitions(image: MetadataImage, { topicId, from, count, replicas, seed, among }: NewPartitions): Fact[] {
+  const placed = placeReplicas(placementBrokers(image, topicId, among), count, replicas, Math.abs(seed));
   let nextGroup: number = image.nextIds.group;
   let nextReplica: number = image.nextIds.replica;
   return placed.map((brokers: readonly BrokerId[], at): Fact => {
@@ -33,8 +35,8 @@ export function placePartitions(image: MetadataImage, { topicId, from, count, re
   });
 }
 
-/** Live brokers only; what each holds is counted anew, which is cheap beside the write that follows. */
-function placementBrokers(image: MetadataImage, topicId: TopicId): PlacementBroker[] {
+/** What each holds is counted anew, which is cheap beside the write that follows. */
+function placementBrokers(image: MetadataImage, topicId: TopicId, among: readonly BrokerId[] | undefined): PlacementBroker[] {
   const held = new Map<BrokerId, { leaders: number; replicas: number; leadersHere: number; replicasHere: number }>();
   for (const partition of image.partitions.values()) {
     const here = partition.topicId === topicId ? 1 : 0;
@@ -49,7 +51,8 @@ function placementBrokers(image: MetadataImage, topicId: TopicId): PlacementBrok
     }
   }
   const none = { leaders: 0, replicas: 0, leadersHere: 0, replicasHere: 0 };
-  return image.liveBrokers().map(({ id, rack }) => ({ id, rack, ...(held.get(id) ?? none) }));
+  const brokers = among?.flatMap((id) => image.brokers.get(id) ?? []) ?? image.liveBrokers();
+  return brokers.map(({ id, rack }) => ({ id, rack, ...(held.get(id) ?? none) }));
 }
 
 /**

@@ -1,7 +1,9 @@
 import { crc32c } from "../../base/crc32c.ts";
+import type { MillraceError } from "../../base/errors.ts";
 import { type LogIndex, NO_PRODUCER, type Term } from "../../base/ids.ts";
 import { invariant } from "../../base/invariant.ts";
 import type { Clock } from "../../base/ports/clock.ts";
+import { frameBytesOf } from "../../records/frame.ts";
 import { Codec, type FrameDraft, FrameType, PayloadFormat } from "../../records/frame-types.ts";
 import { type Indexed, IndexFifo } from "../partition/index-fifo.ts";
 import type { Replica } from "../replica.ts";
@@ -17,6 +19,12 @@ export interface CommittedImage<Image> {
   readonly image: Image;
   readonly applied: LogIndex;
 }
+
+/**
+ * Why a frame of so many bytes may not be appended now; undefined: it may. Asked before anything is appended, so that a refusal here
+ * changes nothing and ends nothing; what the replica refuses in spite of it ends the decider.
+ */
+export type Admission = (frameBytes: number) => MillraceError | undefined;
 
 /** What belongs to deciding and is not replicated: timers begin anew with whoever decides. */
 export interface DeciderHooks {
@@ -42,6 +50,7 @@ export class Decider<Image extends ClonedImage<Fact, Image>, Command, Fact, Repl
   readonly #committed: CommittedImage<Image>;
   readonly #machine: Machine<Image, Command, Fact, Reply>;
   readonly #hooks: DeciderHooks;
+  readonly #admit: Admission;
   /** Committed facts plus those this leader appended; undefined until everything committed is replayed. */
   #speculative: Image | undefined;
   #term: Term | undefined;
@@ -54,17 +63,24 @@ export class Decider<Image extends ClonedImage<Fact, Image>, Command, Fact, Repl
     committed: CommittedImage<Image>,
     machine: Machine<Image, Command, Fact, Reply>,
     hooks: DeciderHooks,
+    admit: Admission = () => undefined,
   ) {
     this.#clock = clock;
     this.#replica = replica;
     this.#committed = committed;
     this.#machine = machine;
     this.#hooks = hooks;
+    this.#admit = admit;
   }
 
   /** Decides: leads, its no-op is committed and replayed. */
   get active(): boolean {
     return this.#speculative !== undefined;
+  }
+
+  /** Answers that wait for a commit. */
+  get waiting(): number {
+    return this.#waiting.size;
   }
 
   /** The image commands are decided on. Only while `active`. */
@@ -96,9 +112,14 @@ export class Decider<Image extends ClonedImage<Fact, Image>, Command, Fact, Repl
     }
     const decided = machine.decide(this.#speculative, command, { monotonic: this.#clock.monotonic(), wall: this.#clock.wall() });
     if ("error" in decided) return this.#answer({ error: decided.error }, done);
-    if (decided.facts.length > 0 && !this.#append(decided.facts)) {
-      done({ error: machine.refusals.steppingDown() });
-      return () => {};
+    if (decided.facts.length > 0) {
+      const draft = this.#draft(decided.facts);
+      // It rests on nothing: what was decided before stays, and is answered as ever.
+      const error = this.#admit(frameBytesOf(draft)) ?? (this.#append(decided.facts, draft) ? undefined : machine.refusals.steppingDown());
+      if (error !== undefined) {
+        done({ error });
+        return () => {};
+      }
     }
     return this.#answer({ reply: decided.reply, index: this.#lastAppended }, done);
   }
@@ -115,7 +136,7 @@ export class Decider<Image extends ClonedImage<Fact, Image>, Command, Fact, Repl
     };
   }
 
-  #append(facts: readonly Fact[]): boolean {
+  #append(facts: readonly Fact[], draft: FrameDraft): boolean {
     invariant(this.#term !== undefined && this.#speculative !== undefined, "only who decides appends");
     const image = this.#speculative;
     const index = (this.#replica.core.lastIndex + 1) as LogIndex;
@@ -127,7 +148,7 @@ export class Decider<Image extends ClonedImage<Fact, Image>, Command, Fact, Repl
       this.#discard();
       throw error;
     }
-    const result = this.#replica.propose([this.#draft(facts)], this.#term);
+    const result = this.#replica.propose([draft], this.#term);
     if (result.kind === "refused") {
       this.#discard();
       return false;

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { MillraceError } from "../../../src/base/errors.ts";
 import type { LogIndex, Term } from "../../../src/base/ids.ts";
 import { Decider, type LedReplica } from "../../../src/broker/machine/decider.ts";
 import type { FrameDraft } from "../../../src/records/frame-types.ts";
@@ -15,12 +16,15 @@ class Led implements LedReplica {
   readonly committed = { image: new Tally([["a", 5]]), applied: index(3) };
   readonly drafts: FrameDraft[] = [];
   readonly told: string[] = [];
+  /** Bytes of the largest frame there is room for. */
+  room = 1_000;
   readonly decider: Decider<Tally, Add, { name: string; by: number }, number>;
 
   constructor() {
     const tell = (what: string) => () => void this.told.push(what);
     const hooks = { began: tell("began"), ended: tell("ended") };
-    this.decider = new Decider({ monotonic: () => 0, wall: () => 1_000 }, this, this.committed, tallyMachine, hooks);
+    const admit = (bytes: number) => (bytes > this.room ? new MillraceError("PENDING_FULL", "no room") : undefined);
+    this.decider = new Decider({ monotonic: () => 0, wall: () => 1_000 }, this, this.committed, tallyMachine, hooks, admit);
     this.decider.advanced();
   }
 
@@ -88,6 +92,20 @@ describe("who decides for a machine", () => {
     led.takes = true;
     led.decider.advanced();
     assert.equal(led.decider.image.sum("a"), 5, "what was refused is in nobody's image");
+  });
+
+  it("refuses what there is no room for before it is anywhere, at once, and goes on", () => {
+    const led = new Led();
+    led.add({ name: "a", by: 1 });
+    led.room = 0;
+    led.add({ name: "a", by: 1 });
+    assert.deepEqual(led.told, ["began", "PENDING_FULL"], "it rests on nothing");
+    led.room = 1_000;
+    led.add({ name: "a", by: 1 });
+    assert.deepEqual([led.decider.waiting, led.drafts.length], [2, 2]);
+    led.commit(5);
+    assert.deepEqual(led.told, ["began", "PENDING_FULL", "6", "7"]);
+    assert.equal(led.decider.waiting, 0);
   });
 
   it("does not answer who went away, and what was decided stays", () => {
