@@ -1,12 +1,14 @@
+import type { FinalGroup, GroupHistoryRow, GroupStateSeen } from "./groups/rows.ts";
+
 /**
  * What clients did and saw, one row per operation, for the simulator and for real processes alike. Times are of one monotonic clock, in
  * milliseconds; an operation of unknown outcome (`info`) has `tRet` Infinity: it may take effect at any time after `tInv`, or never.
  *
  * `fail` only if the server guarantees that nothing was written; deadline, reset, cancelled and "unknown" are `info`.
  */
-export type HistoryRow = SendRow | ReadRow | EndRow | TrimRow | TimeRow | TopicRow | MetadataRow;
+export type HistoryRow = SendRow | ReadRow | EndRow | TrimRow | TimeRow | TopicRow | MetadataRow | GroupHistoryRow;
 
-interface RowBase {
+export interface RowBase {
   /** Rises in the order of invocation; names the row in verdicts. */
   readonly i: number;
   /** Client process; its operations follow each other unless they are pipelined. */
@@ -191,6 +193,12 @@ export interface Evidence {
   readonly retention?: readonly Retention[];
   /** By how much the clock that judges age may have been ahead; undefined: by any amount, so nobody knows how old anything looked. */
   readonly clockAheadMs?: number;
+  /** Consumer groups as they are when all is well again. */
+  readonly groups?: readonly FinalGroup[];
+  /** What brokers, and their disks, make of a partition of `__groups`. */
+  readonly groupStates?: readonly GroupStateSeen[];
+  /** Offsets of a group that has been without members for so long may be forgotten; undefined: none ever is in a run. */
+  readonly groupRetentionMs?: number;
 }
 
 export function sendsOf(evidence: Evidence): readonly SendRow[] {

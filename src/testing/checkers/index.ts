@@ -3,6 +3,8 @@ import { consumerOrder } from "./consumer-order.ts";
 import { dense } from "./dense.ts";
 import { endOffsets } from "./end-offsets.ts";
 import { epochs } from "./epochs.ts";
+import { groupCheckers } from "./groups/index.ts";
+import { hasGroups } from "./groups/rows.ts";
 import type { Evidence } from "./history.ts";
 import { logStart } from "./log-start.ts";
 import { lostWriteBound } from "./lost-write-bound.ts";
@@ -22,7 +24,7 @@ import { timeIndex } from "./time-index.ts";
 import { topicNames } from "./topic-names.ts";
 import { type Checker, runChecker, type Verdict } from "./verdict.ts";
 
-/** Every history checker there is. Pure: the simulator and real processes use the same. */
+/** Every history checker of the log and its metadata. Pure: the simulator and real processes use the same. */
 export const checkers: readonly Checker[] = [
   agree,
   noLoss,
@@ -48,7 +50,11 @@ export const checkers: readonly Checker[] = [
   snapshotJoins,
 ];
 
-/** One verdict per checker, in the order of `checkers`. The caller decides over which runs a checker must have judged something. */
+/**
+ * One verdict per checker, in the order of `checkers`, then those of consumer groups if there were any. The caller decides over which runs a
+ * checker must have judged something.
+ */
 export function checkHistory(evidence: Evidence): readonly Verdict[] {
-  return checkers.map((checker) => runChecker(checker, evidence));
+  const all = hasGroups(evidence) ? [...checkers, ...groupCheckers] : checkers;
+  return all.map((checker) => runChecker(checker, evidence));
 }

@@ -51,6 +51,18 @@ export const plantedOrder: readonly Planted[] = [
   },
   {
     row: "L9",
+    what: "a consumer skips a record inside of one poll",
+    evidence: withRows({
+      ...read(20, 0, [], { session: 2 }),
+      records: [
+        { offset: 0, value: "a", intact: true },
+        { offset: 2, value: "c", intact: true },
+      ],
+    }),
+    says: /row 20 \(read\): c2, session 2 of t-0, skips from 1 to 2/,
+  },
+  {
+    row: "L9",
     what: "a consumer begins behind where it was put",
     evidence: withRows(read(20, 1, ["b"], { session: 2, from: 0 })),
     says: /row 20 \(read\): c2, session 2 of t-0, skips from 0 to 1/,

@@ -1,0 +1,89 @@
+import type { Evidence } from "../history.ts";
+import { findOrder, type Step } from "../linearizable.ts";
+import type { Checker } from "../verdict.ts";
+import { type CommitRow, type CommittedRow, type ForgetRow, grouped, groupRows, type MoveRow } from "./rows.ts";
+
+/** State of a partition that a group has committed nothing of. */
+const NOTHING = "";
+
+/**
+ * C1: what a group has committed of a partition is a register. A commit moves it forwards (ADR 0017), a seek anywhere, a deletion empties it,
+ * and a fetch says what it holds; also who is refused because more is committed is told how much.
+ */
+export const offsetsRegister: Checker = {
+  row: "C1",
+  promise: "committed offsets are a register",
+  check(evidence, findings) {
+    const commits = groupRows(evidence, "commit");
+    const moves = groupRows(evidence, "move");
+    const reads = groupRows(evidence, "committed");
+    const forgets = groupRows(evidence, "forget");
+    const keyed = grouped([...commits, ...moves, ...reads], ({ group, partition }) => `${group} ${partition}`);
+    for (const [key, rows] of keyed) {
+      const [one] = rows;
+      if (one === undefined) continue;
+      const gone = forgets.filter(
+        ({ group, partition }) => group === one.group && (partition === undefined || partition === one.partition),
+      );
+      const wanted = valuesRead(rows);
+      const steps = [...rows.flatMap((row) => stepsOf(row, wanted)), ...gone.flatMap(forgetStep), ...expiries(evidence, one.group, rows)];
+      const found = findOrder(steps, NOTHING);
+      if (found === "given up") continue;
+      findings.judgeAll(rows.length, found === undefined, () => `${key}: no order explains what was answered, not even up to ${found}`);
+    }
+  },
+};
+
+type Row = CommitRow | MoveRow | CommittedRow;
+
+/** What somebody was told is committed: only so can a write of unknown outcome have been seen. */
+function valuesRead(rows: readonly Row[]): ReadonlySet<number> {
+  return new Set(
+    rows.flatMap((row) => {
+      if (row.f === "committed") return row.offset ?? [];
+      return row.f === "commit" ? (row.committed ?? []) : (row.before ?? []);
+    }),
+  );
+}
+
+function stepsOf(row: Row, wanted: ReadonlySet<number>): readonly Step[] {
+  const { i, type, tInv, tRet, error } = row;
+  const step = (optional: boolean, apply: Step["apply"]): readonly Step[] => [
+    { name: `row ${i} (${row.f} ${type}${error === undefined ? "" : ` ${error}`})`, tInv, tRet, optional, apply },
+  ];
+  if (row.f === "committed") {
+    const held = row.offset === undefined ? NOTHING : String(row.offset);
+    return type === "ok" ? step(false, (state) => (state === held ? state : undefined)) : [];
+  }
+  const to = row.f === "commit" ? row.offset : row.after;
+  if (type === "info")
+    return wanted.has(to) ? step(true, (state) => (row.f === "move" || to >= Number(state) ? String(to) : undefined)) : [];
+  if (row.f === "move") {
+    const from = row.before === undefined ? NOTHING : String(row.before);
+    return type === "ok" ? step(false, (state) => (state === from ? String(to) : undefined)) : [];
+  }
+  if (type === "ok") return step(false, (state) => (to >= Number(state) ? String(to) : undefined));
+  const { committed } = row;
+  return committed === undefined ? [] : step(false, (state) => (state === String(committed) && to < committed ? state : undefined));
+}
+
+function forgetStep({ i, type, tInv, tRet }: ForgetRow): readonly Step[] {
+  return type === "fail" ? [] : [{ name: `row ${i} (forget)`, tInv, tRet, optional: type === "info", apply: () => NOTHING }];
+}
+
+/** What may have been forgotten when nothing is there any more, because nobody had been heard of for so long. */
+function expiries(evidence: Evidence, group: string, rows: readonly Row[]): readonly Step[] {
+  const { groupRetentionMs, clockAheadMs = Number.POSITIVE_INFINITY } = evidence;
+  if (groupRetentionMs === undefined) return [];
+  const active = [...groupRows(evidence, "beat"), ...groupRows(evidence, "commit"), ...groupRows(evidence, "move")]
+    .filter((row) => row.group === group && row.type === "ok")
+    .map(({ tInv }) => tInv)
+    .sort((a, b) => a - b);
+  return rows.flatMap((row) => {
+    if (row.f !== "committed" || row.type !== "ok" || row.offset !== undefined) return [];
+    const last = active.findLast((at) => at <= row.tInv) ?? 0;
+    const from = Math.max(last, last + groupRetentionMs - clockAheadMs);
+    if (from > row.tRet) return [];
+    return [{ name: `what expired before row ${row.i}`, tInv: from, tRet: Number.POSITIVE_INFINITY, optional: true, apply: () => NOTHING }];
+  });
+}

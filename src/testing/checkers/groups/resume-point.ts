@@ -1,0 +1,79 @@
+import type { Evidence } from "../history.ts";
+import type { Checker } from "../verdict.ts";
+import { type CommitRow, type ForgetRow, grouped, groupRows, type MoveRow, type ResumeRow } from "./rows.ts";
+
+/**
+ * C5: a member begins with a partition where its group is committed as of then, and where the group says that it begins only if nothing is
+ * committed. What "as of then" may be is what was written last, or meanwhile; nothing that was written over before it asked.
+ */
+export const resumePoint: Checker = {
+  row: "C5",
+  promise: "a member goes on where its group is",
+  check(evidence, findings) {
+    const writes = grouped(writesIn(evidence), ({ key }) => key);
+    for (const row of groupRows(evidence, "resume")) {
+      if (row.type !== "ok") continue;
+      const { i, group, partition, member, committed, from, otherwise } = row;
+      const what = `row ${i} (resume): ${member} begins with ${partition} of ${group}`;
+      if (committed === undefined)
+        findings.judge(
+          otherwise === undefined || from === otherwise,
+          () => `${what} at ${from}; without a commit it begins at ${otherwise}`,
+        );
+      else
+        findings.judge(
+          from === committed || (otherwise !== undefined && from === otherwise && otherwise > committed),
+          () => `${what} at ${from}, and was told that ${committed} is committed`,
+        );
+      const known = [...(writes.get(`${group} ${partition}`) ?? []), ...(writes.get(`${group} `) ?? [])];
+      const why = refuted(row, known, evidence.groupRetentionMs !== undefined);
+      findings.judge(why === undefined, () => `${what} as if ${committed ?? "nothing"} were committed; ${why}`);
+    }
+  },
+};
+
+interface Write {
+  readonly key: string;
+  readonly i: number;
+  readonly tInv: number;
+  readonly tRet: number;
+  readonly value: number | undefined;
+  /** It goes forwards only. */
+  readonly commits: boolean;
+}
+
+function writesIn(evidence: Evidence): readonly Write[] {
+  const write = ({ f, group, i, tInv, tRet }: CommitRow | MoveRow | ForgetRow, partition: string, value: number | undefined): Write => ({
+    key: `${group} ${partition}`,
+    i,
+    tInv,
+    tRet,
+    value,
+    commits: f === "commit",
+  });
+  return [
+    ...groupRows(evidence, "commit").flatMap((row) => (row.type === "fail" ? [] : [write(row, row.partition, row.offset)])),
+    ...groupRows(evidence, "move").flatMap((row) => (row.type === "fail" ? [] : [write(row, row.partition, row.after)])),
+    ...groupRows(evidence, "forget").flatMap((row) => (row.type === "fail" ? [] : [write(row, row.partition ?? "", undefined)])),
+  ];
+}
+
+/** @returns why what it was told cannot have been so */
+function refuted({ tInv, tRet, committed }: ResumeRow, writes: readonly Write[], expires: boolean): string | undefined {
+  const before = writes.filter((one) => one.tRet < tInv);
+  const newest = before.reduce<Write | undefined>((last, one) => (last === undefined || one.tInv > last.tInv ? one : last), undefined);
+  if (newest === undefined && committed === undefined) return undefined;
+  if (committed === undefined && expires) return undefined;
+  // One that comes after the newest found at least that much, unless somebody moved the group in between.
+  const moved = newest === undefined || writes.some((one) => !one.commits && one.tRet >= newest.tInv);
+  const least = moved ? 0 : (newest.value ?? 0);
+  const may = writes.some(
+    (one) =>
+      one.value === committed &&
+      one.tInv <= tRet &&
+      (newest === undefined || one.tRet >= newest.tInv) &&
+      (one === newest || !one.commits || (one.value ?? 0) >= least),
+  );
+  if (may) return undefined;
+  return newest === undefined ? "nobody ever committed that" : `row ${newest.i} had made it ${newest.value ?? "nothing"} before it asked`;
+}
