@@ -90,7 +90,10 @@ export const errors = {
   INVALID_CONFIG: refused("INVALID_ARGUMENT", "A configuration key is unknown or its value out of range; `key` and `nearest` help."),
   NOT_IMPLEMENTED: refused("UNIMPLEMENTED", "This version does not have this call; `method` names it."),
   // Things that are or are not there
-  UNKNOWN_TOPIC: refused("NOT_FOUND", "No topic of this name or id."),
+  UNKNOWN_TOPIC: refused(
+    "NOT_FOUND",
+    "No topic of this name or id. `topic_id` names the one that was meant when another topic has its name now: that one was deleted.",
+  ),
   UNKNOWN_PARTITION: refused("NOT_FOUND", "The topic has fewer partitions; `partitions` says how many."),
   UNKNOWN_BROKER: refused("NOT_FOUND", "No broker of this id is registered."),
   TOPIC_EXISTS: refused("ALREADY_EXISTS", "A topic of this name exists."),

@@ -50,7 +50,7 @@ export class ConsumeRun {
     try {
       const assigned = await assignments();
       consumer.assign(assigned);
-      if (growing !== undefined) consumer.assignAdded(growing, assigned.length);
+      if (growing !== undefined) consumer.assignAdded(growing, assigned.length, { topicId: assigned[0]?.topicId });
       for await (const batch of consumer.batches()) {
         for (const record of batch) {
           for (const piece of write(record)) {

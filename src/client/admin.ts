@@ -14,8 +14,6 @@ import {
   DeleteTopicResponse,
   DescribeClusterRequest,
   DescribeClusterResponse,
-  DescribeTopicsRequest,
-  DescribeTopicsResponse,
   GetClusterHealthRequest,
   GetClusterHealthResponse,
   ListClusterConfigsRequest,
@@ -33,6 +31,7 @@ import {
 import { errorOf } from "../protocol/rpc-status.ts";
 import { listOffsets } from "./consumer/locate.ts";
 import type { ClientCore } from "./core.ts";
+import { describeTopics } from "./describe-topics.ts";
 
 /** For one admin call, over all brokers. */
 const TIMEOUT_MS = 30_000;
@@ -103,10 +102,17 @@ export class Admin {
     return CreateTopicResponse.decode(reply).topic;
   }
 
-  /** @param names none: all topics @throws {MillraceError} UNKNOWN_TOPIC */
-  async describeTopics(names: readonly string[] = [], options: AdminOptions = {}): Promise<readonly TopicDescription[]> {
-    const reply = await this.#read(AdminService.DescribeTopics.path, DescribeTopicsRequest.encode({ names }), options);
-    return DescribeTopicsResponse.decode(reply).topics;
+  /**
+   * @param names none: all topics
+   * @param options `latest`: as recorded now, also where the broker that answers has not heard of it yet
+   * @throws {MillraceError} UNKNOWN_TOPIC
+   */
+  async describeTopics(
+    names: readonly string[] = [],
+    options: AdminOptions & { readonly latest?: boolean } = {},
+  ): Promise<readonly TopicDescription[]> {
+    const { timeoutMs = this.#timeoutMs, reachMs = this.#reachMs, latest } = options;
+    return describeTopics(this.#core.calls, names, { timeoutMs: timeoutOf(timeoutMs), reachMs, latest });
   }
 
   /** By name. */
@@ -195,13 +201,16 @@ export class Admin {
    * Where partitions begin and end and, with `timeMs`, their first record of that time or a later one. Linearizable.
    *
    * @param partitions none: all
+   * @param options `topicId`: when given, the topic must have it
+   * @throws {MillraceError} UNKNOWN_TOPIC …
    */
   async listOffsets(
     topic: string,
     partitions: readonly number[] = [],
-    options: AdminOptions & { readonly timeMs?: number } = {},
+    options: AdminOptions & { readonly timeMs?: number; readonly topicId?: string } = {},
   ): Promise<readonly PartitionOffsets[]> {
-    const found = await listOffsets(this.#core, topic, partitions, options.timeMs, options.timeoutMs ?? this.#timeoutMs);
+    const { timeMs, topicId, timeoutMs } = options;
+    const found = await listOffsets(this.#core, { topic, topicId }, partitions, timeMs, timeoutMs ?? this.#timeoutMs);
     return [...found.values()].sort((a, b) => a.partition - b.partition);
   }
 

@@ -29,6 +29,31 @@ export class OffsetOutOfRange extends MillraceError {
   }
 }
 
+/**
+ * The topic that was being read is deleted. Another one may have its name by now (`remade`): that one has offsets of its own, so nothing of it
+ * was read. Who wants it begins anew, where it begins.
+ */
+export class TopicDeleted extends MillraceError {
+  override readonly name = "TopicDeleted";
+  readonly topic: string;
+  readonly topicId: string;
+  readonly remade: boolean;
+
+  constructor(topic: string, topicId: string, remade: boolean) {
+    const since = remade ? "another topic has its name now, and nothing of that was read" : "no topic has its name now";
+    super("UNKNOWN_TOPIC", `Cannot go on reading ${topic}: the topic ${topicId} was deleted; ${since}`, { topic, topic_id: topicId });
+    this.topic = topic;
+    this.topicId = topicId;
+    this.remade = remade;
+  }
+}
+
+/** What a broker refused a request with that named the topic by `topicId`, as readers say it. */
+export function ofDeletedTopic(error: MillraceError, topic: string, topicId: string | undefined): MillraceError {
+  if (error.code !== "UNKNOWN_TOPIC" || topicId === undefined || error instanceof TopicDeleted) return error;
+  return new TopicDeleted(topic, topicId, error.metadata["topic_id"] !== undefined);
+}
+
 /** A record was not acknowledged. `code` and `outcomeKnown` say whether it may be in the log all the same; `cause` is the last error. */
 export class DeliveryFailed extends MillraceError {
   override readonly name = "DeliveryFailed";

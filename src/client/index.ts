@@ -9,7 +9,7 @@ export type { ConsumedBatch } from "./consumer/consumed-batch.ts";
 export type { ConsumedRecord } from "./consumer/consumed-record.ts";
 export { Consumer, type ConsumerHandlers, type PartitionName } from "./consumer/consumer.ts";
 export type { Assignment, ConsumerOptions, From, Until } from "./consumer/options.ts";
-export { DeliveryFailed, OffsetOutOfRange } from "./errors.ts";
+export { DeliveryFailed, OffsetOutOfRange, TopicDeleted } from "./errors.ts";
 export type { ClientPorts } from "./ports.ts";
 export type { AcksName, CompressionName, ProducerOptions } from "./producer/options.ts";
 export { Producer, type ProducerStats } from "./producer/producer.ts";

@@ -1,14 +1,9 @@
 import type { Clock } from "../base/ports/clock.ts";
 import { AdminService } from "../protocol/methods.ts";
-import {
-  DescribeClusterRequest,
-  DescribeClusterResponse,
-  DescribeTopicsRequest,
-  DescribeTopicsResponse,
-  type TopicDescription,
-} from "../protocol/public.ts";
+import { DescribeClusterRequest, DescribeClusterResponse, type TopicDescription } from "../protocol/public.ts";
 import type { Brokers } from "./brokers.ts";
 import type { Calls } from "./calls.ts";
+import { describeTopics } from "./describe-topics.ts";
 
 /** A topic is asked for again at most this often because of failures, milliseconds. */
 export const REFRESH_MS_MIN = 100;
@@ -45,8 +40,8 @@ export class Metadata {
   readonly #brokers: Brokers;
   readonly #clock: Clock;
   readonly #topics = new Map<string, Topic>();
-  readonly #loading = new Map<string, Promise<Topic>>();
-  readonly #watchers = new Map<string, Set<(partitions: number) => void>>();
+  readonly #loading = new Map<string, { readonly topic: Promise<Topic>; readonly latest: boolean }>();
+  readonly #watchers = new Map<string, Set<(partitions: number, topicId: string) => void>>();
   /** What is known of a topic in use may be so old, milliseconds. */
   readonly refreshMs: number;
   #brokersLoading = false;
@@ -58,8 +53,8 @@ export class Metadata {
     this.refreshMs = refreshMs;
   }
 
-  /** Hears how many partitions a topic has, each time that was asked: topics grow. @returns ends it */
-  watch(topic: string, told: (partitions: number) => void): () => void {
+  /** Hears how many partitions the topic has that has this name, each time that was asked: topics grow. @returns ends it */
+  watch(topic: string, told: (partitions: number, topicId: string) => void): () => void {
     const watchers = this.#watchers.get(topic) ?? new Set();
     this.#watchers.set(topic, watchers);
     watchers.add(told);
@@ -97,12 +92,14 @@ export class Metadata {
   }
 
   /**
-   * Asks now, whatever is known, and not by an answer that was under way: for who goes by it that there is no other partition.
+   * Asks now, whatever is known, and not by an answer that was under way: for who goes by it that there is no other partition, or that this is
+   * the topic that has the name. The controller is asked, as `describeTopics` does.
    * @throws {MillraceError} UNKNOWN_TOPIC, or that no broker answered
    */
-  async loadAnew(topic: string, timeoutMs: number): Promise<number> {
-    await this.#loading.get(topic)?.catch(() => undefined);
-    return (await this.#fetch(topic, timeoutMs)).routes.length;
+  async loadAnew(topic: string, timeoutMs: number): Promise<{ readonly topicId: string; readonly partitions: number }> {
+    await this.#loading.get(topic)?.topic.catch(() => undefined);
+    const { id, routes } = await this.#fetch(topic, timeoutMs, true);
+    return { topicId: id, partitions: routes.length };
   }
 
   /** Asks again in the background, unless that was done a moment ago. Failures are silent: the next failed call asks again. */
@@ -136,21 +133,21 @@ export class Metadata {
     this.#topics.delete(topic);
   }
 
-  #fetch(name: string, timeoutMs: number): Promise<Topic> {
+  #fetch(name: string, timeoutMs: number, latest = false): Promise<Topic> {
     const loading = this.#loading.get(name);
-    if (loading !== undefined) return loading;
-    const fetched = this.#describe(name, timeoutMs).finally(() => this.#loading.delete(name));
-    this.#loading.set(name, fetched);
-    return fetched;
+    if (loading !== undefined && (loading.latest || !latest)) return loading.topic;
+    const topic = this.#describe(name, timeoutMs, latest).finally(() => {
+      if (this.#loading.get(name)?.topic === topic) this.#loading.delete(name);
+    });
+    this.#loading.set(name, { topic, latest });
+    return topic;
   }
 
-  async #describe(name: string, timeoutMs: number): Promise<Topic> {
-    const request = DescribeTopicsRequest.encode({ names: [name] });
-    const reply = await this.#calls.unary(AdminService.DescribeTopics.path, request, { timeoutMs, repeatable: true });
-    const described = DescribeTopicsResponse.decode(reply).topics[0] as TopicDescription;
-    const topic = this.#merge(name, described);
+  async #describe(name: string, timeoutMs: number, latest: boolean): Promise<Topic> {
+    const [described] = await describeTopics(this.#calls, [name], { timeoutMs, latest });
+    const topic = this.#merge(name, described as TopicDescription);
     this.#topics.set(name, topic);
-    for (const told of this.#watchers.get(name) ?? []) told(topic.routes.length);
+    for (const told of this.#watchers.get(name) ?? []) told(topic.routes.length, topic.id);
     this.#loadBrokers();
     return topic;
   }

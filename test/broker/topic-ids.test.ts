@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { MillraceError } from "../../src/base/errors.ts";
 import { Acks } from "../../src/protocol/public.ts";
 import { errorOf } from "../../src/protocol/rpc-status.ts";
 import { Cluster, recordSet } from "./harness.ts";
@@ -42,6 +43,77 @@ describe("A batch or a read that names the topic by its id", () => {
     assert.equal(late?.error === undefined ? "" : errorOf(late.error)?.code, "UNKNOWN_TOPIC");
     stream.cancel();
     assert.deepEqual(await cluster.values("t"), ["0", "1", "2", "3", "4"]);
+    cluster.close();
+  });
+});
+
+describe("A subscription, or offsets, of a topic that was deleted and made again under its name", () => {
+  it("are of the one that was meant, at every broker, and a stream never passes from the one to the other", async () => {
+    const cluster = await Cluster.start({ seed: 42 });
+    const produce = (...values: string[]) => cluster.call(1, stubs.Produce, { topic: "t", records: recordSet(values), acks: Acks.all });
+    await cluster.createTopic("t");
+    const former = (await cluster.call(1, stubs.DescribeTopics, { names: ["t"] })).topics[0]?.topicId ?? "";
+    await produce("a", "b");
+    // One of them where the leader is, the others through it; by name, and by id.
+    const partitions = [{ partition: 0, offset: 0 }];
+    const streams = cluster.numbers.flatMap((n) =>
+      ["", former].map((topicId) => cluster.subscribe(n, { topic: "t", topicId, partitions })),
+    );
+    await cluster.until(() => streams.every(({ values }) => values.get(0)?.length === 2), "all have read what there is");
+    await cluster.call(1, stubs.DeleteTopic, { name: "t" });
+    const made = (await cluster.call(2, stubs.CreateTopic, { name: "t", partitions: 1 })).topic?.topicId ?? "";
+    await produce("A", "B", "C", "D");
+    for (const stream of streams) {
+      await cluster.until(() => stream.closed, "the stream of a deleted topic ends");
+      assert.ok(stream.error instanceof MillraceError && stream.error.code === "UNKNOWN_TOPIC", String(stream.error));
+      assert.equal(stream.error.metadata["topic_id"], former);
+      assert.deepEqual(stream.values.get(0), ["a", "b"]);
+    }
+    for (const n of cluster.numbers) {
+      for (const timeMs of [undefined, 0]) {
+        const of = (topicId: string) => ({ topic: "t", topicId, ...(timeMs === undefined ? {} : { timeMs }) });
+        await cluster.refused(n, stubs.ListOffsets, of(former), "UNKNOWN_TOPIC");
+        for (const topicId of [made, ""]) {
+          const [ends] = (await cluster.call(n, stubs.ListOffsets, of(topicId))).partitions;
+          assert.deepEqual([ends?.error, ends?.logStartOffset, ends?.highWatermark], [undefined, 0, 4]);
+        }
+      }
+      const late = cluster.subscribe(n, { topic: "t", topicId: former, partitions: [{ partition: 0, untilEnd: true }] });
+      await cluster.until(() => late.closed, "a stream of a deleted topic is refused");
+      assert.ok(late.error instanceof MillraceError && late.error.code === "UNKNOWN_TOPIC", String(late.error));
+      const good = cluster.subscribe(n, { topic: "t", topicId: made, partitions: [{ partition: 0, untilEnd: true }] });
+      await cluster.until(() => good.closed, "a stream of the topic there is ends at its end");
+      assert.deepEqual([good.error, good.values.get(0)], [undefined, ["A", "B", "C", "D"]]);
+    }
+    cluster.close();
+  });
+
+  it("are of the one that was made even where a broker has heard of neither, once it hears", async () => {
+    const cluster = await Cluster.start({ seed: 43 });
+    await cluster.createTopic("t");
+    await cluster.moveController(1);
+    const idAt3 = async (latest: boolean): Promise<string> => {
+      const { topics } = await cluster.ask(3, stubs.DescribeTopics, { names: ["t"], latest });
+      return topics[0]?.topicId ?? "";
+    };
+    const former = await cluster.settle(idAt3(false));
+    cluster.world.network.partition([["b1", "b2"], ["b3"]]);
+    await cluster.call(1, stubs.DeleteTopic, { name: "t" });
+    const made = (await cluster.call(2, stubs.CreateTopic, { name: "t", partitions: 1 })).topic?.topicId ?? "";
+    assert.notEqual(made, former);
+    assert.equal(await cluster.settle(idAt3(false)), former, "broker 3 has heard of neither");
+    const latest = idAt3(true);
+    const ends = cluster.ask(3, stubs.ListOffsets, { topic: "t", topicId: made });
+    const stream = cluster.subscribe(3, { topic: "t", topicId: made, partitions: [{ partition: 0, untilEnd: true }] });
+    await cluster.pass(1_000);
+    cluster.world.network.heal();
+    assert.equal(await cluster.settle(latest), made);
+    assert.deepEqual(
+      (await cluster.settle(ends)).partitions.map(({ error, highWatermark }) => [error, highWatermark]),
+      [[undefined, 0]],
+    );
+    await stream.over();
+    assert.equal(stream.error, undefined);
     cluster.close();
   });
 });

@@ -81,7 +81,7 @@ describe("What is closed leaves the client", () => {
     const { world, cluster, brokers, log } = setup();
     let watched = 0;
     class Counted extends Metadata {
-      override watch(topic: string, told: (partitions: number) => void): () => void {
+      override watch(topic: string, told: (partitions: number, topicId: string) => void): () => void {
         watched += 1;
         const unwatch = super.watch(topic, told);
         return () => {

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { silentTelemetry } from "../../src/base/ports/telemetry.ts";
-import { Client, type ClientOptions, MillraceError, type Producer } from "../../src/client/index.ts";
+import { Client, type ClientOptions, type Consumer, MillraceError, type Producer, TopicDeleted } from "../../src/client/index.ts";
 import { records } from "../../src/records/log-record.ts";
+import { RecordSetBuilder } from "../../src/records/record-set-builder.ts";
 import { FakeCluster, fakeAddresses, noFaults } from "./fake/cluster.ts";
 import type { PartitionLog } from "./fake/partition-log.ts";
 import { World } from "./fake/world.ts";
@@ -68,5 +69,124 @@ describe("A producer whose topic was deleted, and made again under its name", ()
     const [second] = cluster.addTopic("t", 1);
     await world.until(send(producer, "c"));
     assert.deepEqual(valuesOf(second), ["c"]);
+  });
+});
+
+function fill(log: PartitionLog | undefined, values: readonly string[]): void {
+  const builder = new RecordSetBuilder();
+  for (const value of values) builder.append(undefined, value, [], 0);
+  log?.append({ producerId: undefined, baseSequence: 0, count: values.length, records: builder.take(), compressed: false });
+}
+
+/** What it read, and what ended it. */
+function read(consumer: Consumer): { readonly seen: string[]; readonly over: Promise<unknown> } {
+  const seen: string[] = [];
+  const over = consumer
+    .run({ onRecord: ({ partition, offset, value }) => void seen.push(`${partition}:${offset} ${text.decode(value)}`) })
+    .catch((error: unknown) => error);
+  return { seen, over };
+}
+
+describe("A consumer whose topic was deleted, and made again under its name", () => {
+  const begin = {
+    subscribed: (consumer: Consumer) => consumer.subscribe("t"),
+    "assigned at an offset": async (consumer: Consumer) => consumer.assign([{ topic: "t", partition: 0, from: { offset: 0 } }]),
+    "assigned from the start": async (consumer: Consumer) => consumer.assign([{ topic: "t", partition: 0, until: { offset: 9 } }]),
+  };
+  for (const [how, start] of Object.entries(begin)) {
+    it(`fails typed when it was ${how}, with all it read of the former, and reads nothing of the new one`, async () => {
+      for (const connections of ["stay", "break"] as const) {
+        const { world, cluster, client, first } = setup(4);
+        fill(first, ["a", "b"]);
+        const consumer = client.consumer();
+        await world.until(start(consumer));
+        const { seen, over } = read(consumer);
+        await world.run(world.now + 1_000, () => seen.length === 2);
+        const [second] = cluster.addTopic("t", 2);
+        // At the offset where the reader is, and before it.
+        fill(second, ["A", "B", "C", "D"]);
+        if (connections === "break") for (const stream of [...cluster.streams]) stream.break();
+        const error = await world.until(over);
+        assert.ok(error instanceof TopicDeleted && error.code === "UNKNOWN_TOPIC" && !error.retriable, String(error));
+        assert.deepEqual([error.topic, error.topicId, error.remade], ["t", "id-of-t-1", true]);
+        assert.deepEqual(seen, ["0:0 a", "0:1 b"]);
+        const next = client.consumer();
+        await world.until(next.subscribe("t", { until: "end" }));
+        const again = read(next);
+        await world.until(again.over);
+        assert.deepEqual(again.seen, ["0:0 A", "0:1 B", "0:2 C", "0:3 D"]);
+      }
+    });
+  }
+
+  it("says so too when nothing has the name any more", async () => {
+    const { world, cluster, client } = setup(5);
+    const consumer = client.consumer();
+    await world.until(consumer.subscribe("t"));
+    const { over } = read(consumer);
+    await world.run(world.now + 1_000, () => false);
+    cluster.topics.delete("t");
+    const error = await world.until(over);
+    assert.ok(error instanceof TopicDeleted && !error.remade, String(error));
+  });
+
+  it("does not take partitions of the new one for new partitions of its own", async () => {
+    const { world, cluster, client, first } = setup(6);
+    fill(first, ["a"]);
+    const consumer = client.consumer();
+    await world.until(consumer.subscribe("t"));
+    const { seen, over } = read(consumer);
+    await world.run(world.now + 1_000, () => seen.length === 1);
+    // Nobody tells it: it reads none of the former one now.
+    consumer.pause([{ topic: "t", partition: 0 }]);
+    for (const log of cluster.addTopic("t", 3)) fill(log, ["new"]);
+    await world.run(world.now + 60_000, () => false);
+    assert.deepEqual(seen, ["0:0 a"]);
+    consumer.resume([{ topic: "t", partition: 0 }]);
+    assert.ok((await world.until(over)) instanceof TopicDeleted);
+  });
+
+  it("goes on when a broker says how many partitions the former one had", async () => {
+    const { world, cluster, client } = setup(9);
+    cluster.addTopic("t", 3);
+    cluster.stay("t");
+    const [log] = cluster.addTopic("t", 1);
+    const consumer = client.consumer();
+    await world.until(consumer.subscribe("t"));
+    const { seen } = read(consumer);
+    await world.run(world.now + 60_000, () => false);
+    fill(log, ["a"]);
+    assert.ok(await world.run(world.now + 5_000, () => seen.length > 0));
+    assert.deepEqual(seen, ["0:0 a"]);
+  });
+
+  it("begins in the topic that has the name now, whatever the client or a broker heard of it before", async () => {
+    const { world, cluster, client, send } = setup(7);
+    await world.until(send(client.producer(), "a"));
+    cluster.stay("t");
+    const [second] = cluster.addTopic("t", 1);
+    fill(second, ["b"]);
+    for (const start of Object.values(begin)) {
+      const consumer = client.consumer();
+      await world.until(start(consumer));
+      const { seen, over } = read(consumer);
+      assert.ok(await world.run(world.now + 5_000, () => seen.length > 0), String(await Promise.race([over, "nothing"])));
+      assert.deepEqual(seen, ["0:0 b"]);
+      consumer.close();
+    }
+  });
+
+  it("is refused from the start when an id was given and the name stands for another one", async () => {
+    const { world, cluster, client } = setup(8);
+    const topicId = cluster.topicId("t");
+    fill(cluster.addTopic("t", 1)[0], ["b"]);
+    for (const from of ["start", { offset: 0 }] as const) {
+      const consumer = client.consumer();
+      consumer.assign([{ topic: "t", topicId, partition: 0, from }]);
+      const { seen, over } = read(consumer);
+      assert.ok((await world.until(over)) instanceof TopicDeleted);
+      assert.deepEqual(seen, []);
+    }
+    await assert.rejects(world.until(client.admin().listOffsets("t", [], { topicId })), { code: "UNKNOWN_TOPIC" });
   });
 });

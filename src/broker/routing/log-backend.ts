@@ -5,6 +5,7 @@ import type { Clock } from "../../base/ports/clock.ts";
 import { PEER_MESSAGE_BYTES_MAX } from "../../base/ports/transport.ts";
 import { type Until, waitUntil } from "../../base/until.ts";
 import type { MetadataImage } from "../../cluster/image.ts";
+import type { TopicImage } from "../../cluster/image-state.ts";
 import { type FetchRequest, FetchResponse } from "../../protocol/public.ts";
 import { ForwardedFetch, ForwardedOffsets, ForwardedOffsetsFound, ForwardedTrim, ForwardedTrimmed } from "../../protocol/routing.ts";
 import type { MetadataGroup } from "../metadata/metadata-group.ts";
@@ -75,11 +76,11 @@ export class RoutedLog implements LogBackend {
     });
   }
 
-  async partitionsOf(topic: string, until: Until): Promise<number> {
-    if (this.#image.topicByName(topic) === undefined) await this.#group.barrier(until);
-    const known = this.#image.topicByName(topic);
-    if (known === undefined) throw unknownTopic(topic);
-    return known.groups.length;
+  async topicOf(topic: string, until: Until, topicId = ""): Promise<{ readonly topicId: string; readonly partitions: number }> {
+    if (this.#named(topic, topicId) instanceof MillraceError) await this.#group.barrier(until);
+    const known = this.#named(topic, topicId);
+    if (known instanceof MillraceError) throw known;
+    return { topicId: known.id, partitions: known.groups.length };
   }
 
   leadsHere(target: Target): boolean {
@@ -283,10 +284,15 @@ export class RoutedLog implements LogBackend {
     return this.#partitions.get(groupId) ?? new MillraceError("NOT_LEADER", "This broker holds no replica of the partition");
   }
 
-  #lookUp(topic: string, partition: number, topicId: string): Target | MillraceError {
+  #named(topic: string, topicId: string): TopicImage | MillraceError {
     const known = this.#image.topicByName(topic);
     if (known === undefined) return unknownTopic(topic);
-    if (topicId !== "" && topicId !== known.id) return unknownTopicId(topic, topicId);
+    return topicId === "" || topicId === known.id ? known : unknownTopicId(topic, topicId);
+  }
+
+  #lookUp(topic: string, partition: number, topicId: string): Target | MillraceError {
+    const known = this.#named(topic, topicId);
+    if (known instanceof MillraceError) return known;
     const groupId = known.groups[partition];
     if (groupId === undefined) return unknownPartition(topic, known.groups.length, partition);
     const maxMessageBytes = Math.min(this.#image.configOf(known).maxMessageBytes, this.#config.limits.maxMessageBytes);

@@ -43,9 +43,10 @@ export function registerTopicCalls(calls: AdminCalls, { log }: BrokerConfig, ran
 
   calls.read(AdminService.DescribeTopics, async (bytes, until) => {
     const request = DescribeTopicsRequest.decode(bytes);
-    await calls.seen(request.minMetadataVersion, until);
-    const topics: TopicImage[] = [];
     requireDistinctNames(request.names);
+    await calls.seen(request.minMetadataVersion, until);
+    if (request.latest) await calls.parts.group.barrier(until);
+    const topics: TopicImage[] = [];
     if (request.names.length === 0) topics.push(...[...calls.image.topics.values()].sort((a, b) => (a.name < b.name ? -1 : 1)));
     else for (const name of request.names) topics.push(await calls.topicNamed(name, until));
     const { parts } = calls;

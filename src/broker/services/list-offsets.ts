@@ -31,8 +31,9 @@ export async function listOffsets(
     const text = `Cannot look ${timeMs} up: time_ms must not be negative; without it both ends of the log are told`;
     throw new MillraceError("INVALID_REQUEST", text, { field: "time_ms" });
   }
-  const count = await backend.partitionsOf(topic, { deadline, caller: call });
-  const numbers = request.partitions.length > 0 ? request.partitions : Array.from({ length: count }, (_, i) => i);
+  // Whatever the name says meanwhile: the partitions of one answer are of one topic.
+  const { topicId, partitions } = await backend.topicOf(topic, { deadline, caller: call }, request.topicId);
+  const numbers = request.partitions.length > 0 ? request.partitions : Array.from({ length: partitions }, (_, i) => i);
   const lookups = new OffsetLookups(clock);
   call.onCancel(() => lookups.end(callerGone()));
   const now = clock.monotonic();
@@ -40,7 +41,7 @@ export async function listOffsets(
   return Promise.all(
     numbers.map(async (partition): Promise<MessageInput<typeof PartitionOffsets>> => {
       try {
-        const target = await backend.resolve(topic, partition, { deadline: until, caller: call });
+        const target = await backend.resolve(topic, partition, { deadline: until, caller: call }, topicId);
         const offsets = await lookups.offsets(backend, target, timeMs, { deadline: until, direct });
         return {
           partition,
@@ -61,14 +62,14 @@ export async function listOffsets(
 
 /** Where a subscription of one partition begins and ends. @throws {MillraceError} */
 export async function positionsOf(
-  topic: string,
+  { topic, topicId }: { readonly topic: string; readonly topicId: string },
   start: SubscribeStart,
   backend: LogBackend,
   lookups: OffsetLookups,
   until: Until,
 ): Promise<{ readonly from: number; readonly until: number | undefined }> {
   const { deadline } = until;
-  const target = await backend.resolve(topic, start.partition, until);
+  const target = await backend.resolve(topic, start.partition, until, topicId);
   const at = (timeMs: number | undefined): Promise<OffsetsOf> => lookups.offsets(backend, target, timeMs, { deadline, direct: false });
   let from = start.offset;
   for (const [field, value] of [

@@ -61,8 +61,8 @@ export interface LogBackend {
    * @throws {MillraceError} UNKNOWN_TOPIC, UNKNOWN_PARTITION, NOT_READY
    */
   resolve(topic: string, partition: number, until: Until, topicId?: string): Target | Promise<Target>;
-  /** Partitions of a topic. @throws {MillraceError} */
-  partitionsOf(topic: string, until: Until): Promise<number>;
+  /** The topic that has this name, and how many partitions it has. @param topicId as of `resolve` @throws {MillraceError} UNKNOWN_TOPIC, NOT_READY */
+  topicOf(topic: string, until: Until, topicId?: string): Promise<{ readonly topicId: string; readonly partitions: number }>;
   append(
     target: Target,
     batch: AppendBatch,
@@ -254,13 +254,11 @@ export function registerLogService(
             return stream.end(error);
           }
           const lookups = new OffsetLookups(clock);
-          const positions: SubscriptionBackend["positions"] = (topic, start) =>
-            positionsOf(topic, start, running(), lookups, {
-              deadline: clock.monotonic() + DEFAULT_DEADLINE_MS,
-              caller: stream.call,
-            });
+          const until = (): Until => ({ deadline: clock.monotonic() + DEFAULT_DEADLINE_MS, caller: stream.call });
+          const topicOf: SubscriptionBackend["topicOf"] = (topic, topicId) => running().topicOf(topic, until(), topicId);
+          const positions: SubscriptionBackend["positions"] = (topic, start) => positionsOf(topic, start, running(), lookups, until());
           const read: SubscriptionBackend["read"] = (wanted, done) => readForSubscription(wanted, stream.call, done);
-          const subscription = new Subscription(stream, request, { read, positions }, clock, {
+          const subscription = new Subscription(stream, request, { topicOf, read, positions }, clock, {
             creditBytesMax: config.limits.streamCreditBytes,
             room,
           });
@@ -296,7 +294,7 @@ export function registerLogService(
   ): () => void {
     const { fetchWaitMaxMs, forwardWaitMs } = config.timings;
     const deadline = clock.monotonic() + fetchWaitMaxMs + forwardWaitMs;
-    const request: FetchRequest = { ...wanted, accept: wanted.accept, minBytes: 1, maxWaitMs: fetchWaitMaxMs, direct: false, topicId: "" };
+    const request: FetchRequest = { ...wanted, accept: wanted.accept, minBytes: 1, maxWaitMs: fetchWaitMaxMs, direct: false };
     let cancel = (): void => {};
     let cancelled = false;
     const start = (backend: LogBackend, target: Target): void => {
@@ -304,7 +302,7 @@ export function registerLogService(
     };
     try {
       const backend = running();
-      const target = backend.resolve(wanted.topic, wanted.partition, { deadline, caller });
+      const target = backend.resolve(wanted.topic, wanted.partition, { deadline, caller }, wanted.topicId);
       if (target instanceof Promise)
         target.then(
           (late) => start(backend, late),

@@ -61,8 +61,8 @@ export class MeteredLog implements LogBackend {
   resolve(topic: string, partition: number, until: Until, topicId?: string): Target | Promise<Target> {
     return this.#log.resolve(topic, partition, until, topicId);
   }
-  partitionsOf(topic: string, until: Until): Promise<number> {
-    return this.#log.partitionsOf(topic, until);
+  topicOf(topic: string, until: Until, topicId?: string): ReturnType<LogBackend["topicOf"]> {
+    return this.#log.topicOf(topic, until, topicId);
   }
   offsets(
     target: Target,

@@ -12,9 +12,14 @@ import { cutRecordSet } from "../../records/record-set.ts";
 import { RecordPace } from "./record-pace.ts";
 import type { ReplyRoom } from "./reply-room.ts";
 
-/** What one fetch of a subscription asks; answered by whoever leads the partition. */
-export interface SubscriptionFetch {
+/** The topic of a stream, for as long as it lives: another one that gets its name is another one. */
+export interface SubscribedTopic {
   readonly topic: string;
+  readonly topicId: string;
+}
+
+/** What one fetch of a subscription asks; answered by whoever leads the partition. */
+export interface SubscriptionFetch extends SubscribedTopic {
   readonly partition: number;
   readonly offset: number;
   readonly maxBytes: number;
@@ -22,10 +27,12 @@ export interface SubscriptionFetch {
 }
 
 export interface SubscriptionBackend {
+  /** @param topicId what the name must stand for; empty: anything @throws {MillraceError} */
+  topicOf(topic: string, topicId: string): Promise<{ readonly topicId: string }>;
   /** Waits for records; `done` exactly once unless cancelled. */
   read(request: SubscriptionFetch, done: (outcome: FetchResponse | MillraceError) => void): () => void;
   /** Turns the ends of one partition into offsets. @throws {MillraceError} */
-  positions(topic: string, start: SubscribeStart): Promise<{ readonly from: number; readonly until: number | undefined }>;
+  positions(topic: SubscribedTopic, start: SubscribeStart): Promise<{ readonly from: number; readonly until: number | undefined }>;
 }
 
 /** Bytes of one message of a subscription; a stub that did not raise its limit takes 4 MiB. */
@@ -74,6 +81,8 @@ export class Subscription {
   readonly #backend: SubscriptionBackend;
   readonly #clock: Clock;
   readonly #request: SubscribeRequest;
+  /** Its id is known from `#open` on. */
+  #topic: SubscribedTopic;
   readonly #pumps: Pump[] = [];
   /** Waiting for room or for their turn, first come first. */
   readonly #stalled = new Set<Pump>();
@@ -93,6 +102,7 @@ export class Subscription {
   constructor(stream: ServerStream, request: SubscribeRequest, backend: SubscriptionBackend, clock: Clock, limits: SubscriptionLimits) {
     this.#stream = stream;
     this.#request = request;
+    this.#topic = { topic: request.topic, topicId: request.topicId };
     this.#backend = backend;
     this.#clock = clock;
     this.#room = limits.room;
@@ -134,14 +144,17 @@ export class Subscription {
 
   async #open(): Promise<void> {
     try {
-      const { topic, partitions, maxRate, creditBytes } = this.#request;
+      const { partitions, maxRate, creditBytes } = this.#request;
       if (partitions.length === 0)
         throw new MillraceError("INVALID_REQUEST", "Cannot subscribe to no partition: name at least one", { field: "partitions" });
       if (maxRate < 0)
         throw new MillraceError("INVALID_REQUEST", `Cannot subscribe at ${maxRate} records per second`, { field: "max_rate" });
       if (creditBytes < 0)
         throw new MillraceError("INVALID_REQUEST", `Cannot subscribe with a credit of ${creditBytes} bytes`, { field: "credit_bytes" });
-      const opened = await Promise.all(partitions.map(async (start) => ({ start, at: await this.#backend.positions(topic, start) })));
+      const { topic, topicId } = this.#topic;
+      const named: SubscribedTopic = { topic, topicId: (await this.#backend.topicOf(topic, topicId)).topicId };
+      this.#topic = named;
+      const opened = await Promise.all(partitions.map(async (start) => ({ start, at: await this.#backend.positions(named, start) })));
       if (this.#over) return;
       for (const { start, at } of opened)
         this.#pumps.push({
@@ -169,9 +182,9 @@ export class Subscription {
       return;
     }
     if (backlog) this.#reading += 1;
-    const { topic, accept } = this.#request;
+    const { accept } = this.#request;
     pump.cancel = this.#backend.read(
-      { topic, partition: pump.partition, offset: pump.offset, maxBytes: this.#chunkBytes, accept },
+      { ...this.#topic, partition: pump.partition, offset: pump.offset, maxBytes: this.#chunkBytes, accept },
       (outcome) => {
         pump.cancel = undefined;
         if (backlog) this.#reading -= 1;

@@ -142,11 +142,12 @@ function writerOf({ format, template }: Consume): RecordWriter {
 }
 
 async function assignmentsOf(client: Client, plan: Plan): Promise<Assignment[]> {
-  const [topic] = await client.admin(ADMIN).describeTopics([plan.topic]);
+  const [topic] = await client.admin(ADMIN).describeTopics([plan.topic], { latest: true });
   if (topic !== undefined) for (const partition of plan.partitions) refuseUnknownPartition(topic, partition);
   const known = topic?.partitions.map((partition) => partition.partition) ?? [];
   const wanted = plan.partitions.length > 0 ? plan.partitions : known;
-  const ends = new Map((await client.admin(ADMIN).listOffsets(plan.topic, wanted)).map((end) => [end.partition, end]));
+  const topicId = topic?.topicId ?? "";
+  const ends = new Map((await client.admin(ADMIN).listOffsets(plan.topic, wanted, { topicId })).map((end) => [end.partition, end]));
   refuseOutOfRange(plan, wanted, ends);
   return wanted.map((partition) => {
     const range = ends.get(partition) ?? { logStartOffset: 0, highWatermark: 0 };
@@ -154,7 +155,7 @@ async function assignmentsOf(client: Client, plan: Plan): Promise<Assignment[]> 
     // The end is fixed now, so that records which come in meanwhile do not move it.
     const until =
       plan.to === undefined ? undefined : plan.to === "end" ? { offset: range.highWatermark } : (resolvePosition(plan.to, range) as Until);
-    return { topic: plan.topic, partition, from, until };
+    return { topic: plan.topic, topicId, partition, from, until };
   });
 }
 

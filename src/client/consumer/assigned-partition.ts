@@ -7,6 +7,8 @@ export class AssignedPartition {
   readonly partition: number;
   readonly from: From;
   readonly until: Until | undefined;
+  /** Of the topic that is read, whatever has its name later; undefined until it was looked up. */
+  topicId: string | undefined;
   /** Offset to ask the broker for next; undefined until `from` was looked up. */
   next: number | undefined;
   /** Offset of the next record to be handed out. */
@@ -30,6 +32,7 @@ export class AssignedPartition {
     this.partition = assignment.partition;
     this.from = assignment.from ?? "start";
     this.until = assignment.until;
+    this.topicId = assignment.topicId;
   }
 
   get located(): boolean {
@@ -48,4 +51,19 @@ export class AssignedPartition {
     this.untilOffset = untilOffset;
     this.received = untilOffset !== undefined && next >= untilOffset;
   }
+}
+
+/** Together what one stream or one look-up may name. */
+export function byTopic(parts: readonly AssignedPartition[]): ReadonlyMap<string, AssignedPartition[]> {
+  const groups = new Map<string, AssignedPartition[]>();
+  for (const part of parts) {
+    const group = groups.get(topicKey(part));
+    if (group === undefined) groups.set(topicKey(part), [part]);
+    else group.push(part);
+  }
+  return groups;
+}
+
+export function topicKey({ topic, topicId }: AssignedPartition): string {
+  return `${topic} ${topicId ?? ""}`;
 }

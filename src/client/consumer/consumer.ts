@@ -4,8 +4,7 @@ import type { Timer } from "../../base/ports/clock.ts";
 import type { SubscribeResponse } from "../../protocol/public.ts";
 import { backoffMs } from "../backoff.ts";
 import type { ClientCore } from "../core.ts";
-import { OffsetOutOfRange } from "../errors.ts";
-import { AssignedPartition } from "./assigned-partition.ts";
+import { AssignedPartition, byTopic, topicKey } from "./assigned-partition.ts";
 import type { ConsumedBatch } from "./consumed-batch.ts";
 import type { ConsumedRecord } from "./consumed-record.ts";
 import { Feed, type FeedOwner } from "./feed.ts";
@@ -20,6 +19,7 @@ import {
   type From,
   type Until,
 } from "./options.ts";
+import { refusalOf } from "./refusal.ts";
 
 /** How long finding the partitions of a topic may take. */
 const LOAD_MS = 30_000;
@@ -43,7 +43,8 @@ export interface PartitionName {
  * Reads assigned partitions: every record from where it was told to begin, in order per partition, without gap or repetition,
  * over broken connections and changes of leader. Three ways to take records: `for await (const record of consumer)`,
  * `for await (const batch of consumer.batches())`, or `run({ onBatch })`, which is the fastest. Reading ends when every partition
- * reached its `until`, and fails when one cannot go on (`OffsetOutOfRange`).
+ * reached its `until`, and fails when one cannot go on: `OffsetOutOfRange`, or `TopicDeleted`, also when another topic was made under the
+ * name. A partition is of the topic that had the name when reading began.
  */
 export class Consumer implements AsyncIterable<ConsumedRecord> {
   readonly #core: ClientCore;
@@ -81,10 +82,8 @@ export class Consumer implements AsyncIterable<ConsumedRecord> {
   assign(assignments: readonly Assignment[]): void {
     this.#checkOpen();
     for (const assignment of assignments) checkAssignment(assignment);
-    const parts = this.#replace(assignments);
-    for (const topic of new Set(parts.map((part) => part.topic))) {
-      const ofTopic = parts.filter((part) => part.topic === topic);
-      locate(this.#core, topic, ofTopic).then(
+    for (const ofTopic of byTopic(this.#replace(assignments)).values()) {
+      locate(this.#core, (ofTopic[0] as AssignedPartition).topic, ofTopic).then(
         () => this.#located(),
         (error: unknown) => this.#fail(lookUpError(error)),
       );
@@ -100,24 +99,32 @@ export class Consumer implements AsyncIterable<ConsumedRecord> {
   async subscribe(topic: string, options: { readonly from?: From; readonly until?: Until } = {}): Promise<void> {
     this.#checkOpen();
     // What is known may be hours old, and partitions added since hold old records: they begin and end as all others.
-    const count = await this.#core.metadata.loadAnew(topic, LOAD_MS);
-    this.assign(Array.from({ length: count }, (_, partition) => ({ topic, partition, ...options })));
+    const { topicId, partitions } = await this.#core.metadata.loadAnew(topic, LOAD_MS);
+    this.assign(Array.from({ length: partitions }, (_, partition) => ({ topic, topicId, partition, ...options })));
     if (options.until === "end") return;
     const from: From = typeof options.from === "object" && "timeMs" in options.from ? options.from : "start";
-    this.assignAdded(topic, count, { ...options, from });
+    this.assignAdded(topic, partitions, { ...options, from, topicId });
   }
 
   /**
    * Assigns partitions of a topic that has `count` now as soon as they are added, for who assigned the others one by one.
    *
-   * @param options where each begins and ends. Default: all of it
+   * @param options where each begins and ends, default: all of it; and the id of the topic, as of `Assignment`
    */
-  assignAdded(topic: string, count: number, options: { readonly from?: From; readonly until?: Until } = {}): void {
+  assignAdded(
+    topic: string,
+    count: number,
+    options: { readonly from?: From; readonly until?: Until; readonly topicId?: string | undefined } = {},
+  ): void {
     this.#checkOpen();
     this.#subscribed.get(topic)?.();
     let known = count;
-    const unwatch = this.#core.metadata.watch(topic, (now) => {
-      const added = Array.from({ length: Math.max(0, now - known) }, (_, i) => ({ topic, partition: known + i, ...options }));
+    let topicId = options.topicId;
+    const unwatch = this.#core.metadata.watch(topic, (now, id) => {
+      topicId ??= [...this.#parts.values()].find((part) => part.topic === topic && part.topicId !== undefined)?.topicId;
+      // Another topic's partitions are not added to these; whoever reads these hears of it.
+      if (topicId !== id) return;
+      const added = Array.from({ length: Math.max(0, now - known) }, (_, i) => ({ ...options, topic, topicId, partition: known + i }));
       known = Math.max(known, now);
       if (added.length === 0) return;
       locateAdded(this.#core, topic, this.#replace(added), {
@@ -284,7 +291,7 @@ export class Consumer implements AsyncIterable<ConsumedRecord> {
     this.#feeds.delete(feed);
     if (this.#closed || this.#failure !== undefined) return;
     if (error !== undefined && !error.retriable) {
-      this.#fail(this.#explain(error, parts));
+      this.#fail(refusalOf(error, parts));
       return;
     }
     if (error !== undefined) this.#learn(feed, parts, error);
@@ -310,22 +317,6 @@ export class Consumer implements AsyncIterable<ConsumedRecord> {
     metadata.refresh(feed.topic);
   }
 
-  /** An offset out of range is said with its range, as far as the broker told which partition it was. */
-  #explain(error: MillraceError, parts: readonly AssignedPartition[]): MillraceError {
-    if (error.code !== "OFFSET_OUT_OF_RANGE") return error;
-    const { partition, log_start_offset: start, high_watermark: end } = error.metadata;
-    const part =
-      partition === undefined ? (parts.length === 1 ? parts[0] : undefined) : parts.find((one) => one.partition === Number(partition));
-    if (part === undefined || start === undefined || end === undefined) return error;
-    return new OffsetOutOfRange({
-      topic: part.topic,
-      partition: part.partition,
-      offset: part.next as number,
-      logStartOffset: Number(start),
-      highWatermark: Number(end),
-    });
-  }
-
   /** Opens streams for partitions that have none, those of one topic at one broker together. Once per turn. */
   #route(): void {
     if (this.#routing) return;
@@ -337,7 +328,7 @@ export class Consumer implements AsyncIterable<ConsumedRecord> {
       for (const part of this.#parts.values()) {
         if (!part.idle) continue;
         const address = this.#core.route(part.topic, part.partition, part.failures > 0 ? undefined : part.address);
-        const key = `${address} ${part.topic}`;
+        const key = `${address} ${topicKey(part)}`;
         const group = groups.get(key);
         if (group === undefined) groups.set(key, [part]);
         else group.push(part);

@@ -13,7 +13,7 @@ export interface FeedOwner {
   broke(feed: Feed, parts: readonly AssignedPartition[], error: MillraceError | undefined): void;
 }
 
-/** One `Subscribe` stream to one broker for partitions of one topic. It ends at its first error; another one goes on from where it was. */
+/** One `Subscribe` stream to one broker for partitions of one topic, by its id. It ends at its first error; another one goes on from where it was. */
 export class Feed {
   readonly address: string;
   readonly topic: string;
@@ -43,6 +43,7 @@ export class Feed {
     this.#stream.write(
       SubscribeRequest.encode({
         topic,
+        topicId: parts[0]?.topicId,
         partitions: parts.map((part) => ({ partition: part.partition, offset: part.next, untilOffset: part.untilOffset })),
         accept: inflates ? [Compression.none, Compression.gzip] : [Compression.none],
       }),

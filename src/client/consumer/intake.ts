@@ -44,16 +44,12 @@ export class Intake {
   /** @throws {MillraceError} DATA_LOSS when the broker left records out */
   take(part: AssignedPartition, message: SubscribeResponse): void {
     part.highWatermark = Math.max(part.highWatermark, message.highWatermark);
-    const { batches } = message;
-    for (let i = 0; i < batches.length; i++) {
-      const fetched = batches[i] as FetchedBatch;
-      this.#takeBatch(part, fetched, batches[i + 1]?.baseOffset ?? message.nextOffset);
-    }
+    for (const fetched of message.batches) this.#takeBatch(part, fetched);
     const end = part.untilOffset;
     if (message.done || (end !== undefined && (part.next as number) >= end)) part.received = true;
   }
 
-  #takeBatch(part: AssignedPartition, fetched: FetchedBatch, endOffset: number): void {
+  #takeBatch(part: AssignedPartition, fetched: FetchedBatch): void {
     const next = part.next as number;
     if (part.untilOffset !== undefined && next >= part.untilOffset) return;
     if (fetched.baseOffset > next) {
@@ -62,7 +58,9 @@ export class Intake {
         offset: String(fetched.baseOffset),
       });
     }
-    const end = Math.min(endOffset, part.untilOffset ?? endOffset);
+    // By its own count, not by where the batch behind it begins: that would hide what is missing between them.
+    const behind = fetched.baseOffset + fetched.recordCount;
+    const end = Math.min(behind, part.untilOffset ?? behind);
     // An overlap: all of it was here before, or the front was.
     if (end <= next) return;
     const { appendTimeMs, appendTimed } = fetched;

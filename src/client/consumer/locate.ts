@@ -4,6 +4,7 @@ import { ListOffsetsRequest, ListOffsetsResponse, type PartitionOffsets } from "
 import { errorOf } from "../../protocol/rpc-status.ts";
 import { backoffMs } from "../backoff.ts";
 import type { ClientCore } from "../core.ts";
+import { ofDeletedTopic } from "../errors.ts";
 import type { AssignedPartition } from "./assigned-partition.ts";
 import type { From, Until } from "./options.ts";
 
@@ -20,7 +21,7 @@ const LOCATE_ADDED_MS = 10_000;
  */
 export async function listOffsets(
   core: ClientCore,
-  topic: string,
+  { topic, topicId }: { readonly topic: string; readonly topicId: string | undefined },
   partitions: readonly number[],
   timeMs: number | undefined,
   timeoutMs = LOCATE_MS,
@@ -30,7 +31,7 @@ export async function listOffsets(
   const found = new Map<number, PartitionOffsets>();
   let missing = partitions;
   for (let failures = 1; ; failures++) {
-    const request = ListOffsetsRequest.encode({ topic, partitions: missing, timeMs });
+    const request = ListOffsetsRequest.encode({ topic, topicId, partitions: missing, timeMs });
     const left = Math.max(1, deadline - clock.monotonic());
     const reply = await core.calls.unary(LogService.ListOffsets.path, request, { timeoutMs: Math.min(left, CALL_MS), repeatable: true });
     let last: MillraceError | undefined;
@@ -51,8 +52,28 @@ export async function listOffsets(
   }
 }
 
-/** Looks up where `parts` (of one topic) begin and end. Ends are fixed here, so that a stream that breaks goes on to the same end. */
+/**
+ * Looks up which topic it is that `parts` (of one, by name and id) belong to, and where they begin and end. All of it is fixed here, so that
+ * a stream that breaks goes on in the same topic to the same end.
+ *
+ * @throws {MillraceError} TopicDeleted; what a broker refused with, or the last failure once `timeoutMs` is over
+ */
 export async function locate(core: ClientCore, topic: string, parts: readonly AssignedPartition[], timeoutMs = LOCATE_MS): Promise<void> {
+  const topicId = parts[0]?.topicId ?? (await core.metadata.loadAnew(topic, timeoutMs)).topicId;
+  for (const part of parts) part.topicId = topicId;
+  try {
+    await locateIn(core, { topic, topicId }, parts, timeoutMs);
+  } catch (error) {
+    throw error instanceof MillraceError ? ofDeletedTopic(error, topic, topicId) : error;
+  }
+}
+
+async function locateIn(
+  core: ClientCore,
+  topic: { readonly topic: string; readonly topicId: string },
+  parts: readonly AssignedPartition[],
+  timeoutMs: number,
+): Promise<void> {
   const ends = parts.some((part) => typeof part.from === "string" || part.until === "end");
   const numbers = parts.map((part) => part.partition);
   const plain = ends ? await listOffsets(core, topic, numbers, undefined, timeoutMs) : new Map<number, PartitionOffsets>();

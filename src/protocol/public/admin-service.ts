@@ -64,6 +64,7 @@ export type CreateTopicResponse = MessageOf<typeof CreateTopicResponse>;
 export const DescribeTopicsRequest = message("millrace.v1.DescribeTopicsRequest", {
   names: repeated(string(1)),
   minMetadataVersion: int64(2),
+  latest: bool(3),
 });
 export type DescribeTopicsRequest = MessageOf<typeof DescribeTopicsRequest>;
 

@@ -132,6 +132,7 @@ export const SubscribeRequest = message("millrace.v1.SubscribeRequest", {
   accept: repeated(enumeration(3, Compression)),
   maxRate: double(4),
   creditBytes: int32(5),
+  topicId: string(6),
 });
 export type SubscribeRequest = MessageOf<typeof SubscribeRequest>;
 
@@ -149,6 +150,7 @@ export const ListOffsetsRequest = message("millrace.v1.ListOffsetsRequest", {
   partitions: repeated(int32(2)),
   timeMs: optional(int64(3)),
   direct: bool(4),
+  topicId: string(5),
 });
 export type ListOffsetsRequest = MessageOf<typeof ListOffsetsRequest>;
 

@@ -26,7 +26,7 @@ function streams() {
       seen.asking++;
       return whileCalled<Target>(caller, () => () => void seen.asking--);
     },
-    partitionsOf: async () => 1,
+    topicOf: async () => ({ topicId: "", partitions: 1 }),
     append: () => () => {},
     read: () => {
       seen.reads++;

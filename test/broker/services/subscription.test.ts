@@ -28,6 +28,7 @@ function subscription(input: MessageInput<typeof SubscribeRequest>, options: { u
     sent.push(SubscribeResponse.decode(bytes));
   });
   const backend = {
+    topicOf: async (_topic: string, topicId: string) => ({ topicId }),
     positions: async () => {
       if (options.refused !== undefined) throw options.refused;
       return { from: 10, until: options.until };

@@ -25,9 +25,9 @@ function services(subscribePartitionsMax = 10) {
   const seen = { reads: 0, asked: 0 };
   const log: LogBackend = {
     resolve: (topic, partition) => ({ topic, partition, groupId: 1, maxMessageBytes: 1 }),
-    partitionsOf: async () => {
+    topicOf: async () => {
       seen.asked++;
-      return 1;
+      return { topicId: "", partitions: 1 };
     },
     append: () => () => {},
     read: () => {

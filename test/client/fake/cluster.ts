@@ -68,6 +68,8 @@ export class FakeCluster implements RpcClient {
   readonly topics = new Map<string, PartitionLog[]>();
   /** How often a topic of this name was made. */
   readonly #lives = new Map<string, number>();
+  /** What DescribeTopics says of topics by name when it is not asked for the latest. */
+  readonly stale = new Map<string, { readonly topicId: string; readonly logs: readonly PartitionLog[] }>();
   readonly dead = new Set<string>();
   /** What ListOffsets says of a partition instead of its offsets. */
   readonly refusals = new Map<PartitionLog, MillraceError>();
@@ -153,7 +155,7 @@ export class FakeCluster implements RpcClient {
         return DescribeClusterResponse.encode({ clusterId: "fake", controllerId: 1, brokers });
       }
       case AdminService.DescribeTopics.path:
-        return DescribeTopicsResponse.encode({ topics: DescribeTopicsRequest.decode(request).names.map((name) => this.#describe(name)) });
+        return this.#describeTopics(DescribeTopicsRequest.decode(request));
       case LogService.ListOffsets.path:
         return this.#listOffsets(ListOffsetsRequest.decode(request));
       default:
@@ -162,31 +164,43 @@ export class FakeCluster implements RpcClient {
   }
 
   #listOffsets(request: ListOffsetsRequest): Uint8Array {
-    const logs = this.logs(request.topic);
+    const logs = this.logs(request.topic, request.topicId);
     const partitions = request.partitions.length > 0 ? request.partitions : logs.map((_, i) => i);
     return ListOffsetsResponse.encode({
       partitions: partitions.map((partition) => {
-        const log = logs[partition] as PartitionLog;
-        const refusal = this.refusals.get(log);
+        const log = logs[partition];
+        const refusal = log && this.refusals.get(log);
         if (refusal !== undefined) return { partition, error: statusOf(refusal) };
+        if (log === undefined) return { partition, error: statusOf(new MillraceError("UNKNOWN_PARTITION", `no partition ${partition}`)) };
         return { partition, logStartOffset: log.logStart, highWatermark: log.end };
       }),
     });
   }
 
-  #describe(name: string) {
-    const partitions = this.logs(name).map((log, partition) => ({
+  #describeTopics({ names, latest }: DescribeTopicsRequest): Uint8Array {
+    const topics = names.map((name) => this.#describe(name, latest ? undefined : this.stale.get(name)));
+    return DescribeTopicsResponse.encode({ topics });
+  }
+
+  /** DescribeTopics goes on to say this of the topic that has the name now, unless it is asked for the latest. */
+  stay(name: string): void {
+    this.stale.set(name, { topicId: this.topicId(name), logs: this.logs(name) });
+  }
+
+  #describe(name: string, { topicId, logs } = { topicId: this.topicId(name), logs: this.logs(name) as readonly PartitionLog[] }) {
+    const partitions = logs.map((log, partition) => ({
       partition,
       leaderId: this.addresses.indexOf(log.leader) + 1,
       leaderAddress: log.leader,
       leaderTerm: log.term,
     }));
-    return { name, topicId: this.topicId(name), partitions };
+    return { name, topicId, partitions };
   }
 
-  logs(topic: string): PartitionLog[] {
+  logs(topic: string, topicId = ""): PartitionLog[] {
     const logs = this.topics.get(topic);
     if (logs === undefined) throw new MillraceError("UNKNOWN_TOPIC", `no topic ${topic}`);
+    if (topicId !== "" && topicId !== this.topicId(topic)) throw new MillraceError("UNKNOWN_TOPIC", "another one", { topic_id: topicId });
     return logs;
   }
 

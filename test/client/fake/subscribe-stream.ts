@@ -16,6 +16,7 @@ export class FakeSubscribeStream implements ServerSide {
   readonly #cluster: FakeCluster;
   readonly #wire: Wire;
   #topic = "";
+  #topicId = "";
   #cursors: Cursor[] = [];
   #open = true;
   #paused = false;
@@ -28,6 +29,7 @@ export class FakeSubscribeStream implements ServerSide {
   received(message: Uint8Array): void {
     const request = SubscribeRequest.decode(message);
     this.#topic = request.topic;
+    this.#topicId = request.topicId;
     this.#cursors = request.partitions.map((start) => cursorOf(start));
     this.#turn();
   }
@@ -37,7 +39,7 @@ export class FakeSubscribeStream implements ServerSide {
     try {
       if (!this.#paused)
         for (const cursor of this.#cursors)
-          if (!cursor.done) this.#feed(cursor, this.#cluster.logs(this.#topic)[cursor.partition] as PartitionLog);
+          if (!cursor.done) this.#feed(cursor, this.#cluster.logs(this.#topic, this.#topicId)[cursor.partition] as PartitionLog);
     } catch (error) {
       if (!(error instanceof MillraceError)) throw error;
       this.#wire.endFromServer(error);
