@@ -49,6 +49,7 @@ export const layers: Readonly<Record<string, Layer>> = {
   testing: { floor: 4, imports: ["*"], packages: ["node:*", "fast-check"] },
   "main.ts": { floor: 4, imports: ["*"], packages: ["node:*"] },
   "client-entry.ts": { floor: 4, imports: ["*"], packages: ["node:*"] },
+  "client-worker.ts": { floor: 4, imports: ["*"], packages: ["node:*"] },
 };
 
 /** Row of a path below `src/`, or undefined when no row covers it. */
