@@ -338,7 +338,7 @@ function raftState(log: GroupLog, recovered: RecoveredGroup | undefined): RaftRe
     commit: recovered.syncedIndex,
     configurations: recovered.configs.map(({ index, config }) => ({ index, configuration: configurationOf(GroupConfig.decode(config)) })),
     quarantined: log.doubted,
-    lastResort: log.holes.length > 0,
+    holes: log.holes,
     entryBytes: (index) => log.frame(index)?.bytes.byteLength ?? RECOVERED_ENTRY_BYTES,
   };
 }

@@ -3,7 +3,17 @@ import { invariant } from "../base/invariant.ts";
 import type { Clock } from "../base/ports/clock.ts";
 import type { GroupLog } from "../log/types.ts";
 import { GroupConfig } from "../protocol/routing.ts";
-import type { ChangeResult, MembershipChange, Message, Outgoing, ProposeResult, RaftCore, RaftWrite, Ready } from "../raft/types.ts";
+import type {
+  ChangeResult,
+  EntryRange,
+  MembershipChange,
+  Message,
+  Outgoing,
+  ProposeResult,
+  RaftCore,
+  RaftWrite,
+  Ready,
+} from "../raft/types.ts";
 import { frameBytesOf } from "../records/frame.ts";
 import { type Frame, type FrameDraft, FrameType } from "../records/frame-types.ts";
 import { emptyDraft, type Member, type Members } from "./members.ts";
@@ -184,10 +194,10 @@ export class Replica {
     this.#perform();
   }
 
-  /** Committed frames are missing here, or none are any more: those that rest with it have to know. */
-  holed(on: boolean): void {
-    if (this.#closed || this.core.lastResort === on) return;
-    this.core.lastResort = on;
+  /** These committed frames are missing here, or none are any more: those that rest with it have to know. */
+  holed(holes: readonly EntryRange[]): void {
+    if (this.#closed || (holes.length === 0 && this.core.holes.length === 0)) return;
+    this.core.holes = holes;
     this.#perform();
   }
 

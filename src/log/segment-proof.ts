@@ -174,8 +174,8 @@ class Chain {
 
   /**
    * The first entry above the start always begins a term in a table. Where it is missing, and nothing tells its term (what moved the start is
-   * gone too), it is given that of the first entry that is known: terms do not fall, and what is missing here is committed, so that
-   * nobody's log is told from ours by it.
+   * gone too), it is given that of the first entry that is known: terms do not fall. Between two that are known it is left with that of the
+   * one before. Neither is proved, and either may be wrong; all of it lies in holes, of whose terms nobody is told (`RaftCore.holes`).
    */
   #begin(term: Term, firstIndex: LogIndex): void {
     const { start, syncedIndex } = this.#image;

@@ -11,6 +11,7 @@ import type {
   ChangeResult,
   Configuration,
   Entry,
+  EntryRange,
   MembershipChange,
   Message,
   Progress,
@@ -450,6 +451,13 @@ class Raft<P> implements RaftCore<P> {
     if (on && !timeouts.lastResort && this.#roles.leader === undefined) this.#state.stopResting();
     if (on && !timeouts.lastResort) this.#state.electionAt += options.electionMaxMs;
     timeouts.lastResort = on;
+  }
+  get holes(): readonly EntryRange[] {
+    return this.#state.log.holes;
+  }
+  set holes(holes: readonly EntryRange[]) {
+    this.#state.log.holes = holes;
+    this.lastResort = holes.length > 0;
   }
   get commit(): LogIndex {
     return this.#state.log.commit;

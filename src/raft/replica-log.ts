@@ -5,7 +5,7 @@ import { Configurations } from "./configurations.ts";
 import { EntrySizes } from "./entry-sizes.ts";
 import { PendingWrites } from "./pending-writes.ts";
 import { TermTable } from "./term-table.ts";
-import type { Configuration, Entry, RaftOptions, RaftRecovered, RaftWrite } from "./types.ts";
+import type { Configuration, Entry, EntryRange, RaftOptions, RaftRecovered, RaftWrite } from "./types.ts";
 
 /** This replica's log as the core sees it: terms and sizes of entries, what is committed, what is durable. */
 export class ReplicaLog<P> {
@@ -13,6 +13,8 @@ export class ReplicaLog<P> {
   readonly #sizes: EntrySizes;
   readonly writes: PendingWrites<P>;
   readonly configurations: Configurations;
+  /** See `RaftCore.holes`. */
+  holes: readonly EntryRange[];
   #commit: number;
   #inMemoryFrom: number;
 
@@ -29,6 +31,7 @@ export class ReplicaLog<P> {
       for (let index = this.#commit + 1; index <= recovered.lastIndex; index++) this.#sizes.push(recovered.entryBytes(index as LogIndex));
     }
     this.#inMemoryFrom = recovered.start.index + 1;
+    this.holes = recovered.holes ?? [];
     // What recovery found was written again before this core was made (design §4): it is durable.
     this.writes = new PendingWrites(recovered.lastIndex, recovered.term, recovered.votedFor);
   }
@@ -58,6 +61,16 @@ export class ReplicaLog<P> {
 
   termAt(index: number): Term | undefined {
     return this.#terms.termAt(index);
+  }
+  /**
+   * No frame here proves the term of this entry: it may be one that was inferred. From a later entry it is too high, which matches nothing
+   * anywhere; from an earlier one it is too low, and a log that parted from ours may have such an entry.
+   *
+   * @returns the first entry of the hole that it is in; undefined: its term is proved
+   */
+  holeAt(index: number): LogIndex | undefined {
+    if (index >= this.#inMemoryFrom) return undefined;
+    return this.holes.find(({ first, last }) => first <= index && index <= last)?.first;
   }
   lastAtMost(index: number, term: number): LogIndex {
     return this.#terms.lastAtMost(index, term);

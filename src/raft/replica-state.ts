@@ -53,7 +53,7 @@ export class ReplicaState<P> {
       () => `the log has entries of term ${this.log.lastTerm}, the stored term is ${recovered.term}`,
     );
     this.timeouts = new Timeouts(options, () => this.configuration);
-    this.timeouts.lastResort = recovered.lastResort === true;
+    this.timeouts.lastResort = this.log.holes.length > 0;
     this.#term = recovered.term;
     this.#votedFor = recovered.votedFor;
     this.now = now;

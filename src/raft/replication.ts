@@ -73,7 +73,8 @@ export class Replication<P> {
   #suspect(peer: PeerProgress): void {
     const { log } = this.#state;
     const index = peer.told as LogIndex;
-    peer.suspected = { index, term: log.termAt(index) ?? (0 as Term) };
+    const proved = log.holeAt(index) === undefined ? log.termAt(index) : undefined;
+    peer.suspected = { index, term: proved ?? (0 as Term) };
     peer.suspectedAt = peer.heardAt;
     peer.remindedIn = undefined;
     peer.forgot(log.lastIndex + 1);
@@ -126,7 +127,9 @@ export class Replication<P> {
 
   /** Its log ends before the place it was asked about, or differs there. (One that refuses bulk frames points behind that place.) */
   #denies({ prevIndex, hintIndex, hintTerm }: NonNullable<AppendReply["refused"]>): boolean {
-    return hintIndex < prevIndex || (hintIndex === prevIndex && hintIndex > 0 && this.#state.log.termAt(prevIndex) !== hintTerm);
+    const { log } = this.#state;
+    if (hintIndex !== prevIndex) return hintIndex < prevIndex;
+    return hintIndex > 0 && log.holeAt(prevIndex) === undefined && log.termAt(prevIndex) !== hintTerm;
   }
 
   /** A heartbeat reply carries the durable index, so a lost acknowledgement is made up for (scenario 37). */
@@ -195,6 +198,8 @@ export class Replication<P> {
       this.#startReset(replica, peer);
       return;
     }
+    // The follower cuts its log at an entry that is not of this term. It has to wait for ours to be whole.
+    if (log.holeAt(from) !== undefined) return;
     invariant(log.commit >= from, "bulk catch-up streams committed frames");
     const nextTerm = log.termAt(from);
     invariant(nextTerm !== undefined, () => `no term is known for entry ${from}`);
@@ -276,6 +281,10 @@ export class Replication<P> {
 
   #probe(replica: ReplicaId, peer: PeerProgress): void {
     const { log, options } = this.#state;
+    const hole = log.holeAt(peer.next - 1);
+    // Where nothing proves what stands here, below it: further down is never wrong. What matches is not asked about.
+    if (hole !== undefined && hole <= peer.match) return;
+    if (hole !== undefined) peer.backTo(peer.next - 1, hole - 1);
     peer.asked = true;
     if (peer.again || peer.held || peer.next > log.lastIndex || peer.next < log.inMemoryFrom) this.#ask(replica, peer);
     else this.#append(replica, peer, peer.next, log.fit(peer.next, log.lastIndex, options.appendBytesMax));

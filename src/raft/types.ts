@@ -88,6 +88,12 @@ export interface RaftOptions {
   readonly contact?: (replica: ReplicaId) => number;
 }
 
+/** Entries `first`…`last`; none where `last` is below. */
+export interface EntryRange {
+  readonly first: LogIndex;
+  readonly last: LogIndex;
+}
+
 /** What recovery found (or an empty log: start {index 0, term 0}, lastIndex 0). */
 export interface RaftRecovered {
   readonly term: Term;
@@ -104,8 +110,8 @@ export interface RaftRecovered {
    * restarts before it ended must be recovered as quarantined again.
    */
   readonly quarantined: boolean;
-  /** It has a hole: see `RaftCore.lastResort`. Default false. */
-  readonly lastResort?: boolean;
+  /** See `RaftCore.holes`. Default none. */
+  readonly holes?: readonly EntryRange[];
   /** Configurations in entries of the log, ascending by index; those in force before them are in `RaftOptions.configuration`. */
   readonly configurations?: readonly PlacedConfiguration[];
   /** Bytes of a recovered entry above `commit`. Without it each counts as `entryBytesMax`, so they are sent one by one. */
@@ -361,6 +367,12 @@ export interface RaftCore<P> {
   readonly quarantined: boolean;
   /** It has a hole: it waits one more election timeout before it asks for votes, and says so in its answers. Settable at any time. */
   lastResort: boolean;
+  /**
+   * Committed entries whose frames are bad or missing here. What the log says of their terms may be inferred from its neighbours: it is told
+   * to nobody as proved until the frames are back, so no follower is asked about such an entry and no stream begins at one. With any it is
+   * `lastResort`, without it is not. Settable at any time.
+   */
+  holes: readonly EntryRange[];
   readonly commit: LogIndex;
   readonly lastIndex: LogIndex;
   /** Highest own index known durable. */

@@ -135,10 +135,10 @@ describe("Whole brokers at rest (ADR 0016)", () => {
     const holed = cluster.replica(cluster.numbers.find((n) => n !== leader) as number, group) ?? assert.fail();
     const progress = () => cluster.replica(leader, group)?.core.progress(holed.id);
     assert.equal(progress()?.barred, false);
-    holed.holed(true);
+    holed.holed([{ first: 1 as LogIndex, last: 1 as LogIndex }]);
     await cluster.pass(20);
     assert.equal(progress()?.impaired, "hole");
-    holed.holed(false);
+    holed.holed([]);
     await cluster.pass(300);
     assert.equal(progress()?.barred, false);
     cluster.close();

@@ -210,6 +210,9 @@ describe("Segments above the last record that says they are synced", () => {
         [1, ...terms.map((one) => one.term), 7, 7],
       );
       assert.equal(recovered?.lastIndex, 5_001);
+      // What no frame proves lies in a hole: to raft its terms are nobody's (`RaftCore.holes`).
+      const { holes } = again.open(group(7));
+      assert.deepEqual([holes[0]?.first, holes.at(-1)?.last, holes.length], [1, 5_000, 1]);
     });
   }
 
@@ -235,8 +238,13 @@ describe("Segments above the last record that says they are synced", () => {
       if (block !== undefined) file(machine, block.path).flipBit(block.at + 70, 5);
     }
     for (let starts = 0; starts < 2; starts += 1) {
-      const [recovered] = (await machine.open(options)).recovered;
+      const again = await machine.open(options);
+      const [recovered] = again.recovered;
       assert.deepEqual([recovered?.start.index, recovered?.lastIndex, recovered?.doubted], [0, 9, true]);
+      assert.deepEqual(
+        again.open(group(7)).holes.map(({ first, last }) => [first, last]),
+        [[1, 8]],
+      );
       // What raft asks of a table: an entry for the first index, and no term that falls.
       const table = new RaftTerms(recovered?.start ?? EMPTY, recovered?.terms ?? [], index(9));
       assert.deepEqual(

@@ -61,7 +61,7 @@ export class Repairer implements LogRepairer {
   holesChanged(groupId: GroupId, holes: readonly Hole[]): void {
     const replica = this.#ports.replica(groupId);
     if (replica === undefined || this.#closed) return;
-    replica.holed(holes.length > 0);
+    replica.holed(holes);
     if (holes.length > 0) void this.#repair(groupId);
     else this.#patients.get(groupId)?.retry?.cancel();
   }
@@ -106,7 +106,7 @@ export class Repairer implements LogRepairer {
       if (!whole && replica !== undefined) await this.#obey(replica, patient);
       if (whole) patient.retryMs = RETRY_MS;
       // A hole also ends by being trimmed away, of which nobody is told.
-      if (replica !== undefined && !this.#closed) replica.holed(replica.log.holes.length > 0);
+      if (replica !== undefined && !this.#closed) replica.holed(replica.log.holes);
     } catch (error) {
       if (error instanceof InvariantViolated) this.#ports.failed(error);
       // No room, or a disk that does not write: said, and tried again later. The hole is what it was.
