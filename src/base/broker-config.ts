@@ -1,3 +1,4 @@
+import type { GroupSettings } from "./group-settings.ts";
 import type { BrokerId } from "./ids.ts";
 
 /**
@@ -24,6 +25,7 @@ export interface BrokerConfig {
   readonly limits: BrokerLimits;
   readonly log: BrokerLogOptions;
   readonly topicDefaults: TopicDefaults;
+  readonly groups: GroupSettings;
 }
 
 export interface SeedAddress {

@@ -44,6 +44,12 @@ export const limits = {
   "client.linger.ms": { value: 5_000, doc: "Time a caller has to stop sending once it was answered." },
   "client.keepalive.ms": { value: 60_000, doc: "A client connection is pinged so often." },
   "client.keepalive.timeout.ms": { value: 20_000, doc: "And closed when the ping is not answered for so long." },
+  "group.name.max": { value: 249, doc: "Characters of the name of a consumer group: `INVALID_NAME`." },
+  "group.member.id.max": { value: 255, doc: "Characters of a member id or an instance id: `INVALID_REQUEST`." },
+  "group.epochs.max": {
+    value: 2 ** 31 - 2 ** 24,
+    doc: "Epochs of a consumer group, which it takes two thousand million joins to use up: `TOO_MANY_REQUESTS` to who joins.",
+  },
   "timestamp.ahead.max.ms": { value: 3_600_000, doc: "How far ahead of the leader's clock a record may be stamped: `TIMESTAMP_TOO_NEW`." },
 } as const satisfies Readonly<Record<string, FixedLimit>>;
 

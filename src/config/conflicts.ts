@@ -18,6 +18,13 @@ const ordered: readonly { readonly small: NumberKey; readonly large: NumberKey; 
   { small: "stream.credit.bytes", large: "stream.pending.max.bytes", why: "one stream must have its credit" },
   { small: "fetch.max.bytes", large: "reply.pending.max.bytes", why: "one answer must fit" },
   { small: "max.message.bytes", large: "forward.pending.max.bytes", why: "one batch must fit" },
+  {
+    small: "group.heartbeat.interval.ms",
+    large: "group.session.timeout.ms",
+    strict: true,
+    why: "a member must be heard before its session ends",
+  },
+  { small: "group.rebalance.timeout.ms", large: "group.rebalance.timeout.max.ms", why: "the default is within the maximum" },
   { small: "fetch.default.bytes", large: "fetch.max.bytes", why: "the default is within the maximum" },
 ];
 

@@ -128,5 +128,18 @@ function brokerConfig(values: SettingValues): BrokerConfig {
       diskReserveBytes: values.get("disk.reserve.bytes"),
     },
     topicDefaults: { partitions: values.get("default.partitions"), replicas: values.get("default.replicas") },
+    groups: {
+      sessionTimeoutMs: values.get("group.session.timeout.ms"),
+      heartbeatIntervalMs: values.get("group.heartbeat.interval.ms"),
+      rebalanceTimeoutMs: values.get("group.rebalance.timeout.ms"),
+      rebalanceTimeoutMsMax: values.get("group.rebalance.timeout.max.ms"),
+      offsetsRetentionMs: values.get("group.offsets.retention.ms"),
+      groupsMax: values.get("groups.per.coordinator.max"),
+      membersPerGroupMax: values.get("group.members.max"),
+      topicsPerMemberMax: values.get("group.topics.per.member.max"),
+      offsetsPerGroupMax: values.get("group.offsets.max"),
+      offsetsPerCommitMax: values.get("group.offsets.per.commit.max"),
+      offsetMetadataBytesMax: values.get("offset.metadata.max.bytes"),
+    },
   };
 }

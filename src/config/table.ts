@@ -1,4 +1,5 @@
 import { defaultLimits, defaultLogOptions, defaultTimings, defaultTopicDefaults } from "../base/broker-config.ts";
+import { defaultGroupSettings } from "../base/group-settings.ts";
 import { defaultRpcServerLimits } from "../base/rpc-limits.ts";
 import { address, bytes, choice, count, flag, ms, type Setting, seeds, text } from "./setting.ts";
 
@@ -282,6 +283,85 @@ export const settings = {
     max: 15,
     scope: "cluster",
     doc: "Replicas of a new topic; lowered to the number of live brokers.",
+  }),
+
+  // Consumer groups
+  "group.session.timeout.ms": ms({
+    default: defaultGroupSettings.sessionTimeoutMs,
+    min: SECOND,
+    max: 60 * MINUTE,
+    scope: "cluster",
+    doc: "A member of a consumer group that nothing is heard of for so long is removed; its partitions go to others.",
+  }),
+  "group.heartbeat.interval.ms": ms({
+    default: defaultGroupSettings.heartbeatIntervalMs,
+    min: 100,
+    max: 10 * MINUTE,
+    scope: "cluster",
+    doc: "How often members are told to send a heartbeat.",
+  }),
+  "group.rebalance.timeout.ms": ms({
+    default: defaultGroupSettings.rebalanceTimeoutMs,
+    min: SECOND,
+    max: DAY,
+    scope: "cluster",
+    doc: "Time a member has to give partitions back when it does not say; then it is removed.",
+  }),
+  "group.rebalance.timeout.max.ms": ms({
+    default: defaultGroupSettings.rebalanceTimeoutMsMax,
+    min: SECOND,
+    max: DAY,
+    scope: "cluster",
+    doc: "Longest such time that a member may ask for.",
+  }),
+  "group.offsets.retention.ms": ms({
+    default: defaultGroupSettings.offsetsRetentionMs,
+    min: MINUTE,
+    max: 3650 * DAY,
+    scope: "cluster",
+    doc: "Committed offsets of a group that has had no members for so long are forgotten, while the wall clock may be trusted.",
+  }),
+  "groups.per.coordinator.max": count({
+    default: defaultGroupSettings.groupsMax,
+    min: 1,
+    max: 1_000_000,
+    scope: "cluster",
+    doc: "Consumer groups of each of the 16 partitions of `__groups`.",
+  }),
+  "group.members.max": count({
+    default: defaultGroupSettings.membersPerGroupMax,
+    min: 1,
+    max: 10_000,
+    scope: "cluster",
+    doc: "Members of one consumer group.",
+  }),
+  "group.topics.per.member.max": count({
+    default: defaultGroupSettings.topicsPerMemberMax,
+    min: 1,
+    max: 10_000,
+    scope: "cluster",
+    doc: "Topics that a member subscribes to.",
+  }),
+  "group.offsets.max": count({
+    default: defaultGroupSettings.offsetsPerGroupMax,
+    min: 1,
+    max: 1_000_000,
+    scope: "cluster",
+    doc: "Partitions of which a group has committed offsets, or that one seek or deletion names.",
+  }),
+  "group.offsets.per.commit.max": count({
+    default: defaultGroupSettings.offsetsPerCommitMax,
+    min: 1,
+    max: 10_000,
+    scope: "cluster",
+    doc: "Partitions in one `CommitOffsets`.",
+  }),
+  "offset.metadata.max.bytes": bytes({
+    default: defaultGroupSettings.offsetMetadataBytesMax,
+    min: 0,
+    max: 64 * KiB,
+    scope: "cluster",
+    doc: "Text beside one committed offset.",
   }),
 
   // What the broker says

@@ -53,7 +53,9 @@ export function refuseSubscription(
   if (assignor !== "" && !isAssignor(assignor))
     return invalid("assignor", `${JSON.stringify(assignor.slice(0, 50))} is none; uniform and range are`);
   if (rebalanceTimeoutMs < 0 || rebalanceTimeoutMs > rebalanceTimeoutMsMax) {
-    return invalid("rebalance_timeout_ms", `${rebalanceTimeoutMs} is not 0 to ${rebalanceTimeoutMsMax}`);
+    return invalid("rebalance_timeout_ms", `${rebalanceTimeoutMs} is not 0 to ${rebalanceTimeoutMsMax}`, {
+      limit: "group.rebalance.timeout.max.ms",
+    });
   }
   return undefined;
 }

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { type BrokerConfig, defaultLimits, defaultTimings, defaultTopicDefaults } from "../../src/base/broker-config.ts";
 import { setCrc32c } from "../../src/base/crc32c.ts";
 import { MillraceError } from "../../src/base/errors.ts";
+import { defaultGroupSettings } from "../../src/base/group-settings.ts";
 import { type GroupId, METADATA_GROUP, toBrokerId } from "../../src/base/ids.ts";
 import type { ClientStream, RpcChannel } from "../../src/base/ports/rpc-client.ts";
 import type { Telemetry } from "../../src/base/ports/telemetry.ts";
@@ -81,6 +82,7 @@ export function brokerConfig(n: number, brokers: number): BrokerConfig {
       diskReserveBytes: 4 * MiB,
     },
     topicDefaults: defaultTopicDefaults,
+    groups: defaultGroupSettings,
   };
 }
 

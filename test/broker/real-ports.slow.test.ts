@@ -6,6 +6,7 @@ import { after, before, describe, it } from "node:test";
 import { freePorts } from "../../chaos/free-ports.ts";
 import { type BrokerConfig, defaultLimits, defaultTimings, defaultTopicDefaults } from "../../src/base/broker-config.ts";
 import { MillraceError } from "../../src/base/errors.ts";
+import { defaultGroupSettings } from "../../src/base/group-settings.ts";
 import { toBrokerId } from "../../src/base/ids.ts";
 import type { RpcChannel } from "../../src/base/ports/rpc-client.ts";
 import { silentTelemetry } from "../../src/base/ports/telemetry.ts";
@@ -60,6 +61,7 @@ describe("Three brokers on real ports", () => {
           diskReserveBytes: 0,
         },
         topicDefaults: defaultTopicDefaults,
+        groups: defaultGroupSettings,
       };
       const broker = createBroker(
         {

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { defaultLimits, defaultLogOptions, defaultTimings, defaultTopicDefaults } from "../../src/base/broker-config.ts";
+import { defaultGroupSettings } from "../../src/base/group-settings.ts";
 import { nearest } from "../../src/cluster/nearest.ts";
 import { ConfigError } from "../../src/config/config-error.ts";
 import { describeConfig } from "../../src/config/describe.ts";
@@ -41,6 +42,7 @@ describe("loadConfig", () => {
       limits: defaultLimits,
       log: defaultLogOptions,
       topicDefaults: defaultTopicDefaults,
+      groups: defaultGroupSettings,
     });
     assert.equal(adminListen, "127.0.0.1:7402");
     assert.deepEqual(log, { level: "info", output: "stderr" });

@@ -1,4 +1,5 @@
 import { type BrokerConfig, defaultLimits, defaultTimings, defaultTopicDefaults } from "../../base/broker-config.ts";
+import { defaultGroupSettings } from "../../base/group-settings.ts";
 import { toBrokerId } from "../../base/ids.ts";
 import type { SimRandom } from "../sim/random.ts";
 
@@ -51,5 +52,6 @@ export function brokerConfigs(brokers: number, random: SimRandom): readonly Brok
     limits: { ...defaultLimits, maxMessageBytes: BATCH_BYTES_MAX + KiB, metadataSnapshotBytes },
     log,
     topicDefaults: defaultTopicDefaults,
+    groups: defaultGroupSettings,
   }));
 }

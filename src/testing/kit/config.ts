@@ -1,4 +1,5 @@
 import { type BrokerConfig, defaultLimits, defaultLogOptions, defaultTimings, defaultTopicDefaults } from "../../base/broker-config.ts";
+import { defaultGroupSettings } from "../../base/group-settings.ts";
 import { toBrokerId } from "../../base/ids.ts";
 import { brokerHost, clientAddress, peerAddress } from "../cluster/config.ts";
 
@@ -29,6 +30,7 @@ export function kitBrokerConfigs(brokers: number): readonly BrokerConfig[] {
     limits: { ...defaultLimits, maxMessageBytes: MESSAGE_BYTES_MAX },
     log: { ...defaultLogOptions, walFileBytes: 8 * MiB, walFilesMax: 8, diskReserveBytes: 16 * MiB },
     topicDefaults: defaultTopicDefaults,
+    groups: defaultGroupSettings,
   }));
 }
 
