@@ -44,8 +44,11 @@ export class GroupTimers {
     if (watch !== undefined) watch.seenAt = now;
   }
 
-  /** Facts of the group were replayed; also for each group when a coordinator begins. */
-  follow(group: GroupState, now: number): void {
+  /**
+   * Facts of the group were replayed; also for each group when a coordinator begins.
+   * @param subscribed `memberSubscribed` was among them: times may have changed, and nothing else need have
+   */
+  follow(group: GroupState, now: number, subscribed = false): void {
     const { id, epoch, revoking } = group;
     const size = group.members.size;
     if (size === 0) {
@@ -53,7 +56,7 @@ export class GroupTimers {
       return;
     }
     const known = this.#groups.get(id);
-    if (known?.epoch === epoch && known.size === size && known.revoking === revoking) return;
+    if (known?.epoch === epoch && known.size === size && known.revoking === revoking && !subscribed) return;
     const followed: Followed = { epoch, size, revoking, members: new Map() };
     for (const { id: memberId, joinEpoch, rebalanceTimeoutMs } of group.members.values()) {
       const before = known?.members.get(memberId);

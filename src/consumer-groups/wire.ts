@@ -8,7 +8,6 @@ import type {
 } from "../protocol/public/group-service.ts";
 import type { CommitOffsets, Heartbeat, JoinGroup, LeaveGroup, TopicPartitions } from "./commands.ts";
 import type { MemberState } from "./decision.ts";
-import type { GroupState } from "./group-state.ts";
 import { invalid } from "./refusals.ts";
 import type { GroupSettings } from "./settings.ts";
 
@@ -46,11 +45,16 @@ function ownedOf(owned: readonly AssignedPartitions[]): readonly TopicPartitions
 }
 
 /**
- * @param group as of when the state was made: it knows the names of its topics
+ * @param nameOf a topic that is gone has no name any more
  * @param settings of the coordinator; the member keeps to them
  * @param coordinatorId broker that answers
  */
-export function memberMessage(state: MemberState, group: GroupState, settings: GroupSettings, coordinatorId: number): MemberStateMessage {
+export function memberMessage(
+  state: MemberState,
+  nameOf: (topicId: TopicId) => string | undefined,
+  settings: Pick<GroupSettings, "heartbeatIntervalMs" | "sessionTimeoutMs">,
+  coordinatorId: number,
+): MemberStateMessage {
   const { memberId, memberEpoch, assignment } = state;
   return {
     memberId,
@@ -59,7 +63,7 @@ export function memberMessage(state: MemberState, group: GroupState, settings: G
     sessionTimeoutMs: settings.sessionTimeoutMs,
     assignmentChanged: assignment !== undefined,
     assignment: (assignment ?? []).map(({ topicId, partitions }) => ({
-      topic: group.target.get(topicId)?.name ?? "",
+      topic: nameOf(topicId) ?? "",
       topicId,
       partitions,
     })),

@@ -113,7 +113,12 @@ export class Coordinator {
     for (const batch of decodeFacts(payload)) this.image.replay(batch, this.#index as LogIndex);
     const group = this.image.group(groupId);
     if (group === undefined) this.timers.forget(groupId);
-    else this.timers.follow(group, this.monotonic);
+    else
+      this.timers.follow(
+        group,
+        this.monotonic,
+        facts.some(({ kind }) => kind === "memberSubscribed"),
+      );
   }
 
   /** Time passes; whatever runs out is decided. */

@@ -327,4 +327,16 @@ describe("timers of a group", () => {
     assert.equal(c.timers.nextDeadline, 45_000);
     assert.equal(b.assignment?.length, 0);
   });
+
+  it("who asks for less time while it has something to give back has that time, though nobody is told anything", () => {
+    const c = new Coordinator();
+    c.topics.make("t", 2);
+    const { memberEpoch } = c.told(joining("g", "a", ["t"]));
+    c.told(joining("g", "b", ["t"]));
+    c.told(beating("g", "a", memberEpoch, { subscription: { topics: ["t"], assignor: "", rebalanceTimeoutMs: 5_000 } }));
+    c.pass(4_999);
+    assert.deepEqual([...c.group("g").members.keys()], ["a", "b"]);
+    c.pass(1);
+    assert.deepEqual([...c.group("g").members.keys()], ["b"], "it has not given back what b is to have");
+  });
 });

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { MillraceError } from "../../src/base/errors.ts";
+import type { TopicId } from "../../src/base/ids.ts";
 import { GROUPS_PARTITIONS, shardOf } from "../../src/consumer-groups/shard.ts";
 import { commitCommand, memberCommand, memberMessage } from "../../src/consumer-groups/wire.ts";
 import type { MessageInput } from "../../src/protocol/codec/index.ts";
@@ -47,7 +48,8 @@ describe("requests of a member", () => {
     const command = beat({ groupId: "g", memberId: "a", topics: ["t"] });
     assert.ok("kind" in command && command.kind === "join");
     const state = c.told(command);
-    assert.deepEqual(memberMessage(state, c.group("g"), c.settings, 3), {
+    const nameOf = (id: TopicId): string | undefined => c.topics.byId(id)?.name;
+    assert.deepEqual(memberMessage(state, nameOf, c.settings, 3), {
       memberId: "a",
       memberEpoch: 1,
       heartbeatIntervalMs: 5_000,
@@ -56,7 +58,7 @@ describe("requests of a member", () => {
       assignment: [{ topic: "t", topicId: topicUuid(1), partitions: [0, 1] }],
       coordinatorId: 3,
     });
-    assert.equal(memberMessage({ ...state, assignment: undefined }, c.group("g"), c.settings, 3).assignmentChanged, false);
+    assert.equal(memberMessage({ ...state, assignment: undefined }, nameOf, c.settings, 3).assignmentChanged, false);
   });
 });
 
