@@ -1,0 +1,44 @@
+import { MillraceError } from "../../../base/errors.ts";
+import type { GroupCommand } from "../../../consumer-groups/commands.ts";
+import type { GroupReply, TopicDirectory } from "../../../consumer-groups/decision.ts";
+import type { GroupFacts } from "../../../consumer-groups/facts.ts";
+import type { GroupsImage } from "../../../consumer-groups/image.ts";
+import { decideGroups, groupFacts } from "../../../consumer-groups/machine.ts";
+import type { GroupSettings } from "../../../consumer-groups/settings.ts";
+import type { LeaderRefusals, Machine } from "../../machine/machine.ts";
+
+export function notCoordinator(): MillraceError {
+  return new MillraceError("NOT_LEADER", "This broker does not coordinate the group; nothing was written");
+}
+
+const refusals: LeaderRefusals = {
+  notLeading: notCoordinator,
+  steppingDown: () => new MillraceError("LEADER_UNKNOWN", "The coordinator of the group is stepping down; nothing was written", {}, 100),
+  outcomeUnknown: () =>
+    new MillraceError(
+      "LEADERSHIP_LOST",
+      "The coordinator of the group lost its leadership while the call was being recorded: it may be recorded or not; send it again",
+    ),
+};
+
+/**
+ * Consumer groups as a machine of the loop (ADR 0018).
+ * @param heard a member sent this, on the monotonic clock, and it was not refused
+ */
+export function groupsMachine(
+  topics: TopicDirectory,
+  settings: GroupSettings,
+  heard: (groupId: string, memberId: string, now: number) => void,
+): Machine<GroupsImage, GroupCommand, GroupFacts, GroupReply> {
+  return {
+    facts: groupFacts,
+    refusals,
+    decide(image, command, { monotonic, wall }) {
+      const decided = decideGroups(image, command, { topics, settings, wall });
+      if ("error" in decided) return decided;
+      if (command.kind === "heartbeat") heard(command.groupId, command.memberId, monotonic);
+      else if (command.kind === "commitOffsets" && command.member !== undefined) heard(command.groupId, command.member.id, monotonic);
+      return decided;
+    },
+  };
+}
