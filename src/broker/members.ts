@@ -58,7 +58,7 @@ export class Members {
   }
 
   /** Which partition the group is; no topic: the metadata. */
-  get partition(): Pick<GroupConfig, "topic" | "partition"> {
+  get partition(): Pick<GroupConfig, "topicId" | "topic" | "partition"> {
     return this.#about;
   }
 

@@ -58,4 +58,4 @@ export function refused(why: RefusedRecovery, what: string): MillraceError {
   return new MillraceError("RECOVERY_REFUSED", `Cannot recover: ${what}. Nothing was changed.`, { why });
 }
 
-export type RefusedRecovery = "wrong_cluster" | "stale_plan" | "not_needed" | "wrong_broker" | "not_ready";
+export type RefusedRecovery = "wrong_cluster" | "stale_plan" | "not_needed" | "not_placeable" | "wrong_broker" | "not_ready";

@@ -1,10 +1,11 @@
 import { crc32c } from "../base/crc32c.ts";
-import { type BrokerId, type GroupId, type Incarnation, METADATA_GROUP, type ReplicaId, type Term } from "../base/ids.ts";
+import { type BrokerId, type GroupId, type Incarnation, METADATA_GROUP, type ReplicaId, type Term, type TopicId } from "../base/ids.ts";
 import type { MetadataImage } from "./image.ts";
 import { type PartitionImage, placedReplicas } from "./image-state.ts";
 import { hasLostMajority } from "./recovery-majority.ts";
 import { bestFirst, better, endsAfter, hasVoted } from "./recovery-rank.ts";
-import { FORGOTTEN, IN_USE, leftOut, mayBeLost, NEVER_VOTED, NOT_RECORDED, notProved, whyNotAdopted } from "./recovery-words.ts";
+import { type UnknownPartition, unknownPartitions } from "./recovery-unknown.ts";
+import { FORGOTTEN, IN_USE, leftOut, mayBeLost, NEVER_VOTED, NOT_RECORDED, notProved, waysOn, whyNotAdopted } from "./recovery-words.ts";
 
 /** A replica and where it is. */
 export interface PlacedMember {
@@ -36,6 +37,10 @@ export interface Standing {
   readonly holes: number;
   /** Number of the newest recovery that its log names; 0: none. */
   readonly recovery: number;
+  /** What its disk says it is a replica of; empty: the metadata, or a broker of before it was said. */
+  readonly topicId: TopicId;
+  readonly topic: string;
+  readonly partition: number;
 }
 
 /** All that is known when a plan is made. */
@@ -55,7 +60,11 @@ export interface Survey {
 }
 
 /** A survivor, as the plan shows it. */
-export interface Survivor extends Omit<Standing, "groupId" | "incarnation" | "voters" | "oldVoters" | "hasLeader" | "recovery"> {
+export interface Survivor
+  extends Omit<
+    Standing,
+    "groupId" | "incarnation" | "voters" | "oldVoters" | "hasLeader" | "recovery" | "topicId" | "topic" | "partition"
+  > {
   readonly inSync: boolean;
 }
 
@@ -90,6 +99,12 @@ export interface LostPartition {
   readonly replicas: readonly PlacedMember[];
 }
 
+/** What is left of it, why nobody of these is gone on from, and what would change that: sentences. */
+export interface UnplacedPartition extends LostPartition {
+  readonly why: string;
+  readonly ways: readonly string[];
+}
+
 export interface RecoveryPlan {
   readonly format: 1;
   /** 16 hex digits over what is to be done and what it rests on. */
@@ -103,7 +118,9 @@ export interface RecoveryPlan {
   /** Nobody is left: these stay lost, whatever is done. */
   readonly gone: readonly LostPartition[];
   /** What is left cannot be gone on from, because nobody of these can be placed as things are. */
-  readonly unplaced: readonly (LostPartition & { readonly why: string })[];
+  readonly unplaced: readonly UnplacedPartition[];
+  /** Copies of partitions that the metadata does not know at all: nothing is done about them. */
+  readonly unknown: readonly UnknownPartition[];
   /** What no broker can know; sentences. */
   readonly notProved: readonly string[];
 }
@@ -136,7 +153,8 @@ export function planRecovery(survey: Survey): RecoveryPlan {
     const lives = voting.length > 0 && !hasLostMajority(survey, voting, all);
     const outside = forgotten.filter((one) => !adoptable.includes(one));
     const unplace = (those: readonly Standing[]): void => {
-      unplaced.push({ groupId, name, replicas: those.map(memberOf), why: reasonsOf(image, partition, those) });
+      const ways = waysOn(those, survey);
+      unplaced.push({ groupId, name, replicas: those.map(memberOf), why: reasonsOf(image, partition, those), ways });
     };
     if (best === undefined) {
       if (everybody.length === 0 && !placed.some(({ brokerId }) => survey.alive.has(brokerId)))
@@ -165,6 +183,7 @@ export function planRecovery(survey: Survey): RecoveryPlan {
     partitions,
     gone,
     unplaced,
+    unknown: unknownPartitions(survey, byGroup, metadata !== undefined),
     notProved: notProved(image, unreachable, metadata, survey.held, recoveryEpoch),
   } as const;
   return { ...plan, digest: digestOf(plan) };
@@ -256,7 +275,7 @@ function planGroup(
 }
 
 function survivorOf(
-  { groupId, incarnation, voters, oldVoters, hasLeader, recovery, ...standing }: Standing,
+  { groupId, incarnation, voters, oldVoters, hasLeader, recovery, topicId, topic, partition, ...standing }: Standing,
   isr: readonly ReplicaId[],
 ): Survivor {
   return { ...standing, inSync: isr.includes(standing.replicaId) };

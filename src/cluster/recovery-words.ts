@@ -2,7 +2,7 @@ import type { BrokerId, ReplicaId, Term } from "../base/ids.ts";
 import { counted } from "../base/plural.ts";
 import type { MetadataImage } from "./image.ts";
 import { lostOn, type PartitionImage } from "./image-state.ts";
-import type { GroupPlan, Standing, Survivor } from "./recovery-plan.ts";
+import type { GroupPlan, PlacedMember, Standing, Survey, Survivor } from "./recovery-plan.ts";
 import { endsAfter, hasVoted } from "./recovery-rank.ts";
 
 /**
@@ -90,11 +90,37 @@ export function whyNotAdopted(
   const { replicaId, brokerId, incarnation } = standing;
   if (partition.recovery?.fenced.includes(replicaId) === true) return `recovery ${partition.recovery.number} has given it up`;
   if (!hasVoted(standing)) return "it has never voted, and may lack most of the log";
-  if (image.brokers.get(brokerId)?.incarnation !== incarnation)
-    return "its broker is not registered with this disk; make another plan when it is";
+  if (image.brokers.get(brokerId)?.incarnation !== incarnation) return "its broker is not registered with this disk";
   return lostOn(image, partition, brokerId) === undefined
-    ? "another replica took its place on this very disk, and its leader could say so; start the brokers of the others, or delete the topic"
+    ? "the metadata names no replica on its broker whose disk is gone, whose place it could take"
     : undefined;
+}
+
+/**
+ * What can be done where nobody of these can be placed. There is always something: a copy that nobody can be made to go on from is given up by
+ * taking its broker away, and what is left then is planned for without it.
+ */
+export function waysOn(those: readonly Standing[], { answered }: Pick<Survey, "answered">): readonly string[] {
+  const here = [...new Set(those.map(({ brokerId }) => brokerId))].sort((a, b) => a - b);
+  const away = [...new Set(those.flatMap(awayFrom(answered)))].sort((a, b) => a - b);
+  const several = here.length > 1;
+  return [
+    `wait until ${list(here)} ${several ? "are" : "is"} registered with ${several ? "these disks" : "this disk"} (\`millrace cluster info\`), if ${several ? "they were" : "it was"} only just started, and make another plan`,
+    ...(away.length === 0
+      ? []
+      : [`start ${list(away)}, which voted with ${several ? "them" : "it"}, if the disks are still there: a majority goes on by itself`]),
+    `to go on without what ${several ? "they hold" : "it holds"}: stop ${list(here)}, and make another plan, which then leaves ${several ? "them" : "it"} out`,
+    "or delete the topic",
+  ];
+}
+
+function awayFrom(answered: ReadonlySet<BrokerId>): (standing: Standing) => readonly BrokerId[] {
+  const isAway = ({ brokerId }: PlacedMember): boolean => brokerId !== (0 as BrokerId) && !answered.has(brokerId);
+  return ({ voters, oldVoters }) => [...voters, ...oldVoters].filter(isAway).map(({ brokerId }) => brokerId);
+}
+
+function list(brokers: readonly BrokerId[]): string {
+  return `${brokers.length === 1 ? "broker" : "brokers"} ${brokers.join(", ")}`;
 }
 
 /** What nobody who can be asked knows. */

@@ -145,6 +145,9 @@ export const ReplicaStanding = message("millrace.internal.v1.ReplicaStanding", {
   quarantined: bool(11),
   holes: int32(12),
   recovery: int64(13),
+  topicId: string(14),
+  topic: string(15),
+  partition: int32(16),
 });
 export type ReplicaStanding = MessageOf<typeof ReplicaStanding>;
 

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { MillraceError } from "../../src/base/errors.ts";
 import { METADATA_GROUP } from "../../src/base/ids.ts";
-import { Cluster } from "./harness.ts";
+import { Acks } from "../../src/protocol/public.ts";
+import { Cluster, recordSet } from "./harness.ts";
 import * as stubs from "./stubs.ts";
 
 /** Topics a controller writes that nobody hears any more: more entries than its successor commits in their place. */
@@ -62,6 +63,65 @@ describe("Recovery of the metadata on a broker that has read what its own log la
     const again = await cluster.settle(cluster.broker(1).planRecovery());
     await cluster.settle(cluster.broker(1).applyRecovery({ clusterId: again.clusterId, digest: again.digest }));
     await cluster.until(() => cluster.serving(METADATA_GROUP) === 1, "the metadata goes on");
+    cluster.close();
+  });
+});
+
+describe("A topic that only the lost majority of the metadata knew (scenario 62)", () => {
+  it("is named by the plan with every copy that is left of it, before the metadata is recovered and after", async () => {
+    const fenced = new Set<number>();
+    const fatal = (n: number, error: Error): void => {
+      assert.ok(error instanceof MillraceError && error.code === "FENCED", `broker ${n} ends: ${error.message}`);
+      fenced.add(n);
+      cluster.kill(n);
+    };
+    const cluster: Cluster = await Cluster.start({ seed: 92, fatal });
+    await cluster.createTopic("kept");
+    await cluster.moveController(1);
+    cluster.world.network.partition([["b1", "b2"], ["b3"]]);
+    await cluster.pass(15_000);
+    const made = await cluster.call(1, stubs.CreateTopic, { name: "late", partitions: 1, replicas: 2 });
+    const topicId = made.topic?.topicId ?? "";
+    const group = await cluster.groupOf("late", 0, 1);
+    await cluster.until(() => cluster.serving(group) !== undefined, "a leader");
+    const records = recordSet(["a", "b", "c"]);
+    await cluster.call(cluster.serving(group) as number, stubs.Produce, { topic: "late", records, acks: Acks.all });
+    await cluster.pass(1_000);
+    const planned = async () => (await cluster.settle(cluster.broker(3).planRecovery())).unknown;
+    const said = (found: Awaited<ReturnType<typeof planned>>) =>
+      found.map(({ groupId, copies, ...about }) => [
+        groupId,
+        about,
+        copies.map(({ brokerId, endOffset }) => [brokerId, endOffset]).sort(([a = 0], [b = 0]) => a - b),
+      ]);
+    const about = { topicId, topic: "late", partition: 0, remade: false };
+    assert.deepEqual(said(await planned()), [], "it cannot reach anybody who has it");
+    for (const n of [1, 2]) cluster.kill(n);
+    cluster.world.network.heal();
+    await cluster.pass(3_000);
+    const { clusterId, digest, metadata } = await cluster.settle(cluster.broker(3).planRecovery());
+    assert.equal(metadata?.survivor.brokerId, 3);
+    await cluster.settle(cluster.broker(3).applyRecovery({ clusterId, digest }));
+    await cluster.until(() => cluster.serving(METADATA_GROUP) === 3, "the metadata goes on");
+    for (const n of [1, 2]) cluster.boot(n);
+    const back = (n: number): boolean => cluster.alive.includes(n) && cluster.broker(n).state === "running";
+    for (const end = cluster.world.now + 60_000; ![1, 2].every(back); ) {
+      assert.ok(cluster.world.now < end, "they are back");
+      for (const n of [1, 2]) if (fenced.delete(n)) cluster.boot(n);
+      await cluster.pass(250);
+    }
+    await cluster.pass(3_000);
+    const copies = [
+      [1, 3],
+      [2, 3],
+    ];
+    assert.deepEqual(said(await planned()), [[group, about, copies]]);
+    await cluster.call(3, stubs.CreateTopic, { name: "late", partitions: 1 });
+    assert.deepEqual(said(await planned()), [[group, { ...about, remade: true }, copies]]);
+    const refusal = await cluster
+      .settle(cluster.broker(3).applyRecovery(await cluster.settle(cluster.broker(3).planRecovery())))
+      .catch((e) => e);
+    assert.ok(refusal instanceof MillraceError && refusal.metadata["why"] === "not_needed", "there is nothing to apply");
     cluster.close();
   });
 });

@@ -5,7 +5,15 @@ import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import yargs from "yargs";
 import { MillraceError } from "../../src/base/errors.ts";
-import { type BrokerId, type GroupId, type Incarnation, METADATA_GROUP, type ReplicaId, type Term } from "../../src/base/ids.ts";
+import {
+  type BrokerId,
+  type GroupId,
+  type Incarnation,
+  METADATA_GROUP,
+  type ReplicaId,
+  type Term,
+  type TopicId,
+} from "../../src/base/ids.ts";
 import type { Broker } from "../../src/broker/broker.ts";
 import { recoverCommand } from "../../src/cli/commands/recover.ts";
 import { CommandFailed } from "../../src/cli/exit-code.ts";
@@ -47,7 +55,20 @@ const plan: RecoveryPlan = {
   metadata: group,
   partitions: [{ ...group, groupId: 9 as GroupId, name: "orders-0", adopting: "disk" as Incarnation }],
   gone: [{ groupId: 10 as GroupId, name: "single-0", replicas: [{ replicaId: 7 as ReplicaId, brokerId: 1 as BrokerId }] }],
-  unplaced: [{ groupId: 11 as GroupId, name: "odd-0", replicas: [], why: "replica 8 on broker 2: it has never voted" }],
+  unplaced: [
+    { groupId: 11 as GroupId, name: "odd-0", replicas: [], why: "replica 8 on broker 2: it has never voted", ways: ["stop broker 2"] },
+  ],
+  unknown: [
+    {
+      groupId: 12 as GroupId,
+      topicId: "5f0c" as TopicId,
+      topic: "lost",
+      partition: 4,
+      copies: [{ ...survivor, replicaId: 9 as ReplicaId, brokerId: 2 as BrokerId, endOffset: 120 }],
+      remade: true,
+    },
+    { groupId: 13 as GroupId, topicId: "" as TopicId, topic: "", partition: 0, copies: [survivor], remade: false },
+  ],
   notProved: ["that nobody else does it"],
 };
 
@@ -120,6 +141,10 @@ describe("millrace recover", () => {
       /^ {4}- what came later$/m,
       /^orders-0 has lost its majority$/m,
       /^ {2}single-0: was on broker 1$/m,
+      /^ {2}odd-0: replica 8 on broker 2: it has never voted\n {4}- stop broker 2$/m,
+      /^ {2}lost-4 \(topic 5f0c, group 12; another topic has its name now\)\n {4}replica 9 on broker 2 \(.*next offset 120\)$/m,
+      /^ {2}group 13$/m,
+      /millrace debug log-dump GROUP --data DIR --records \| millrace produce TOPIC --format json$/m,
       /^ {2}- that nobody else does it$/m,
       /^digest 0123456789abcdef$/m,
     ])

@@ -25,6 +25,9 @@ export function standing(partition: PartitionImage, broker: number, more: Partia
     quarantined: false,
     holes: 0,
     recovery: 0,
+    topicId: partition.topicId,
+    topic: "t",
+    partition: partition.partition,
     ...more,
   };
 }

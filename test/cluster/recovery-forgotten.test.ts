@@ -160,9 +160,37 @@ describe("A recovery that the metadata does not know, when others were copied si
     const away = { ...x, incarnation: disk(9, 9) };
     const plan = planOf(cluster, [...led(kept, away, y), old]);
     assert.deepEqual(plan.partitions, []);
-    assert.match(plan.unplaced[0]?.why ?? "", /replica 77 .*not registered with this disk.*; replica 78 .*took its place/);
+    assert.match(plan.unplaced[0]?.why ?? "", /replica 77 .*not registered with this disk; replica 78 .*names no replica on its broker/);
     const none = planOf(cluster, [...led(away), old]);
     assert.deepEqual([none.partitions, none.unplaced.length], [[], 1], "nobody but those it gave up is placed");
+    for (const [{ unplaced }, those, left] of [
+      [plan, [away, y], kept],
+      [none, [away], old],
+    ] as const) {
+      const ways = unplaced[0]?.ways.join("\n") ?? "";
+      const brokers = those.map(({ brokerId }) => brokerId).sort();
+      assert.match(ways, new RegExp(`^to go on without what .*: stop brokers? ${brokers.join(", ")}, and make another plan`, "m"));
+      assert.match(ways, /^or delete the topic$/m);
+      // As it says: without those brokers there is a plan.
+      const without = planOf(
+        cluster,
+        [kept, old].filter((one) => plan.unplaced === unplaced || one === left),
+      );
+      assert.deepEqual([without.partitions[0]?.survivor.replicaId, without.unplaced], [left.replicaId, []]);
+    }
+  });
+
+  it("names who could help, and who is only to be waited for, where a copy that never voted is all that knows of it", () => {
+    const { cluster, x } = copied();
+    const learner = { ...x, voters: x.voters.filter(({ replicaId }) => replicaId !== x.replicaId) };
+    const { partitions, unplaced } = planOf(cluster, [learner]);
+    assert.deepEqual([partitions, unplaced.length], [[], 1]);
+    assert.match(unplaced[0]?.why ?? "", /has never voted/);
+    const away = [...new Set(learner.voters.map(({ brokerId }) => brokerId))].sort();
+    assert.match(unplaced[0]?.ways.join("\n") ?? "", new RegExp(`^start brokers ${away.join(", ")}, which voted with it`, "m"));
+    const [some] = planOf(cluster, [learner], { answered: [learner.brokerId, 5] }).unplaced;
+    const [other] = away.filter((broker) => broker !== 5);
+    assert.match(some?.ways.join("\n") ?? "", new RegExp(`^start broker ${other}, which`, "m"), "who answers need not be started");
   });
 
   it("has its whole price, when its majority is lost once more", () => {

@@ -107,8 +107,11 @@ export class Recovery {
   async #apply(plan: RecoveryPlan, digest: string): Promise<RecoveryOutcome> {
     const { self, telemetry, recoverMetadata } = this.#parts;
     const { metadata } = plan;
-    if (metadata === undefined && plan.partitions.length === 0)
-      throw refused("not_needed", "no group that could be recovered has lost its majority");
+    if (metadata === undefined && plan.partitions.length === 0) {
+      const [stuck] = plan.unplaced;
+      if (stuck === undefined) throw refused("not_needed", "no group that could be recovered has lost its majority");
+      throw refused("not_placeable", `${stuck.name} cannot be gone on from: ${stuck.why}. What can be done: ${stuck.ways.join("; ")}`);
+    }
     if (plan.digest !== digest) throw refused("stale_plan", `the plan has digest ${plan.digest} now, not ${digest}: look at it again`);
     if (metadata !== undefined && metadata.survivor.brokerId !== self)
       throw refused("wrong_broker", `the best survivor of the metadata is on broker ${metadata.survivor.brokerId}: apply the plan there`);

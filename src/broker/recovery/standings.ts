@@ -1,4 +1,4 @@
-import type { BrokerId, GroupId, Incarnation, ReplicaId, Term } from "../../base/ids.ts";
+import type { BrokerId, GroupId, Incarnation, ReplicaId, Term, TopicId } from "../../base/ids.ts";
 import type { Standing } from "../../cluster/recovery-plan.ts";
 import type { BrokerStanding, ReplicaStanding } from "../../protocol/routing.ts";
 import type { PeerLinks } from "../peers/peer-links.ts";
@@ -44,6 +44,9 @@ function standingOf({ groupId, id, core, log, members }: Replica, now: number): 
     quarantined: core.quarantined,
     holes: log.holes.length,
     recovery: members.recovery,
+    topicId: members.partition.topicId,
+    topic: members.partition.topic,
+    partition: members.partition.partition,
   };
 }
 
@@ -59,6 +62,7 @@ export function standingsOf(brokerId: BrokerId, said: BrokerStanding): readonly 
     incarnation: said.incarnation as Incarnation,
     groupId: one.groupId as GroupId,
     replicaId: one.replicaId as ReplicaId,
+    topicId: one.topicId as TopicId,
     term: one.term as Term,
     lastTerm: one.lastTerm as Term,
     voters: one.voters.map(placed),

@@ -4,7 +4,7 @@ import type { GroupPlan, RecoveryPlan, Survivor } from "../../cluster/recovery-p
 
 /** The plan as a person reads it before anything is given up. */
 export function reportOf(plan: RecoveryPlan): string {
-  const { clusterId, recoveryEpoch, unreachable, metadata, partitions, gone, unplaced = [], notProved, digest } = plan;
+  const { clusterId, recoveryEpoch, unreachable, metadata, partitions, gone, unplaced = [], unknown = [], notProved, digest } = plan;
   const lines = [
     `cluster ${clusterId}, recovery epoch ${recoveryEpoch}`,
     unreachable.length === 0 ? "every broker answers, or somebody is connected to it" : `not reachable: ${brokers(unreachable)}`,
@@ -13,12 +13,19 @@ export function reportOf(plan: RecoveryPlan): string {
     lines.push(
       gone.length + unplaced.length === 0 ? "nothing to recover: no group has lost its majority" : "nothing that could be recovered",
     );
-    return text([...lines, ...goneLines(gone), ...unplacedLines(unplaced)]);
+    return text([...lines, ...goneLines(gone), ...unplacedLines(unplaced), ...unknownLines(unknown)]);
   }
   if (metadata !== undefined)
     lines.push("", "THE METADATA has lost its majority; it comes first, and all ids jump", ...groupLines(metadata));
   for (const partition of partitions) lines.push("", `${partition.name} has lost its majority`, ...groupLines(partition));
-  lines.push(...goneLines(gone), ...unplacedLines(unplaced), "", "what cannot be proved:", ...notProved.map((said) => `  - ${said}`));
+  lines.push(
+    ...goneLines(gone),
+    ...unplacedLines(unplaced),
+    ...unknownLines(unknown),
+    "",
+    "what cannot be proved:",
+    ...notProved.map((said) => `  - ${said}`),
+  );
   lines.push("", `digest ${digest}`);
   return text(lines);
 }
@@ -47,7 +54,9 @@ function groupLines({ survivor, adopting, others, unreachable, mayBeLost }: Grou
   ];
 }
 
-function survivorText({ replicaId, brokerId, inSync, quarantined, holes, lastTerm, lastIndex, commit, endOffset }: Survivor): string {
+type Standing = Omit<Survivor, "term">;
+
+function survivorText({ replicaId, brokerId, inSync, quarantined, holes, lastTerm, lastIndex, commit, endOffset }: Standing): string {
   const standing = [
     ...(inSync ? ["in the ISR"] : []),
     ...(quarantined ? ["QUARANTINED: its disk forgot something"] : []),
@@ -71,7 +80,26 @@ function unplacedLines(unplaced: RecoveryPlan["unplaced"]): readonly string[] {
   return [
     "",
     "what is left of these votes without a place in the metadata, and cannot be gone on from now:",
-    ...unplaced.map(({ name, why }) => `  ${name}: ${why}`),
+    // A plan of a version before has no ways.
+    ...unplaced.flatMap(({ name, why, ways = [] }) => [`  ${name}: ${why}`, ...ways.map((way) => `    - ${way}`)]),
+  ];
+}
+
+/** Nothing is done about these: what can be is for a person to decide, topic by topic. */
+function unknownLines(unknown: RecoveryPlan["unknown"]): readonly string[] {
+  if (unknown.length === 0) return [];
+  return [
+    "",
+    "these are on disks, and in no metadata: made by what a lost majority recorded, or deleted while the disk was away. Nobody serves or deletes them:",
+    ...unknown.flatMap(({ groupId, topicId, topic, partition, copies, remade }) => [
+      topic === ""
+        ? `  group ${groupId}`
+        : `  ${topic}-${partition} (topic ${topicId}, group ${groupId}${remade ? "; another topic has its name now" : ""})`,
+      ...copies.map((copy) => `    ${survivorText({ ...copy, inSync: false })}`),
+    ]),
+    "  to have the records of one again: make a topic for them, stop the broker of its first copy, and",
+    "    millrace debug log-dump GROUP --data DIR --records | millrace produce TOPIC --format json",
+    "  to be rid of them: give their brokers empty disks, one after the other (--new-incarnation)",
   ];
 }
 
