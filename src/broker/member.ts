@@ -226,7 +226,7 @@ export class Member implements MemberParts, AdminBackend {
     this.scrubber.start();
     // What waited for it, because an older image may name what was replaced since.
     this.#imageChanged();
-    this.amnesia.recall();
+    this.amnesia.registered(this.image.nextIds.replica);
   }
 
   #tellHoles(): void {

@@ -1,7 +1,9 @@
+import type { ReplicaId } from "../base/ids.ts";
 import type { Disk } from "../base/ports/disk.ts";
 import { changeMeta, type Meta } from "./meta.ts";
 
 interface DoubtedLog {
+  readonly replicaId: ReplicaId;
   doubt(): void;
 }
 
@@ -15,6 +17,10 @@ export class DiskDoubts {
   readonly #barrier: () => Promise<void>;
   #forgot: boolean;
   #admitted: number;
+  /** As `meta.json` says. */
+  #firstNew: ReplicaId | undefined;
+  /** The first id that was not given out when this process registered: what former ones made here was. */
+  #next: ReplicaId | undefined;
   /** Times something was found since this start. */
   #finds = 0;
   #writing: Promise<void> = Promise.resolve();
@@ -26,6 +32,8 @@ export class DiskDoubts {
     this.#meta = meta;
     this.#barrier = barrier;
     this.#forgot = forgot || meta.forgot === true;
+    // What is missing now may have been made since.
+    this.#firstNew = forgot ? undefined : meta.firstNew;
     this.#admitted = meta.admittedBlockSequence ?? 0;
   }
 
@@ -34,6 +42,28 @@ export class DiskDoubts {
   }
   get admitted(): number {
     return this.#admitted;
+  }
+
+  /**
+   * A replica that is made now, or was since this start, may have been here before, and have voted. What `meta.json` says proves nothing of
+   * it: that may come from an old copy of this disk, which has forgotten newer ones too.
+   */
+  doubts(replicaId: ReplicaId): boolean {
+    return this.#forgot && replicaId < (this.#next ?? Number.POSITIVE_INFINITY);
+  }
+
+  /** A replica that this start found was made before it was known to be new. */
+  doubtsFound(replicaId: ReplicaId): boolean {
+    return this.#forgot && replicaId < (this.#firstNew ?? Number.POSITIVE_INFINITY);
+  }
+
+  /**
+   * The metadata gives out replica ids from `next` on, as of a registration of this process. Whatever a former one made here was recorded
+   * before that, and ids only rise, also where a majority of the metadata was lost (ADR 0014).
+   */
+  async registered(next: ReplicaId): Promise<void> {
+    this.#next ??= next;
+    if (this.#forgot && this.#firstNew === undefined) await this.keep();
   }
 
   /** `meta.json` says what this start found, or what was found since, once the write-ahead log says it too. One writer at a time. */
@@ -57,7 +87,8 @@ export class DiskDoubts {
   async admit(blockSequence: number, logs: readonly DoubtedLog[]): Promise<void> {
     this.#forgot = true;
     this.#finds += 1;
-    for (const log of logs) log.doubt();
+    this.#firstNew = this.#next;
+    for (const log of logs) if (this.doubts(log.replicaId)) log.doubt();
     await this.#barrier();
     await this.keep(blockSequence);
     this.#admitted = Math.max(this.#admitted, blockSequence);
@@ -70,14 +101,18 @@ export class DiskDoubts {
   }
 
   async #write(admitted: number): Promise<void> {
+    const first = this.#forgot ? (this.#firstNew ?? this.#next) : undefined;
+    const finds = this.#finds;
     const changed = (found: Meta): Meta => {
-      const { walDamaged, forgot, ...meta } = found;
-      const same = (forgot === true) === this.#forgot && (meta.admittedBlockSequence ?? 0) >= admitted;
+      const { walDamaged, forgot, firstNew, ...meta } = found;
+      const same = (forgot === true) === this.#forgot && firstNew === first && (meta.admittedBlockSequence ?? 0) >= admitted;
       if (meta.logMade && walDamaged !== true && same) return found;
-      const more = { ...(this.#forgot ? { forgot: true } : {}), ...(admitted > 0 ? { admittedBlockSequence: admitted } : {}) };
-      return { ...meta, logMade: true, ...more };
+      const mark = this.#forgot ? { forgot: true, ...(first === undefined ? {} : { firstNew: first }) } : {};
+      return { ...meta, logMade: true, ...mark, ...(admitted > 0 ? { admittedBlockSequence: admitted } : {}) };
     };
     // Others change other fields.
     await changeMeta(this.#disk, changed, this.#meta);
+    // Not before: the next start doubts who is not known to be new.
+    if (this.#forgot && finds === this.#finds) this.#firstNew = first;
   }
 }

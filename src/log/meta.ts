@@ -1,4 +1,4 @@
-import { type BrokerId, type ClusterId, type Incarnation, toBrokerId } from "../base/ids.ts";
+import { type BrokerId, type ClusterId, type Incarnation, type ReplicaId, toBrokerId } from "../base/ids.ts";
 import { type Disk, DiskError } from "../base/ports/disk.ts";
 import type { Random } from "../base/ports/random.ts";
 import { isBlockSequence } from "./model/block-sequence.ts";
@@ -37,6 +37,8 @@ export interface Meta {
    * been here before, and voted.
    */
   readonly forgot?: boolean;
+  /** Replica ids from here on were given out after that: whoever has one is new. Only beside `forgot`; not known until the broker registered. */
+  readonly firstNew?: ReplicaId;
   /** Peers heard of blocks up to this one that are not here: what was lost with them is doubted, and need not be found out again. */
   readonly admittedBlockSequence?: number;
   /**
@@ -193,7 +195,7 @@ function parse(text: string, root: string): Meta {
     throw error;
   }
   const { format, brokerId, incarnation, clusterId, recoveryEpoch, form, logMade, walDamaged, forgot } = fields;
-  const { admittedBlockSequence, recovery, recoveries } = fields;
+  const { firstNew, admittedBlockSequence, recovery, recoveries } = fields;
   if (format !== DISK_FORMAT) throw bad(`has format ${String(format)}, this version knows ${DISK_FORMAT}`);
   if (typeof brokerId !== "number" || !Number.isSafeInteger(brokerId) || brokerId < 1) throw bad("has no broker id");
   if (typeof incarnation !== "string" || !/^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(incarnation))
@@ -214,6 +216,7 @@ function parse(text: string, root: string): Meta {
     logMade: logMade === true,
     ...(walDamaged === true ? { walDamaged } : {}),
     ...(forgot === true ? { forgot } : {}),
+    ...(forgot === true && typeof firstNew === "number" && Number.isSafeInteger(firstNew) ? { firstNew: firstNew as ReplicaId } : {}),
     // More than that was never lost: somebody made it up, and it was taken.
     ...(isBlockSequence(admittedBlockSequence) ? { admittedBlockSequence } : {}),
     ...(recovery === undefined ? {} : { recovery }),

@@ -205,7 +205,7 @@ class LogStoreImpl implements LogStore, WalEvents {
     await removeLeftFolders(disk, telemetry, this.#image, this.forgot);
     // A start that was cut off between making a replica and doubting it: the record follows now.
     for (const { groupId, replicaId, doubted } of this.#image.groups.values())
-      if (this.forgot && !doubted) this.#wal.op({ kind: "doubt", groupId, replicaId, doubted: true }, undefined);
+      if (!doubted && this.#doubts.doubtsFound(replicaId)) this.#wal.op({ kind: "doubt", groupId, replicaId, doubted: true }, undefined);
     await this.#failure.guard(this.#wal.barrier());
     for (const image of this.#image.groups.values()) if (image.doubted) await this.#prove(image);
     this.#raiseTerms();
@@ -227,6 +227,15 @@ class LogStoreImpl implements LogStore, WalEvents {
     if (this.#ring.current !== undefined) this.#ring.current.checkpointed = false;
     await this.#wal.checkpoint();
     await this.#wal.firstCheckpoint();
+  }
+
+  maybeForgotten(replicaId: ReplicaId): boolean {
+    return this.#doubts.doubts(replicaId);
+  }
+
+  async registered(next: ReplicaId): Promise<void> {
+    this.#requireRunning();
+    await this.#doubts.registered(next);
   }
 
   remembered(): Promise<void> {
@@ -296,7 +305,7 @@ class LogStoreImpl implements LogStore, WalEvents {
       const owner = new FrameOwner(groupId);
       this.#wal.op({ kind: "open", groupId, replicaId, start, config }, owner);
       // A crash between the two finds `forgot` in meta.json.
-      const doubted = this.forgot;
+      const doubted = this.#doubts.doubts(replicaId);
       if (doubted) this.#wal.op({ kind: "doubt", groupId, replicaId, doubted: true }, owner);
       await this.#failure.guard(this.#wal.barrier());
       const log = new GroupLogImpl(
@@ -319,7 +328,7 @@ class LogStoreImpl implements LogStore, WalEvents {
       );
       this.#open.set(groupId, log);
       // Found meanwhile.
-      if (this.forgot) log.doubt();
+      if (this.#doubts.doubts(replicaId)) log.doubt();
       return log;
     } finally {
       this.#creating.delete(replicaId);

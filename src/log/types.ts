@@ -248,15 +248,23 @@ export interface LogStore {
   create(groupId: GroupId, replicaId: ReplicaId, start: StartPoint, config: Uint8Array): Promise<GroupLog>;
   /**
    * Groups were open here that the damaged write-ahead log does not name any more: whoever is created may have been here before, and is
-   * doubted, until `remembered`.
+   * doubted, until `remembered`; but for ids that were given out since (`registered`).
    */
   readonly forgot: boolean;
+  /** This replica may be one of those. */
+  maybeForgotten(replicaId: ReplicaId): boolean;
+  /**
+   * This broker has registered, and the metadata gives out replica ids from `next` on: nobody who gets one was here before this process.
+   * Resolves when that is durable, where it matters. @throws {DiskError} ENOSPC: they are doubted as well
+   */
+  registered(next: ReplicaId): Promise<void>;
   /** The metadata has named every replica of this disk: who comes from now on is new. Resolves when that is durable; `forgot` says whether it took effect. */
   remembered(): Promise<void>;
   /** What peers remember of this disk up to here is lost, and whatever was here then is doubted for it. 0: nothing. */
   readonly admittedBlockSequence: number;
   /**
-   * A peer heard of so many blocks of this disk, which has fewer: every group is doubted, and whoever is created, until `remembered`.
+   * A peer heard of so many blocks of this disk, which has fewer: every group is doubted, and whoever is created, until `remembered`, but for
+   * those that are new since this process registered.
    * Resolves when that is durable. @throws {DiskError} ENOSPC: doubted, but `meta.json` does not say so
    */
   admit(blockSequence: number): Promise<void>;

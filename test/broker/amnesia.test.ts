@@ -57,6 +57,17 @@ function expectDamage(cluster: Cluster): void {
   assert.match(cluster.errors.splice(0).join(), /log\.wal_found_damaged/);
 }
 
+/** A topic of partitions with one replica each, of which one is on broker 3. @returns that one */
+async function onlyOn3(cluster: Cluster): Promise<GroupId> {
+  await cluster.call(1, stubs.CreateTopic, { name: "lonely", partitions: cluster.numbers.length, replicas: 1 });
+  await cluster.pass(2_000);
+  for (const partition of cluster.numbers.keys()) {
+    const group = await cluster.groupOf("lonely", partition);
+    if (cluster.replica(3, group) !== undefined) return group;
+  }
+  return assert.fail("no partition on broker 3");
+}
+
 const doubted = (cluster: Cluster, n: number, group: GroupId): boolean | undefined => cluster.replica(n, group)?.log.doubted;
 
 describe("A disk whose damaged log does not know which replicas it had", () => {
@@ -76,6 +87,27 @@ describe("A disk whose damaged log does not know which replicas it had", () => {
     // Who comes now is new.
     await cluster.createTopic("later");
     assert.equal(doubted(cluster, 3, await cluster.groupOf("later", 0)), false);
+    expectDamage(cluster);
+    cluster.close();
+  });
+
+  it("takes a partition whose ids were given out later for new, while a replica that it may have had is not there yet", async () => {
+    const { cluster, group } = await forgetful(35);
+    for (let i = 0; i < 100; i += 1) cluster.disk(3).failNext("makeDirectory", "ENOSPC", `groups/${group}-`);
+    cluster.boot(3);
+    await cluster.settle(cluster.started(3));
+    const lonely = await onlyOn3(cluster);
+    assert.equal(metaOf(cluster, 3).forgot, true);
+    assert.equal(doubted(cluster, 3, lonely), false);
+    // Nobody could end its quarantine, so it must not begin with the next start either.
+    cluster.kill(3);
+    await cluster.restart(3);
+    assert.deepEqual([metaOf(cluster, 3).forgot, doubted(cluster, 3, lonely)], [true, false]);
+    await cluster.until(() => cluster.serving(lonely) === 3, "it leads");
+    cluster.disk(3).forgetFailures();
+    await cluster.until(() => cluster.replica(3, group) !== undefined, "the replica is made");
+    assert.equal(doubted(cluster, 3, group), true);
+    await cluster.until(() => metaOf(cluster, 3).forgot === undefined, "it knows all it had");
     expectDamage(cluster);
     cluster.close();
   });
@@ -161,6 +193,38 @@ describe("A disk that is an older copy of itself, and does not know it (scenario
     await cluster.restart(3);
     assert.equal(doubted(cluster, 3, group), false);
     assert.deepEqual(await cluster.values("t", 0, 3), ["a", "b"]);
+    cluster.close();
+  });
+
+  it("is told when it has made new replicas already: those are not doubted", async () => {
+    const cluster = await Cluster.start({ seed: 36, brokers: 5 });
+    await cluster.call(1, stubs.CreateTopic, { name: "t", partitions: 1, replicas: 5 });
+    const group = await cluster.groupOf("t", 0);
+    await cluster.pass(500);
+    const copy = cluster.disk(3).backUp();
+    for (let i = 0; i < 20; i += 1) await cluster.call(1, stubs.Produce, { topic: "t", records: recordSet([`${i}`]), acks: Acks.all });
+    await cluster.pass(3_000);
+    // Only broker 5 still knows how far the disk was, and is not connected to it.
+    cluster.kill(3);
+    cluster.disk(3).restore(copy);
+    for (const n of [1, 2, 4]) {
+      cluster.kill(n);
+      await cluster.restart(n);
+    }
+    for (const [from, to] of [
+      ["b3", "b5"],
+      ["b5", "b3"],
+    ] as const)
+      cluster.world.network.link(from, to).cut();
+    await cluster.restart(3);
+    const lonely = await onlyOn3(cluster);
+    assert.deepEqual([doubted(cluster, 3, group), doubted(cluster, 3, lonely)], [false, false]);
+    cluster.world.network.heal();
+    await cluster.until(() => doubted(cluster, 3, group) === true, "it is told");
+    assert.equal(doubted(cluster, 3, lonely), false);
+    assert.equal(cluster.serving(lonely), 3);
+    await cluster.until(() => doubted(cluster, 3, group) === false && metaOf(cluster, 3).forgot === undefined, "the others vouched");
+    assert.equal(cluster.serving(lonely), 3);
     cluster.close();
   });
 

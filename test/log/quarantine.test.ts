@@ -230,4 +230,71 @@ describe("Damage in the write-ahead log", () => {
     assert.deepEqual([store.forgot, found(store, 7)?.doubted, found(store, 9)?.doubted], [false, true, false]);
     assert.equal((await machine.run(readMeta(machine.disk)))?.forgot, undefined);
   });
+
+  it("who has an id that was given out after the broker registered is new, at this start and the next ones", async () => {
+    const { machine, all } = await tenBlocks();
+    flip(machine, all[0] as Block);
+    flip(machine, all[1] as Block);
+    let store = await machine.open(SMALL);
+    const make = async (id: number): Promise<boolean> => (await machine.run(store.create(group(id), replica(id), EMPTY, text("")))).doubted;
+    assert.equal(await make(50), true, "nothing is known of ids yet");
+    await machine.run(store.registered(replica(20)));
+    assert.deepEqual([await make(19), await make(20)], [true, false]);
+    machine.crash(true);
+    store = await machine.open(SMALL);
+    assert.equal(store.forgot, true);
+    assert.deepEqual([found(store, 50)?.doubted, found(store, 19)?.doubted, found(store, 20)?.doubted], [true, true, false]);
+    // This may be a copy of that disk, and who came after it was copied is forgotten as well.
+    assert.equal(await make(30), true);
+    await machine.run(store.registered(replica(40)));
+    assert.deepEqual([await make(39), await make(40)], [true, false]);
+    machine.crash(true);
+    store = await machine.open(SMALL);
+    assert.deepEqual(
+      [20, 30, 39, 40].map((id) => found(store, id)?.doubted),
+      [false, true, true, false],
+    );
+    await machine.run(store.registered(replica(60)));
+    const firstNew = async () => (await machine.run(readMeta(machine.disk)))?.firstNew;
+    assert.equal(await firstNew(), 20);
+    await machine.run(store.admit(1_000));
+    assert.equal(await firstNew(), 60, "who is missing now may have come since");
+    await machine.run(store.remembered());
+    assert.equal(await firstNew(), undefined);
+  });
+
+  it("what a peer remembers is held against who was here before, and not against who is new since this process registered", async () => {
+    const machine = new Machine(1);
+    let store = await machine.open(SMALL);
+    const make = (id: number) => machine.run(store.create(group(id), replica(id), EMPTY, text("")));
+    await make(7);
+    machine.crash(true);
+    store = await machine.open(SMALL);
+    const old = store.open(group(7));
+    const early = await make(8);
+    await machine.run(store.registered(replica(9)));
+    const fresh = await make(9);
+    await machine.run(store.admit(1_000));
+    assert.deepEqual([old.doubted, early.doubted, fresh.doubted, store.forgot], [true, true, false, true]);
+    assert.deepEqual(
+      [8, 9].map((id) => store.maybeForgotten(replica(id))),
+      [true, false],
+    );
+    machine.crash(true);
+    store = await machine.open(SMALL);
+    assert.deepEqual(
+      [7, 8, 9].map((id) => found(store, id)?.doubted),
+      [true, true, false],
+    );
+    assert.equal((await machine.run(readMeta(machine.disk)))?.firstNew, 9);
+    // Then the log goes bad: anybody may be missing, those who were new as well.
+    for (let id = 10; id < 13; id += 1) await make(id);
+    const all = blocks(machine, store);
+    machine.crash(true);
+    flip(machine, all.at(-3) as Block);
+    store = await machine.open(SMALL);
+    assert.equal(told(machine, "log.wal_found_damaged").length, 1);
+    assert.deepEqual([store.forgot, (await machine.run(readMeta(machine.disk)))?.firstNew], [true, undefined]);
+    assert.equal(found(store, 9)?.doubted, true);
+  });
 });

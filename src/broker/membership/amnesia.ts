@@ -1,4 +1,4 @@
-import type { BrokerId } from "../../base/ids.ts";
+import type { BrokerId, ReplicaId } from "../../base/ids.ts";
 import type { Clock } from "../../base/ports/clock.ts";
 import type { Telemetry } from "../../base/ports/telemetry.ts";
 import { isNoSpace } from "../../log/disk-space.ts";
@@ -11,7 +11,10 @@ const RETRY_MS = 1_000;
 export interface AmnesiaPorts {
   readonly clock: Clock;
   readonly telemetry: Telemetry;
-  readonly store: Pick<LogStore, "forgot" | "remembered" | "admit" | "durableBlockSequence" | "admittedBlockSequence">;
+  readonly store: Pick<
+    LogStore,
+    "forgot" | "maybeForgotten" | "registered" | "remembered" | "admit" | "durableBlockSequence" | "admittedBlockSequence"
+  >;
   readonly replicas: () => Iterable<Replica>;
   /** This broker is registered: its image names every replica that was ever placed on this disk. */
   readonly registered: () => boolean;
@@ -23,7 +26,8 @@ export interface AmnesiaPorts {
 /**
  * What this disk forgot (design §4, ADR 0009, ADR 0012). A damaged log knows that replicas may be missing from it; an old copy of a disk
  * does not, but a peer that heard how far the disk once was can tell. Either way whatever is opened or made here is doubted, until every
- * replica that the metadata places on this disk was really made again; from then on a new one is new.
+ * replica that the metadata places on this disk was really made again; from then on a new one is new. One whose id was given out after this
+ * process registered is new before that: what is forgotten was made by former ones, and the metadata had recorded it.
  */
 export class Amnesia {
   readonly #ports: AmnesiaPorts;
@@ -43,13 +47,24 @@ export class Amnesia {
     this.#admitting = blockSequence;
     telemetry.log("warn", "log.peer_remembers_more", { broker, blockSequence, here: store.durableBlockSequence });
     const admitted = store.admit(blockSequence);
-    for (const replica of replicas()) replica.quarantine();
+    for (const replica of replicas()) if (store.maybeForgotten(replica.id)) replica.quarantine();
     admitted.then(
       () => this.recall(),
       (error: unknown) => {
         // Without room to say so: the next handshake asks for it again.
         if (!isNoSpace(error)) failed(error);
         else this.#admitting = 0;
+      },
+    );
+  }
+
+  /** This broker has registered, and replica ids are given out from `next` on. */
+  registered(next: ReplicaId): void {
+    this.#ports.store.registered(next).then(
+      () => this.recall(),
+      (error: unknown) => {
+        if (!isNoSpace(error)) this.#ports.failed(error);
+        else this.recall();
       },
     );
   }
