@@ -148,10 +148,19 @@ export class Admin {
    * them any more. Below the log start offset nothing changes, and `moved` is false.
    *
    * @param trims `before` undefined: all that are committed now
+   * @param options `topicId`: when given, the topic must have it: offsets that were read of one topic are none of another
    */
-  async trimTopic(name: string, trims: readonly TrimOf[], options: AdminOptions = {}): Promise<readonly TrimmedPartition[]> {
+  async trimTopic(
+    name: string,
+    trims: readonly TrimOf[],
+    options: AdminOptions & { readonly topicId?: string } = {},
+  ): Promise<readonly TrimmedPartition[]> {
     const partitions = trims.map(({ partition, before }) => ({ partition, beforeOffset: before ?? -1 }));
-    const reply = await this.#change(AdminService.TrimTopic.path, TrimTopicRequest.encode({ name, partitions }), options);
+    const reply = await this.#change(
+      AdminService.TrimTopic.path,
+      TrimTopicRequest.encode({ name, partitions, topicId: options.topicId }),
+      options,
+    );
     return TrimTopicResponse.decode(reply).partitions.map(({ error, ...trimmed }) => ({
       ...trimmed,
       error: error === undefined ? undefined : (errorOf(error) ?? new MillraceError("CONNECTION_LOST", error.message)),
@@ -200,7 +209,7 @@ export class Admin {
   /**
    * Where partitions begin and end and, with `timeMs`, their first record of that time or a later one. Linearizable.
    *
-   * @param partitions none: all
+   * @param partitions none: all of which a leader answers now; those that are named are waited for
    * @param options `topicId`: when given, the topic must have it
    * @throws {MillraceError} UNKNOWN_TOPIC …
    */

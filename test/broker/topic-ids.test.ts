@@ -78,6 +78,12 @@ describe("A subscription, or offsets, of a topic that was deleted and made again
           assert.deepEqual([ends?.error, ends?.logStartOffset, ends?.highWatermark], [undefined, 0, 4]);
         }
       }
+      const trim = (topicId: string) => ({ name: "t", topicId, partitions: [{ partition: 0, beforeOffset: 0 }] });
+      await cluster.refused(n, stubs.TrimTopic, trim(former), "UNKNOWN_TOPIC");
+      assert.deepEqual(
+        (await cluster.call(n, stubs.TrimTopic, trim(made))).partitions.map(({ error }) => error),
+        [undefined],
+      );
       const late = cluster.subscribe(n, { topic: "t", topicId: former, partitions: [{ partition: 0, untilEnd: true }] });
       await cluster.until(() => late.closed, "a stream of a deleted topic is refused");
       assert.ok(late.error instanceof MillraceError && late.error.code === "UNKNOWN_TOPIC", String(late.error));

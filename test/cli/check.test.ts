@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { spread } from "../../src/cli/check/report.ts";
+import { LogService } from "../../src/protocol/methods.ts";
 import { type FakeBrokers, startFakeBrokers } from "./fake-broker.ts";
 import { run } from "./run-here.ts";
 
@@ -58,6 +59,16 @@ describe("check", () => {
       ],
     );
     assert.match(talk, /did not come back as they were written: broker 2: 12 missing, 0 changed; broker 3: 0 missing, 12 changed/);
+  });
+
+  it("judges no record by another topic that was made under the name: exit 3, not 1", async () => {
+    fake.cluster.before.set(LogService.Fetch.path, () => void fake.cluster.addTopic("millrace-check", 3));
+    const { code, talk, report } = await checkJson();
+    assert.equal(code, 3, talk);
+    assert.deepEqual(
+      report.brokers.map(({ read, missing, changed, error }) => [read, missing, changed, error]),
+      fake.addresses.map(() => [0, 0, 0, "UNKNOWN_TOPIC"]),
+    );
   });
 
   it("exits 3 when a record cannot be written in time", async () => {

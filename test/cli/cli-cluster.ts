@@ -36,11 +36,16 @@ export type Lie = "forgets" | "changes";
 /** The fake of the client's tests with the calls that only the command line makes. */
 export class CliCluster extends FakeCluster {
   readonly lies = new Map<string, Lie>();
+  /** What happens once, before a call of this path is answered. */
+  readonly before = new Map<string, () => void>();
   readonly #configs = new Map<string, Map<string, string>>();
   readonly #clusterConfigs = new Map<string, string>();
 
   /** @param address of the broker that is asked */
   answerAt(address: string, path: string, request: Uint8Array): Uint8Array {
+    const first = this.before.get(path);
+    this.before.delete(path);
+    first?.();
     switch (path) {
       case AdminService.CreateTopic.path:
         return this.#create(CreateTopicRequest.decode(request));
@@ -120,8 +125,8 @@ export class CliCluster extends FakeCluster {
     return TransferLeaderResponse.encode({ leaderId: 1, term: log.term });
   }
 
-  #trim({ name, partitions }: TrimTopicRequest): Uint8Array {
-    const logs = this.logs(name);
+  #trim({ name, topicId, partitions }: TrimTopicRequest): Uint8Array {
+    const logs = this.logs(name, topicId);
     return TrimTopicResponse.encode({
       partitions: partitions.map(({ partition, beforeOffset }) => {
         const log = logs[partition];
@@ -135,8 +140,8 @@ export class CliCluster extends FakeCluster {
     });
   }
 
-  #fetch(address: string, { topic, partition, offset }: FetchRequest): Uint8Array {
-    const log = this.logs(topic)[partition];
+  #fetch(address: string, { topic, topicId, partition, offset }: FetchRequest): Uint8Array {
+    const log = this.logs(topic, topicId)[partition];
     if (log === undefined) throw new Error(`no partition ${partition}`);
     const lie = this.lies.get(address);
     const builder = new RecordSetBuilder();

@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, beforeEach, describe, it } from "node:test";
+import { MillraceError } from "../../src/base/errors.ts";
+import { AdminService, LogService } from "../../src/protocol/methods.ts";
 import { type FakeBrokers, startFakeBrokers } from "./fake-broker.ts";
 import { run } from "./run-here.ts";
 
@@ -55,6 +57,26 @@ describe("topic trim", () => {
     assert.match(out, /\/0 was not trimmed: Cannot trim/);
     assert.match(talk, /OFFSET_OUT_OF_RANGE/);
     assert.deepEqual(starts(), [10, 0]);
+  });
+
+  it("trims nothing of another topic that was made under the name after it was looked at", async () => {
+    fake.cluster.before.set(AdminService.TrimTopic.path, () => {
+      for (const log of fake.cluster.addTopic(topic, 2)) log.end = 100;
+    });
+    const { code, talk } = await trim("--before", "25", "--yes");
+    assert.equal(code, 3, talk);
+    assert.match(talk, /UNKNOWN_TOPIC/);
+    assert.deepEqual(starts(), [0, 0]);
+  });
+
+  it("waits for a partition that has no leader, instead of leaving it out without a word", async () => {
+    const { before, refusals } = fake.cluster;
+    const second = fake.cluster.logs(topic)[1] ?? assert.fail();
+    refusals.set(second, new MillraceError("LEADER_UNKNOWN", "no leader"));
+    before.set(LogService.ListOffsets.path, () => before.set(LogService.ListOffsets.path, () => refusals.clear()));
+    const { code, talk } = await trim("--before", "25");
+    assert.equal(code, 0);
+    assert.match(talk, /^1 +0 +25 +0 +0$/m);
   });
 
   it("exits 2 without --before, or with one that names no place to trim to", async () => {

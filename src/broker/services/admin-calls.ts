@@ -13,7 +13,7 @@ import type { Trimmed } from "../partition/trim-partition.ts";
 import type { Transferred } from "../transfers.ts";
 import type { ClusterReports } from "./health.ts";
 import type { ReplyRoom } from "./reply-room.ts";
-import { unknownTopic } from "./unknown-names.ts";
+import { unknownTopic, unknownTopicId } from "./unknown-names.ts";
 
 /** What the admin service asks of the broker. */
 export interface AdminBackend {
@@ -106,11 +106,16 @@ export class AdminCalls {
     return answer;
   }
 
-  /** Asks behind a read barrier before it says "not found". @throws {MillraceError} UNKNOWN_TOPIC */
-  async topicNamed(name: string, until: Until): Promise<TopicImage> {
-    if (this.image.topicByName(name) === undefined) await this.parts.group.barrier(until);
+  /**
+   * Asks behind a read barrier before it says "not found". @param topicId what the name must stand for; empty: anything
+   * @throws {MillraceError} UNKNOWN_TOPIC
+   */
+  async topicNamed(name: string, until: Until, topicId = ""): Promise<TopicImage> {
+    const meant = (topic: TopicImage | undefined): boolean => topic !== undefined && (topicId === "" || topicId === topic.id);
+    if (!meant(this.image.topicByName(name))) await this.parts.group.barrier(until);
     const topic = this.image.topicByName(name);
     if (topic === undefined) throw unknownTopic(name);
+    if (!meant(topic)) throw unknownTopicId(name, topicId);
     return topic;
   }
 }

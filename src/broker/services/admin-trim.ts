@@ -16,7 +16,7 @@ const ALL_COMMITTED = -1;
 /** Deletes records below an offset: each partition by its leader, wherever that is, and each with an answer of its own. */
 export function registerTrimCall(calls: AdminCalls, partitionsPerTopicMax: number): void {
   calls.change(AdminService.TrimTopic, async (bytes, until) => {
-    const { name, partitions } = TrimTopicRequest.decode(bytes);
+    const { name, topicId, partitions } = TrimTopicRequest.decode(bytes);
     if (partitions.length === 0)
       throw new MillraceError("INVALID_REQUEST", "Cannot trim nothing: name a partition", { field: "partitions" });
     requireDistinct(
@@ -28,7 +28,7 @@ export function registerTrimCall(calls: AdminCalls, partitionsPerTopicMax: numbe
       const text = `Cannot trim to offset ${beforeOffset}: it must be 0 or more, or ${ALL_COMMITTED} for all that are committed`;
       throw new MillraceError("INVALID_REQUEST", text, { field: "before_offset" });
     }
-    const topic = await calls.topicNamed(name, until);
+    const topic = await calls.topicNamed(name, until, topicId);
     return TrimTopicResponse.encode({ partitions: await Promise.all(partitions.map((trim) => trimmed(calls, topic, trim, until))) });
   });
 }

@@ -19,23 +19,31 @@ export interface Writing {
 /** Canary records are of no use later. */
 const RETENTION_MS = 60 * 60 * 1000;
 
-/** Finds the topic, or creates it. @returns its number of partitions @throws {MillraceError} */
-export async function ensureTopic(admin: Admin, topic: string, partitions: number): Promise<number> {
-  const known = await partitionsOf(admin, topic);
+/** What the canary is written to. Another topic that gets its name meanwhile says nothing of what was written to this one. */
+export interface CanaryTopic {
+  readonly topicId: string;
+  readonly partitions: number;
+}
+
+/** Finds the topic, or creates it. @throws {MillraceError} */
+export async function ensureTopic(admin: Admin, topic: string, partitions: number): Promise<CanaryTopic> {
+  const known = await found(admin, topic);
   if (known !== undefined) return known;
   try {
-    const made = await admin.createTopic({ name: topic, partitions, configs: { "retention.ms": String(RETENTION_MS) } });
-    return made?.partitions.length ?? partitions;
+    await admin.createTopic({ name: topic, partitions, configs: { "retention.ms": String(RETENTION_MS) } });
   } catch (error) {
     // Another check was faster.
     if (!(error instanceof MillraceError) || error.code !== "TOPIC_EXISTS") throw error;
-    return (await partitionsOf(admin, topic)) ?? partitions;
   }
+  const made = await found(admin, topic);
+  if (made === undefined) throw new MillraceError("UNKNOWN_TOPIC", `Topic ${topic} was deleted as soon as it was there`, { topic });
+  return made;
 }
 
-async function partitionsOf(admin: Admin, topic: string): Promise<number | undefined> {
+async function found(admin: Admin, topic: string): Promise<CanaryTopic | undefined> {
   try {
-    return (await admin.describeTopics([topic]))[0]?.partitions.length;
+    const [described] = await admin.describeTopics([topic], { latest: true });
+    return described === undefined ? undefined : { topicId: described.topicId, partitions: described.partitions.length };
   } catch (error) {
     if (error instanceof MillraceError && error.code === "UNKNOWN_TOPIC") return undefined;
     throw error;

@@ -24,7 +24,12 @@ export interface Reading {
 const AGAIN_MS = 100;
 
 /** Reads what was written through one broker, whoever leads: any broker answers any request (design §1). */
-export async function readBack(channel: RpcChannel, topic: string, written: readonly Written[], timeoutMs: number): Promise<Reading> {
+export async function readBack(
+  channel: RpcChannel,
+  topic: { readonly topic: string; readonly topicId: string },
+  written: readonly Written[],
+  timeoutMs: number,
+): Promise<Reading> {
   const deadline = performance.now() + timeoutMs;
   const latenciesMs: number[] = [];
   const counts = { read: 0, missing: 0, changed: 0 };
@@ -33,7 +38,7 @@ export async function readBack(channel: RpcChannel, topic: string, written: read
       const last = Math.max(...expected.keys());
       let offset = Math.min(...expected.keys());
       while (offset <= last) {
-        const reply = await fetchOnce(channel, { topic, partition, offset }, deadline, latenciesMs);
+        const reply = await fetchOnce(channel, { ...topic, partition, offset }, deadline, latenciesMs);
         if (reply === undefined) break;
         compare(reply, offset, expected, counts);
         if (reply.nextOffset <= offset) break;
@@ -84,7 +89,7 @@ function sameText(bytes: Uint8Array | undefined, text: string): boolean {
 /** @returns undefined when the log does not hold the offset */
 async function fetchOnce(
   channel: RpcChannel,
-  place: { readonly topic: string; readonly partition: number; readonly offset: number },
+  place: { readonly topic: string; readonly topicId: string; readonly partition: number; readonly offset: number },
   deadline: number,
   latenciesMs: number[],
 ): Promise<FetchResponse | undefined> {

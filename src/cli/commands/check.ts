@@ -83,7 +83,7 @@ async function checkOrRefuse(client: Client, plan: Plan): Promise<CheckReport> {
 async function check(client: Client, { topic, records, timeoutMs }: Plan): Promise<CheckReport> {
   const admin = client.admin(ADMIN);
   const { brokers } = await admin.describeCluster();
-  const partitions = await ensureTopic(admin, topic, Math.min(PARTITIONS_MAX, Math.max(1, brokers.length)));
+  const { topicId, partitions } = await ensureTopic(admin, topic, Math.min(PARTITIONS_MAX, Math.max(1, brokers.length)));
   const writing = await writeCanary(client, { topic, partitions, records, timeoutMs, run: randomUUID() });
   const rpc = createRpcClient();
   const readings: CheckReport["brokers"][number][] = [];
@@ -91,7 +91,7 @@ async function check(client: Client, { topic, records, timeoutMs }: Plan): Promi
   for (const { brokerId, address } of brokers) {
     const channel = rpc.channel(address);
     try {
-      readings.push({ brokerId, address, ...(await readBack(channel, topic, writing.written, timeoutMs)) });
+      readings.push({ brokerId, address, ...(await readBack(channel, { topic, topicId }, writing.written, timeoutMs)) });
     } finally {
       channel.close();
     }

@@ -1,9 +1,10 @@
 import type { Argv, CommandModule } from "yargs";
 import { counted } from "../../base/plural.ts";
-import type { Admin, TrimmedPartition } from "../../client/index.ts";
+import { type Admin, MillraceError, type TopicDescription, type TrimmedPartition } from "../../client/index.ts";
 import { ADMIN, withClient } from "../connect.ts";
 import { UsageError } from "../exit-code.ts";
 import { formatOption, wholeFlag } from "../flags.ts";
+import { refuseUnknownPartition } from "../partitions.ts";
 import { parsePosition, TIME_HELP } from "../positions.ts";
 import { table } from "../table.ts";
 import type { Terminal } from "../terminal.ts";
@@ -51,7 +52,10 @@ export function trimCommand(terminal: Terminal): CommandModule<object, Trim> {
       const before = args.before;
       await withClient(args.brokers, async (client) => {
         const admin = client.admin(ADMIN);
-        const plan = await planned(admin, args.topic, only === undefined ? [] : [only], before);
+        const [topic] = await admin.describeTopics([args.topic], { latest: true });
+        if (topic === undefined) throw new MillraceError("UNKNOWN_TOPIC", `No topic is named ${args.topic}`);
+        if (only !== undefined) refuseUnknownPartition(topic, only);
+        const plan = await planned(admin, topic, only, before);
         terminal.say(
           table(
             ["PARTITION", "START", "BEFORE", "END", "RECORDS"],
@@ -62,7 +66,8 @@ export function trimCommand(terminal: Terminal): CommandModule<object, Trim> {
         if (records === 0) return terminal.say(`${args.topic} holds no records before that; nothing was changed`);
         if (args.yes !== true) return terminal.say(`${counted(records, "record")} would go; nothing was changed. Add --yes to delete them`);
         const going = plan.filter((one) => one.records > 0);
-        const done = await admin.trimTopic(args.topic, going);
+        // What was read of this topic is no place in another one that was made under its name meanwhile.
+        const done = await admin.trimTopic(args.topic, going, { topicId: topic.topicId });
         await terminal.data(done.map((one) => line(args, one)).join(""));
         const failed = done.find(({ error }) => error !== undefined)?.error;
         if (failed === undefined) return;
@@ -75,12 +80,19 @@ export function trimCommand(terminal: Terminal): CommandModule<object, Trim> {
 }
 
 /** Where each partition is to begin: exactly what is shown is asked for, whatever is appended meanwhile. */
-async function planned(admin: Admin, topic: string, partitions: readonly number[], before: string): Promise<readonly Planned[]> {
+async function planned(
+  admin: Admin,
+  { name, topicId, partitions }: TopicDescription,
+  only: number | undefined,
+  before: string,
+): Promise<readonly Planned[]> {
   const position = parsePosition("--before", before, Date.now());
   if (position === "start" || (typeof position === "object" && ("afterStart" in position || "beforeEnd" in position)))
     throw new UsageError(`--before must be an offset, end or @TIME: got "${before}"`);
   const timeMs = typeof position === "object" && "timeMs" in position ? position.timeMs : undefined;
-  const offsets = await admin.listOffsets(topic, partitions, timeMs === undefined ? {} : { timeMs });
+  // By number: one that has no leader is waited for, and not left out without a word.
+  const numbers = only === undefined ? partitions.map(({ partition }) => partition) : [only];
+  const offsets = await admin.listOffsets(name, numbers, { topicId, ...(timeMs === undefined ? {} : { timeMs }) });
   return offsets.map(({ partition, logStartOffset: start, highWatermark: end, offset }) => {
     const wanted = typeof position === "object" && "offset" in position ? position.offset : timeMs === undefined ? end : (offset ?? end);
     return { partition, start, before: wanted, end, records: Math.max(0, Math.min(wanted, end) - start) };

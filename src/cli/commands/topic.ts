@@ -120,7 +120,7 @@ function describeCommand(terminal: Terminal): CommandModule<object, Describe> {
         if (topics.length === 0) terminal.say(NO_TOPICS);
         for (const topic of topics) {
           // Ends are asked for apart: a description knows them only of partitions that its broker leads.
-          const ends = await admin.listOffsets(topic.name, [], { timeoutMs: 5_000 }).catch(() => []);
+          const ends = await admin.listOffsets(topic.name, [], { topicId: topic.topicId, timeoutMs: 5_000 }).catch(() => []);
           const described = topicJson(topic, new Map(ends.map((end) => [end.partition, end])));
           await terminal.data(args.format === "json" ? `${JSON.stringify(described)}\n` : topicText(described));
         }

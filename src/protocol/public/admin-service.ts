@@ -143,6 +143,7 @@ export type PartitionTrim = MessageOf<typeof PartitionTrim>;
 export const TrimTopicRequest = message("millrace.v1.TrimTopicRequest", {
   name: string(1),
   partitions: repeated(submessage(2, PartitionTrim)),
+  topicId: string(3),
 });
 export type TrimTopicRequest = MessageOf<typeof TrimTopicRequest>;
 
