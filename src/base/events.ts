@@ -135,6 +135,31 @@ export const events = {
     means: "A handler threw what is no expected failure: a bug. The caller saw INTERNAL without details.",
     todo: "Report it, with the stack.",
   },
+  "groups.lost": {
+    level: "warn",
+    fields: ["partition", "reason"],
+    means: "What consumer groups of this partition of `__groups` recorded is damaged on every replica: their calls are answered by nobody.",
+    todo: "Bring a disk back that has it; no other group is touched.",
+  },
+  "groups.snapshot": {
+    level: "info",
+    fields: ["partition", "index"],
+    means: "This broker wrote a snapshot of the consumer groups in a partition of `__groups`.",
+    todo: NOTHING,
+  },
+  "groups.snapshot_damaged": {
+    level: "warn",
+    fields: ["partition", "path", "position", "what"],
+    means:
+      "A snapshot of consumer groups is not what was written, or none is left (`path` is their folder); an older one, or one of another broker, takes its place.",
+    todo: "Look at the disk: it gives back other bytes than it was given.",
+  },
+  "groups.snapshot_postponed": {
+    level: "warn",
+    fields: ["partition"],
+    means: "A snapshot of consumer groups found no room on the disk; it is tried again after as many bytes.",
+    todo: "Make room on the disk.",
+  },
   "log.folder_set_aside": {
     level: "warn",
     fields: ["folder", "aside"],

@@ -10,6 +10,7 @@ import { type SetAside, setAsideIf } from "../log/set-aside.ts";
 import { openLogStore } from "../log/store.ts";
 import type { LogStore } from "../log/types.ts";
 import { GroupConfig } from "../protocol/routing.ts";
+import type { GroupsShards } from "./groups/shards.ts";
 import { Member } from "./member.ts";
 import { MemberRole } from "./members.ts";
 import { FormationLoop } from "./membership/formation-loop.ts";
@@ -70,6 +71,8 @@ export interface Broker {
   applyRecovery(confirmed: RecoveryConfirmed): Promise<RecoveryOutcome>;
   /** For tests and simulation: every open replica. */
   readonly replicas: Iterable<Replica>;
+  /** For tests and simulation: the shards of `__groups`; undefined while it belongs to no cluster. */
+  readonly groups: GroupsShards | undefined;
   /** For `/metrics`; undefined while it belongs to no cluster. */
   readonly numbers: BrokerNumbers | undefined;
 }
@@ -140,6 +143,9 @@ class BrokerProcess implements Broker {
   }
   get replicas(): Iterable<Replica> {
     return this.#member?.host.replicas ?? [];
+  }
+  get groups(): GroupsShards | undefined {
+    return this.#member?.shards;
   }
   get numbers(): BrokerNumbers | undefined {
     if (this.#member === undefined || this.#store === undefined || this.#state === "stopped") return undefined;
@@ -231,11 +237,14 @@ class BrokerProcess implements Broker {
     for (const seed of this.#config.seeds) this.#links.know(seed.id, seed.address);
     // Before any metadata is there: what it names must not be made a second time.
     const fenced = meta.recovery === "fenced";
+    const opened: (Promise<void> | undefined)[] = [];
     for (const recovered of store.recovered) {
       if (recovered.groupId === METADATA_GROUP) continue;
       if (fenced) member.partitions.hold(recovered);
-      else member.partitions.openRecovered(recovered);
+      else opened.push(member.partitions.openRecovered(recovered));
     }
+    await Promise.all(opened);
+    if (this.#stopping) return;
     if (fenced) await this.#leaveMetadata(store, member);
     else await this.#openMetadata(store, member, form, meta);
     await member.register();

@@ -2,16 +2,18 @@ import type { BrokerConfig } from "../base/broker-config.ts";
 import { MillraceError } from "../base/errors.ts";
 import { type BrokerId, type GroupId, METADATA_GROUP, type Offset, type ReplicaId, type Term, type TopicId } from "../base/ids.ts";
 import { invariant } from "../base/invariant.ts";
-import { type Caller, type Until, whileCalled } from "../base/until.ts";
+import type { Caller, Until } from "../base/until.ts";
 import type { DecideLimits } from "../cluster/decision.ts";
 import type { Form } from "../cluster/formation-rules.ts";
 import type { MetadataImage } from "../cluster/image.ts";
 import type { PartitionImage } from "../cluster/image-state.ts";
 import type { Meta } from "../log/meta.ts";
 import type { LogStore } from "../log/types.ts";
-import { BrokerReport, type LedGroup } from "../protocol/routing.ts";
+import type { BrokerReport } from "../protocol/routing.ts";
 import { Departure } from "./departure.ts";
 import { DiskNotices } from "./disk-notices.ts";
+import { GroupsHosting, idleLeader } from "./groups/groups-hosting.ts";
+import { GroupsShards, type ShardLeader } from "./groups/shards.ts";
 import { IsrRecorder } from "./isr-recorder.ts";
 import { Amnesia } from "./membership/amnesia.ts";
 import { registerAtDoor } from "./membership/join-registration.ts";
@@ -24,21 +26,20 @@ import { MetadataReplica } from "./metadata/metadata-replica.ts";
 import { MetadataView } from "./metadata/metadata-view.ts";
 import type { Trimmed } from "./partition/trim-partition.ts";
 import { PartitionSet } from "./partition-set.ts";
-import { type MemberParts, REPORT_METHOD } from "./peer-service.ts";
+import type { MemberParts } from "./peer-service.ts";
 import type { PeerLinks } from "./peers/peer-links.ts";
 import type { BrokerPorts } from "./ports.ts";
 import { Recoveries } from "./recovery/recoveries.ts";
 import { Repairer } from "./repair/repairer.ts";
 import { Scrubber } from "./repair/scrubber.ts";
 import { ReplicaHost } from "./replica-host.ts";
+import { Reports } from "./reports.ts";
 import { RoutedLog } from "./routing/log-backend.ts";
 import { type LeaderView, Router } from "./routing/router.ts";
 import type { AdminBackend } from "./services/admin-calls.ts";
 import type { ClusterReports } from "./services/health.ts";
 import { type Transferred, Transfers } from "./transfers.ts";
 
-/** Time other brokers have to report for health. */
-const REPORT_MS = 1_000;
 const CONFIRM_MS = 5_000;
 
 /** A broker as a member of a cluster: what exists from the moment its directory belongs to one. Wires the parts; decides nothing itself. */
@@ -61,11 +62,13 @@ export class Member implements MemberParts, AdminBackend {
   readonly #departure: Departure;
   readonly scrubber: Scrubber;
   readonly #repairer: Repairer;
-  readonly #store: LogStore;
   readonly #disks: DiskNotices;
   readonly #replacements: Replacements;
   readonly #failed: (error: unknown) => void;
-  readonly #startedAt: number;
+  readonly #reports: Reports;
+  /** Replicas of `__groups` here, and where the others are. */
+  readonly groups: GroupsHosting<ShardLeader>;
+  readonly shards: GroupsShards;
   readonly recoveries: Recoveries;
   #confirming = false;
 
@@ -83,10 +86,8 @@ export class Member implements MemberParts, AdminBackend {
     this.#ports = ports;
     this.#config = config;
     this.#links = links;
-    this.#store = store;
     this.#form = form;
     this.#failed = failed;
-    this.#startedAt = clock.monotonic();
     const limits: DecideLimits = {
       partitionsPerTopicMax: config.limits.partitionsPerTopicMax,
       partitionsMax: config.limits.partitionsMax,
@@ -138,6 +139,29 @@ export class Member implements MemberParts, AdminBackend {
       metadataOpening: () => this.metadata.opening,
       failed,
     });
+    this.#reports = new Reports({
+      clock,
+      store,
+      links,
+      self: config.brokerId,
+      startedAt: clock.monotonic(),
+      others,
+      partitions: () => this.partitions,
+      metadataVersion: () => this.#view.applied,
+    });
+    this.groups = new GroupsHosting<ShardLeader>({
+      ...ports,
+      links,
+      store,
+      others: (groupId) => this.host.others(groupId),
+      snapshotEveryBytes: config.limits.metadataSnapshotBytes,
+      recoveryEpoch: () => this.recoveries.epoch,
+      makeLeader: idleLeader,
+      changed: (groupId) => this.#leaderChanged(groupId),
+      failed,
+    });
+    const leaderOf = (partition: PartitionImage): ReturnType<Member["leaderOf"]> => this.leaderOf(partition);
+    this.shards = new GroupsShards({ random, image: () => this.image, group: this.group, leaderOf }, this.groups);
     this.host = new ReplicaHost(clock, random, config, links, store, (group, replica) => this.#placedOn(group, replica));
     this.sessions = new Sessions(clock, this.group, config.timings.brokerSessionMs);
     this.router = new Router({
@@ -157,13 +181,14 @@ export class Member implements MemberParts, AdminBackend {
       inflate: ports.inflate,
       submit: (command, deadline) => this.group.submit(command, { deadline }),
       askController: (command, answered) => recorder.record(command, answered),
-      changed: (groupId) => this.router.changed(groupId),
+      changed: (groupId) => this.#leaderChanged(groupId),
       reconcileAgain: () => this.partitions.reconcile(this.image),
       others,
       diskFull: (broker) => this.#disks.full(broker),
       confirmDeleted: (topicIds) => void this.#confirmDeleted(topicIds),
       settled: () => this.registration.epoch !== undefined,
       succeed: (partition) => succession.tick(partition),
+      machines: this.groups,
       mayOpen: () => this.recoveries.mayOpen(this.registration.epoch !== undefined),
       failed,
     });
@@ -251,43 +276,11 @@ export class Member implements MemberParts, AdminBackend {
   }
 
   async report(): Promise<BrokerReport> {
-    const { space } = this.#store;
-    const led: LedGroup[] = [];
-    for (const { partition } of this.partitions.all) {
-      if (!partition.replica.leads) continue;
-      led.push({
-        groupId: partition.options.groupId,
-        term: partition.replica.core.term,
-        serving: partition.replica.serves,
-        inSyncReplicas: partition.isr?.isrSize ?? 0,
-        highWatermark: partition.highWatermark,
-        logStartOffset: partition.logStartOffset,
-      });
-    }
-    return {
-      led,
-      metadataVersion: this.#view.applied,
-      // 0 says "unknown".
-      diskFreeBytes: space.freeBytes ?? 0,
-      diskReserveBytes: space.reserveBytes,
-      diskFull: space.full,
-      uptimeMs: Math.round(this.#ports.clock.monotonic() - this.#startedAt),
-      replicas: this.partitions.all.length,
-    };
+    return this.#reports.own;
   }
 
-  async reports(caller?: Caller): Promise<ClusterReports> {
-    const others = [...this.image.brokers.keys()].filter((broker) => broker !== this.#config.brokerId);
-    const reports = new Map<BrokerId, BrokerReport>([[this.#config.brokerId, await this.report()]]);
-    const ask = (broker: BrokerId): Promise<void> =>
-      whileCalled(caller, (done) =>
-        this.#links.call(broker, REPORT_METHOD, [], REPORT_MS, (outcome) => {
-          if ("body" in outcome) reports.set(broker, BrokerReport.decode(outcome.body));
-          done(undefined);
-        }),
-      );
-    await Promise.all(others.map(ask));
-    return reports;
+  reports(caller?: Caller): Promise<ClusterReports> {
+    return this.#reports.ofAll(caller);
   }
 
   leaderOf(partition: PartitionImage): { readonly broker: BrokerId; readonly term: number } | undefined {
@@ -327,6 +320,7 @@ export class Member implements MemberParts, AdminBackend {
     this.router.close();
     this.#repairer.close();
     this.scrubber.close();
+    this.groups.close();
     const settled = this.partitions.close();
     this.host.close();
     await settled;
@@ -348,9 +342,14 @@ export class Member implements MemberParts, AdminBackend {
     return undefined;
   }
 
+  #leaderChanged(groupId: GroupId): void {
+    this.router.changed(groupId);
+    this.shards.changed(groupId);
+  }
+
   #leaderView(groupId: GroupId): LeaderView {
     const here = this.partitions.get(groupId)?.partition;
-    if (here?.accepts === true) return { local: true, becoming: false, remote: undefined };
+    if (here?.accepts === true && here.machine?.active !== false) return { local: true, becoming: false, remote: undefined };
     if (here?.replica.leads === true) return { local: false, becoming: true, remote: undefined };
     const partition = this.image.partitionOfGroup(groupId);
     const leader = partition === undefined ? undefined : this.leaderOf(partition);
@@ -362,6 +361,7 @@ export class Member implements MemberParts, AdminBackend {
     for (const broker of this.image.brokers.values()) this.#links.know(broker.id, broker.peerAddress);
     this.partitions.reconcile(this.image);
     this.router.changedAll();
+    this.shards.imageChanged();
     this.metadata.imageChanged();
     this.recoveries.imageChanged();
   }

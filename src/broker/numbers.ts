@@ -1,6 +1,7 @@
 import type { BrokerConfig } from "../base/broker-config.ts";
 import type { BrokerId } from "../base/ids.ts";
 import type { BrokerNumbers, PartitionNumbers } from "../base/metrics.ts";
+import { isInternalTopic } from "../cluster/internal-topics.ts";
 import type { LogStore } from "../log/types.ts";
 import type { Member } from "./member.ts";
 import type { Partition } from "./partition/partition.ts";
@@ -14,7 +15,8 @@ export function brokerNumbers(member: Member, links: PeerLinks, store: LogStore,
     controller: group.controller !== undefined,
     controllerKnown: group.controllerBroker !== undefined,
     metadataVersion: image.version,
-    topics: image.topics.size,
+    // Those of users.
+    topics: [...image.topics.values()].filter(({ name }) => !isInternalTopic(name)).length,
     // Looked at only by who asks: these take every broker, and every other clock.
     get brokersKnown() {
       return others().length + 1;

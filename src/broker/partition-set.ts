@@ -1,36 +1,31 @@
 import type { BrokerConfig } from "../base/broker-config.ts";
-import type { BrokerId, GroupId, Incarnation, LogIndex, ReplicaId, TopicId } from "../base/ids.ts";
+import type { BrokerId, GroupId, Incarnation, LogIndex, TopicId } from "../base/ids.ts";
 import type { Clock } from "../base/ports/clock.ts";
 import type { Inflate } from "../base/ports/inflate.ts";
 import type { Telemetry } from "../base/ports/telemetry.ts";
 import type { MetadataImage } from "../cluster/image.ts";
-import type { PartitionImage, ReplicaImage } from "../cluster/image-state.ts";
+import type { PartitionImage } from "../cluster/image-state.ts";
 import { isNoSpace } from "../log/disk-space.ts";
 import type { GroupLog, LogStore, RecoveredGroup, StartPoint } from "../log/types.ts";
 import { GroupConfig, type GroupMembers } from "../protocol/routing.ts";
 import { AgeClock } from "./age-clock.ts";
+import { campaignSoon } from "./campaigns.ts";
 import { FullDiskHandover } from "./full-disk-handover.ts";
+import { type HostedPartition, type HostingPorts, hostPartition, ownerOf } from "./hosted-partition.ts";
 import { IsrTicks } from "./isr-ticks.ts";
-import { MemberRole } from "./members.ts";
+import type { PartitionMachines } from "./machine/partition-machine.ts";
 import { membersHere, Unplaced, type UnplacedPorts } from "./membership/unplaced.ts";
 import type { IsrAnswer, IsrCommand } from "./partition/isr-tracker.ts";
-import { Partition } from "./partition/partition.ts";
-import { PartitionRetention } from "./partition/partition-retention.ts";
-import { PartitionReader } from "./partition/reader.ts";
-import { settingsOf, unknownSettings } from "./partition/settings-of.ts";
+import type { Partition } from "./partition/partition.ts";
+import type { PartitionSettings } from "./partition/partition-types.ts";
+import { machineSegmentBytes, machineSettings, settingsOf, unknownSettings } from "./partition/settings-of.ts";
 import { PeerClocks } from "./peer-clocks.ts";
 import type { PeerLinks } from "./peers/peer-links.ts";
+import { configOfPlaced, isFenced } from "./placed-replica.ts";
 import { HeldReplicas } from "./recovery/held-replicas.ts";
 import { needsRecovery } from "./recovery/recoveries.ts";
 import type { ReplicaHost } from "./replica-host.ts";
 import { RetentionLoop } from "./retention-loop.ts";
-
-export interface HostedPartition {
-  readonly partition: Partition;
-  readonly reader: PartitionReader;
-  readonly reads: Map<number, (index: LogIndex | undefined) => void>;
-  readonly retention: PartitionRetention;
-}
 
 export interface PartitionSetPorts {
   /** Of this very disk. */
@@ -55,22 +50,20 @@ export interface PartitionSetPorts {
   /** Once per heartbeat for each partition that is led here: a replica of it may have to be replaced. */
   /** @returns whether a replica is being replaced */
   readonly succeed: (partition: Partition) => boolean;
+  readonly machines: PartitionMachines;
   /** The image says of every replica here whether it still stands: what was held back may be opened (ADR 0014). */
   readonly mayOpen: () => boolean;
   /** The log cannot do what it must: the broker stops. */
   readonly failed: (error: unknown) => void;
 }
 
+/** Nothing is trimmed before it is known which snapshot is whole. */
+const keepAll = (): LogIndex => 0 as LogIndex;
 const emptyStart: StartPoint = { index: 0 as LogIndex, term: 0 as StartPoint["term"], offset: 0 as StartPoint["offset"] };
-/** Milliseconds between tries to record an ISR that was refused. */
-const ISR_RETRY_MS = 200;
 /** Milliseconds until a replica is made again that had no room. */
 const NO_ROOM_RETRY_MS = 1_000;
 /** Milliseconds until a survivor is asked again that was just taking bulk frames. */
 const RECOVER_RETRY_MS = 50;
-/** The preferred replica of a new group asks for votes so long after it was made, and again, before ordinary timeouts take over. */
-const CAMPAIGN_AFTER_MS = [10, 40, 100];
-
 /**
  * The partitions this broker holds: opened from disk at start, made and deleted as the metadata says (design D6: deleted only by a
  * committed tombstone), ticked together.
@@ -95,7 +88,11 @@ export class PartitionSet {
   readonly #retention: RetentionLoop;
   readonly #handover: FullDiskHandover;
   readonly #unplaced: Unplaced;
+  readonly #hosting: HostingPorts;
   #nextRead = 1;
+  readonly #opening = new Set<GroupId>();
+  /** Rises each time that everything here is held back. */
+  #suspensions = 0;
   /** Brokers that said they stop, until they are connected anew. */
   readonly #leaving = new Set<BrokerId>();
 
@@ -110,10 +107,19 @@ export class PartitionSet {
     this.#clocks = new PeerClocks({ clock: ports.clock, links, others: ports.others });
     this.age = new AgeClock(ports.clock, this.#clocks);
     this.#retention = new RetentionLoop(ports.clock, ports.telemetry, config.timings.retentionCheckMs, this.age, () =>
-      this.all.map(({ retention }) => retention),
+      this.all.filter(({ partition }) => partition.machine === undefined).map(({ retention }) => retention),
     );
     this.#handover = new FullDiskHandover(ports.clock, ports.telemetry, store.space, () => this.all.map(({ partition }) => partition));
     this.#unplaced = this.#makeUnplaced();
+    const { clock, telemetry, inflate, askController, diskFull, settled, machines, changed } = ports;
+    this.#hosting = {
+      ...{ clock, telemetry, inflate, askController, diskFull, settled, machines, changed },
+      ring: store,
+      stays: (broker) => this.stays(broker),
+      readIndex: (hosted, done) => this.readIndex(hosted, done),
+      touch: (partition) => this.#ticks.touch(partition),
+      ended: (hosted) => this.#ended(hosted),
+    };
   }
 
   #makeUnplaced(): Unplaced {
@@ -130,19 +136,29 @@ export class PartitionSet {
     return [...this.#partitions.values()];
   }
 
-  /** A replica found on disk is opened before any metadata is read: it may be needed to elect. */
-  openRecovered(recovered: RecoveredGroup): void {
-    const config = GroupConfig.decode(recovered.config);
-    this.#open(this.#store.open(recovered.groupId), config, recovered);
+  /** A replica found on disk is opened before any metadata is read: it may be needed to elect. Resolves when it is. */
+  openRecovered(recovered: RecoveredGroup): Promise<void> | undefined {
+    return this.#opened(this.#found(recovered), GroupConfig.decode(recovered.config), recovered);
+  }
+
+  #found({ groupId, config }: RecoveredGroup): GroupLog {
+    // Nothing of a machine's log is let go of before it is known which snapshot is whole.
+    return this.#ports.machines.runsOn(GroupConfig.decode(config).topic) ? this.#store.open(groupId, keepAll) : this.#store.open(groupId);
+  }
+
+  /** Groups whose replica is here and not open yet. */
+  get opening(): Iterable<GroupId> {
+    return this.#opening;
   }
 
   /** A replica found on disk that a recovery may have given up: opened when the metadata was read (ADR 0014). */
   hold(recovered: RecoveredGroup): void {
-    this.#held.hold(this.#store.open(recovered.groupId));
+    this.#held.hold(this.#found(recovered));
   }
 
   /** There was a recovery that is not known here: nothing is served, nobody voted for, until the image tells of it. */
   suspend(): void {
+    this.#suspensions += 1;
     for (const [groupId, hosted] of this.#partitions) {
       const { replica } = hosted.partition;
       // One that is being reset is closed already, and follows a leader that somebody elected.
@@ -161,7 +177,7 @@ export class PartitionSet {
     for (const hosted of this.#partitions.values()) {
       const known = image.partitionOfGroup(hosted.partition.options.groupId);
       if (known === undefined) continue;
-      hosted.partition.changed(settingsOf(known, image, this.#config.log));
+      hosted.partition.changed(this.#settings(known, image));
       this.#ticks.touch(hosted.partition);
     }
     if (this.#closed) return;
@@ -251,7 +267,7 @@ export class PartitionSet {
     if (this.#ports.mayOpen())
       await this.#held.release(
         (groupId, replicaId) => this.#closed || isFenced(image, groupId, replicaId),
-        (log) => this.#open(log, GroupConfig.decode(log.asRecovered.config), log.asRecovered),
+        (log) => this.#opened(log, GroupConfig.decode(log.asRecovered.config), log.asRecovered),
       );
     for (const [groupId, hosted] of this.#partitions) {
       const { replica, name } = hosted.partition;
@@ -296,7 +312,7 @@ export class PartitionSet {
       if (replica.incarnation !== this.#ports.incarnation) continue;
       // And topics are in it that were deleted later.
       if (this.#store.wasDropped(replica.replicaId)) continue;
-      if (this.#held.has(partition.groupId)) {
+      if (this.#held.has(partition.groupId) || this.#opening.has(partition.groupId)) {
         all = false;
         continue;
       }
@@ -308,21 +324,16 @@ export class PartitionSet {
       }
       if (here !== undefined) await this.#setAside(here);
       const topic = image.topics.get(partition.topicId)?.name ?? "";
-      const config: GroupConfig = {
-        members: firstMembers(partition, replica),
-        topicId: partition.topicId,
-        topic,
-        partition: partition.partition,
-        recovery: partition.recovery?.number ?? 0,
-        fenced: [...(partition.recovery?.fenced ?? [])],
-      };
+      const config = configOfPlaced(partition, replica, topic);
       const log = await this.#made(this.#store.create(partition.groupId, replica.replicaId, emptyStart, GroupConfig.encode(config)));
       if (log === undefined) all = false;
       if (log === undefined) continue;
       if (this.#closed) return false;
-      this.#open(log, config, undefined);
-      if (partition.replicas[0]?.replicaId === replica.replicaId && replica.joined === undefined) this.#campaignSoon(partition.groupId, 0);
-      this.#partitions.get(partition.groupId)?.partition.changed(settingsOf(partition, image, this.#config.log));
+      const opened = this.#opened(log, config, undefined);
+      if (opened !== undefined) await opened;
+      if (partition.replicas[0]?.replicaId === replica.replicaId && replica.joined === undefined)
+        campaignSoon(this.#ports.clock, (groupId) => this.#partitions.get(groupId)?.partition.replica, partition.groupId);
+      this.#partitions.get(partition.groupId)?.partition.changed(this.#settings(partition, image));
     }
     const confirmed: TopicId[] = [];
     for (const tombstone of image.tombstonesFor(self)) {
@@ -371,11 +382,13 @@ export class PartitionSet {
     this.#host.closeReplica(groupId);
     this.#partitions.delete(groupId);
     this.#ended(hosted);
+    if (hosted.partition.machine !== undefined) this.#ports.machines.forget(hosted.partition.replica.log);
   }
 
   /** The replica was closed: whoever waits for it asks elsewhere. */
   #ended(hosted: HostedPartition): void {
     hosted.partition.replicaClosed();
+    hosted.partition.machine?.closed();
     hosted.reader.moved();
     for (const done of hosted.reads.values()) done(undefined);
     hosted.reads.clear();
@@ -393,96 +406,41 @@ export class PartitionSet {
     }
   }
 
-  #open(log: ReturnType<LogStore["open"]>, config: GroupConfig, recovered: RecoveredGroup | undefined): void {
-    const { timings, limits } = this.#config;
-    const reads: HostedPartition["reads"] = new Map();
+  /** Of a machine's log the snapshot is read before. Undefined: it is open when this returns. */
+  #opened(log: GroupLog, config: GroupConfig, recovered: RecoveredGroup | undefined): Promise<void> | undefined {
+    if (this.#ports.machines.runsOn(config.topic)) return this.#prepared(log, config, recovered);
+    this.#open(log, config, recovered);
+    return undefined;
+  }
+
+  async #prepared(log: GroupLog, config: GroupConfig, recovered: RecoveredGroup | undefined): Promise<void> {
+    const suspensions = this.#suspensions;
+    this.#opening.add(log.groupId);
+    const restored = await this.#ports.machines.prepare(log, config);
+    this.#opening.delete(log.groupId);
+    if (this.#closed) return;
+    // There was a recovery that is not known here.
+    if (this.#suspensions !== suspensions) return this.#held.hold(log);
+    const syncedIndex = Math.max(recovered?.syncedIndex ?? 0, restored) as LogIndex;
+    this.#open(log, config, recovered === undefined ? undefined : { ...recovered, syncedIndex });
+  }
+
+  #unknown({ topic }: GroupConfig): PartitionSettings {
+    const { log } = this.#config;
+    return this.#ports.machines.runsOn(topic) ? machineSettings(log, machineSegmentBytes(this.#config)) : unknownSettings(log);
+  }
+
+  #settings(partition: PartitionImage, image: MetadataImage): PartitionSettings {
+    return settingsOf(partition, image, this.#config.log, machineSegmentBytes(this.#config));
+  }
+
+  #open(log: GroupLog, config: GroupConfig, recovered: RecoveredGroup | undefined): void {
     this.#host.open(log, config, recovered, (replica) => {
-      const partition = new Partition(
-        {
-          topicId: config.topicId as TopicId,
-          topic: config.topic,
-          number: config.partition,
-          groupId: log.groupId,
-          get members() {
-            return replica.members.all;
-          },
-          pendingBytesMax: limits.producePendingMaxBytes,
-          replicaLagMaxMs: timings.replicaLagMaxMs,
-          silentMs: 2 * timings.electionMaxMs,
-          isrRetryMs: ISR_RETRY_MS,
-        },
-        replica,
-        // A replica that begins anew knows what it knew.
-        this.#partitions.get(log.groupId)?.partition.settings ?? unknownSettings(this.#config.log),
-        {
-          clock: this.#ports.clock,
-          askController: this.#ports.askController,
-          ring: this.#store,
-          diskFull: this.#ports.diskFull,
-          stays: (broker) => this.stays(broker),
-          settled: this.#ports.settled,
-          moved: () => {
-            reader.moved();
-            this.#ports.changed(log.groupId);
-          },
-        },
-      );
-      const reader = new PartitionReader(partition, this.#ports.clock, this.#ports.inflate, (done) => this.readIndex(hosted, done));
-      const hosted: HostedPartition = { partition, reader, reads, retention: new PartitionRetention(partition, this.#ports.clock) };
+      // A replica that begins anew knows what it knew.
+      const settings = this.#partitions.get(log.groupId)?.partition.settings ?? this.#unknown(config);
+      const hosted = hostPartition(this.#hosting, this.#config, replica, config, settings);
       this.#partitions.set(log.groupId, hosted);
-      return {
-        committed: () => {},
-        truncated: (from) => partition.truncated(from),
-        configured: () => partition.configured(),
-        roleChanged: () => {
-          const { role, term } = replica.core;
-          this.#ports.telemetry.log("info", "partition.role", { partition: partition.name, role, term });
-          partition.roleChanged();
-          // The claim goes out at once: until it is recorded, ALL waits for every voter (design §6).
-          this.#ports.clock.soon(() => partition.tickIsr());
-        },
-        progressed: () => {
-          partition.examine();
-          this.#ticks.touch(partition);
-        },
-        read: (context, index) => {
-          const done = reads.get(context);
-          reads.delete(context);
-          // Not inside the replica's outputs: what waits for this may append.
-          if (done !== undefined) this.#ports.clock.soon(() => done(index));
-        },
-        transferEnded: (_to, done) => this.#ports.clock.soon(() => partition.transferEnded(done)),
-        closed: () => this.#ended(hosted),
-      };
+      return ownerOf(hosted, this.#hosting);
     });
   }
-
-  /** A new group elects its preferred replica without waiting for a timeout; the others may take a moment to open theirs. */
-  #campaignSoon(groupId: GroupId, attempt: number): void {
-    const delay = CAMPAIGN_AFTER_MS[attempt];
-    if (delay === undefined) return;
-    this.#ports.clock.after(delay, () => {
-      const replica = this.#partitions.get(groupId)?.partition.replica;
-      if (replica === undefined || replica.core.leader !== undefined) return;
-      replica.campaign();
-      this.#campaignSoon(groupId, attempt + 1);
-    });
-  }
-}
-
-/**
- * Who votes as far as a new replica knows. One that was there from the start is a voter from nothing; any other is silent until a leader
- * sends it the log (design §5).
- */
-function firstMembers(partition: PartitionImage, self: ReplicaImage): GroupConfig["members"] {
-  const others = partition.replicas.filter(
-    ({ replicaId, lost }) => lost === undefined && (replicaId !== self.replicaId || self.joined === undefined),
-  );
-  const voters = others.map(({ replicaId, brokerId }) => ({ replicaId, brokerId, role: MemberRole.voter }));
-  if (self.joined === undefined) return voters;
-  return [...voters, { replicaId: self.replicaId, brokerId: self.brokerId, role: MemberRole.learner }];
-}
-
-function isFenced(image: MetadataImage, groupId: GroupId, replicaId: ReplicaId): boolean {
-  return image.partitionOfGroup(groupId)?.recovery?.fenced.includes(replicaId) === true;
 }

@@ -1,5 +1,5 @@
 import { MillraceError } from "../base/errors.ts";
-import type { BrokerId, GroupId, LogIndex, Offset, ReplicaId } from "../base/ids.ts";
+import { type BrokerId, type GroupId, type LogIndex, METADATA_GROUP, type Offset, type ReplicaId } from "../base/ids.ts";
 import type { Clock } from "../base/ports/clock.ts";
 import type { Until } from "../base/until.ts";
 import { FetchResponse } from "../protocol/public.ts";
@@ -23,12 +23,14 @@ import { decodeOffer } from "./catch-up/reset-offer.ts";
 import { takeReset } from "./catch-up/take-reset.ts";
 import { LEAVE_METHOD } from "./departure.ts";
 import { DISK_METHOD } from "./disk-notices.ts";
+import type { GroupsHosting } from "./groups/groups-hosting.ts";
+import type { ShardLeader } from "./groups/shards.ts";
+import { SNAPSHOT_METHOD, snapshotGroup } from "./machine/snapshot-transfer.ts";
 import type { FormationLoop } from "./membership/formation-loop.ts";
 import { WHO_METHOD } from "./membership/formation-loop.ts";
 import { REGISTER_METHOD, serveRegistration } from "./membership/join-registration.ts";
 import { MEMBERS_METHOD } from "./membership/unplaced.ts";
 import { BARRIER_METHOD, COMMAND_METHOD, type MetadataGroup } from "./metadata/metadata-group.ts";
-import { metadataGroup } from "./metadata/metadata-machine.ts";
 import { serveTail, TAIL_METHOD } from "./metadata/metadata-tail.ts";
 import type { Appended } from "./partition/partition.ts";
 import type { Trimmed } from "./partition/trim-partition.ts";
@@ -40,6 +42,7 @@ import type { Recoveries } from "./recovery/recoveries.ts";
 import { STANDING_METHOD } from "./recovery/standings.ts";
 import { RANGE_METHOD, serveRange } from "./repair/range-read.ts";
 import type { ReplicaHost } from "./replica-host.ts";
+import { REPORT_METHOD } from "./reports.ts";
 import { decodeForwardedAppend, encodeForwardedAppended } from "./routing/forwarded.ts";
 import { APPEND_METHOD, FETCH_METHOD, OFFSETS_METHOD, type RoutedLog, TRIM_METHOD } from "./routing/log-backend.ts";
 import type { Router } from "./routing/router.ts";
@@ -47,12 +50,12 @@ import type { OffsetsOf } from "./services/log-service.ts";
 import type { PeerRoom } from "./services/peer-room.ts";
 import { TRANSFER_METHOD, type Transferred } from "./transfers.ts";
 
-export const REPORT_METHOD = "broker.report";
-
 /** What exists once this broker belongs to a cluster. */
 export interface MemberParts {
   readonly host: ReplicaHost;
   readonly group: MetadataGroup;
+  /** Shards of `__groups` here. */
+  readonly groups: Pick<GroupsHosting<ShardLeader>, "snapshotsOf">;
   readonly log: RoutedLog;
   readonly router: Router;
   report(): Promise<BrokerReport>;
@@ -96,7 +99,7 @@ export class PeerService {
       ],
       [REGISTER_METHOD, (call, { group, recoveries }) => serveRegistration(this.#clock, call, group, recoveries.epoch)],
       [TAIL_METHOD, (call, { group }) => this.#tail(call, group)],
-      [metadataGroup.snapshotMethod, (call, { group }) => this.#snapshot(call, group)],
+      [SNAPSHOT_METHOD, (call, parts) => this.#snapshot(call, parts)],
       [EXTEND_METHOD, (call, { host }) => this.#extend(call, host)],
       [RESET_METHOD, (call, { host }) => this.#reset(call, host)],
       [RANGE_METHOD, (call, { host }) => serveRange(call, (groupId) => host.get(groupId))],
@@ -146,8 +149,10 @@ export class PeerService {
     call.reply(await serveTail(this.#clock, group, fromIndex as LogIndex, maxWaitMs));
   }
 
-  async #snapshot(call: IncomingCall, group: MetadataGroup): Promise<void> {
-    call.reply((await group.snapshots?.serve(call.body)) ?? []);
+  async #snapshot(call: IncomingCall, { group, groups }: MemberParts): Promise<void> {
+    const of = snapshotGroup(call.body);
+    const snapshots = of === METADATA_GROUP ? group.snapshots : groups.snapshotsOf(of);
+    call.reply((await snapshots?.serve(call.body)) ?? []);
   }
 
   /** Damaged pieces end the connection, before anything is awaited (design §4); what the log then cannot take is answered "not taken". */

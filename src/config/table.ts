@@ -186,7 +186,7 @@ export const settings = {
     default: defaultLimits.metadataSnapshotBytes,
     min: 4 * KiB,
     max: GiB,
-    doc: "A snapshot of the metadata is taken after so many bytes of its log; what lies behind the older of the last two is trimmed.",
+    doc: "A snapshot of the metadata, and of each partition of consumer groups, is taken after so many bytes of its log; what lies behind the older of the last two is trimmed.",
   }),
   "replica.replacements.max": count({
     default: defaultLimits.replacementsMax,

@@ -2,6 +2,7 @@ import type { LogIndex } from "../base/ids.ts";
 import { invariant } from "../base/invariant.ts";
 import type { Fact, GroupFacts } from "./facts.ts";
 import { cloneGroup, type GroupState, newGroup } from "./group-state.ts";
+import { emptied, epochAfterRecovery } from "./recovered.ts";
 import { replayFact } from "./replay.ts";
 import { decodeImage, encodeImage, type ImageParts, imageSlices } from "./snapshot.ts";
 
@@ -23,8 +24,11 @@ export class GroupsImage {
   #own: Set<string> | undefined;
   #epochFloor: number;
   #version: LogIndex;
+  /** Number of the newest recovery of the log that it was told of; 0: none. */
+  #recovery: number;
 
   private constructor(parts: ImageParts, own?: Set<string>) {
+    this.#recovery = parts.recovery;
     this.#groups = parts.groups;
     this.#epochFloor = parts.epochFloor;
     this.#version = parts.version;
@@ -32,7 +36,7 @@ export class GroupsImage {
   }
 
   static empty(): GroupsImage {
-    return new GroupsImage({ groups: new Map(), epochFloor: 0, version: 0 as LogIndex });
+    return new GroupsImage({ groups: new Map(), epochFloor: 0, version: 0 as LogIndex, recovery: 0 });
   }
 
   /** @throws {GroupsMalformed} when the bytes are no image */
@@ -74,6 +78,18 @@ export class GroupsImage {
     }
   }
 
+  /** The log has lost its end (`epochAfterRecovery`). @param atMs as its log says, for replay has no clock */
+  recovered(recovery: number, atMs: number, index: LogIndex): void {
+    if (recovery <= this.#recovery) return;
+    this.#recovery = recovery;
+    this.#version = index;
+    this.#epochFloor = epochAfterRecovery(this.#groups.values(), this.#epochFloor);
+    for (const [id, group] of this.#groups) {
+      this.#groups.set(id, emptied(group, this.#epochFloor, atMs));
+      this.#own?.add(id);
+    }
+  }
+
   clone(): GroupsImage {
     this.#own = new Set();
     return new GroupsImage({ ...this.#parts, groups: new Map(this.#groups) }, new Set());
@@ -81,7 +97,8 @@ export class GroupsImage {
 
   /** Whoever holds this image sees another state from now on: that of a snapshot. @throws {GroupsMalformed} when the bytes are none */
   become(snapshot: Uint8Array): void {
-    const { groups, epochFloor, version } = decodeImage(snapshot);
+    const { groups, epochFloor, version, recovery } = decodeImage(snapshot);
+    this.#recovery = recovery;
     this.#groups = groups;
     this.#epochFloor = epochFloor;
     this.#version = version;
@@ -109,7 +126,7 @@ export class GroupsImage {
   }
 
   get #parts(): ImageParts {
-    return { groups: this.#groups, epochFloor: this.#epochFloor, version: this.#version };
+    return { groups: this.#groups, epochFloor: this.#epochFloor, version: this.#version, recovery: this.#recovery };
   }
 
   #writable(groupId: string, { kind }: Fact): GroupState {

@@ -17,6 +17,8 @@ export interface ImageParts {
   readonly epochFloor: number;
   /** Index of the last fact in it. */
   readonly version: LogIndex;
+  /** Number of the newest recovery of the log after a lost majority; 0: none. */
+  readonly recovery: number;
 }
 
 const FORMAT_VERSION = 1;
@@ -26,6 +28,7 @@ const Header = message("millrace.internal.v1.GroupsHeader", {
   version: logIndexField(2),
   epochFloor: int32(3),
   groups: int32(4),
+  recovery: int64(5),
 });
 
 const Member = message("millrace.internal.v1.GroupMember", {
@@ -93,8 +96,8 @@ export function encodeImage(parts: ImageParts): Uint8Array {
 }
 
 /** The same bytes in slices, so that nobody waits for all of them at once (design §3). The groups must not change meanwhile. */
-export function* imageSlices({ groups, epochFloor, version }: ImageParts): Generator<Uint8Array> {
-  yield field(HEADER_TAG, Header.encode({ formatVersion: FORMAT_VERSION, version, epochFloor, groups: groups.size }));
+export function* imageSlices({ groups, epochFloor, version, recovery }: ImageParts): Generator<Uint8Array> {
+  yield field(HEADER_TAG, Header.encode({ formatVersion: FORMAT_VERSION, version, epochFloor, groups: groups.size, recovery }));
   let slice: Uint8Array[] = [];
   let items = 0;
   for (const [id, group] of inOrder(groups)) {
@@ -114,9 +117,9 @@ export function decodeImage(bytes: Uint8Array): ImageParts {
     const reader = new Reader(bytes);
     reader.message = "millrace.internal.v1.GroupsSnapshot";
     if (bytes.length === 0 || reader.tag() !== HEADER_TAG) malformed("a snapshot of groups begins with its header");
-    const { formatVersion, version, epochFloor, groups: count } = Header.decode(reader.view());
+    const { formatVersion, version, epochFloor, groups: count, recovery } = Header.decode(reader.view());
     if (formatVersion !== FORMAT_VERSION) malformed(`format version ${formatVersion}; this version reads ${FORMAT_VERSION}`);
-    if (version < 0 || epochFloor < 0) malformed("numbers below 0");
+    if (version < 0 || epochFloor < 0 || recovery < 0) malformed("numbers below 0");
     const groups = new Map<string, GroupState>();
     let last = "";
     while (reader.at < bytes.length) {
@@ -127,7 +130,7 @@ export function decodeImage(bytes: Uint8Array): ImageParts {
       groups.set(group.id, group);
     }
     if (groups.size !== count) malformed(`${groups.size} groups, the header says ${count}`);
-    return { groups, epochFloor, version };
+    return { groups, epochFloor, version, recovery };
   });
 }
 

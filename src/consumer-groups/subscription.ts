@@ -3,16 +3,11 @@ import { isAssignor } from "./assignors.ts";
 import type { JoinGroup } from "./commands.ts";
 import type { GroupsImage } from "./image.ts";
 import { refuseGroupName, refuseMemberName, refuseTopicNames } from "./names.ts";
+import { EPOCH_MAX } from "./recovered.ts";
 import { invalid, tooMany } from "./refusals.ts";
 import type { GroupSettings } from "./settings.ts";
 
 type Subscription = Pick<JoinGroup, "groupId" | "topics" | "assignor" | "rebalanceTimeoutMs">;
-
-/**
- * Epochs are i32 on the wire and in the log. Nobody joins or asks for other topics above this; what is left is for those that leave, and
- * takes two thousand million joins to reach.
- */
-const EPOCH_MAX = 2 ** 31 - 2 ** 24;
 
 /** Characters of what a member says about itself for people to read. */
 const TEXT_MAX = 255;

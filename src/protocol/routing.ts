@@ -75,7 +75,11 @@ export type ResetOffer = MessageOf<typeof ResetOffer>;
 
 export const ResetAnswer = message("millrace.internal.v1.ResetAnswer", { begun: bool(1), index: int64(2), term: int64(3) });
 
-export const SnapshotRequest = message("millrace.internal.v1.SnapshotRequest", { index: int64(1), position: int64(2) });
+export const SnapshotRequest = message("millrace.internal.v1.SnapshotRequest", {
+  index: int64(1),
+  position: int64(2),
+  groupId: int64(3),
+});
 export const SnapshotPiece = message("millrace.internal.v1.SnapshotPiece", { index: int64(1), total: int64(2), piece: bytes(3) });
 export type SnapshotPiece = MessageOf<typeof SnapshotPiece>;
 

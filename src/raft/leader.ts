@@ -7,7 +7,7 @@ import { isVoter, quorumValue } from "./quorum.ts";
 import { PendingReads } from "./reads.ts";
 import type { ReplicaState } from "./replica-state.ts";
 import { type AppendReply, type HeartbeatReply, Replication } from "./replication.ts";
-import type { ChangeResult, Configuration, MembershipChange, Proposal, ProposeResult } from "./types.ts";
+import type { ChangeResult, Configuration, MembershipChange, Proposal, ProposeRefusal, ProposeResult } from "./types.ts";
 
 const NOOP_BYTES = 128;
 
@@ -61,19 +61,26 @@ export class Leader<P> {
   }
 
   propose(proposals: readonly Proposal<P>[]): ProposeResult {
-    const { log, options, term } = this.#state;
-    if (this.#state.transfers.current !== undefined) return { kind: "refused", why: "transferring" };
+    const { log, term } = this.#state;
+    const why = this.refusal(proposals);
+    if (why !== undefined) return { kind: "refused", why };
+    const firstIndex = (log.lastIndex + 1) as LogIndex;
+    for (const { type, bytes: size, payload } of proposals) log.appendNew(term, type, size, payload);
+    return { kind: "accepted", firstIndex, lastIndex: log.lastIndex, term };
+  }
+
+  refusal(proposals: readonly Pick<Proposal<P>, "type" | "bytes">[]): ProposeRefusal | undefined {
+    const { log, options } = this.#state;
+    if (this.#state.transfers.current !== undefined) return "transferring";
     let bytes = 0;
     for (const proposal of proposals) {
-      if (proposal.bytes > options.entryBytesMax) return { kind: "refused", why: "too-large" };
+      if (proposal.bytes > options.entryBytesMax) return "too-large";
       if (proposal.type === FrameType.data) bytes += proposal.bytes;
     }
     const uncommitted = log.bytesBetween(Math.max(log.commit, this.noopIndex) + 1, log.lastIndex);
     // One batch always fits into an empty pipeline, whatever the limit says; otherwise it could never be written.
-    if (bytes > 0 && uncommitted > 0 && uncommitted + bytes > options.uncommittedBytesMax) return { kind: "refused", why: "full" };
-    const firstIndex = (log.lastIndex + 1) as LogIndex;
-    for (const { type, bytes: size, payload } of proposals) log.appendNew(term, type, size, payload);
-    return { kind: "accepted", firstIndex, lastIndex: log.lastIndex, term };
+    if (bytes > 0 && uncommitted > 0 && uncommitted + bytes > options.uncommittedBytesMax) return "full";
+    return undefined;
   }
 
   onAppendReply(from: ReplicaId, reply: AppendReply, now: number): void {

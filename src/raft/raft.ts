@@ -16,6 +16,7 @@ import type {
   Message,
   Progress,
   Proposal,
+  ProposeRefusal,
   ProposeResult,
   RaftCore,
   RaftOptions,
@@ -137,6 +138,12 @@ class Raft<P> implements RaftCore<P> {
       "configurations are proposed by changeMembership",
     );
     return leader.propose(proposals);
+  }
+
+  refusal(bytes: number): ProposeRefusal | undefined {
+    if (this.#failed) return "failed";
+    const { leader } = this.#roles;
+    return leader === undefined ? "not-leader" : leader.refusal([{ type: FrameType.data, bytes }]);
   }
 
   ioDone(seq: number, now: number): void {

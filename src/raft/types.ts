@@ -233,7 +233,8 @@ export interface Ready<P> {
 
 export type ProposeResult =
   | { readonly kind: "accepted"; readonly firstIndex: LogIndex; readonly lastIndex: LogIndex; readonly term: Term }
-  | { readonly kind: "refused"; readonly why: "not-leader" | "term-moved" | "transferring" | "full" | "too-large" | "failed" };
+  | { readonly kind: "refused"; readonly why: ProposeRefusal };
+export type ProposeRefusal = "not-leader" | "term-moved" | "transferring" | "full" | "too-large" | "failed";
 
 /** Who shall vote and who shall learn, in the end. A voter that is new must be a learner now. */
 export interface MembershipChange {
@@ -286,6 +287,8 @@ export interface RaftCore<P> {
    * one term (producer sequences, groups) is never applied under the next (as Redpanda's conditional replicate).
    */
   propose(proposals: readonly Proposal<P>[], expectedTerm: Term, now?: number): ProposeResult;
+  /** Why `propose` would refuse one entry of data of so many bytes now; undefined: it would take it. */
+  refusal(bytes: number): ProposeRefusal | undefined;
   ioDone(seq: number, now: number): void;
   /** This replica's storage failed: it stops for good (scenario 43). */
   ioFailed(): void;

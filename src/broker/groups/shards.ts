@@ -3,7 +3,7 @@ import type { BrokerId, GroupId, LogIndex, TopicId } from "../../base/ids.ts";
 import type { Random } from "../../base/ports/random.ts";
 import type { Until } from "../../base/until.ts";
 import type { MetadataImage } from "../../cluster/image.ts";
-import type { PartitionImage } from "../../cluster/image-state.ts";
+import type { PartitionImage, TopicImage } from "../../cluster/image-state.ts";
 import { GROUPS_TOPIC } from "../../cluster/internal-topics.ts";
 import type { GroupFacts } from "../../consumer-groups/facts.ts";
 import type { GroupsImage } from "../../consumer-groups/image.ts";
@@ -67,6 +67,8 @@ export class GroupsShards<Leader extends ShardLeader = ShardLeader> {
   readonly #ports: GroupsShardsPorts;
   readonly #open: OpenShards<Leader>;
   readonly #listeners: ((shard: number) => void)[] = [];
+  /** Leader and term of each shard, as the listeners were told last. */
+  readonly #known: string[] = [];
 
   constructor(ports: GroupsShardsPorts, open: OpenShards<Leader>) {
     this.#ports = ports;
@@ -75,12 +77,16 @@ export class GroupsShards<Leader extends ShardLeader = ShardLeader> {
 
   /** The topic is there, as far as this broker has read. */
   get made(): boolean {
-    return this.#ports.image().topicByName(GROUPS_TOPIC) !== undefined;
+    return this.#topic !== undefined;
+  }
+
+  get #topic(): TopicImage | undefined {
+    return this.#ports.image().topicByName(GROUPS_TOPIC);
   }
 
   /** Raft group of a shard, for the `Router`; undefined: there is no `__groups` yet, or none that was read of here. */
   groupOf(shard: number): GroupId | undefined {
-    return this.#ports.image().topicByName(GROUPS_TOPIC)?.groups[shard];
+    return this.#topic?.groups[shard];
   }
 
   /** Broker and term of the leader of a shard, as far as it is known here. */
@@ -119,8 +125,24 @@ export class GroupsShards<Leader extends ShardLeader = ShardLeader> {
     this.#listeners.push(listener);
   }
 
-  /** From whoever hosts the replicas, and when the image changed. */
-  changed(shard: number): void {
+  /** From whoever hosts the replicas. */
+  changed(groupId: GroupId): void {
+    if (this.#listeners.length === 0) return;
+    const shard = this.#topic?.groups.indexOf(groupId) ?? -1;
+    if (shard < 0) return;
+    this.#known[shard] = this.#nameOf(shard);
     for (const listener of this.#listeners) listener(shard);
+  }
+
+  /** Others may have claimed leaderships. */
+  imageChanged(): void {
+    if (this.#listeners.length === 0) return;
+    for (const [shard, groupId] of (this.#topic?.groups ?? []).entries())
+      if (this.#nameOf(shard) !== this.#known[shard]) this.changed(groupId);
+  }
+
+  #nameOf(shard: number): string {
+    const leader = this.leaderOf(shard);
+    return leader === undefined ? "" : `${leader.broker} ${leader.term}`;
   }
 }

@@ -31,7 +31,7 @@ export class MachineSnapshots {
   readonly #group: MachineGroup;
   readonly #files: Snapshots;
   readonly #view: RestoredView;
-  readonly #others: readonly BrokerId[];
+  readonly #others: () => readonly BrokerId[];
   readonly #options: SnapshotKeeperOptions;
   readonly #ports: MachineSnapshotPorts;
   /** What the image is made from when the replica is opened next. */
@@ -44,7 +44,7 @@ export class MachineSnapshots {
     group: MachineGroup,
     files: Snapshots,
     view: RestoredView,
-    others: readonly BrokerId[],
+    others: () => readonly BrokerId[],
     options: SnapshotKeeperOptions,
     ports: MachineSnapshotPorts,
   ) {
@@ -110,13 +110,14 @@ export class MachineSnapshots {
    * @throws {MillraceError} DATA_LOSS: there is no other broker
    */
   async missing(start: LogIndex): Promise<Snapshot> {
-    if (this.#others.length === 0)
-      throw new MillraceError(
-        "DATA_LOSS",
-        `The ${this.#group.name} up to entry ${start} is lost, and no other broker has a snapshot of it`,
-      );
     for (let turn = 0; !this.#stopped; turn += 1) {
-      const source = this.#others[turn % this.#others.length];
+      const others = this.#others();
+      if (others.length === 0)
+        throw new MillraceError(
+          "DATA_LOSS",
+          `The ${this.#group.name} up to entry ${start} is lost, and no other broker has a snapshot of it`,
+        );
+      const source = others[turn % others.length];
       const snapshot = source === undefined ? undefined : await fetchSnapshot(this.#ports.links, this.#group, source, start);
       if (snapshot !== undefined && (await this.#store(snapshot))) {
         this.#keeper?.came(snapshot.header.start);

@@ -2,6 +2,7 @@ import type { LogIndex, Offset, Term } from "../../base/ids.ts";
 import { invariant } from "../../base/invariant.ts";
 import type { LogStart } from "../../log/model/records.ts";
 import type { Snapshot } from "../../log/model/snapshot-file.ts";
+import { GroupConfig } from "../../protocol/routing.ts";
 import { type Frame, FrameType, nextOffsetOf, PayloadFormat } from "../../records/frame-types.ts";
 import type { FactCodec, MachineGroup, MachineImage } from "./machine.ts";
 
@@ -53,11 +54,18 @@ export class MachineView<Image extends MachineImage<Fact>, Fact> {
   apply(frame: Frame): void {
     invariant(frame.index === this.applied + 1, () => `${this.#name} frame ${frame.index} must follow ${this.applied}`);
     const facts = frame.type === FrameType.data && frame.format === PayloadFormat.facts ? this.#facts.decode(frame.payload) : [];
+    if (frame.type === FrameType.config) this.#configured(frame);
     for (const fact of facts) this.image.replay(fact, frame.index);
     const { index, term, appendTime } = frame;
     this.#position = { start: { index, term, offset: nextOffsetOf(frame) }, appendTime };
     this.#appliedBytes += frame.bytes.byteLength;
     this.#moved(facts);
+  }
+
+  /** Every later configuration says it too: the image knows which it was told of. */
+  #configured({ payload, appendTime, index }: Frame): void {
+    const { recovery } = GroupConfig.decode(payload);
+    if (recovery > 0) this.image.recovered?.(recovery, appendTime, index);
   }
 
   /** Goes on from a snapshot, which is ahead of what was replayed. @throws {MillraceError} INVALID_REQUEST when its state is none */

@@ -6,12 +6,17 @@ export interface MachineGroup {
   readonly groupId: GroupId;
   /** What its log tells of, for messages: "metadata". */
   readonly name: string;
-  /** Names the method of the bulk connection by which a broker reads the newest snapshot of another one, piece by piece. */
-  readonly snapshotMethod: string;
 }
 
 /** What facts make: equal facts in equal order give equal images on every broker. */
 export interface MachineImage<Fact> {
+  /**
+   * The log has lost its end: an operator has given up the other replicas (ADR 0014), and whatever they alone had is as if it had never
+   * been. Told where the log says so first, in its order, like a fact; before anybody decides again.
+   *
+   * @param recovery number of the recovery, which only rises @param atMs append time of the entry that says so
+   */
+  recovered?(recovery: number, atMs: number, index: LogIndex): void;
   /** Changes the image, never refuses: what does not fit is a bug. @param index of the frame the fact lies in; facts of one frame share it */
   replay(fact: Fact, index: LogIndex): void;
   /** The snapshot in slices of about a millisecond; what is replayed meanwhile is not in it. */

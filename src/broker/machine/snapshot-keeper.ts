@@ -127,6 +127,8 @@ export class SnapshotKeeper {
       },
       (error: unknown) => {
         this.#taking = false;
+        // Its folder may be gone with it.
+        if (this.#closed) return;
         // Tried again after as many bytes; everything else ends the broker (design §4).
         if (error instanceof DiskError && error.code === "ENOSPC") this.#ports.notices.postponed();
         else this.#ports.failed(error);

@@ -1,4 +1,4 @@
-import type { BrokerId, LogIndex } from "../../base/ids.ts";
+import { type BrokerId, type GroupId, type LogIndex, METADATA_GROUP } from "../../base/ids.ts";
 import { Malformed } from "../../log/model/bytes.ts";
 import { decodeSnapshot, joined, type Snapshot } from "../../log/model/snapshot-file.ts";
 import { SNAPSHOT_BYTES_MAX, type Snapshots } from "../../log/snapshots.ts";
@@ -6,10 +6,19 @@ import { SnapshotPiece, SnapshotRequest } from "../../protocol/routing.ts";
 import type { PeerLinks } from "../peers/peer-links.ts";
 import type { MachineGroup } from "./machine.ts";
 
+/** Of the bulk connection: the newest snapshot of another broker, piece by piece. Named when there was no other machine. */
+export const SNAPSHOT_METHOD = "metadata.snapshot";
+
 const PIECE_BYTES = 1024 * 1024;
 const ANSWER_MS = 5_000;
 /** A source that takes snapshots faster than they can be read is given up. */
 const RESTARTS_MAX = 3;
+
+/** Whose snapshot is asked for. */
+export function snapshotGroup(body: Uint8Array): GroupId {
+  const { groupId } = SnapshotRequest.decode(body);
+  return groupId === 0 ? METADATA_GROUP : (groupId as GroupId);
+}
 
 /** A piece of the snapshot asked for; when that is gone, or index 0 was asked for, the beginning of the newest. Empty: there is none. */
 export async function serveSnapshot(snapshots: Snapshots, newest: LogIndex | undefined, body: Uint8Array): Promise<Uint8Array[]> {
@@ -67,13 +76,14 @@ function whole({ groupId }: MachineGroup, pieces: readonly Uint8Array[], bytes: 
 
 function ask(
   links: Pick<PeerLinks, "call">,
-  { snapshotMethod }: MachineGroup,
+  { groupId }: MachineGroup,
   source: BrokerId,
   index: number,
   position: number,
 ): Promise<SnapshotPiece | undefined> {
   return new Promise((resolve, reject) => {
-    links.call(source, snapshotMethod, [SnapshotRequest.encode({ index, position })], ANSWER_MS, (outcome) => {
+    const request = SnapshotRequest.encode({ index, position, groupId: groupId === METADATA_GROUP ? 0 : groupId });
+    links.call(source, SNAPSHOT_METHOD, [request], ANSWER_MS, (outcome) => {
       if ("error" in outcome || outcome.body.byteLength === 0) return resolve(undefined);
       try {
         resolve(SnapshotPiece.decode(outcome.body));

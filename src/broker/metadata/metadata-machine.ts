@@ -9,7 +9,7 @@ import type { Reply } from "../../cluster/replies.ts";
 import type { FactCodec, LeaderRefusals, Machine, MachineGroup } from "../machine/machine.ts";
 
 /** The group whose machine is the cluster metadata. */
-export const metadataGroup: MachineGroup = { groupId: METADATA_GROUP, name: "metadata", snapshotMethod: "metadata.snapshot" };
+export const metadataGroup: MachineGroup = { groupId: METADATA_GROUP, name: "metadata" };
 
 /** Each fact counts as one record. */
 export const metadataFacts: FactCodec<Fact> = { encode: encodeFacts, decode: decodeFacts, records: (facts) => facts.length };

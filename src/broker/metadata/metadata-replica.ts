@@ -7,6 +7,7 @@ import type { GroupLog, LogStore, RecoveredGroup } from "../../log/types.ts";
 import type { GroupConfig } from "../../protocol/routing.ts";
 import { GroupConfig as StoredConfig } from "../../protocol/routing.ts";
 import { MemberRole } from "../members.ts";
+import { machineSegmentBytes } from "../partition/settings-of.ts";
 import type { PeerLinks } from "../peers/peer-links.ts";
 import type { BrokerPorts } from "../ports.ts";
 import type { Recoveries } from "../recovery/recoveries.ts";
@@ -16,7 +17,6 @@ import type { MetadataGroup } from "./metadata-group.ts";
 import { MetadataSnapshots } from "./metadata-snapshots.ts";
 import { MetadataFollower } from "./metadata-tail.ts";
 
-const METADATA_SEGMENT_BYTES_MIN = 256;
 /** How often it is looked whether the local replica hears a leader. */
 const WATCH_MS = 1_000;
 
@@ -63,9 +63,7 @@ export class MetadataReplica {
     const snapshots = new MetadataSnapshots(store.snapshots(METADATA_GROUP), group.view, others, options, ports);
     this.#snapshots = snapshots;
     const restored = await snapshots.restore(log);
-    // Only whole segments can be trimmed behind a snapshot.
-    const segmentBytes = Math.min(this.#config.log.segmentBytes, Math.max(limits.metadataSnapshotBytes / 2, METADATA_SEGMENT_BYTES_MIN));
-    log.configure({ segmentBytes, segmentMs: this.#config.log.segmentMs });
+    log.configure({ segmentBytes: machineSegmentBytes(this.#config), segmentMs: this.#config.log.segmentMs });
     const known =
       recovered === undefined ? undefined : { ...recovered, syncedIndex: Math.max(recovered.syncedIndex, restored) as LogIndex };
     if (this.#closed) return;

@@ -28,7 +28,7 @@ export class MetadataSnapshots extends MachineSnapshots {
     options: SnapshotKeeperOptions,
     { telemetry, ...ports }: MetadataSnapshotPorts,
   ) {
-    super(metadataGroup, files, view, others, options, { ...ports, notices: metadataNotices(telemetry) });
+    super(metadataGroup, files, view, () => others, options, { ...ports, notices: metadataNotices(telemetry) });
   }
 }
 

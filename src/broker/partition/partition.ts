@@ -4,10 +4,11 @@ import { invariant } from "../../base/invariant.ts";
 import { votersOf } from "../../raft/quorum.ts";
 import { frameBytesOf } from "../../records/frame.ts";
 import type { FrameDraft } from "../../records/frame-types.ts";
+import type { PartitionMachine } from "../machine/partition-machine.ts";
 import type { Replica } from "../replica.ts";
 import { type AckFailure, type AckWait, AckWaits } from "./ack-waits.ts";
 import { type AcksLevel, durableReplicas, effectiveMinIsr, refuseLevel, refuseReplicas } from "./acks.ts";
-import { commitsWithout, fullVoters, heldReplicas, successor } from "./full-disks.ts";
+import { successor } from "./full-disks.ts";
 import { Handover, type HandoverDone } from "./handover.ts";
 import { IsrTracker } from "./isr-tracker.ts";
 import type { AppendBatch, AppendDone, Appended, PartitionOptions, PartitionPorts, PartitionSettings } from "./partition-types.ts";
@@ -15,17 +16,16 @@ import { checkProducer } from "./producer-check.ts";
 import {
   alreadyWritten,
   belowMinimum,
-  diskFull,
   leadershipLost,
   notLeader,
   pendingFull,
   producerNotKnown,
+  refusedFrame,
   refusedSequence,
   refuseFuture,
-  ringFull,
   tooLarge,
-  uncommittedFull,
 } from "./refusals.ts";
+import { Room } from "./room.ts";
 
 export type { AppendBatch, AppendDone, Appended, PartitionOptions, PartitionPorts, PartitionSettings } from "./partition-types.ts";
 
@@ -36,6 +36,8 @@ export type { AppendBatch, AppendDone, Appended, PartitionOptions, PartitionPort
 export class Partition {
   readonly options: PartitionOptions;
   readonly replica: Replica;
+  /** What its log is of, when that is no clients' (ADR 0019): set as it is opened. */
+  machine: PartitionMachine | undefined;
   readonly #ports: PartitionPorts;
   readonly #waits: AckWaits;
   #settings: PartitionSettings;
@@ -46,6 +48,7 @@ export class Partition {
   readonly #handover: Handover;
   #highWatermark: Offset;
   #highWatermarkIndex: LogIndex;
+  readonly #room: Room;
 
   constructor(options: PartitionOptions, replica: Replica, settings: PartitionSettings, ports: PartitionPorts) {
     this.options = options;
@@ -61,6 +64,7 @@ export class Partition {
       },
       ended: () => ports.moved(this),
     });
+    this.#room = new Room(this, ports);
     this.#highWatermarkIndex = replica.core.commit;
     this.#highWatermark = replica.log.offsetAfter(replica.core.commit);
   }
@@ -177,6 +181,13 @@ export class Partition {
     );
   }
 
+  /** Why a machine may not append a frame of so many bytes here now; undefined: it may. Nothing was written. */
+  refuseFrame(frameBytes: number): MillraceError | undefined {
+    if (!this.accepts) return this.notLeader();
+    const why = this.replica.core.refusal(frameBytes);
+    return why === undefined ? this.#room.refuse(frameBytes) : refusedFrame(this.name, why, frameBytes, this.notLeader());
+  }
+
   /** Calls back once the frame at `index`, appended here, is committed; or when that cannot be known any more. */
   whenCommitted(index: LogIndex, done: (failure: MillraceError | undefined) => void): () => void {
     const wait = this.#waits.add("QUORUM", index, 0, (failure) => done(failure === undefined ? undefined : this.#failed(failure)));
@@ -200,9 +211,8 @@ export class Partition {
   tickIsr(): void {
     if (this.#isr === undefined) return;
     const { core } = this.replica;
-    const full = this.#fullReplicas();
-    const held = heldReplicas(core.configuration, full, (voter) => voter === core.self || this.#keepsUp(voter));
-    for (const voter of votersOf(core.configuration)) if (voter !== core.self) this.replica.hold(voter, held.includes(voter));
+    const full = this.#room.fullReplicas;
+    this.#room.hold(full);
     // What holding let go on may have ended this leadership.
     const isr = this.#isr as IsrTracker | undefined;
     if (isr === undefined) return;
@@ -331,7 +341,7 @@ export class Partition {
       this.#examining = false;
     }
     this.#ports.moved(this);
-    if (this.#waits.size === 0) this.#handover.drained();
+    if (this.#waits.size === 0 && this.machine?.busy !== true) this.#handover.drained();
   }
 
   /** Highest index known durable on a replica. */
@@ -362,28 +372,7 @@ export class Partition {
     const future = refuseFuture(this.name, draft, this.#ports.clock.wall());
     if (future !== undefined) return future;
     if (!this.#waits.admits(draft.payload.byteLength)) return this.#pendingFull();
-    const { ring } = this.#ports;
-    const { uncommittedBytes, uncommittedBytesMax } = ring;
-    const full = this.#refuseFull();
-    if (full !== undefined) return full;
-    if (uncommittedBytes > uncommittedBytesMax) return uncommittedFull(this.name, uncommittedBytes, uncommittedBytesMax);
-    if (!ring.takes(frameBytesOf(draft))) return ringFull(this.name);
-    return refuseReplicas(acks, this.#isr.isrSize, this.minIsr);
-  }
-
-  /** Voters other than this one whose disks have no room. */
-  #fullReplicas(): readonly ReplicaId[] {
-    const { core } = this.replica;
-    return fullVoters(core.configuration, core.self, (voter) => {
-      const broker = this.brokerOf(voter);
-      return broker !== undefined && this.#ports.diskFull(broker);
-    });
-  }
-
-  /** It is there, what it acknowledges counts, and appends reach it. */
-  #keepsUp(voter: ReplicaId): boolean {
-    const progress = this.replica.core.progress(voter);
-    return progress?.mode === "replicate" && !progress.barred && this.#ports.stays(this.brokerOf(voter) as BrokerId);
+    return this.#room.refuse(frameBytesOf(draft)) ?? refuseReplicas(acks, this.#isr.isrSize, this.minIsr);
   }
 
   /** Of a leader whose disk is full: who could lead this partition so that records are taken again; undefined: nobody. */
@@ -395,30 +384,10 @@ export class Partition {
     const candidates = core.configuration.voters.map((replicaId) => ({
       replicaId,
       inSync: isr.includes(replicaId),
-      able: replicaId !== core.self && this.#keepsUp(replicaId),
+      able: replicaId !== core.self && this.#room.keepsUp(replicaId),
       match: core.progress(replicaId)?.match ?? 0,
     }));
-    return successor(core.configuration, core.self, this.#fullReplicas(), candidates);
-  }
-
-  /**
-   * Records appended here would fill what is left of this disk, or could not be committed without disks that are full. What was appended
-   * before goes on to every replica that is needed for its commit: that is what reserves are for (ADR 0010).
-   */
-  #refuseFull(): MillraceError | undefined {
-    const { space } = this.#ports.ring;
-    const { configuration } = this.replica.core;
-    const replicas = votersOf(configuration).length;
-    const self = this.brokerOf(this.replica.id) as BrokerId;
-    if (space.full) return diskFull(this.name, [self], replicas, space);
-    const full = this.#fullReplicas();
-    if (commitsWithout(configuration, full)) return undefined;
-    return diskFull(
-      this.name,
-      full.map((replica) => this.brokerOf(replica) as BrokerId),
-      replicas,
-      undefined,
-    );
+    return successor(core.configuration, core.self, this.#room.fullReplicas, candidates);
   }
 
   #wait(acks: AcksLevel, index: LogIndex, bytes: number, done: AppendDone, outcome: () => Appended | MillraceError): () => void {

@@ -2,6 +2,7 @@ import { MillraceError } from "../../base/errors.ts";
 import type { BrokerId, Term } from "../../base/ids.ts";
 import { limits } from "../../base/limits.ts";
 import type { SpaceView } from "../../log/disk-space.ts";
+import type { ProposeRefusal } from "../../raft/types.ts";
 import type { FrameDraft } from "../../records/frame-types.ts";
 
 /** A repair of the segments of one partition takes about so long, or several times that. */
@@ -85,6 +86,17 @@ export function belowMinimum(partition: string, isrSize: number, minIsr: number)
 
 export function tooLarge(draft: FrameDraft): MillraceError {
   return new MillraceError("RECORD_SET_TOO_LARGE", `A batch of ${draft.payload.byteLength} bytes does not fit one frame`);
+}
+
+/** A machine's facts: the group has too many uncommitted already, or they fit no frame. @param elsewhere what is said by who does not lead */
+export function refusedFrame(partition: string, why: ProposeRefusal, bytes: number, elsewhere: MillraceError): MillraceError {
+  if (why === "too-large")
+    return new MillraceError("REQUEST_TOO_LARGE", `What is to be recorded in ${partition} takes ${bytes} bytes, more than one frame has`, {
+      limit: "wal.file.bytes",
+    });
+  if (why !== "full") return elsewhere;
+  const text = `Cannot record ${bytes} bytes in ${partition}: as many as may be are not committed; followers do not keep up`;
+  return new MillraceError("PENDING_FULL", text, { limit: "produce.pending.max.bytes" }, 50);
 }
 
 export function alreadyWritten(partition: string, draft: FrameDraft): MillraceError {

@@ -36,13 +36,16 @@ export class HeldReplicas {
   }
 
   /** Opens those that are not `kept`, as after a start: what they wrote is durable by then. */
-  async release(kept: (groupId: GroupId, replicaId: ReplicaId) => boolean, open: (log: GroupLog) => void): Promise<void> {
+  async release(
+    kept: (groupId: GroupId, replicaId: ReplicaId) => boolean,
+    open: (log: GroupLog) => Promise<void> | undefined,
+  ): Promise<void> {
     for (const [groupId, { log, replica }] of this.#held) {
       if (kept(groupId, log.replicaId)) continue;
       if (replica !== undefined) await this.#settled(log, replica);
       // A suspension, or a stop, may have come meanwhile.
       if (kept(groupId, log.replicaId) || !this.#held.delete(groupId)) continue;
-      open(log);
+      await open(log);
     }
   }
 

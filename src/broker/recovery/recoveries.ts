@@ -81,7 +81,7 @@ export class Recoveries {
   standing(): BrokerStanding {
     const { image, host, partitions } = this.#parts;
     const known = [...new Set([...image().brokers.keys(), ...this.#config.seeds.map(({ id }) => id)])];
-    const opening = [...host().resetting.keys(), ...(this.#parts.metadataOpening() ? [METADATA_GROUP] : [])];
+    const opening = [...host().resetting.keys(), ...partitions().opening, ...(this.#parts.metadataOpening() ? [METADATA_GROUP] : [])];
     return standingHere(
       host().replicas,
       this.#links,

@@ -6,13 +6,15 @@ import { PEER_MESSAGE_BYTES_MAX } from "../../base/ports/transport.ts";
 import { type Until, waitUntil } from "../../base/until.ts";
 import type { MetadataImage } from "../../cluster/image.ts";
 import type { TopicImage } from "../../cluster/image-state.ts";
+import { internalTopic, isInternalTopic } from "../../cluster/internal-topics.ts";
 import { type FetchRequest, FetchResponse } from "../../protocol/public.ts";
 import { ForwardedFetch, ForwardedOffsets, ForwardedOffsetsFound, ForwardedTrim, ForwardedTrimmed } from "../../protocol/routing.ts";
+import type { HostedPartition } from "../hosted-partition.ts";
 import type { MetadataGroup } from "../metadata/metadata-group.ts";
 import type { AppendBatch, Appended } from "../partition/partition.ts";
 import { TimeSearches } from "../partition/time-searches.ts";
 import { type Trimmed, trimPartition } from "../partition/trim-partition.ts";
-import type { HostedPartition, PartitionSet } from "../partition-set.ts";
+import type { PartitionSet } from "../partition-set.ts";
 import type { PeerLinks } from "../peers/peer-links.ts";
 import { fetchResponse, readRequestOf } from "../services/fetch-codec.ts";
 import type { LogBackend, OffsetsOf, RouteOptions, Target } from "../services/log-service.ts";
@@ -69,6 +71,8 @@ export class RoutedLog implements LogBackend {
   resolve(topic: string, partition: number, until: Until, topicId = ""): Target | Promise<Target> {
     const found = this.#lookUp(topic, partition, topicId);
     if (!(found instanceof MillraceError)) return found;
+    // Whatever the controller knows.
+    if (found.code === "INTERNAL_TOPIC") return Promise.reject(found);
     return this.#group.barrier(until).then(() => {
       const again = this.#lookUp(topic, partition, topicId);
       if (again instanceof MillraceError) throw again;
@@ -77,7 +81,7 @@ export class RoutedLog implements LogBackend {
   }
 
   async topicOf(topic: string, until: Until, topicId = ""): Promise<{ readonly topicId: string; readonly partitions: number }> {
-    if (this.#named(topic, topicId) instanceof MillraceError) await this.#group.barrier(until);
+    if (!isInternalTopic(topic) && this.#named(topic, topicId) instanceof MillraceError) await this.#group.barrier(until);
     const known = this.#named(topic, topicId);
     if (known instanceof MillraceError) throw known;
     return { topicId: known.id, partitions: known.groups.length };
@@ -280,11 +284,15 @@ export class RoutedLog implements LogBackend {
     return trimPartition(hosted.partition, before, (confirmed) => this.#partitions.readIndex(hosted, confirmed), done);
   }
 
+  /** What a machine keeps in its log is nobody's to read or write, also not for a broker of another version that hands the call on. */
   #hosted(groupId: GroupId): HostedPartition | MillraceError {
-    return this.#partitions.get(groupId) ?? new MillraceError("NOT_LEADER", "This broker holds no replica of the partition");
+    const hosted = this.#partitions.get(groupId);
+    if (hosted?.partition.machine !== undefined) return internalTopic("use", hosted.partition.options.topic);
+    return hosted ?? new MillraceError("NOT_LEADER", "This broker holds no replica of the partition");
   }
 
   #named(topic: string, topicId: string): TopicImage | MillraceError {
+    if (isInternalTopic(topic)) return internalTopic("use", topic);
     const known = this.#image.topicByName(topic);
     if (known === undefined) return unknownTopic(topic);
     return topicId === "" || topicId === known.id ? known : unknownTopicId(topic, topicId);

@@ -2,7 +2,9 @@ import type { BrokerConfig } from "../../base/broker-config.ts";
 import { MillraceError } from "../../base/errors.ts";
 import type { TopicId } from "../../base/ids.ts";
 import type { Random } from "../../base/ports/random.ts";
+import type { MetadataImage } from "../../cluster/image.ts";
 import type { TopicImage } from "../../cluster/image-state.ts";
+import { isInternalTopic } from "../../cluster/internal-topics.ts";
 import { AdminService } from "../../protocol/methods.ts";
 import {
   AddPartitionsRequest,
@@ -47,7 +49,7 @@ export function registerTopicCalls(calls: AdminCalls, { log }: BrokerConfig, ran
     await calls.seen(request.minMetadataVersion, until);
     if (request.latest) await calls.parts.group.barrier(until);
     const topics: TopicImage[] = [];
-    if (request.names.length === 0) topics.push(...[...calls.image.topics.values()].sort((a, b) => (a.name < b.name ? -1 : 1)));
+    if (request.names.length === 0) topics.push(...listed(calls.image, false));
     else for (const name of request.names) topics.push(await calls.topicNamed(name, until));
     const { parts } = calls;
     return DescribeTopicsResponse.encode({
@@ -60,9 +62,13 @@ export function registerTopicCalls(calls: AdminCalls, { log }: BrokerConfig, ran
     const request = ListTopicsRequest.decode(bytes);
     await calls.seen(request.minMetadataVersion, until);
     await calls.parts.group.barrier(until);
-    const topics = [...calls.image.topics.values()]
-      .map((topic) => ({ name: topic.name, topicId: topic.id, partitions: topic.groups.length, replicas: topic.replicas }))
-      .sort((a, b) => (a.name < b.name ? -1 : 1));
+    const topics = listed(calls.image, request.includeInternal).map((topic) => ({
+      name: topic.name,
+      topicId: topic.id,
+      partitions: topic.groups.length,
+      replicas: topic.replicas,
+      internal: isInternalTopic(topic.name),
+    }));
     return ListTopicsResponse.encode({ topics, metadataVersion: calls.version });
   });
 
@@ -98,4 +104,9 @@ export function registerTopicCalls(calls: AdminCalls, { log }: BrokerConfig, ran
     const { metadataVersion } = await calls.submit({ kind: "deleteTopic", name: request.name, topicId }, until);
     return DeleteTopicResponse.encode({ metadataVersion });
   });
+}
+
+/** By name. The cluster's own ones are shown to who asks for them. */
+function listed(image: MetadataImage, internal: boolean): readonly TopicImage[] {
+  return [...image.topics.values()].filter(({ name }) => internal || !isInternalTopic(name)).sort((a, b) => (a.name < b.name ? -1 : 1));
 }

@@ -2,6 +2,7 @@ import { MillraceError } from "../../base/errors.ts";
 import { toOffset } from "../../base/ids.ts";
 import type { Until } from "../../base/until.ts";
 import type { TopicImage } from "../../cluster/image-state.ts";
+import { internalTopic, isInternalTopic } from "../../cluster/internal-topics.ts";
 import type { MessageInput } from "../../protocol/codec/index.ts";
 import { AdminService } from "../../protocol/methods.ts";
 import { type PartitionTrim, type PartitionTrimmed, TrimTopicRequest, TrimTopicResponse } from "../../protocol/public.ts";
@@ -28,6 +29,7 @@ export function registerTrimCall(calls: AdminCalls, partitionsPerTopicMax: numbe
       const text = `Cannot trim to offset ${beforeOffset}: it must be 0 or more, or ${ALL_COMMITTED} for all that are committed`;
       throw new MillraceError("INVALID_REQUEST", text, { field: "before_offset" });
     }
+    if (isInternalTopic(name)) throw internalTopic("trim", name);
     const topic = await calls.topicNamed(name, until, topicId);
     return TrimTopicResponse.encode({ partitions: await Promise.all(partitions.map((trim) => trimmed(calls, topic, trim, until))) });
   });

@@ -1,5 +1,6 @@
 import type { BrokerLogOptions } from "../../base/broker-config.ts";
 import type { TopicImage } from "../../cluster/image-state.ts";
+import { isInternalTopic } from "../../cluster/internal-topics.ts";
 import type { ConfigMap } from "../../cluster/topic-config.ts";
 import { describeTopicConfig, topicConfigKeys } from "../../cluster/topic-config.ts";
 import type { MessageInput } from "../../protocol/codec/index.ts";
@@ -44,6 +45,7 @@ export function describeTopic(topic: TopicImage, parts: AdminBackend, broker: Se
     name: topic.name,
     topicId: topic.id,
     replicas: topic.replicas,
+    internal: isInternalTopic(topic.name),
     configs: topicConfigs(topic, parts, broker),
     partitions: topic.groups.flatMap((groupId) => {
       const partition = image.partitionOfGroup(groupId);

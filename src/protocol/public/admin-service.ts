@@ -52,6 +52,7 @@ export const TopicDescription = message("millrace.v1.TopicDescription", {
   configs: repeated(submessage(3, ConfigEntry)),
   partitions: repeated(submessage(4, PartitionDescription)),
   replicas: int32(5),
+  internal: bool(6),
 });
 export type TopicDescription = MessageOf<typeof TopicDescription>;
 
@@ -76,6 +77,7 @@ export type DescribeTopicsResponse = MessageOf<typeof DescribeTopicsResponse>;
 
 export const ListTopicsRequest = message("millrace.v1.ListTopicsRequest", {
   minMetadataVersion: int64(1),
+  includeInternal: bool(2),
 });
 export type ListTopicsRequest = MessageOf<typeof ListTopicsRequest>;
 
@@ -84,6 +86,7 @@ export const TopicListing = message("millrace.v1.TopicListing", {
   topicId: string(2),
   partitions: int32(3),
   replicas: int32(4),
+  internal: bool(5),
 });
 export type TopicListing = MessageOf<typeof TopicListing>;
 

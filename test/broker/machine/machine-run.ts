@@ -52,7 +52,7 @@ export class TallyRun {
       tallyGroup,
       store.snapshots(groupId),
       this.view,
-      [],
+      () => [],
       { everyBytes: 1_000, recoveryEpoch: 0 },
       {
         clock: this.#clock,

@@ -50,7 +50,7 @@ export class Tally {
   }
 }
 
-export const tallyGroup: MachineGroup = { groupId: group(7), name: "tally", snapshotMethod: "tally.snapshot" };
+export const tallyGroup: MachineGroup = { groupId: group(7), name: "tally" };
 
 export const tallyMachine: Machine<Tally, Add, Added, number> = {
   facts: {

@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import type { BrokerId, LogIndex } from "../../../src/base/ids.ts";
 import { silentTelemetry } from "../../../src/base/ports/telemetry.ts";
 import { Applier } from "../../../src/broker/machine/applier.ts";
-import { metadataGroup } from "../../../src/broker/metadata/metadata-machine.ts";
+import { SNAPSHOT_METHOD } from "../../../src/broker/machine/snapshot-transfer.ts";
 import { MetadataFollower, TAIL_METHOD } from "../../../src/broker/metadata/metadata-tail.ts";
 import { MetadataView } from "../../../src/broker/metadata/metadata-view.ts";
 import type { CallDone } from "../../../src/broker/peers/peer-calls.ts";
@@ -91,7 +91,7 @@ describe("a metadata snapshot that took long", () => {
       asked.push(method);
       if (asked.length > 2) return () => {};
       if (method === TAIL_METHOD) done({ body: new Uint8Array(1) });
-      if (method === metadataGroup.snapshotMethod) {
+      if (method === SNAPSHOT_METHOD) {
         view.become(snapshotAt(20));
         const { header, state } = snapshotAt(7);
         const file = whole([...encodeSnapshot(header, [state])]);
@@ -107,6 +107,6 @@ describe("a metadata snapshot that took long", () => {
     });
     await scheduler.run(scheduler.now + 1_000, () => asked.length > 2);
     follower.stop();
-    assert.deepEqual([asked.slice(0, 2), failed, view.applied], [[TAIL_METHOD, metadataGroup.snapshotMethod], undefined, 20]);
+    assert.deepEqual([asked.slice(0, 2), failed, view.applied], [[TAIL_METHOD, SNAPSHOT_METHOD], undefined, 20]);
   });
 });
