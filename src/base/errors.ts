@@ -173,6 +173,10 @@ export const errors = {
   ),
   CONNECTION_LOST: unknown("UNKNOWN", "The connection broke before the answer came, or the answer was not ours. The outcome is unknown."),
   CLIENT_CLOSED: refused("CANCELLED", "The client was closed before the record was sent. Nothing was written."),
+  HANDLER_TIMED_OUT: refused(
+    "DEADLINE_EXCEEDED",
+    "A handler took longer than `handlerTimeoutMs`; its partition was given up. The record is not done with, and is handled again by whoever has the partition next.",
+  ),
   // Stored data and bugs
   DATA_LOSS: refused("DATA_LOSS", "The range is damaged on every replica."),
   INTERNAL: unknown("UNKNOWN", "A bug in Millrace; the broker's log has the details. The outcome is unknown."),

@@ -69,11 +69,66 @@ export const events = {
     means: "A call was sent again after a failure that left nothing behind.",
     todo: NOTHING,
   },
+  "consumer.assigned": {
+    level: "info",
+    fields: ["group", "partitions", "memberEpoch"],
+    means: "A group consumer was given so many partitions more.",
+    todo: NOTHING,
+  },
+  "consumer.callback_failed": {
+    level: "error",
+    fields: ["group", "callback", "reason"],
+    means: "What an application wants to be called with when partitions come or go threw an error. Nothing else follows from that.",
+    todo: "Mend the callback.",
+  },
+  "consumer.commit_refused": {
+    level: "warn",
+    fields: ["group", "topic", "partition", "offset", "code"],
+    means:
+      "Records up to this offset were processed, but their commit was refused: they are processed once more by whoever has the partition now. At most ten partitions of one commit are told.",
+    todo: "Nothing, after a pause of the whole process; otherwise see `code` in docs/errors.md.",
+  },
+  "consumer.handler_failed": {
+    level: "warn",
+    fields: ["group", "topic", "partition", "offset", "failures", "reason"],
+    means: "A handler threw at this record, the so many-th time in a row. What follows is what `onError` says.",
+    todo: "Mend the handler, or let it be skipped (`skipAndReportTo`): the partition stands still until then.",
+  },
+  "consumer.heartbeat_failed": {
+    level: "warn",
+    fields: ["group", "code", "failures"],
+    means: "So many heartbeats of a group consumer in a row were not answered, or it may not join yet. It goes on trying.",
+    todo: "See whether brokers can be reached; with `INSTANCE_ID_IN_USE`, whether another process has the same instance id.",
+  },
+  "consumer.lost": {
+    level: "warn",
+    fields: ["group", "partitions", "code"],
+    means: "A group consumer is no member any more, or gave a partition up: so many partitions are others' to process. It joins again.",
+    todo: "Nothing, after a pause of the whole process; if it comes again and again, see `code` in docs/errors.md.",
+  },
   "consumer.not_located": {
     level: "debug",
     fields: ["topic", "partitions", "code", "failures"],
     means: "Where partitions that were added begin could not be found; it is asked again, and the others are read meanwhile.",
     todo: NOTHING,
+  },
+  "consumer.offset_reset": {
+    level: "warn",
+    fields: ["group", "topic", "partition", "from", "offset"],
+    means: "The log does not hold the committed offset any more; the group goes on at `offset`, as `outOfRange` says.",
+    todo: "See whether retention is long enough for how far the group is behind.",
+  },
+  "consumer.revoked": {
+    level: "info",
+    fields: ["group", "partitions"],
+    means: "A group consumer gives so many partitions back: others have joined, or it is being closed.",
+    todo: NOTHING,
+  },
+  "consumer.skipped": {
+    level: "warn",
+    fields: ["group", "topic", "partition", "offset"],
+    means: "A record its handler could not take was written to the topic that `skipAndReportTo` names, and the group goes on behind it.",
+    todo: "Look at it there: its headers say where it comes from and why.",
   },
   "consumer.stream_broke": {
     level: "debug",

@@ -6,6 +6,8 @@ import { Calls } from "./calls.ts";
 import { Consumer } from "./consumer/consumer.ts";
 import type { ConsumerOptions } from "./consumer/options.ts";
 import { ClientCore } from "./core.ts";
+import { GroupConsumer } from "./group/group-consumer.ts";
+import type { GroupConsumerOptions } from "./group/options.ts";
 import { METADATA_REFRESH_MS, Metadata, REFRESH_MS_MIN } from "./metadata.ts";
 import type { ClientPorts } from "./ports.ts";
 import type { ProducerOptions } from "./producer/options.ts";
@@ -28,6 +30,7 @@ export class Client {
   readonly #core: ClientCore;
   readonly #producers = new Set<Producer>();
   readonly #consumers = new Set<Consumer>();
+  readonly #members = new Set<GroupConsumer>();
   #closed = false;
 
   /** @throws {MillraceError} INVALID_REQUEST when an address cannot be one */
@@ -57,8 +60,16 @@ export class Client {
     return producer;
   }
 
-  consumer(options: ConsumerOptions = {}): Consumer {
+  /** With `group`: a member of that consumer group. Otherwise one that reads what it is told to. @throws {MillraceError} INVALID_REQUEST */
+  consumer(options: GroupConsumerOptions): GroupConsumer;
+  consumer(options?: ConsumerOptions): Consumer;
+  consumer(options: ConsumerOptions | GroupConsumerOptions = {}): Consumer | GroupConsumer {
     this.#checkOpen();
+    if ("group" in options) {
+      const member: GroupConsumer = new GroupConsumer(this.#core, options, () => this.#members.delete(member));
+      this.#members.add(member);
+      return member;
+    }
     const consumer: Consumer = new Consumer(this.#core, options, () => this.#consumers.delete(consumer));
     this.#consumers.add(consumer);
     return consumer;
@@ -70,11 +81,12 @@ export class Client {
     return new Admin(this.#core, defaults);
   }
 
-  /** Closes consumers, flushes producers for at most `timeoutMs` (default 30 s), then closes all connections. */
+  /** Leaves groups, closes consumers, and flushes producers, for at most `timeoutMs` each (default 30 s); then closes all connections. */
   async close(options: { readonly timeoutMs?: number } = {}): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
     for (const consumer of this.#consumers) consumer.close();
+    await Promise.all([...this.#members].map((member) => member.close(options)));
     await Promise.all([...this.#producers].map((producer) => producer.close(options)));
     this.#core.brokers.close();
   }

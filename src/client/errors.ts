@@ -54,6 +54,42 @@ export function ofDeletedTopic(error: MillraceError, topic: string, topicId: str
   return new TopicDeleted(topic, topicId, error.metadata["topic_id"] !== undefined);
 }
 
+/** Nothing is committed of a partition, and the options do not say where it is to begin. */
+export class NoCommittedOffset extends MillraceError {
+  override readonly name = "NoCommittedOffset";
+  readonly topic: string;
+  readonly partition: number;
+
+  constructor(group: string, topic: string, partition: number) {
+    super("OFFSET_OUT_OF_RANGE", `Group ${group} has no committed offset of ${topic}/${partition}, and startWithoutCommit is fail`, {
+      group,
+      topic,
+      partition: String(partition),
+    });
+    this.topic = topic;
+    this.partition = partition;
+  }
+}
+
+/** A handler of a group consumer took longer than `handlerTimeoutMs`. Its record is not done with. */
+export class HandlerTimedOut extends MillraceError {
+  override readonly name = "HandlerTimedOut";
+  readonly topic: string;
+  readonly partition: number;
+  readonly offset: number;
+
+  constructor(topic: string, partition: number, offset: number, timeoutMs: number) {
+    super("HANDLER_TIMED_OUT", `The handler of ${topic}/${partition} at offset ${offset} took more than ${timeoutMs} ms`, {
+      topic,
+      partition: String(partition),
+      offset: String(offset),
+    });
+    this.topic = topic;
+    this.partition = partition;
+    this.offset = offset;
+  }
+}
+
 /** A record was not acknowledged. `code` and `outcomeKnown` say whether it may be in the log all the same; `cause` is the last error. */
 export class DeliveryFailed extends MillraceError {
   override readonly name = "DeliveryFailed";

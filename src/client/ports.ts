@@ -3,6 +3,7 @@ import type { Deflate } from "../base/ports/deflate.ts";
 import type { Inflate } from "../base/ports/inflate.ts";
 import type { Random } from "../base/ports/random.ts";
 import type { RpcClient } from "../base/ports/rpc-client.ts";
+import type { SideThreads } from "../base/ports/side-thread.ts";
 import type { Telemetry } from "../base/ports/telemetry.ts";
 
 /** The outside world as the client sees it; `millrace/client` puts the real one in, tests and the simulator their own. */
@@ -15,4 +16,6 @@ export interface ClientPorts {
   readonly inflate?: Inflate;
   /** Without it a producer cannot compress. */
   readonly deflate?: Deflate;
+  /** Without it heartbeats of group consumers leave from this thread, when it has time. */
+  readonly threads?: SideThreads;
 }

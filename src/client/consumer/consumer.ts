@@ -4,6 +4,7 @@ import type { Timer } from "../../base/ports/clock.ts";
 import type { SubscribeResponse } from "../../protocol/public.ts";
 import { backoffMs } from "../backoff.ts";
 import type { ClientCore } from "../core.ts";
+import { OffsetOutOfRange } from "../errors.ts";
 import { AssignedPartition, byTopic, topicKey } from "./assigned-partition.ts";
 import type { ConsumedBatch } from "./consumed-batch.ts";
 import type { ConsumedRecord } from "./consumed-record.ts";
@@ -39,6 +40,9 @@ export interface PartitionName {
   readonly partition: number;
 }
 
+/** Hears of partitions that a broker refused for good. @returns whether these are left and the others go on */
+export type RefusedPartitions = (names: readonly PartitionName[], error: MillraceError) => boolean;
+
 /**
  * Reads assigned partitions: every record from where it was told to begin, in order per partition, without gap or repetition,
  * over broken connections and changes of leader. Three ways to take records: `for await (const record of consumer)`,
@@ -64,11 +68,16 @@ export class Consumer implements AsyncIterable<ConsumedRecord> {
   #wake: (() => void) | undefined;
 
   readonly #gone: () => void;
+  readonly #refused: RefusedPartitions | undefined;
 
-  /** @param gone called once it is closed */
-  constructor(core: ClientCore, options: ConsumerOptions, gone: () => void = () => undefined) {
+  /**
+   * @param gone called once it is closed
+   * @param refused absent: partitions that are refused for good end everything
+   */
+  constructor(core: ClientCore, options: ConsumerOptions, gone: () => void = () => undefined, refused?: RefusedPartitions) {
     this.#core = core;
     this.#gone = gone;
+    this.#refused = refused;
     this.#settings = consumerSettings(options);
     const wake = (): void => this.#wakeUp();
     this.#intake = new Intake(core.ports.inflate, this.#settings.inflatedBytesMax, wake, (error) => this.#fail(error));
@@ -291,7 +300,12 @@ export class Consumer implements AsyncIterable<ConsumedRecord> {
     this.#feeds.delete(feed);
     if (this.#closed || this.#failure !== undefined) return;
     if (error !== undefined && !error.retriable) {
-      this.#fail(refusalOf(error, parts));
+      const refusal = refusalOf(error, parts);
+      const names = refusal instanceof OffsetOutOfRange ? [refusal] : parts;
+      if (this.#refused?.(names, refusal) !== true) return this.#fail(refusal);
+      // The others of its stream go on with another one.
+      this.unassign(names);
+      this.#route();
       return;
     }
     if (error !== undefined) this.#learn(feed, parts, error);

@@ -78,6 +78,8 @@ export class GroupCore {
         return;
       case "located":
         return this.#located(input);
+      case "moved":
+        return this.#moved(input.tenure, input.offset);
       case "took":
       case "idle":
         return this.#setBusy(input.tenure, input.kind === "took");
@@ -160,6 +162,14 @@ export class GroupCore {
     tenure.locate(offset, committed, keep);
     tenure.stage = "running";
     if (tenure.due !== undefined) this.#commitsNow = true;
+    this.#effects.push({ kind: "begin", tenure, offset });
+  }
+
+  #moved(id: number, offset: number): void {
+    const tenure = this.#byId.get(id);
+    if (tenure?.stage !== "running" || tenure.busy) return;
+    tenure.move(offset);
+    this.#commitsNow = true;
     this.#effects.push({ kind: "begin", tenure, offset });
   }
 

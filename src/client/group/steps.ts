@@ -37,6 +37,8 @@ export type GroupInput =
       /** Commit the place itself. */
       readonly keep: boolean;
     }
+  /** Nothing is being handled, and it goes on at another place: the log does not hold its own any more. */
+  | { readonly kind: "moved"; readonly tenure: number; readonly offset: number }
   /** A handler begins. */
   | { readonly kind: "took"; readonly tenure: number }
   /** The record at `offset` is done with. */

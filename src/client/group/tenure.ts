@@ -83,6 +83,14 @@ export class Tenure implements GroupPartition {
     if (committed || keep) this.#wanted = offset;
   }
 
+  /** It goes on elsewhere, which may be further back: the log has lost what was committed. The place is worth a commit. */
+  move(offset: number): void {
+    invariant(!this.busy, () => `${this.key} is not being worked on`);
+    this.#processed = offset;
+    this.#wanted = offset;
+    if (offset < this.#committed) this.#committed = -1;
+  }
+
   /** The record at `offset` is done with. */
   advance(offset: number, commits: boolean): void {
     invariant(this.busy && offset === this.#processed, () => `${this.key} is processed in order: at ${this.#processed}, not ${offset}`);

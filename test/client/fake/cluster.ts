@@ -75,6 +75,8 @@ export class FakeCluster implements RpcClient {
   readonly refusals = new Map<PartitionLog, MillraceError>();
   faults: Faults = noFaults;
   creditBytes = 256 * 1024;
+  /** So much longer a subscription without news waits before it looks again. */
+  idleMs = 0;
   recordSetBytesMax = 1024 * 1024;
   nextProducerId = 1000;
   /** Rules the client broke. */

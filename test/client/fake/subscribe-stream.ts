@@ -19,6 +19,8 @@ export class FakeSubscribeStream implements ServerSide {
   #topicId = "";
   #cursors: Cursor[] = [];
   #open = true;
+  /** Something was sent in this turn. */
+  #fed = false;
   #paused = false;
 
   constructor(cluster: FakeCluster, wire: Wire) {
@@ -50,7 +52,10 @@ export class FakeSubscribeStream implements ServerSide {
       this.#wire.endFromServer();
       return;
     }
-    this.#cluster.world.after(1 + this.#cluster.world.random.below(5), () => this.#turn());
+    const { idleMs, world } = this.#cluster;
+    const rest = this.#fed ? 0 : idleMs;
+    this.#fed = false;
+    world.after(1 + world.random.below(5) + rest, () => this.#turn());
   }
 
   #feed(cursor: Cursor, log: PartitionLog): void {
@@ -69,6 +74,7 @@ export class FakeSubscribeStream implements ServerSide {
     const first = log.batches.findIndex((batch) => batch.baseOffset + batch.count > cursor.next);
     const batches = first < 0 ? [] : log.batches.slice(first, first + 1 + random.below(4));
     if (batches.length === 0 && (cursor.until === undefined || cursor.next < cursor.until)) return;
+    this.#fed = true;
     const last = batches.at(-1);
     const next = last === undefined ? cursor.next : last.baseOffset + last.count;
     const from = cursor.next;

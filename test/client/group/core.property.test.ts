@@ -187,7 +187,7 @@ class Run {
     for (const other of this.members) {
       if (other === member || this.coordinator.image.group(GROUP)?.members.has(other.id) !== true) continue;
       for (const { tenure: theirs } of other.working) {
-        if (theirs.partition !== tenure.partition || other.core.find(theirs) !== theirs) continue;
+        if (theirs.partition !== tenure.partition) continue;
         // It may have been removed and be back: then its own core has not heard of it.
         const life = this.coordinator.group(GROUP).members.get(other.id)?.joinEpoch ?? 0;
         assert.ok(life > theirs.epoch || this.#isStale(member, tenure), `${member.id} and ${other.id} both work on ${tenure.partition}`);
@@ -263,6 +263,9 @@ class Run {
   }
 }
 
+/** Handlers begin more often than they end: so most are at work when something is taken away. */
+const ACTS = [0, 0, 0, 1, 1, 2, 2, 3, 3, 3, 4, 5, 5, 6, 6, 7];
+
 function perform(run: Run, [who, what, more]: readonly [number, number, boolean]): void {
   const member = run.members[who % run.members.length] as Member;
   switch (what) {
@@ -282,19 +285,19 @@ function perform(run: Run, [who, what, more]: readonly [number, number, boolean]
       run.push();
       break;
     case 6:
-      if (more && who % 5 === 0) run.coordinator.pass(46_000);
+      if (more && who === 0) run.coordinator.pass(46_000);
       else run.beat(member);
       break;
     case 7:
       if (more && who === 9) member.step({ kind: "close" });
       break;
     default:
-      member.act(what);
+      member.act(ACTS[what - 8] ?? 0);
   }
 }
 
 describe("GroupCore against the real machine of the coordinator", () => {
-  const steps = fc.array(fc.tuple(fc.nat(9), fc.nat(23), fc.boolean()), { minLength: 50, maxLength: 400 });
+  const steps = fc.array(fc.tuple(fc.nat(9), fc.nat(23), fc.boolean()), { minLength: 300, maxLength: 600, size: "max" });
 
   it("leaves no record out, commits none that was not processed, and works on no partition that another has", () => {
     fc.assert(
@@ -303,7 +306,7 @@ describe("GroupCore against the real machine of the coordinator", () => {
         for (const member of run.members) member.step({ kind: "join" });
         for (const step of drawn) perform(run, step);
       }),
-      { numRuns: 150, endOnFailure: true },
+      { numRuns: 50, endOnFailure: true },
     );
   });
 
@@ -328,7 +331,7 @@ describe("GroupCore against the real machine of the coordinator", () => {
         for (const tenure of held) assert.equal(tenure.committed, tenure.processed === 0 ? tenure.committed : tenure.processed);
         if (run.members.some(({ left }) => !left)) assert.equal(held.length, PARTITIONS, run.toString());
       }),
-      { numRuns: 80, endOnFailure: true },
+      { numRuns: 12, endOnFailure: true },
     );
   });
 });

@@ -1,0 +1,68 @@
+import { MillraceError } from "../../base/errors.ts";
+import { GroupService } from "../../protocol/methods.ts";
+import { FetchOffsetsRequest, FetchOffsetsResponse } from "../../protocol/public.ts";
+import { listOffsets } from "../consumer/locate.ts";
+import type { ClientCore } from "../core.ts";
+import { NoCommittedOffset } from "../errors.ts";
+import type { StartPlace } from "./options.ts";
+import { type GroupPartition, keyOf } from "./tenure.ts";
+
+const CALL_MS = 10_000;
+
+export interface Place<T extends GroupPartition> {
+  readonly partition: T;
+  readonly offset: number;
+  /** The group has committed it. */
+  readonly committed: boolean;
+}
+
+/**
+ * Where the group goes on in these partitions: at the committed offset, linearizable; where there is none, as `start` says.
+ *
+ * @param address where to ask first
+ * @throws {MillraceError} NoCommittedOffset; or what the brokers said last
+ */
+export async function locateCommitted<T extends GroupPartition>(
+  core: ClientCore,
+  group: string,
+  partitions: readonly T[],
+  start: StartPlace,
+  address: string | undefined,
+): Promise<readonly Place<T>[]> {
+  const byTopic = new Map<string, number[]>();
+  for (const { topic, partition } of partitions) byTopic.set(topic, [...(byTopic.get(topic) ?? []), partition]);
+  const topics = [...byTopic].map(([topic, numbers]) => ({ topic, partitions: numbers }));
+  const request = FetchOffsetsRequest.encode({ groupId: group, topics });
+  const reply = await core.calls.unary(GroupService.FetchOffsets.path, request, { timeoutMs: CALL_MS, repeatable: true, address });
+  const committed = new Map<string, number>();
+  // A topic made anew under the name has another id: what was committed of the old one says nothing of it.
+  for (const each of FetchOffsetsResponse.decode(reply).offsets) if (each.offset !== undefined) committed.set(keyOf(each), each.offset);
+  const missing = partitions.filter((partition) => !committed.has(keyOf(partition)));
+  if (start === "fail" && missing[0] !== undefined) throw new NoCommittedOffset(group, missing[0].topic, missing[0].partition);
+  const ends = start === "fail" ? new Map<string, number>() : await locateEnds(core, missing, start);
+  return partitions.map((partition) => {
+    const offset = committed.get(keyOf(partition));
+    return { partition, offset: offset ?? ends.get(keyOf(partition)) ?? 0, committed: offset !== undefined };
+  });
+}
+
+/** Where logs begin or end now, by key. @throws {MillraceError} */
+export async function locateEnds(
+  core: ClientCore,
+  partitions: readonly GroupPartition[],
+  place: "start" | "end",
+): Promise<ReadonlyMap<string, number>> {
+  const found = new Map<string, number>();
+  const byTopic = new Map<string, GroupPartition[]>();
+  for (const partition of partitions) byTopic.set(partition.topicId, [...(byTopic.get(partition.topicId) ?? []), partition]);
+  for (const [topicId, ofTopic] of byTopic) {
+    const { topic } = ofTopic[0] as GroupPartition;
+    const numbers = ofTopic.map(({ partition }) => partition);
+    for (const [partition, at] of await listOffsets(core, { topic, topicId }, numbers, undefined, CALL_MS)) {
+      found.set(keyOf({ topicId, partition }), place === "start" ? at.logStartOffset : at.highWatermark);
+    }
+  }
+  for (const each of partitions)
+    if (!found.has(keyOf(each))) throw new MillraceError("UNKNOWN_PARTITION", `No place of ${each.topic}/${each.partition} was told`);
+  return found;
+}
