@@ -343,15 +343,14 @@ export class PartitionSet {
       // Also a replica that was not placed any more, or not again: groups are made once, and this one is deleted.
       for (const groupId of groups) {
         if (this.#closed) return false;
-        const hosted = this.#partitions.get(groupId);
-        if (hosted === undefined) continue;
-        this.#close(hosted);
-        await this.#store.drop(groupId);
-        this.#ports.telemetry.log("info", "partition.deleted", { partition: hosted.partition.name, groupId });
+        await this.#delete(groupId);
       }
       confirmed.push(tombstone.topicId);
     }
     if (confirmed.length > 0) this.#ports.confirmDeleted(confirmed);
+    // An old copy of this disk has what it confirmed once: no tombstone waits for it any more.
+    for (const groupId of [...this.#partitions.keys()])
+      if (this.#ports.settled() && !this.#closed && image.wasDeleted(groupId)) await this.#delete(groupId);
     return all;
   }
 
@@ -368,6 +367,14 @@ export class PartitionSet {
     this.#unplaced.only(new Set(known.map(({ partition }) => partition.groupId)));
     const outlived = known.filter(({ hosted, partition }) => this.#unplaced.outlived(partition, hosted.partition.replica));
     return new Set(outlived.map(({ hosted }) => hosted));
+  }
+
+  async #delete(groupId: GroupId): Promise<void> {
+    const hosted = this.#partitions.get(groupId);
+    if (hosted === undefined) return;
+    this.#close(hosted);
+    await this.#store.drop(groupId);
+    this.#ports.telemetry.log("info", "partition.deleted", { partition: hosted.partition.name, groupId });
   }
 
   async #setAside(hosted: HostedPartition): Promise<void> {

@@ -1,5 +1,6 @@
 import type { BrokerId, ClusterId, GroupId, Incarnation, LogIndex, ProducerId, ReplicaId, TopicId } from "../base/ids.ts";
 import type { Fact } from "./facts.ts";
+import { isOnRecord } from "./given-ids.ts";
 import {
   type BrokerImage,
   cloneState,
@@ -199,6 +200,14 @@ export class MetadataImage {
   liveDisk(broker: BrokerId): Incarnation | undefined {
     const known = this.#state.brokers.get(broker);
     return known?.state === "live" ? known.incarnation : undefined;
+  }
+
+  /**
+   * The topic of this group was deleted, whether or not its tombstone still stands: the metadata gave the group out, and has it no more. Only
+   * of an image that is as new as whoever made a replica of it.
+   */
+  wasDeleted(groupId: GroupId): boolean {
+    return !this.#state.partitions.has(groupId) && isOnRecord(groupId, this.#state.nextGroupId, this.#state.recoveryEpoch);
   }
 
   /** Deleted topics of which the broker must delete its replicas, and then confirm. */

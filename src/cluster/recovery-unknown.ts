@@ -22,7 +22,7 @@ export interface UnknownPartition {
 
 /**
  * Copies of groups that the metadata does not know: what made their topic was lost with the metadata's majority, or their topic was deleted
- * while their disk was away. Nobody can tell which, nobody serves them, and no broker deletes them without a tombstone.
+ * while their disk was away. Where nobody can tell which, nobody serves them, and no broker deletes them (`MetadataImage.wasDeleted`).
  *
  * @param metadataLost what it recorded last is lost as well; else a group above all that it gave out is only one that it has not heard of yet
  */

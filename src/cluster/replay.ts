@@ -1,6 +1,7 @@
 import type { GroupId, Incarnation, LogIndex, ProducerId, ReplicaId } from "../base/ids.ts";
 import { invariant } from "../base/invariant.ts";
 import type { Fact, FactOf } from "./facts.ts";
+import { firstAfterRecovery } from "./given-ids.ts";
 import {
   adoptedFor,
   type BrokerImage,
@@ -13,10 +14,6 @@ import {
   unindexPartition,
 } from "./image-state.ts";
 
-/** How far ids jump when the metadata was recovered (design §7), at least. */
-const ID_JUMP = 2 ** 32;
-/** Ids that are an epoch's own: two recoveries that know nothing of each other give out different ones. */
-const IDS_OF_EPOCH = 2 ** 20;
 /** The same for the number of recoveries of partitions, which are by hand: whoever is in a later epoch knows of more. */
 const RECOVERIES_JUMP = 1_000_000;
 const NO_DISK = "" as Incarnation;
@@ -223,8 +220,7 @@ const replays: { readonly [K in Fact["kind"]]: Replay<K> } = {
   clusterRecovered(state, { recoveryEpoch, survivor, brokerId }) {
     invariant(recoveryEpoch > state.recoveryEpoch, () => `recovery epoch ${recoveryEpoch} follows ${state.recoveryEpoch}`);
     state.recoveryEpoch = recoveryEpoch;
-    // What the lost majority gave out, and nobody here has read, is not given again.
-    const jumped = (next: number): number => Math.max(next + ID_JUMP, recoveryEpoch * IDS_OF_EPOCH);
+    const jumped = (next: number): number => firstAfterRecovery(next, recoveryEpoch);
     state.nextGroupId = jumped(state.nextGroupId) as GroupId;
     state.nextReplicaId = jumped(state.nextReplicaId) as ReplicaId;
     state.nextProducerId = jumped(state.nextProducerId) as ProducerId;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { toBrokerId } from "../../src/base/ids.ts";
+import { METADATA_GROUP, toBrokerId, toReplicaId } from "../../src/base/ids.ts";
 import { defaultDecideLimits } from "../../src/cluster/decision.ts";
 import { brokersOf, Cluster, disk, topicUuid } from "./cluster-fixture.ts";
 
@@ -189,6 +189,39 @@ describe("alterTopic", () => {
 describe("deleteTopic", () => {
   const confirm = (id: number, life = 1, ...topics: number[]) =>
     ({ kind: "confirmDeleted", brokerId: toBrokerId(id), incarnation: disk(id, life), topicIds: topics.map(topicUuid) }) as const;
+
+  it("is known of each group that was given out, for good, and of none that a lost majority of the metadata may have given out", () => {
+    const cluster = Cluster.ofThree();
+    const [kept, gone] = ["kept", "gone"].map((name) => cluster.create(name)[0]?.groupId);
+    assert.ok(kept !== undefined && gone !== undefined);
+    assert.deepEqual(
+      [kept, gone].map((group) => cluster.image.wasDeleted(group)),
+      [false, false],
+    );
+    const topicIds = [cluster.image.topicByName("gone")?.id ?? assert.fail()];
+    cluster.done({ kind: "deleteTopic", name: "gone", topicId: undefined });
+    const next = cluster.image.nextIds.group;
+    const deleted = (): readonly boolean[] => [kept, gone, next, METADATA_GROUP].map((group) => cluster.image.wasDeleted(group));
+    assert.deepEqual(deleted(), [false, true, false, false]);
+    for (const n of [1, 2, 3]) cluster.done({ kind: "confirmDeleted", brokerId: toBrokerId(n), incarnation: disk(n), topicIds });
+    assert.equal(cluster.image.tombstones.size, 0);
+    assert.deepEqual(deleted(), [false, true, false, false]);
+    const recover = (recoveryEpoch: number): void =>
+      void cluster.done({ kind: "recoverCluster", recoveryEpoch, survivor: toReplicaId(3), brokerId: toBrokerId(3) });
+    // As before epochs were drawn: where this one's ids begin is not known any more.
+    recover(1);
+    for (const n of [1, 2, 3]) cluster.register(n);
+    const [first] = cluster.create("first");
+    cluster.done({ kind: "deleteTopic", name: "first", topicId: undefined });
+    assert.deepEqual([...deleted(), cluster.image.wasDeleted(first?.groupId ?? assert.fail())], [false, false, false, false, false]);
+    recover(2 ** 20 + 5);
+    for (const n of [1, 2, 3]) cluster.register(n);
+    const [later] = cluster.create("later");
+    assert.ok(later !== undefined);
+    assert.equal(cluster.image.wasDeleted(later.groupId), false);
+    cluster.done({ kind: "deleteTopic", name: "later", topicId: undefined });
+    assert.deepEqual([...deleted(), cluster.image.wasDeleted(later.groupId)], [false, false, false, false, true]);
+  });
 
   it("frees the name and leaves a tombstone until every broker that held a replica confirmed", () => {
     const cluster = Cluster.ofThree();
