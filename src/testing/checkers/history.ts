@@ -121,6 +121,10 @@ export interface ReplicaDump {
   readonly commit: number;
   /** Ascending, dense. `hash` covers the whole frame but what each broker may write differently. */
   readonly entries: readonly { readonly index: number; readonly term: number; readonly baseOffset: number; readonly hash: string }[];
+  /** Below this offset nothing can be read here. */
+  readonly logStart?: number;
+  /** Of those of its entries that let go of what lies below an offset, ascending. */
+  readonly trims?: readonly { readonly index: number; readonly before: number }[];
   /** Of those of its entries that say who votes, ascending. */
   readonly configurations?: readonly VotersRow[];
   /** Only of the metadata group. */

@@ -4,12 +4,13 @@ import type { Checker, Findings } from "./verdict.ts";
 /**
  * L15: the log start offset never falls from one ask to a later one and is where an acknowledged trim put it; what nobody asked to let go of
  * is there, unless its topic keeps records for a time only and this one was as old when it was seen to be gone. That only a prefix goes, L2
- * and L11 judge with it.
+ * and L11 judge with it. A replica lets go of what an entry in its log says, once that is committed.
  */
 export const logStart: Checker = {
   row: "L15",
   promise: "only what was let go of goes, and it does not come back",
   check(evidence, findings) {
+    judgeReplicas(evidence, findings);
     const trims = evidence.history.filter((row): row is TrimRow => row.f === "trim");
     const asks = evidence.history.filter((row): row is EndRow => row.f === "end" && row.type === "ok");
     const retained = new Map(evidence.retention?.map(({ partition, retentionMs }) => [partition, retentionMs]));
@@ -66,6 +67,24 @@ function judgeAges(evidence: Evidence, partition: string, retentionMs: number, t
     findings.judge(
       age + clockAheadMs > retentionMs,
       () => `${gone?.row} says that ${partition}@${offset} is gone, ${age} ms after row ${i} sent it; it is kept for ${retentionMs} ms`,
+    );
+  }
+}
+
+/** Machine groups let go of what is in a snapshot, which R10 judges. */
+function judgeReplicas({ dumps }: Evidence, findings: Findings): void {
+  const committed = new Map<string, number>();
+  for (const { partition, commit } of dumps) committed.set(partition, Math.max(commit, committed.get(partition) ?? 0));
+  const most = new Map<string, number>();
+  for (const { partition, trims = [] } of dumps)
+    for (const { index, before } of trims)
+      if (index <= (committed.get(partition) ?? 0)) most.set(partition, Math.max(before, most.get(partition) ?? 0));
+  for (const { partition, replica, logStart: start, machine } of dumps) {
+    if (start === undefined || machine !== undefined) continue;
+    const asked = most.get(partition) ?? 0;
+    findings.judge(
+      start <= asked,
+      () => `${replica} has let go of ${partition} up to ${start}, and no committed entry says more than ${asked}`,
     );
   }
 }

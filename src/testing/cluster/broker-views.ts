@@ -1,6 +1,7 @@
 import { crc32 } from "node:zlib";
 import type { LogIndex } from "../../base/ids.ts";
 import type { Frame } from "../../records/frame-types.ts";
+import { trimOf } from "../../records/trim.ts";
 import type { ReplicaView } from "../checkers/raft/replica-view.ts";
 import type { ReplicaUnderTest } from "./broker-under-test.ts";
 
@@ -61,6 +62,9 @@ export class BrokerReplicaView implements ReplicaView {
   get startIndex(): number {
     return this.#under.log.start.index;
   }
+  get startOffset(): number {
+    return this.#under.log.startOffset;
+  }
   get lastIndex(): number {
     return this.#under.core.lastIndex;
   }
@@ -73,6 +77,11 @@ export class BrokerReplicaView implements ReplicaView {
 
   termAt(index: number): number | undefined {
     return this.#under.core.termAt(index as LogIndex);
+  }
+
+  trimAt(index: number): number | undefined {
+    const frame = this.#under.log.frame(index as LogIndex);
+    return frame === undefined ? undefined : trimOf(frame);
   }
 
   hashAt(index: number): string | undefined {

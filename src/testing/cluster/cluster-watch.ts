@@ -1,4 +1,5 @@
 import { RaftInvariants } from "../checkers/raft/raft-invariants.ts";
+import { TrimsObeyed } from "../checkers/trims-obeyed.ts";
 import type { Machine } from "../sim/machine.ts";
 import type { SimProcess } from "../sim/process.ts";
 import type { World } from "../sim/world.ts";
@@ -33,6 +34,7 @@ export interface Running {
 /** Judges what each event changed in the replicas of the brokers it called, and names the situations they come into. */
 export class ClusterWatch {
   readonly invariants = new RaftInvariants();
+  readonly trims = new TrimsObeyed();
   readonly #world: World;
   readonly #running: () => Iterable<Running>;
   readonly #situations: Situations;
@@ -88,6 +90,7 @@ export class ClusterWatch {
       if ((!moved && !all) || !this.invariants.observe(view)) continue;
       if (!moved || !called) throw new Error(`${machine.name} changed without being called: the simulator missed it`);
       this.#replicas.look(view);
+      this.trims.look(view);
       if (view.role === "leader" && this.#led.get(view) !== view.term) {
         this.#led.set(view, view.term);
         this.led(view.group, view.term, brokerOn(machine.name));

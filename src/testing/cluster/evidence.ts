@@ -4,6 +4,7 @@ import { configurationOf } from "../../broker/members.ts";
 import { openLogStore } from "../../log/store.ts";
 import { GroupConfig } from "../../protocol/routing.ts";
 import { type Frame, FrameType } from "../../records/frame-types.ts";
+import { trimOf } from "../../records/trim.ts";
 import type { Evidence, FinalRead, ReadRecord, ReplicaDump, VotersRow } from "../checkers/history.ts";
 import { readPayload } from "../checkers/payload.ts";
 import type { Machine, MachinePorts } from "../sim/machine.ts";
@@ -106,12 +107,14 @@ export async function dumpDisk(world: World, machine: Machine, commits: Readonly
     const log = store.open(groupId, () => 0 as LogIndex);
     const entries: ReplicaDump["entries"][number][] = [];
     const configurations: VotersRow[] = [];
+    const trims: { index: number; before: number }[] = [];
     for (let index = log.start.index + 1; index <= lastIndex; ) {
       const read = await log.read(index as LogIndex, 256 * 1024, lastIndex);
       if (read.kind === "below-start") {
         // What a trim had left for later goes as soon as the log is open.
         entries.length = 0;
         configurations.length = 0;
+        trims.length = 0;
         index = log.start.index + 1;
         continue;
       }
@@ -119,6 +122,8 @@ export async function dumpDisk(world: World, machine: Machine, commits: Readonly
       for (const frame of read.frames) {
         entries.push({ index: frame.index, term: frame.term, baseOffset: frame.baseOffset, hash: frameHash(frame) });
         if (frame.type === FrameType.config) configurations.push(votersIn(frame));
+        const before = trimOf(frame);
+        if (before !== undefined) trims.push({ index: frame.index, before });
       }
       index += read.frames.length;
     }
@@ -128,6 +133,8 @@ export async function dumpDisk(world: World, machine: Machine, commits: Readonly
       replica: `${machine.name}/${replicaId}`,
       commit,
       entries,
+      logStart: log.startOffset,
+      trims,
       configurations,
       ...(groupId === METADATA_GROUP ? { machine: await dumpMachine(store, log, commit) } : {}),
     });

@@ -1,12 +1,13 @@
-import type { ReplicaId } from "../../base/ids.ts";
+import type { GroupId, ReplicaId } from "../../base/ids.ts";
 import type { SendRow } from "../checkers/history.ts";
-import { InSync } from "../checkers/in-sync.ts";
+import { InSync, type InSyncMember } from "../checkers/in-sync.ts";
 import type { Verdict } from "../checkers/verdict.ts";
 import type { ReplicaUnderTest } from "./broker-under-test.ts";
 import type { MetadataFollower } from "./metadata-follower.ts";
+import { partitionName } from "./topic.ts";
 
 /**
- * Asks, for each acknowledgement at ALL as it arrives, who is recorded in sync and what these have on disk (`InSync`). The record is the one
+ * Asks, for each acknowledgement at ALL as it arrives, and for each change of the record, who is recorded in sync and what these have on disk (`InSync`). The record is the one
  * that is committed in the metadata log, whatever any broker knows of it; a replica that is not there, or in quarantine, is asked nothing.
  */
 export class IsrWatch {
@@ -20,6 +21,7 @@ export class IsrWatch {
   constructor(replicas: () => Iterable<{ readonly replica: ReplicaUnderTest }>, metadata: MetadataFollower) {
     this.#replicas = replicas;
     this.#metadata = metadata;
+    metadata.followed = (groups) => this.#recorded(groups);
   }
 
   get verdict(): Verdict {
@@ -44,11 +46,29 @@ export class IsrWatch {
     const known = this.#topics.get(name);
     this.#topics.set(name, known ?? topic.id);
     if (known !== undefined && known !== topic.id) return;
-    const members = (image.partitionOfGroup(groupId)?.isr ?? []).flatMap((replica) => {
+    const members = this.#members(all, groupId);
+    this.#judge.acknowledged(i, partition, offset + values.length, members);
+  }
+
+  #recorded(groups: ReadonlySet<GroupId>): void {
+    const { image, lost } = this.#metadata;
+    if (this.#over || lost) return;
+    const all = [...this.#replicas()].map(({ replica }) => replica);
+    for (const groupId of groups) {
+      const partition = image.partitionOfGroup(groupId);
+      const topic = partition && image.topics.get(partition.topicId);
+      // Of a topic that nothing was acknowledged in there is nothing to know.
+      if (partition === undefined || topic === undefined || this.#topics.get(topic.name) !== topic.id) continue;
+      this.#judge.recorded(partitionName(topic.name, partition.partition), this.#members(all, groupId));
+    }
+  }
+
+  /** Who is recorded in sync, and says what it has. */
+  #members(all: readonly ReplicaUnderTest[], groupId: GroupId): readonly InSyncMember[] {
+    return (this.#metadata.image.partitionOfGroup(groupId)?.isr ?? []).flatMap((replica) => {
       const has = durableEnd(all, groupId, replica);
       return has === undefined ? [] : [{ replica, has }];
     });
-    this.#judge.acknowledged(i, partition, offset + values.length, members);
   }
 }
 

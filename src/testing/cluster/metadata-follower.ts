@@ -1,4 +1,4 @@
-import { type LogIndex, METADATA_GROUP } from "../../base/ids.ts";
+import { type GroupId, type LogIndex, METADATA_GROUP } from "../../base/ids.ts";
 import { decodeFacts, type Fact } from "../../cluster/facts.ts";
 import { MetadataImage } from "../../cluster/image.ts";
 import { FrameType, PayloadFormat } from "../../records/frame-types.ts";
@@ -9,6 +9,8 @@ export class MetadataFollower {
   readonly image = new MetadataImage();
   /** Told of each fact, after the image has it. */
   replayed: (fact: Fact, index: LogIndex) => void = () => {};
+  /** Told of the groups whose partitions changed, when the image is as new as it gets. */
+  followed: (groups: ReadonlySet<GroupId>) => void = () => {};
   readonly #replicas: () => Iterable<{ readonly replica: ReplicaUnderTest }>;
   #applied = 0;
   #lost = false;
@@ -25,6 +27,7 @@ export class MetadataFollower {
   /** Applies what is committed by now. */
   follow(): void {
     const replicas = [...this.#replicas()].flatMap(({ replica }) => (replica.groupId === METADATA_GROUP ? [replica] : []));
+    const changed = new Set<GroupId>();
     const commit = Math.max(0, ...replicas.map(({ core }) => core.commit));
     for (let index = this.#applied + 1; index <= commit && !this.#lost; index++) {
       const holder = replicas.find(({ core, log }) => core.commit >= index && log.frame(index as LogIndex) !== undefined);
@@ -37,8 +40,10 @@ export class MetadataFollower {
         for (const fact of decodeFacts(frame.payload)) {
           this.image.replay(fact, frame.index);
           this.replayed(fact, frame.index);
+          if ("groupId" in fact) changed.add(fact.groupId);
         }
       this.#applied = index;
     }
+    if (changed.size > 0) this.followed(changed);
   }
 }

@@ -59,7 +59,13 @@ export async function runSeed(seed: number, options: SeedOptions): Promise<SeedR
   const result = {
     seed,
     digest: world.scheduler.trace.digest,
-    verdicts: [...cluster.invariants.verdicts(), ...checkHistory(evidence), undamaged(cluster.errors, starts, fired), run.inSync.verdict],
+    verdicts: [
+      ...cluster.invariants.verdicts(),
+      ...checkHistory(evidence),
+      undamaged(cluster.errors, starts, fired),
+      run.inSync.verdict,
+      cluster.trims.verdict,
+    ],
     brokers: run.brokers,
     fired: faults.fired,
     faults: { ...tally(faults.fired.map(({ kind }) => kind)), ...Object.fromEntries(run.extraFaults) },

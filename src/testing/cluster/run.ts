@@ -73,7 +73,10 @@ export class Run {
     this.witness = new Witness(this.world, this.cluster, this.topics);
     this.inSync = new IsrWatch(() => this.cluster.replicas(), this.witness.metadata);
     this.history.ended = (row) => this.inSync.acknowledged(row);
-    const swarm = new Swarm(random.fork("faults"), shape.faults, waiting);
+    // Where records are kept for longer than a run takes, clocks that are ahead, and only such ones, show who goes by which clock.
+    const keeps = this.topics.some(({ configs }) => configs?.["retention.ms"] === String(KEPT_MS));
+    const [without, surely] = keeps ? ([["clock-behind"], ["clock-ahead"]] as const) : ([[], []] as const);
+    const swarm = new Swarm(random.fork("faults"), shape.faults, [...waiting, ...without], surely);
     // Every fourth cluster is troubled from its first moment on, while it forms, and then left alone until it has.
     this.early = spanOf("early", swarm, random.chance(1, 4) ? random.below(EARLY_FAULTS_MS) : 0);
     this.trouble = spanOf("trouble", swarm, random.between(...shape.troubledMs));
@@ -134,7 +137,8 @@ export class Run {
 }
 
 /** Kept for so long, milliseconds: less than a run takes, or more than any record in it is old. */
-const RETENTION_MS = [1_000, 5_000, 300_000] as const;
+const KEPT_MS = 300_000;
+const RETENTION_MS = [1_000, 5_000, KEPT_MS, KEPT_MS] as const;
 
 /**
  * Where all replicas must be in sync, the loss of one is enough for ALL to be refused. Records that are kept for a time go by the segment, so

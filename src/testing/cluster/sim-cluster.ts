@@ -3,6 +3,7 @@ import { type GroupId, METADATA_GROUP } from "../../base/ids.ts";
 import { invariant } from "../../base/invariant.ts";
 import { DiskError } from "../../base/ports/disk.ts";
 import type { RaftInvariants } from "../checkers/raft/raft-invariants.ts";
+import type { TrimsObeyed } from "../checkers/trims-obeyed.ts";
 import type { Tree } from "../sim/disk/tree.ts";
 import type { Machine } from "../sim/machine.ts";
 import type { World } from "../sim/world.ts";
@@ -64,6 +65,10 @@ export class SimCluster {
 
   get invariants(): RaftInvariants {
     return this.#watch.invariants;
+  }
+
+  get trims(): TrimsObeyed {
+    return this.#watch.trims;
   }
 
   /** Told when a broker is seen to lead a group in another term than before. */

@@ -9,7 +9,7 @@ import type { SimCluster } from "./sim-cluster.ts";
 import { partitionsOf, type Topic } from "./topic.ts";
 
 /** How often the metadata is followed, milliseconds: before what was committed leaves the memory of all brokers. */
-const FOLLOW_MS = 250;
+const FOLLOW_MS = 100;
 
 /** What is seen of a cluster from the inside, and goes to the checkers with the history. */
 export class Witness {

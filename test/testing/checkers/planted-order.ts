@@ -38,6 +38,33 @@ export const plantedOrder: readonly Planted[] = [
     says: /row 12 \(end\) says that t-0@3 is gone, 65 ms after row 6 sent it; it is kept for 100 ms/,
   },
   {
+    row: "L15",
+    what: "a replica obeys a trim that was never committed",
+    evidence: {
+      ...withRows(trim(20, 1), trim(21, 2, "info")),
+      finals: [final(["b", "c", "e"], 1)],
+      dumps: [
+        { ...dump("1", [[1, "x"]]), logStart: 1, trims: [{ index: 1, before: 1 }] },
+        {
+          ...dump(
+            "2",
+            [
+              [1, "x"],
+              [1, "y"],
+            ],
+            1,
+          ),
+          logStart: 2,
+          trims: [
+            { index: 1, before: 1 },
+            { index: 2, before: 2 },
+          ],
+        },
+      ],
+    },
+    says: /2 has let go of t-0 up to 2, and no committed entry says more than 1/,
+  },
+  {
     row: "L9",
     what: "a consumer skips a record between two polls",
     evidence: withRows(read(20, 0, ["a"], { session: 2 }), read(21, 2, ["c"], { session: 2, from: 2 })),

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { InSync } from "../../../src/testing/checkers/in-sync.ts";
+import { type Trimmed, TrimsObeyed } from "../../../src/testing/checkers/trims-obeyed.ts";
 import { undamaged } from "../../../src/testing/checkers/undamaged.ts";
 
 describe("L13: who is recorded in sync", () => {
@@ -60,6 +61,25 @@ describe("L13: who is recorded in sync", () => {
   });
 });
 
+describe("L13: who joins those in sync", () => {
+  const joined = (has: number) => {
+    const inSync = new InSync();
+    inSync.recorded("t-0", [{ replica: 1, has: 0 }]);
+    inSync.acknowledged(1, "t-0", 5, [{ replica: 1, has: 5 }]);
+    inSync.recorded("t-0", [
+      { replica: 1, has: 5 },
+      { replica: 2, has },
+    ]);
+    return inSync.verdict.violations;
+  };
+
+  it("has all that was acknowledged until then", () => assert.deepEqual(joined(5), []));
+
+  it("is refused when it lacks some", () => {
+    assert.match(joined(4).join(), /t-0 is acknowledged at ALL up to 5, and replica 2, which joins those in sync, has it on disk up to 4/);
+  });
+});
+
 describe("L13: disks that nobody damaged", () => {
   it("are not found damaged by anybody who looked", () => {
     const verdict = undamaged(new Map([["log.write_failed", 3]]), 4, ["power-cut"]);
@@ -75,4 +95,33 @@ describe("L13: disks that nobody damaged", () => {
     it(`refuses ${event}`, () => {
       assert.match(undamaged(new Map([[event, 2]]), 4, ["power-cut"]).violations.join(), new RegExp(`nobody damaged: ${event}, 2 times`));
     });
+});
+
+describe("L15: a trim", () => {
+  /** Its third entry lets go of what lies below 7. */
+  const judged = (...steps: Partial<Trimmed>[]) => {
+    const trims = new TrimsObeyed();
+    const replica = {
+      group: 1,
+      replica: 11,
+      commit: 2,
+      lastIndex: 4,
+      startOffset: 0,
+      trimAt: (index: number) => (index === 3 ? 7 : undefined),
+    };
+    for (const step of [{}, ...steps]) trims.look(Object.assign(replica, step));
+    return trims.verdict;
+  };
+
+  it("is obeyed once it is committed", () => {
+    const { judged: facts, violations } = judged({ commit: 3 }, { startOffset: 7 });
+    assert.deepEqual({ facts, violations }, { facts: 1, violations: [] });
+  });
+
+  it("is refused when it is obeyed before", () => {
+    assert.match(
+      judged({ startOffset: 7 }).violations.join(),
+      /replica 11 of group 1 lets go of what lies below 7, as entry 3 says, and only 2/,
+    );
+  });
 });

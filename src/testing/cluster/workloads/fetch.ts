@@ -43,11 +43,18 @@ export interface FetchOf {
 }
 
 /** @returns where to read on; undefined: the call failed */
-export async function fetchOnce(
+export async function fetchOnce(context: WorkloadContext, channel: RpcChannel, where: FetchOf): Promise<number | undefined> {
+  const fetched = await fetchFrom(context, channel, where);
+  // What was let go of is not there: reading goes on where the log begins.
+  return fetched?.next;
+}
+
+/** @returns where to read on, and whether that is because the log begins there; undefined: the call failed */
+export async function fetchFrom(
   { world, history, random, ports }: WorkloadContext,
   channel: RpcChannel,
   { proc, topic, topicId, partition, name, offset }: FetchOf,
-): Promise<number | undefined> {
+): Promise<{ readonly next: number; readonly begins: boolean } | undefined> {
   const tInv = world.now;
   const maxBytes = random.pick([1, 4_096, 65_536]);
   const request = FetchRequest.encode({ topic, topicId, partition, offset, maxBytes, minBytes: 1, maxWaitMs: 200 });
@@ -67,12 +74,11 @@ export async function fetchOnce(
         { f: "read", proc, partition: name, from: offset, records: read, leaderEpoch: reply.term, broker: reply.leaderId },
         tInv,
       );
-    return reply.nextOffset;
+    return { next: reply.nextOffset, begins: false };
   } catch (error) {
     if (!(error instanceof MillraceError || error instanceof RpcFailure)) throw error;
-    // What was let go of is not there: reading goes on where the log begins.
     const start = error instanceof MillraceError && error.code === "OFFSET_OUT_OF_RANGE" ? error.metadata.log_start_offset : undefined;
-    return start === undefined ? undefined : Number(start);
+    return start === undefined ? undefined : { next: Number(start), begins: true };
   }
 }
 

@@ -5,7 +5,10 @@ import { BATCH_BYTES_MAX } from "../config.ts";
 import { partitionsOf } from "../topic.ts";
 import type { WorkloadContext } from "./workload.ts";
 
-/** One idempotent producer, its batches and retries as its settings say, at the levels that keep what they acknowledge. */
+/**
+ * One producer, its batches and retries as its settings say, at the levels that keep what they acknowledge. One in four is not idempotent: it
+ * sends nothing again of which it does not know that it was not written.
+ */
 export async function produce(context: WorkloadContext): Promise<void> {
   const { activity, random, ports, pace } = context;
   const acks = random.pick(["quorum", "all"] as const);
@@ -13,6 +16,7 @@ export async function produce(context: WorkloadContext): Promise<void> {
     acks,
     lingerMs: random.pick([0, 0, 5]),
     batchBytesMax: BATCH_BYTES_MAX,
+    idempotent: random.chance(3, 4),
     inflightMax: random.between(1, 5),
     // Short ones end some records unknown, long ones outlive every fault.
     deliveryTimeoutMs: random.pick([700, 2_000, 10_000]),

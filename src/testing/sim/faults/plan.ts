@@ -64,13 +64,13 @@ export class Swarm {
   readonly #lastMs: number;
   #last = 0;
 
-  /** @param without kinds that make no sense in this run */
-  constructor(random: SimRandom, intensity: Intensity, without: readonly FaultKind[] = []) {
+  /** @param without kinds that make no sense in this run @param surely kinds that it has whatever is drawn */
+  constructor(random: SimRandom, intensity: Intensity, without: readonly FaultKind[] = [], surely: readonly FaultKind[] = []) {
     this.#random = random;
     const kinds = allFaults.map(({ kind }) => kind).filter((kind) => !without.includes(kind));
     this.#sure = random.pick(kinds.filter((kind) => !conditional.has(kind)));
     const others = random.shuffled([...kinds, ...seldom].filter((kind) => kind !== this.#sure && kinds.includes(kind)));
-    const chosen = [...new Set([this.#sure, ...others])].slice(0, random.between(...intensity.kinds));
+    const chosen = [...new Set([this.#sure, ...surely, ...others])].slice(0, random.between(...intensity.kinds));
     this.#kinds = chosen.flatMap((kind) => new Array<FaultKind>(weights[kind] ?? 1).fill(kind));
     [this.#pauseMs, this.#lastMs] = random.pick(intensity.paces);
   }
