@@ -9,6 +9,7 @@ import { GroupsImage } from "../../consumer-groups/image.ts";
 import { groupFacts } from "../../consumer-groups/machine.ts";
 import type { GroupLog, LogStore } from "../../log/types.ts";
 import type { GroupConfig } from "../../protocol/routing.ts";
+import type { Admission } from "../machine/decider.ts";
 import type { MachineGroup } from "../machine/machine.ts";
 import { MachineReplica } from "../machine/machine-replica.ts";
 import { MachineSnapshots } from "../machine/machine-snapshots.ts";
@@ -93,14 +94,8 @@ export class GroupsHosting<Leader extends ShardLeader> implements PartitionMachi
     invariant(hosted !== undefined, () => `shard ${partition.name} was prepared`);
     const { clock, makeLeader, changed } = this.#ports;
     const { number, view, snapshots } = hosted;
-    const leader = makeLeader({
-      shard: number,
-      groupId,
-      replica,
-      view,
-      admit: (bytes) => partition.refuseFrame(bytes),
-      changed: () => changed(groupId),
-    });
+    const admit: Admission = (bytes) => partition.refuseFrame(bytes);
+    const leader = makeLeader({ shard: number, groupId, replica, view, admit, changed: () => changed(groupId) });
     const machine = new MachineReplica(replica, {
       clock,
       view,
@@ -111,7 +106,7 @@ export class GroupsHosting<Leader extends ShardLeader> implements PartitionMachi
       failed: (error) => this.#failed(hosted, error),
     });
     const reads = new Set<() => void>();
-    const shard = { shard: number, groupId, replica, view, leader, read: readFrom(view, confirmed, reads) };
+    const shard = { shard: number, groupId, replica, view, admit, leader, read: readFrom(view, confirmed, reads) };
     hosted.shard = shard;
     return {
       get active() {

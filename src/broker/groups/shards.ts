@@ -43,7 +43,7 @@ export interface ShardParts {
 export type MakeShardLeader<Leader extends ShardLeader> = (parts: ShardParts) => Leader;
 
 /** A shard of which a replica is open on this broker. */
-export interface Shard<Leader extends ShardLeader> extends Omit<ShardParts, "admit" | "changed"> {
+export interface Shard<Leader extends ShardLeader> extends Omit<ShardParts, "changed"> {
   readonly leader: Leader;
   /** What was committed when this was asked, once the view holds it. @param done undefined: this replica does not lead. @returns forgets who asked */
   read(done: (image: GroupsImage | undefined) => void): () => void;

@@ -80,7 +80,7 @@ export class ShardRun {
     if (decider === undefined) {
       const { world } = this.cluster;
       const clock = { monotonic: () => world.now, wall: () => 1_700_000_000_000 + Math.floor(world.now) };
-      decider = new Decider(clock, shard.replica, shard.view, machine, { began() {}, ended() {} });
+      decider = new Decider(clock, shard.replica, shard.view, machine, { began() {}, ended() {} }, shard.admit);
       this.#deciders.set(shard, decider);
     }
     decider.advanced();

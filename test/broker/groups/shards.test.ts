@@ -13,6 +13,7 @@ describe("the shards of consumer groups", () => {
     const cluster = await Cluster.start({ seed: 501 });
     const run = new ShardRun(cluster);
     assert.equal(run.groups(1).made, false);
+    await cluster.refused(1, stubs.Fetch, { topic: GROUPS_TOPIC }, "INTERNAL_TOPIC");
     const deadline = 1_000_000;
     await cluster.settle(Promise.all([1, 2, 3].map((n) => run.groups(n).ensure({ deadline }))));
     await cluster.until(() => shards.every((shard) => run.leader(shard) !== undefined), "every shard is led");

@@ -100,6 +100,15 @@ export class Puppet {
     else this.#links.sendRecord(to.broker as BrokerId, addressed);
   }
 
+  /** Asks a broker as other brokers do. */
+  call(to: number, method: string, body: readonly Uint8Array[]): Promise<Uint8Array | MillraceError> {
+    return this.#cluster.settle(
+      new Promise((resolve) => {
+        this.#links.call(to as BrokerId, method, body, 5_000, (outcome) => resolve("body" in outcome ? outcome.body : outcome.error));
+      }),
+    );
+  }
+
   /** The next message of this kind that it gets. */
   async next<Kind extends AddressedMessage["message"]["kind"]>(kind: Kind): Promise<Extract<AddressedMessage["message"], { kind: Kind }>> {
     const from = this.heard.length;
