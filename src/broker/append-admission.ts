@@ -1,7 +1,7 @@
 import { isData } from "../log/block-builder.ts";
 import type { LogStore } from "../log/types.ts";
 import type { Entry, Message } from "../raft/types.ts";
-import type { ReplicaPayload } from "./replica.ts";
+import type { ReplicaPayload } from "./replica-outputs.ts";
 
 /**
  * What of an append this broker's log has room for: all of it, or the entries before the first records that do not fit (ADR 0010). An

@@ -17,7 +17,8 @@ import { configurationOf, Members } from "./members.ts";
 import { PairBeats, type Rest } from "./peers/pair-beats.ts";
 import type { PeerLinks } from "./peers/peer-links.ts";
 import type { AddressedMessage } from "./peers/raft-codec.ts";
-import { Replica, type ReplicaPayload } from "./replica.ts";
+import { Replica } from "./replica.ts";
+import type { ReplicaPayload } from "./replica-outputs.ts";
 import { Ticker, type Ticking } from "./ticker.ts";
 
 /** What the owner of a replica (metadata group or partition) wants to know. */

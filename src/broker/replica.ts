@@ -2,7 +2,6 @@ import type { GroupId, LogIndex, ReplicaId, Term } from "../base/ids.ts";
 import { invariant } from "../base/invariant.ts";
 import type { Clock } from "../base/ports/clock.ts";
 import type { GroupLog } from "../log/types.ts";
-import { GroupConfig } from "../protocol/routing.ts";
 import type {
   ChangeResult,
   EntryRange,
@@ -15,45 +14,14 @@ import type {
   Ready,
 } from "../raft/types.ts";
 import { frameBytesOf } from "../records/frame.ts";
-import { type Frame, type FrameDraft, FrameType } from "../records/frame-types.ts";
-import { emptyDraft, type Member, type Members } from "./members.ts";
+import type { Frame, FrameDraft } from "../records/frame-types.ts";
+import { framesInMemory, framesOf, learnFrom, readFrames } from "./entry-frames.ts";
+import type { Member, Members } from "./members.ts";
 import { entryOf } from "./peers/raft-codec.ts";
-
-/** What travels through the core: a draft when this replica leads, the leader's frame when it follows. */
-export type ReplicaPayload = FrameDraft | Frame;
-
-/** One piece of a read for an append whose frames left memory. */
-const COLD_READ_BYTES = 1024 * 1024;
+import type { ReplicaOutputs, ReplicaPayload } from "./replica-outputs.ts";
 
 /** A follower not heard of for so long is not waited for: what it lacks may be trimmed. */
 export const FOLLOWER_SILENT_MS = 10_000;
-
-/** Where a replica's outputs go. All calls are synchronous, in the order design §5 makes safe. */
-export interface ReplicaOutputs {
-  /** `frames` are the entries of an append, in order; empty for every other message. */
-  send(to: ReplicaId, message: Message<ReplicaPayload>, frames: readonly Frame[]): void;
-  /** The commit index rose. */
-  committed(index: LogIndex): void;
-  /** Entries from here on were cut off (only ever on a follower). */
-  truncated(from: LogIndex): void;
-  /** Other replicas vote or learn now; `Replica.members` shows them. */
-  configured(): void;
-  /** Role, term or leader changed. */
-  roleChanged(): void;
-  /** Something a wait may depend on moved: a durable index here or at a follower, the commit index, the role. Last call of each turn. */
-  progressed(): void;
-  /** `readIndex(context)` is answered; undefined: leadership was lost, ask again elsewhere. */
-  read(context: number, index: LogIndex | undefined): void;
-  transferEnded(to: ReplicaId, done: boolean): void;
-  /** Stream committed frames `from`…`upTo` to this follower in bulk, then call `extended`. */
-  extend(to: ReplicaId, from: LogIndex, upTo: LogIndex): void;
-  /** This replica now rests with that one, or rests no more (ADR 0016). */
-  rest(replica: ReplicaId, on: boolean): void;
-  /** This follower lacks what this log does not have any more: tell it to begin where this log begins, then call `resetDone`. */
-  reset(to: ReplicaId): void;
-  /** When this replica next needs `tick`. */
-  wakeAt(deadline: number): void;
-}
 
 /**
  * The loop that owns one Raft core and its log, and performs the core's outputs in order: write, send, commit, reads, role.
@@ -276,7 +244,7 @@ export class Replica {
       this.#takingBulk = false;
     });
     if (this.#closed) return false;
-    for (const frame of frames) this.#learn(frame);
+    for (const frame of frames) learnFrom(frame, this.members);
     this.core.extendedLocally(frames.map(entryOf), this.#clock.monotonic());
     this.#perform();
     return true;
@@ -354,27 +322,7 @@ export class Replica {
   }
 
   #write(write: RaftWrite<ReplicaPayload>): void {
-    let baseOffset = this.log.endOffset;
-    const appendTime = Math.max(this.log.lastAppendTime, this.#clock.wall());
-    if (write.truncateFrom !== undefined) baseOffset = this.log.offsetAfter((write.truncateFrom - 1) as LogIndex);
-    const frames = write.entries.map((entry) => {
-      const { configuration } = entry;
-      const payload = entry.payload ?? (configuration === undefined ? emptyDraft : this.members.draft(configuration));
-      if ("bytes" in payload) {
-        // Follower: the frame is the leader's, byte for byte; its place must be the one Raft gave it.
-        invariant(payload.index === entry.index && payload.term === entry.term, "an appended frame must stand where Raft puts it");
-        invariant(
-          payload.baseOffset === baseOffset,
-          () => `frame ${payload.index} must start at offset ${baseOffset}: got ${payload.baseOffset}`,
-        );
-        baseOffset = (baseOffset + payload.recordCount) as typeof baseOffset;
-        this.#learn(payload);
-        return payload;
-      }
-      const place = { groupId: this.log.groupId, index: entry.index, term: entry.term, baseOffset, appendTime };
-      baseOffset = (baseOffset + payload.recordCount) as typeof baseOffset;
-      return { draft: stamped(payload, appendTime), place };
-    });
+    const frames = framesOf(write, this.log, this.members, this.#clock.wall());
     if (write.truncateFrom !== undefined) this.#outputs.truncated(write.truncateFrom);
     const { seq } = write;
     this.log.write({ state: write.state, truncateFrom: write.truncateFrom, frames }, () => {
@@ -384,47 +332,16 @@ export class Replica {
     });
   }
 
-  /** A configuration frame says where replicas are. */
-  #learn(frame: Frame): void {
-    if (frame.type === FrameType.config) this.members.learn(GroupConfig.decode(frame.payload));
-  }
-
   #send({ to, message, range }: Outgoing<ReplicaPayload>): void {
-    const frames = range === undefined ? [] : this.#inMemory(range.first, range.last);
+    const frames = range === undefined ? [] : framesInMemory(this.log, range.first, range.last);
     if (frames !== undefined) this.#outputs.send(to, message, frames);
     else if (range !== undefined) void this.#sendCold(to, message, range.first, range.last);
   }
 
-  #inMemory(first: LogIndex, last: LogIndex): readonly Frame[] | undefined {
-    const frames: Frame[] = [];
-    for (let index = first; index <= last; index++) {
-      const frame = this.log.frame(index as LogIndex);
-      if (frame === undefined) return undefined;
-      frames.push(frame);
-    }
-    return frames;
-  }
-
-  /**
-   * Frames that are neither in memory nor committed (many were recovered after a restart of all replicas) can only come from the WAL.
-   * The message leaves late, if this replica still leads its term: Raft takes late messages, and a lost one is found by the next answer.
-   */
+  /** The message leaves late, if this replica still leads its term: Raft takes late messages, and a lost one is found by the next answer. */
   async #sendCold(to: ReplicaId, message: Message<ReplicaPayload>, first: LogIndex, last: LogIndex): Promise<void> {
-    const frames: Frame[] = [];
-    for (let next: number = first; next <= last; ) {
-      // A read that fails has been reported by the log; the follower is probed again until it succeeds.
-      const result = await Promise.resolve(this.log.read(next as LogIndex, COLD_READ_BYTES, last)).catch(() => undefined);
-      if (result === undefined || result.kind === "below-start" || result.frames.length === 0) return;
-      frames.push(...result.frames);
-      next += result.frames.length;
-    }
-    if (!this.#closed && this.core.role === "leader" && this.core.term === message.term) this.#outputs.send(to, message, frames);
+    const frames = await readFrames(this.log, first, last);
+    if (frames === undefined || this.#closed || this.core.role !== "leader" || this.core.term !== message.term) return;
+    this.#outputs.send(to, message, frames);
   }
-}
-
-/** Records without a time of their own have the append time, known only now: a search by time must find their frame. */
-function stamped(draft: FrameDraft, appendTime: number): FrameDraft {
-  if (draft.appendTimed === true) return { ...draft, firstTimestamp: appendTime, maxTimestamp: appendTime };
-  if (draft.recordCount === 0 || draft.firstTimestamp !== 0 || draft.maxTimestamp >= appendTime) return draft;
-  return { ...draft, maxTimestamp: appendTime };
 }

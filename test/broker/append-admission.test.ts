@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { admitted } from "../../src/broker/append-admission.ts";
-import type { ReplicaPayload } from "../../src/broker/replica.ts";
+import type { ReplicaPayload } from "../../src/broker/replica-outputs.ts";
 import type { Message } from "../../src/raft/types.ts";
 import { FrameType } from "../../src/records/frame-types.ts";
 import { draft, index, noop, term } from "../log/frames.ts";

@@ -6,7 +6,7 @@ import type { Configuration, Entry, Impairment, Message } from "../../raft/types
 import { BadFrame, decodeFrames, verifyPayload } from "../../records/frame.ts";
 import { type Frame, FrameType } from "../../records/frame-types.ts";
 import { configurationOf } from "../members.ts";
-import type { ReplicaPayload } from "../replica.ts";
+import type { ReplicaPayload } from "../replica-outputs.ts";
 
 /**
  * Raft messages between brokers. Every message is one fixed record of ten little-endian float64 (every number is a safe integer,

@@ -12,7 +12,7 @@ import {
   encodeRecord,
   RECORD_BYTES,
 } from "../../../src/broker/peers/raft-codec.ts";
-import type { ReplicaPayload } from "../../../src/broker/replica.ts";
+import type { ReplicaPayload } from "../../../src/broker/replica-outputs.ts";
 import type { Message } from "../../../src/raft/types.ts";
 import { makeFrame } from "../../../src/records/frame.ts";
 import { Codec, type Frame, FrameType, PayloadFormat } from "../../../src/records/frame-types.ts";
