@@ -332,7 +332,7 @@ export class Wal {
     this.#sequence += 1;
     const { ref } = block;
     const { sequence } = Object.assign(ref, { sequence: this.#sequence, position: this.#position, life });
-    for (const event of block.events) this.#apply(event, block, life);
+    for (const event of block.events) this.#apply(event, life);
     if ((block.flags & BlockFlag.checkpointLast) !== 0) life.checkpointed = true;
     const lowMark = this.#ring.lowMark();
     const chunks = block.finish(this.#incarnation, lowMark);
@@ -344,9 +344,14 @@ export class Wal {
     this.#durable = sequence;
     this.#ring.durable(lowMark);
     for (const event of block.events) {
-      if (!(event instanceof HeldFrame)) continue;
-      event.durable = true;
-      if (!event.gone) event.owner.listener?.durable(event);
+      if (event instanceof HeldFrame) {
+        event.durable = true;
+        if (!event.gone) event.owner.listener?.durable(event);
+      } else if (event.kind === "moved" && isNeeded(event.held)) {
+        // Only now: until it lies here, whoever reads it finds it where it lay.
+        event.held.block = ref;
+        event.held.at = event.at;
+      }
     }
     this.#busy = false;
     // The next block first: the disk works while the callbacks run.
@@ -357,18 +362,14 @@ export class Wal {
   }
 
   /** The image follows the blocks in the order they are issued, so a checkpoint says what the blocks before it say. */
-  #apply(event: BlockEvent, block: BlockBuilder, life: Life): void {
+  #apply(event: BlockEvent, life: Life): void {
     if (event instanceof HeldFrame) {
       this.#image.frame(event.owner.groupId, event);
       event.owner.pins.add(life, event.index);
       return;
     }
     if (event.kind === "moved") {
-      const { held } = event;
-      if (!isNeeded(held)) return;
-      held.block = block.ref;
-      held.at = event.at;
-      held.owner.pins.add(life, held.index);
+      if (isNeeded(event.held)) event.held.owner.pins.add(life, event.held.index);
       return;
     }
     const { op, owner } = event;

@@ -58,4 +58,36 @@ describe("a slow read of the write-ahead log", () => {
     await machine.run(store.close());
     assert.deepEqual(machine.failures, []);
   });
+
+  it("finds a frame that is appended again where it lay, until it lies elsewhere", async () => {
+    const machine = new Machine(62);
+    const options = { hotTailBytes: 0, walFilesMax: 5 };
+    const first = await machine.open(options);
+    const log = await machine.run(first.create(group(1), replica(1), EMPTY, text("")));
+    const drafts = Array.from({ length: FRAMES }, (_, n) => draft(n, FRAME / 4));
+    await machine.run(new Promise<void>((durable) => append(log, term(1), drafts, durable)));
+    machine.crash();
+
+    // Recovered and not committed: they are read from the log, and keep their file until they are appended again.
+    const store = await machine.open(options);
+    const waiting = store.open(group(1));
+    const other = await machine.run(store.create(group(2), replica(2), EMPTY, text("")));
+    machine.device.platterMs = 5;
+    let reads = 0;
+    for (let n = 0; n < 60; n += 1) {
+      append(other, term(1), [draft(1_000 + n, FRAME)], () => {});
+      other.commit(other.lastIndex);
+      for (let slice = 0; slice < 8; slice += 1) {
+        const result = await machine.run(Promise.resolve(waiting.read(index(1), 1024 * KiB, index(FRAMES))));
+        assert.ok(result.kind === "frames");
+        for (const [at, frame] of result.frames.entries()) assert.equal(Buffer.compare(frame.payload, draft(at, FRAME / 4).payload), 0);
+        reads += result.frames.length;
+        await machine.scheduler.run(machine.scheduler.now + 1);
+      }
+    }
+    assert.equal(reads, 60 * 8 * FRAMES);
+    await machine.settle();
+    await machine.run(store.close());
+    assert.deepEqual(machine.failures, []);
+  });
 });

@@ -77,7 +77,7 @@ export class HeldFrame {
   readonly length: number;
   /** Payload of a configuration frame. */
   readonly config: Uint8Array | undefined;
-  /** The block, and where in it the frame begins. Both change when the frame is appended again. */
+  /** The block, and where in it the frame begins. Both change when the frame was appended again and lies there. */
   block: BlockRef;
   at: number;
   /** Undefined once its memory was given back: read the block. */
