@@ -5,11 +5,11 @@ import type { Clock } from "../base/ports/clock.ts";
 import type { Disk } from "../base/ports/disk.ts";
 import type { Random } from "../base/ports/random.ts";
 import type { Telemetry } from "../base/ports/telemetry.ts";
-import { adoptProof } from "./adopt-proof.ts";
 import { ColdReader } from "./cold-reader.ts";
 import { DiskDoubts } from "./disk-doubts.ts";
 import { DiskScheduler } from "./disk-scheduler.ts";
 import { DiskSpace } from "./disk-space.ts";
+import { settleDoubted } from "./doubted-groups.ts";
 import { Failure } from "./failure.ts";
 import { FileCache } from "./file-cache.ts";
 import { removeFolder, removeLeftFolders, setFolderAside } from "./group-folders.ts";
@@ -28,7 +28,6 @@ import { RingMaker } from "./ring-maker.ts";
 import { RingRelief } from "./ring-relief.ts";
 import { tellHoles } from "./segment-doctor.ts";
 import { loadSegments } from "./segment-loader.ts";
-import { proveAbove } from "./segment-proof.ts";
 import { ignoreStopped } from "./segment-writer.ts";
 import { Slabs } from "./slabs.ts";
 import { Snapshots } from "./snapshots.ts";
@@ -203,13 +202,8 @@ class LogStoreImpl implements LogStore, WalEvents {
     await this.#failure.guard(this.#salvaged ? this.#sayWhatIsLeft() : this.#wal.firstCheckpoint());
     await this.#doubts.keep();
     await removeLeftFolders(disk, telemetry, this.#image, this.forgot);
-    // A start that was cut off between making a replica and doubting it: the record follows now.
-    for (const { groupId, replicaId, doubted } of this.#image.groups.values())
-      if (!doubted && this.#doubts.doubtsFound(replicaId)) this.#wal.op({ kind: "doubt", groupId, replicaId, doubted: true }, undefined);
-    await this.#failure.guard(this.#wal.barrier());
-    for (const image of this.#image.groups.values()) if (image.doubted) await this.#prove(image);
-    this.#raiseTerms();
-    await this.#failure.guard(this.#wal.barrier());
+    const found = { image: this.#image, replayed: this.#replayed, doubts: this.#doubts };
+    await settleDoubted({ disk, telemetry, wal: this.#wal, failure: this.#failure, ...found });
     this.#recovered = [...this.#image.groups.values()].map(recoveredOf);
     for (const image of this.#image.groups.values()) this.#waiting.set(image.groupId, await this.#load(image));
     await warm([...this.#waiting.values()], this.#slabs, this.#walReader, this.#options.hotTailBytes * WARM_TAILS);
@@ -245,24 +239,6 @@ class LogStoreImpl implements LogStore, WalEvents {
   async admit(blockSequence: number): Promise<void> {
     this.#requireRunning();
     await this.#doubts.admit(blockSequence, this.#logs());
-  }
-
-  /** What is left has entries of a term of which the record is gone: it is said again, and for whom it voted then nobody knows. */
-  #raiseTerms(): void {
-    for (const image of this.#image.groups.values()) {
-      const last = image.termAt(image.lastIndex);
-      if (image.doubted && last !== undefined && last > image.term)
-        this.#wal.op({ kind: "state", groupId: image.groupId, term: last, votedFor: undefined }, undefined);
-    }
-  }
-
-  /** Committed frames above the last `synced` record that is left are said to be synced again, so that they stay. */
-  async #prove(image: GroupImage): Promise<void> {
-    const proof = await proveAbove(this.#ports.disk, image);
-    const replayed = this.#replayed.get(image.groupId);
-    if (proof === undefined || replayed === undefined) return;
-    this.#ports.telemetry.log("warn", "log.frames_proved", { group: image.groupId, first: image.syncedIndex + 1, last: proof.mark.index });
-    await this.#failure.guard(adoptProof(this.#wal, image, replayed, proof));
   }
 
   async #load(image: GroupImage): Promise<GroupLogImpl> {
