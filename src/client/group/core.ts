@@ -138,9 +138,9 @@ export class GroupCore {
     const wanted = new Map(assignment.map((partition) => [keyOf(partition), partition]));
     for (const tenure of this.#tenures.values()) {
       if (!wanted.has(tenure.key)) this.#halt(tenure, "revoked");
-      else if (tenure.leaving) tenure.again = true;
+      // Whoever leaves takes nothing more, and is told of what it holds as before until it has left.
+      else if (tenure.leaving && this.#phase !== "closing") tenure.again = true;
     }
-    // Whoever leaves takes nothing more; the coordinator is told by the leaving.
     if (this.#phase === "closing") return;
     this.#take([...wanted.values()].filter((partition) => !this.#tenures.has(keyOf(partition))));
   }
@@ -192,14 +192,18 @@ export class GroupCore {
     }
   }
 
-  /** Everything is gone at once: whoever has it now must not be disturbed, and nothing of it may be said to be ours. */
-  #lose(error: MillraceError): void {
+  /**
+   * Everything is gone at once: whoever has it now must not be disturbed, and nothing of it may be said to be ours.
+   * @param said that a commit is refused was the news
+   */
+  #lose(error: MillraceError, said = false): void {
     if (this.#phase === "left" || this.#phase === "lost" || this.#phase === "idle") return;
     const tenures = [...this.#tenures.values()];
     for (const tenure of tenures) if (!tenure.leaving || tenure.busy) this.#effects.push({ kind: "halt", tenure, cause: "lost", error });
-    // Somebody else processes these again. That is said with the coordinator's own word, which the answer of a commit brings.
-    const commits = [...this.#commits.values()].some(({ life }) => life === this.#life);
-    if (!commits) this.#commit(tenures);
+    // Somebody else processes these again. One more commit brings the coordinator's own word for that; whatever was under way may take
+    // long to come to nothing, and is not waited for.
+    for (const [id, { life }] of this.#commits) if (life === this.#life) this.#commits.delete(id);
+    if (!said) this.#commit(tenures);
     this.#tenures.clear();
     this.#byId.clear();
     this.#epoch = 0;
@@ -261,7 +265,7 @@ export class GroupCore {
       positions.set(error, [position]);
     }
     for (const [error, each] of positions) this.#effects.push({ kind: "commitRefused", error, positions: each });
-    if (notOurs !== undefined && commit.life === this.#life) this.#lose(notOurs);
+    if (notOurs !== undefined && commit.life === this.#life) this.#lose(notOurs, true);
   }
 
   #commitFailed(commit: Commit, error: MillraceError): void {
@@ -271,7 +275,7 @@ export class GroupCore {
     }
     this.#effects.push({ kind: "commitRefused", error, positions: commit.positions });
     if (commit.life !== this.#life) return;
-    if (NOT_OURS.has(error.code) || error.code === "INSTANCE_FENCED") return this.#lose(error);
+    if (NOT_OURS.has(error.code) || error.code === "INSTANCE_FENCED") return this.#lose(error, true);
     for (const tenure of commit.tenures) tenure.frozen = true;
   }
 
