@@ -1,5 +1,5 @@
 import { MillraceError } from "../../base/errors.ts";
-import type { BrokerId, GroupId, LogIndex } from "../../base/ids.ts";
+import type { BrokerId, GroupId, LogIndex, ReplicaId } from "../../base/ids.ts";
 import { invariant } from "../../base/invariant.ts";
 import type { Background } from "../../base/ports/background.ts";
 import type { Clock } from "../../base/ports/clock.ts";
@@ -7,6 +7,7 @@ import type { Telemetry } from "../../base/ports/telemetry.ts";
 import { GROUPS_TOPIC } from "../../cluster/internal-topics.ts";
 import { GroupsImage } from "../../consumer-groups/image.ts";
 import { groupFacts } from "../../consumer-groups/machine.ts";
+import type { Snapshots } from "../../log/snapshots.ts";
 import type { GroupLog, LogStore } from "../../log/types.ts";
 import type { GroupConfig } from "../../protocol/routing.ts";
 import type { Admission } from "../machine/decider.ts";
@@ -53,6 +54,8 @@ interface Hosted<Leader extends ShardLeader> {
 export class GroupsHosting<Leader extends ShardLeader> implements PartitionMachines, OpenShards<Leader> {
   readonly #ports: GroupsHostingPorts<Leader>;
   readonly #hosted = new Map<GroupId, Hosted<Leader>>();
+  /** One for each replica, also of those that were closed and are opened again: one snapshot is written at a time. */
+  readonly #files = new Map<GroupId, { readonly replicaId: ReplicaId; readonly files: Snapshots }>();
 
   constructor(ports: GroupsHostingPorts<Leader>) {
     this.#ports = ports;
@@ -79,12 +82,20 @@ export class GroupsHosting<Leader extends ShardLeader> implements PartitionMachi
     const { groupId } = log;
     const group = { groupId, name: `${config.topic}-${config.partition}` };
     const view = new MachineView(group, GroupsImage.empty(), groupFacts);
-    const { clock, telemetry, background, links, store, others, snapshotEveryBytes, recoveryEpoch, failed } = this.#ports;
+    const { clock, telemetry, background, links, others, snapshotEveryBytes, recoveryEpoch, failed } = this.#ports;
     const options = { everyBytes: snapshotEveryBytes, recoveryEpoch: recoveryEpoch() };
     const ports = { clock, background, links, failed, notices: noticesOf(telemetry, group.name) };
-    const snapshots = new MachineSnapshots(group, store.snapshots(groupId), view, () => others(groupId), options, ports);
+    const snapshots = new MachineSnapshots(group, this.#filesOf(log), view, () => others(groupId), options, ports);
     this.#hosted.set(groupId, { group, number: config.partition, view, snapshots, shard: undefined });
     return snapshots.restore(log);
+  }
+
+  #filesOf({ groupId, replicaId }: GroupLog): Snapshots {
+    const known = this.#files.get(groupId);
+    if (known?.replicaId === replicaId) return known.files;
+    const files = this.#ports.store.snapshots(groupId);
+    this.#files.set(groupId, { replicaId, files });
+    return files;
   }
 
   open(partition: Partition, confirmed: (done: (index: LogIndex | undefined) => void) => void): PartitionMachine {

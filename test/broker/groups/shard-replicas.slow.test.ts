@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import type { GroupsImage } from "../../../src/consumer-groups/image.ts";
 import { shardOf } from "../../../src/consumer-groups/shard.ts";
+import { Surgery } from "../surgery.ts";
 import { ShardRun } from "./shard-run.ts";
 
 const GROUP = "readers";
@@ -59,4 +61,57 @@ describe("the replicas of a shard of consumer groups", () => {
     assert.equal(run.offset(away, GROUP, 24), 24);
     cluster.close();
   });
+
+  it("are read behind everything that is committed, where one leads, and nowhere else", async () => {
+    const run = await ShardRun.start({ seed: 510 });
+    const { cluster } = run;
+    await run.commit(GROUP, 0, 1);
+    const leader = run.leader(SHARD) as number;
+    for (const n of cluster.numbers) {
+      const image = await cluster.settle(new Promise<GroupsImage | undefined>((done) => void run.shard(n, SHARD)?.read(done)));
+      assert.equal(image?.groups.size, n === leader ? 1 : undefined, `broker ${n}`);
+    }
+    cluster.close();
+  });
+
+  it("take the snapshot of another broker when both of their own are rotten (scenario 49)", async () => {
+    const run = await ShardRun.start({ seed: 511 });
+    const { cluster } = run;
+    await run.commits(GROUP, 1, 20);
+    await run.agreed(SHARD);
+    const rotten = ((run.leader(SHARD) as number) % 3) + 1;
+    await rotSnapshots(run, rotten);
+    await cluster.restart(rotten);
+    await run.agreed(SHARD);
+    assert.equal(run.offset(rotten, GROUP, 20), 20);
+    assert.ok(cluster.warnings.some((warning) => warning.includes("groups.snapshot_damaged")));
+    cluster.close();
+  });
+
+  it("are lost alone when nobody has what their snapshots said: the broker and all other groups go on", async () => {
+    const run = await ShardRun.start({ seed: 512, brokers: 1 });
+    const { cluster } = run;
+    const other = Array.from({ length: 100 }, (_, n) => `other-${n}`).find((name) => shardOf(name) !== SHARD) ?? assert.fail();
+    await run.commit(other, 0, 5);
+    await run.commits(GROUP, 1, 20);
+    await rotSnapshots(run, 1);
+    await cluster.restart(1);
+    await run.agreed(shardOf(other));
+    assert.equal(run.offset(1, other, 0), 5);
+    await run.commit(other, 0, 6);
+    assert.ok(cluster.warnings.some((warning) => warning.includes("groups.lost")));
+    const shard = run.shard(1, SHARD) ?? assert.fail();
+    assert.equal(run.decider(shard).active, false, "nobody decides on what is missing");
+    cluster.close();
+  });
 });
+
+/** Power goes, and every snapshot of the shard on that disk has another bit. */
+async function rotSnapshots(run: ShardRun, n: number): Promise<void> {
+  const { groupId, id } = run.shard(n, SHARD)?.replica ?? assert.fail();
+  run.cluster.powerCut(n);
+  const surgery = new Surgery(run.cluster, n);
+  const paths = surgery.paths(`groups/${groupId}-${id}/`, ".snapshot");
+  assert.ok(paths.length > 0, "there are snapshots");
+  for (const path of paths) await surgery.rot(path, surgery.read(path).length - 20);
+}
