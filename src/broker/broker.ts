@@ -24,6 +24,7 @@ import type { Recovery, RecoveryConfirmed, RecoveryOutcome } from "./recovery/re
 import type { ScrubStatus } from "./repair/scrubber.ts";
 import type { Replica } from "./replica.ts";
 import { registerAdminService } from "./services/admin-service.ts";
+import { registerGroupService } from "./services/group-service.ts";
 import { registerLogService } from "./services/log-service.ts";
 import { MeteredLog } from "./services/metered-log.ts";
 import { PeerRoom } from "./services/peer-room.ts";
@@ -102,6 +103,7 @@ class BrokerProcess implements Broker {
   #failed = false;
   #fenced = false;
   #askingEpoch = false;
+  #endSessions: (error: MillraceError) => void = () => {};
   #endStreams: (error: MillraceError, graceMs: number) => Promise<void> = () => Promise.resolve();
 
   constructor(ports: BrokerPorts, config: BrokerConfig, options: BrokerOptions) {
@@ -213,6 +215,8 @@ class BrokerProcess implements Broker {
     const grace = this.#config.timings.shutdownGraceMs;
     await this.#member?.leave(grace);
     this.#state = "stopping";
+    // Members go on with their sessions at another broker.
+    this.#endSessions(new MillraceError("SHUTTING_DOWN", "The broker stops; use another one"));
     await this.#endStreams(new MillraceError("SHUTTING_DOWN", "The broker stops; use another one"), STREAMS_GRACE_MS);
     await rpcServer.close(Math.min(grace, 1_000));
     await this.#member?.close();
@@ -290,6 +294,7 @@ class BrokerProcess implements Broker {
     };
     const room = new ReplyRoom(server, this.#config.limits.replyPendingMaxBytes, clock);
     this.#endStreams = registerLogService(server, log, this.#config, clock, inflate, room);
+    this.#endSessions = registerGroupService(server, running, clock, room);
     registerAdminService(server, running, this.#config, clock, random, room);
   }
 

@@ -12,8 +12,11 @@ import type { LogStore } from "../log/types.ts";
 import type { BrokerReport } from "../protocol/routing.ts";
 import { Departure } from "./departure.ts";
 import { DiskNotices } from "./disk-notices.ts";
-import { GroupsHosting, idleLeader } from "./groups/groups-hosting.ts";
-import { GroupsShards, type ShardLeader } from "./groups/shards.ts";
+import type { GroupCalls } from "./groups/calls/group-calls.ts";
+import type { Coordinator } from "./groups/coordinator/coordinator.ts";
+import { groupCalls, makeCoordinator, tellOfTopics } from "./groups/group-parts.ts";
+import { GroupsHosting } from "./groups/groups-hosting.ts";
+import { GroupsShards } from "./groups/shards.ts";
 import { IsrRecorder } from "./isr-recorder.ts";
 import { Amnesia } from "./membership/amnesia.ts";
 import { registerAtDoor } from "./membership/join-registration.ts";
@@ -67,8 +70,10 @@ export class Member implements MemberParts, AdminBackend {
   readonly #failed: (error: unknown) => void;
   readonly #reports: Reports;
   /** Replicas of `__groups` here, and where the others are. */
-  readonly groups: GroupsHosting<ShardLeader>;
-  readonly shards: GroupsShards;
+  readonly groups: GroupsHosting<Coordinator>;
+  readonly shards: GroupsShards<Coordinator>;
+  /** Calls of groups, to whoever coordinates them. */
+  readonly groupCalls: GroupCalls;
   readonly recoveries: Recoveries;
   #confirming = false;
 
@@ -149,14 +154,14 @@ export class Member implements MemberParts, AdminBackend {
       partitions: () => this.partitions,
       metadataVersion: () => this.#view.applied,
     });
-    this.groups = new GroupsHosting<ShardLeader>({
+    this.groups = new GroupsHosting<Coordinator>({
       ...ports,
       links,
       store,
       others: (groupId) => this.host.others(groupId),
       snapshotEveryBytes: config.limits.metadataSnapshotBytes,
       recoveryEpoch: () => this.recoveries.epoch,
-      makeLeader: idleLeader,
+      makeLeader: makeCoordinator({ ...ports, config, view: this.#view, group: this.group, partitions: () => this.partitions, failed }),
       changed: (groupId) => this.#leaderChanged(groupId),
       failed,
     });
@@ -193,6 +198,18 @@ export class Member implements MemberParts, AdminBackend {
       failed,
     });
     this.log = new RoutedLog(clock, config, this.image, this.group, this.partitions, links, this.router);
+    this.groupCalls = groupCalls({
+      clock,
+      config,
+      image: this.image,
+      group: this.group,
+      shards: this.shards,
+      log: this.log,
+      partitions: this.partitions,
+      router: this.router,
+      links,
+      failed,
+    });
     this.registration = new Registration(clock, telemetry, this.group, config, meta.incarnation, version, failed, (command) =>
       registerAtDoor(
         links,
@@ -229,6 +246,7 @@ export class Member implements MemberParts, AdminBackend {
       metadataReplicas: () => this.group.replica?.members.voters ?? [],
     });
     this.#view.onChange(() => this.#imageChanged());
+    tellOfTopics(this.#view, this.shards);
   }
 
   get image(): MetadataImage {

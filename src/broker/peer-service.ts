@@ -8,7 +8,6 @@ import {
   BrokerStanding,
   ForwardedFetch,
   ForwardedOffsets,
-  ForwardedOffsetsFound,
   ForwardedTransfer,
   ForwardedTransferred,
   ForwardedTrim,
@@ -23,8 +22,9 @@ import { decodeOffer } from "./catch-up/reset-offer.ts";
 import { takeReset } from "./catch-up/take-reset.ts";
 import { LEAVE_METHOD } from "./departure.ts";
 import { DISK_METHOD } from "./disk-notices.ts";
+import { GROUP_METHOD, type GroupCalls } from "./groups/calls/group-calls.ts";
+import type { Coordinator } from "./groups/coordinator/coordinator.ts";
 import type { GroupsHosting } from "./groups/groups-hosting.ts";
-import type { ShardLeader } from "./groups/shards.ts";
 import { SNAPSHOT_METHOD, snapshotGroup } from "./machine/snapshot-transfer.ts";
 import type { FormationLoop } from "./membership/formation-loop.ts";
 import { WHO_METHOD } from "./membership/formation-loop.ts";
@@ -43,7 +43,7 @@ import { STANDING_METHOD } from "./recovery/standings.ts";
 import { RANGE_METHOD, serveRange } from "./repair/range-read.ts";
 import type { ReplicaHost } from "./replica-host.ts";
 import { REPORT_METHOD } from "./reports.ts";
-import { decodeForwardedAppend, encodeForwardedAppended } from "./routing/forwarded.ts";
+import { decodeForwardedAppend, encodeForwardedAppended, encodeForwardedOffsets } from "./routing/forwarded.ts";
 import { APPEND_METHOD, FETCH_METHOD, OFFSETS_METHOD, type RoutedLog, TRIM_METHOD } from "./routing/log-backend.ts";
 import type { Router } from "./routing/router.ts";
 import type { OffsetsOf } from "./services/log-service.ts";
@@ -55,7 +55,8 @@ export interface MemberParts {
   readonly host: ReplicaHost;
   readonly group: MetadataGroup;
   /** Shards of `__groups` here. */
-  readonly groups: Pick<GroupsHosting<ShardLeader>, "snapshotsOf">;
+  readonly groups: Pick<GroupsHosting<Coordinator>, "snapshotsOf">;
+  readonly groupCalls: Pick<GroupCalls, "serve">;
   readonly log: RoutedLog;
   readonly router: Router;
   report(): Promise<BrokerReport>;
@@ -106,6 +107,7 @@ export class PeerService {
       [APPEND_METHOD, (call, parts) => this.#append(call, parts)],
       [FETCH_METHOD, (call, parts) => this.#read(call, parts)],
       [OFFSETS_METHOD, (call, parts) => this.#offsets(call, parts)],
+      [GROUP_METHOD, (call, { groupCalls }) => groupCalls.serve(call)],
       [TRIM_METHOD, (call, parts) => this.#trim(call, parts)],
       [REPORT_METHOD, async (call, parts) => call.reply([BrokerReport.encode(await parts.report())])],
       [STANDING_METHOD, (call, parts) => call.reply([BrokerStanding.encode(parts.recoveries.standing())])],
@@ -213,21 +215,13 @@ export class PeerService {
   }
 
   #offsets(call: IncomingCall, { log, router }: MemberParts): void {
-    const { groupId, timeMs } = ForwardedOffsets.decode(call.body);
+    const { groupId, timeMs, agesFrom } = ForwardedOffsets.decode(call.body);
     this.#handedOn<OffsetsOf>(
       call,
       router,
       groupId,
-      (finish) => log.offsetsHere(groupId as GroupId, timeMs, finish),
-      ({ logStartOffset, highWatermark, term, sizeBytes, found }) => [
-        ForwardedOffsetsFound.encode({
-          logStartOffset,
-          highWatermark,
-          term,
-          sizeBytes,
-          ...(found === undefined ? {} : { offset: found.offset, timestampMs: found.timestamp }),
-        }),
-      ],
+      (finish) => log.offsetsHere(groupId as GroupId, timeMs, agesFrom, finish),
+      (offsets) => [encodeForwardedOffsets(offsets)],
     );
   }
 

@@ -53,15 +53,15 @@ export const AdminService = service("AdminService", {
 });
 
 export const GroupService = service("GroupService", {
-  Session: ["bidi", false],
-  Heartbeat: later,
-  CommitOffsets: later,
-  FetchOffsets: later,
-  ListGroups: later,
-  DescribeGroup: later,
-  SeekGroup: later,
-  DeleteGroup: later,
-  DeleteOffsets: later,
+  Session: ["bidi", true],
+  Heartbeat: unary,
+  CommitOffsets: unary,
+  FetchOffsets: unary,
+  ListGroups: unary,
+  DescribeGroup: unary,
+  SeekGroup: unary,
+  DeleteGroup: unary,
+  DeleteOffsets: unary,
 });
 
 export const publicMethods: readonly PublicMethod[] = [LogService, AdminService, GroupService].flatMap((methods) => Object.values(methods));

@@ -42,7 +42,11 @@ export type ForwardedAppended = MessageOf<typeof ForwardedAppended>;
 
 export const ForwardedFetch = message("millrace.internal.v1.ForwardedFetch", { groupId: int64(1), request: submessage(2, FetchRequest) });
 
-export const ForwardedOffsets = message("millrace.internal.v1.ForwardedOffsets", { groupId: int64(1), timeMs: optional(int64(2)) });
+export const ForwardedOffsets = message("millrace.internal.v1.ForwardedOffsets", {
+  groupId: int64(1),
+  timeMs: optional(int64(2)),
+  agesFrom: optional(int64(3)),
+});
 
 export const ForwardedOffsetsFound = message("millrace.internal.v1.ForwardedOffsetsFound", {
   logStartOffset: int64(1),
@@ -51,6 +55,9 @@ export const ForwardedOffsetsFound = message("millrace.internal.v1.ForwardedOffs
   offset: optional(int64(4)),
   timestampMs: optional(int64(5)),
   sizeBytes: int64(6),
+  aged: bool(7),
+  oldestMs: optional(int64(8)),
+  newestMs: optional(int64(9)),
 });
 
 export const ForwardedTrim = message("millrace.internal.v1.ForwardedTrim", { groupId: int64(1), beforeOffset: int64(2) });
@@ -163,3 +170,13 @@ export const BrokerStanding = message("millrace.internal.v1.BrokerStanding", {
   incarnation: string(5),
 });
 export type BrokerStanding = MessageOf<typeof BrokerStanding>;
+
+export const ForwardedGroupCall = message("millrace.internal.v1.ForwardedGroupCall", {
+  shard: int32(1),
+  method: string(2),
+  request: bytes(3),
+  clientAddress: string(4),
+});
+
+export const GroupWatch = message("millrace.internal.v1.GroupWatch", { groupId: string(1), memberId: string(2), knownEpoch: int32(3) });
+export const GroupNews = message("millrace.internal.v1.GroupNews", { state: optional(bytes(1)) });

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import type { Clock } from "../../src/base/ports/clock.ts";
 import type { RpcMethod, RpcServer } from "../../src/base/ports/rpc-server.ts";
+import { shardOf } from "../../src/consumer-groups/shard.ts";
 import { publicMethods } from "../../src/protocol/methods.ts";
 import { Acks } from "../../src/protocol/public.ts";
 import type { MachinePorts } from "../../src/testing/sim/machine.ts";
@@ -107,7 +108,7 @@ const askController: readonly Row[] = [
   row("ListTopics", rpc.ListTopics, {}),
   row("AlterTopic", rpc.AlterTopic, { name: "t", set: new Map([["retention.ms", "1000"]]) }),
   row("AddPartitions", rpc.AddPartitions, { name: "t", partitions: 3 }),
-  row("DeleteTopic", rpc.DeleteTopic, { name: "t" }),
+  row("DeleteTopic", rpc.DeleteTopic, { name: "gone" }),
   row("ListClusterConfigs", rpc.ListClusterConfigs, {}),
   row("AlterClusterConfigs", rpc.AlterClusterConfigs, { set: new Map([["retention.ms", "1000"]]) }),
   row("TransferLeader", rpc.TransferLeader, unknown),
@@ -116,6 +117,20 @@ const askController: readonly Row[] = [
   row("Produce", rpc.Produce, { ...unknown, records: recordSet(["a"]) }),
   row("Fetch", rpc.Fetch, unknown),
   row("ListOffsets", rpc.ListOffsets, { topic: "none" }),
+];
+
+/** Wait for the coordinator of a group; or for the controller, while there are no groups. */
+const inG = { groupId: "g", topics: [{ topic: "t" }] };
+const askCoordinator: readonly Row[] = [
+  row("FetchOffsets", rpc.FetchOffsets, { groupId: "g" }),
+  row("DescribeGroup", rpc.DescribeGroup, { groupId: "g" }),
+  row("ListGroups", rpc.ListGroups, {}),
+  row("CommitOffsets", rpc.CommitOffsets, { groupId: "g", memberEpoch: -1, offsets: [{ topic: "t", offset: 0 }] }),
+  row("SeekGroup", rpc.SeekGroup, { ...inG, start: true }),
+  row("DeleteOffsets", rpc.DeleteOffsets, inG),
+  row("Heartbeat", rpc.Heartbeat, { heartbeat: { groupId: "g", memberId: "a", topics: ["t"] } }),
+  row("Heartbeat", rpc.Heartbeat, { heartbeat: { groupId: "g", memberId: "b", topics: ["none"] } }),
+  row("DeleteGroup", rpc.DeleteGroup, { groupId: "g" }),
 ];
 
 /** Wait for the leader of a partition, or for other brokers. */
@@ -129,6 +144,24 @@ const askLeader: readonly Row[] = [
   row("TransferLeader", rpc.TransferLeader, { ...known, toBrokerId: 3 }),
   row("GetClusterHealth", rpc.GetClusterHealth, {}),
 ];
+
+/** A group with an offset. */
+async function madeGroup(cluster: Cluster): Promise<void> {
+  await cluster.call(1, rpc.CommitOffsets, { groupId: "g", memberEpoch: -1, offsets: [{ topic: "t", offset: 0 }] });
+}
+
+/** As a broker that leaves does. */
+async function coordinatedBy(cluster: Cluster, n: number): Promise<void> {
+  const group = cluster.broker(1).groups?.groupOf(shardOf("g")) ?? assert.fail("__groups is there");
+  const leads = (): number | undefined => cluster.serving(group);
+  await cluster.until(() => leads() !== undefined, "a coordinator");
+  const target = cluster.replica(n, group) ?? assert.fail("it has a replica");
+  if (leads() !== n) assert.deepEqual(cluster.replica(leads() ?? 0, group)?.transfer(target.id), { kind: "started" });
+  await cluster.until(
+    () => leads() === n && cluster.alive.every((on) => cluster.replica(on, group)?.core.leader === target.id),
+    `broker ${n} coordinates`,
+  );
+}
 
 describe("A call whose caller goes leaves nothing behind", () => {
   let cluster: Cluster;
@@ -144,6 +177,7 @@ describe("A call whose caller goes leaves nothing behind", () => {
       },
     });
     await cluster.createTopic("t", 1);
+    await cluster.createTopic("gone", 1);
     await cluster.moveController(2);
     await cluster.moveLeader("t", 0, 2);
   });
@@ -179,9 +213,11 @@ describe("A call whose caller goes leaves nothing behind", () => {
   });
 
   it("when it waited for a controller or a leader that does not answer, here and there", async () => {
-    for (const rows of [askController, askLeader]) {
+    for (const rows of [askController, askCoordinator, askLeader, askCoordinator]) {
       await cluster.moveController(2);
       await cluster.moveLeader("t", 0, 2);
+      if (rows === askLeader) await madeGroup(cluster);
+      if (cluster.broker(1).groups?.made === true) await coordinatedBy(cluster, 2);
       // Each knows who the others are, and has not noticed yet.
       cluster.world.network.partition([["b1"], ["b2"], ["b3"]]);
       for (const each of rows) for (const via of [1, 2]) await abandon(each, via);
@@ -194,7 +230,7 @@ describe("A call whose caller goes leaves nothing behind", () => {
     cluster.world.network.partition([["b1"], ["b2"], ["b3"]]);
     await cluster.pass(5_000);
     const noLeader = askLeader.filter(({ name }) => name !== "GetClusterHealth");
-    for (const each of [...askController, ...noLeader]) await abandon(each, 1);
+    for (const each of [...askController, ...askCoordinator, ...noLeader]) await abandon(each, 1);
     cluster.world.network.heal();
     await cluster.leaderOf("t", 0);
     for (const n of [1, 2, 3]) assert.equal(cluster.broker(n).numbers?.forwardedBytes, 0);
@@ -225,7 +261,7 @@ describe("A call whose caller goes leaves nothing behind", () => {
   });
 
   it("and each RPC of this version that is one question and one answer was asked", () => {
-    const asked = new Set([...behind, ...askController, ...askLeader].map(({ name }) => name));
+    const asked = new Set([...behind, ...askController, ...askCoordinator, ...askLeader].map(({ name }) => name));
     const unary = publicMethods.filter(({ kind, implemented }) => implemented && kind === "unary").map(({ name }) => name);
     assert.deepEqual([...asked].sort(), unary.sort());
   });

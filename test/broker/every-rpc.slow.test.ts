@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { MillraceError } from "../../src/base/errors.ts";
 import { RpcFailure } from "../../src/base/ports/rpc-client.ts";
-import { publicMethods } from "../../src/protocol/methods.ts";
-import { Acks, BrokerState, ConfigSource } from "../../src/protocol/public.ts";
+import { GROUPS_PARTITIONS } from "../../src/consumer-groups/shard.ts";
+import { GroupService, publicMethods } from "../../src/protocol/methods.ts";
+import { Acks, BrokerState, ConfigSource, SessionRequest, SessionResponse } from "../../src/protocol/public.ts";
 import { errorOf } from "../../src/protocol/rpc-status.ts";
 import { Cluster, recordSet, valuesOf, WALL_START_MS } from "./harness.ts";
 import * as rpc from "./stubs.ts";
@@ -390,7 +391,8 @@ const rows: Readonly<Record<string, (place: Placement) => Promise<void>>> = {
     assert.deepEqual([health.healthy, health.reasons], [true, []]);
     assert.deepEqual([health.brokersLive, health.brokersKnown, health.controllerId], [3, 3, controller]);
     assert.deepEqual([health.leaderlessCount, health.underReplicatedCount, health.underMinIsrCount], [0, 0, 0]);
-    assert.equal(health.partitions, 3);
+    // Those that keep the consumer groups are there from the first call of a group on.
+    assert.equal(health.partitions, cluster.broker(via).groups?.made === true ? 3 + GROUPS_PARTITIONS : 3);
   },
 
   async TransferLeader({ cluster, via }) {
@@ -403,6 +405,51 @@ const rows: Readonly<Record<string, (place: Placement) => Promise<void>>> = {
       const { leaderId } = await cluster.call(via, rpc.Produce, { topic: "moved", records: recordSet(["x"]) });
       assert.equal(leaderId, answer.leaderId);
     }
+  },
+
+  async "Heartbeat, Session, CommitOffsets, FetchOffsets, ListGroups, DescribeGroup, SeekGroup, DeleteOffsets, DeleteGroup"({
+    cluster,
+    via,
+  }) {
+    const other = (via % 3) + 1;
+    const groupId = fresh("group");
+    const joining = { groupId, memberEpoch: 0, topics: [TOPIC] };
+    const { state } = await cluster.call(via, rpc.Heartbeat, { heartbeat: { ...joining, memberId: "a" } });
+    assert.deepEqual(
+      state?.assignment.map(({ topic, partitions }) => [topic, partitions]),
+      [[TOPIC, [0, 1]]],
+    );
+    const stream = cluster.channel(via).openStream(GroupService.Session.path, "bidi", { timeoutMs: 60_000 });
+    const told: SessionResponse[] = [];
+    stream.handlers = { message: (bytes) => void told.push(SessionResponse.decode(bytes)), drain() {}, closed() {} };
+    stream.write(SessionRequest.encode({ heartbeat: { ...joining, memberId: "b" } }));
+    await cluster.until(() => told.length === 1, "it has joined");
+    const member = { groupId, memberId: "a", memberEpoch: state?.memberEpoch ?? 0 };
+    const offset = { topic: TOPIC, partition: 0, offset: 2 };
+    assert.deepEqual((await cluster.call(other, rpc.CommitOffsets, { ...member, offsets: [offset] })).errors, []);
+    const fetched = await cluster.call(via, rpc.FetchOffsets, { groupId });
+    assert.deepEqual(
+      fetched.offsets.map((each) => [each.topic, each.partition, each.offset]),
+      [[TOPIC, 0, 2]],
+    );
+    const { groups } = await cluster.call(via, rpc.ListGroups, {});
+    assert.equal(groups.find((each) => each.groupId === groupId)?.members, 2);
+    const { members, partitions } = await cluster.call(via, rpc.DescribeGroup, { groupId });
+    assert.deepEqual([members.length, partitions.length, partitions[0]?.lag], [2, 2, (partitions[0]?.highWatermark ?? 0) - 2]);
+    await cluster.refused(via, rpc.DeleteGroup, { groupId }, "GROUP_NOT_EMPTY");
+    const moved = await cluster.call(via, rpc.SeekGroup, { groupId, start: true, force: true });
+    assert.deepEqual(
+      moved.results.map(({ before: was, after: is }) => [was, is]),
+      [
+        [2, 0],
+        [undefined, 0],
+      ],
+    );
+    assert.deepEqual((await cluster.call(via, rpc.DeleteOffsets, { groupId, topics: [{ topic: TOPIC, partitions: [1] }] })).errors, []);
+    assert.equal((await cluster.call(other, rpc.FetchOffsets, { groupId })).offsets.length, 1);
+    await cluster.call(via, rpc.DeleteGroup, { groupId });
+    await cluster.refused(other, rpc.DescribeGroup, { groupId }, "UNKNOWN_GROUP");
+    stream.cancel();
   },
 };
 

@@ -1,5 +1,5 @@
 import type { PublicMethod } from "../../src/protocol/methods.ts";
-import { AdminService, LogService } from "../../src/protocol/methods.ts";
+import { AdminService, GroupService, LogService } from "../../src/protocol/methods.ts";
 import {
   AddPartitionsRequest,
   AddPartitionsResponse,
@@ -7,28 +7,44 @@ import {
   AlterClusterConfigsResponse,
   AlterTopicRequest,
   AlterTopicResponse,
+  CommitOffsetsRequest,
+  CommitOffsetsResponse,
   CreateTopicRequest,
   CreateTopicResponse,
+  DeleteGroupRequest,
+  DeleteGroupResponse,
+  DeleteOffsetsRequest,
+  DeleteOffsetsResponse,
   DeleteTopicRequest,
   DeleteTopicResponse,
   DescribeClusterRequest,
   DescribeClusterResponse,
+  DescribeGroupRequest,
+  DescribeGroupResponse,
   DescribeTopicsRequest,
   DescribeTopicsResponse,
+  FetchOffsetsRequest,
+  FetchOffsetsResponse,
   FetchRequest,
   FetchResponse,
   GetClusterHealthRequest,
   GetClusterHealthResponse,
+  HeartbeatRequest,
+  HeartbeatResponse,
   InitProducerRequest,
   InitProducerResponse,
   ListClusterConfigsRequest,
   ListClusterConfigsResponse,
+  ListGroupsRequest,
+  ListGroupsResponse,
   ListOffsetsRequest,
   ListOffsetsResponse,
   ListTopicsRequest,
   ListTopicsResponse,
   ProduceRequest,
   ProduceResponse,
+  SeekGroupRequest,
+  SeekGroupResponse,
   TransferLeaderRequest,
   TransferLeaderResponse,
   TrimTopicRequest,
@@ -66,3 +82,11 @@ export const AlterClusterConfigs = rpc(AdminService.AlterClusterConfigs, AlterCl
 export const DescribeCluster = rpc(AdminService.DescribeCluster, DescribeClusterRequest, DescribeClusterResponse);
 export const GetClusterHealth = rpc(AdminService.GetClusterHealth, GetClusterHealthRequest, GetClusterHealthResponse);
 export const TransferLeader = rpc(AdminService.TransferLeader, TransferLeaderRequest, TransferLeaderResponse);
+export const Heartbeat = rpc(GroupService.Heartbeat, HeartbeatRequest, HeartbeatResponse);
+export const CommitOffsets = rpc(GroupService.CommitOffsets, CommitOffsetsRequest, CommitOffsetsResponse);
+export const FetchOffsets = rpc(GroupService.FetchOffsets, FetchOffsetsRequest, FetchOffsetsResponse);
+export const ListGroups = rpc(GroupService.ListGroups, ListGroupsRequest, ListGroupsResponse);
+export const DescribeGroup = rpc(GroupService.DescribeGroup, DescribeGroupRequest, DescribeGroupResponse);
+export const SeekGroup = rpc(GroupService.SeekGroup, SeekGroupRequest, SeekGroupResponse);
+export const DeleteGroup = rpc(GroupService.DeleteGroup, DeleteGroupRequest, DeleteGroupResponse);
+export const DeleteOffsets = rpc(GroupService.DeleteOffsets, DeleteOffsetsRequest, DeleteOffsetsResponse);

@@ -1,10 +1,11 @@
 import { MillraceError } from "../../base/errors.ts";
 import type { BrokerId, Offset, ProducerId, Term } from "../../base/ids.ts";
-import { ForwardedAppend, ForwardedAppended } from "../../protocol/routing.ts";
+import { ForwardedAppend, ForwardedAppended, ForwardedOffsets, ForwardedOffsetsFound } from "../../protocol/routing.ts";
 import { verifyPayload } from "../../records/frame.ts";
 import { type Codec, FrameType, PayloadFormat } from "../../records/frame-types.ts";
 import { ACKS_LEVELS } from "../partition/acks.ts";
 import type { AppendBatch, Appended } from "../partition/partition.ts";
+import type { OffsetsOf, OffsetsOptions, Target } from "../services/log-service.ts";
 
 /** A batch on its way to the leader: what the edge found out travels with the payload, which is not copied. */
 export function encodeForwardedAppend(groupId: number, { draft, acks }: AppendBatch): Uint8Array[] {
@@ -20,6 +21,38 @@ export function encodeForwardedAppend(groupId: number, { draft, acks }: AppendBa
     baseSequence: draft.baseSequence,
     payloadCrc: draft.payloadCrc,
     payload: draft.payload,
+  });
+}
+
+export function forwardedOffsets({ groupId }: Target, timeMs: number | undefined, { agesFrom }: OffsetsOptions): Uint8Array {
+  return ForwardedOffsets.encode({ groupId, ...(timeMs === undefined ? {} : { timeMs }), ...(agesFrom === undefined ? {} : { agesFrom }) });
+}
+
+/** @param leaderId who answered */
+export function decodeForwardedOffsets(body: Uint8Array, leaderId: BrokerId): OffsetsOf {
+  const { logStartOffset, highWatermark, term, sizeBytes, offset, timestampMs, aged, oldestMs, newestMs } =
+    ForwardedOffsetsFound.decode(body);
+  return {
+    logStartOffset,
+    highWatermark,
+    term,
+    sizeBytes,
+    leaderId,
+    found: offset === undefined ? undefined : { offset, timestamp: timestampMs ?? 0 },
+    ages: aged ? { oldest: oldestMs, newest: newestMs } : undefined,
+  };
+}
+
+export function encodeForwardedOffsets({ logStartOffset, highWatermark, term, sizeBytes, found, ages }: OffsetsOf): Uint8Array {
+  return ForwardedOffsetsFound.encode({
+    logStartOffset,
+    highWatermark,
+    term,
+    sizeBytes,
+    ...(found === undefined ? {} : { offset: found.offset, timestampMs: found.timestamp }),
+    aged: ages !== undefined,
+    ...(ages?.oldest === undefined ? {} : { oldestMs: ages.oldest }),
+    ...(ages?.newest === undefined ? {} : { newestMs: ages.newest }),
   });
 }
 

@@ -8,18 +8,19 @@ import type { MetadataImage } from "../../cluster/image.ts";
 import type { TopicImage } from "../../cluster/image-state.ts";
 import { internalTopic, isInternalTopic } from "../../cluster/internal-topics.ts";
 import { type FetchRequest, FetchResponse } from "../../protocol/public.ts";
-import { ForwardedFetch, ForwardedOffsets, ForwardedOffsetsFound, ForwardedTrim, ForwardedTrimmed } from "../../protocol/routing.ts";
+import { ForwardedFetch, ForwardedTrim, ForwardedTrimmed } from "../../protocol/routing.ts";
 import type { HostedPartition } from "../hosted-partition.ts";
 import type { MetadataGroup } from "../metadata/metadata-group.ts";
+import { agesFrom } from "../partition/lag-ages.ts";
 import type { AppendBatch, Appended } from "../partition/partition.ts";
 import { TimeSearches } from "../partition/time-searches.ts";
 import { type Trimmed, trimPartition } from "../partition/trim-partition.ts";
 import type { PartitionSet } from "../partition-set.ts";
 import type { PeerLinks } from "../peers/peer-links.ts";
 import { fetchResponse, readRequestOf } from "../services/fetch-codec.ts";
-import type { LogBackend, OffsetsOf, RouteOptions, Target } from "../services/log-service.ts";
+import type { LogBackend, OffsetsOf, OffsetsOptions, RouteOptions, Target } from "../services/log-service.ts";
 import { unknownPartition, unknownTopic, unknownTopicId } from "../services/unknown-names.ts";
-import { decodeForwardedAppended, encodeForwardedAppend } from "./forwarded.ts";
+import { decodeForwardedAppended, decodeForwardedOffsets, encodeForwardedAppend, forwardedOffsets } from "./forwarded.ts";
 import type { Router } from "./router.ts";
 
 export const APPEND_METHOD = "log.append";
@@ -139,26 +140,16 @@ export class RoutedLog implements LogBackend {
     });
   }
 
-  offsets(target: Target, timeMs: number | undefined, options: RouteOptions, done: (outcome: Outcome<OffsetsOf>) => void): () => void {
+  offsets(target: Target, timeMs: number | undefined, options: OffsetsOptions, done: (outcome: Outcome<OffsetsOf>) => void): () => void {
     return this.#route<OffsetsOf>(target.groupId as GroupId, 0, options, done, {
-      here: (finish) => this.offsetsHere(target.groupId as GroupId, timeMs, finish),
+      here: (finish) => this.offsetsHere(target.groupId as GroupId, timeMs, options.agesFrom, finish),
       there: (broker, finish) =>
         this.#call(
           broker,
           OFFSETS_METHOD,
-          [ForwardedOffsets.encode({ groupId: target.groupId, ...(timeMs === undefined ? {} : { timeMs }) })],
+          [forwardedOffsets(target, timeMs, options)],
           options.deadline,
-          (body) => {
-            const found = ForwardedOffsetsFound.decode(body);
-            return {
-              logStartOffset: found.logStartOffset,
-              highWatermark: found.highWatermark,
-              term: found.term,
-              sizeBytes: found.sizeBytes,
-              leaderId: broker,
-              found: found.offset === undefined ? undefined : { offset: found.offset, timestamp: found.timestampMs ?? 0 },
-            };
-          },
+          (body) => decodeForwardedOffsets(body, broker),
           finish,
         ),
     });
@@ -224,7 +215,12 @@ export class RoutedLog implements LogBackend {
     });
   }
 
-  offsetsHere(groupId: GroupId, timeMs: number | undefined, done: (outcome: Outcome<OffsetsOf>) => void): () => void {
+  offsetsHere(
+    groupId: GroupId,
+    timeMs: number | undefined,
+    from: number | undefined,
+    done: (outcome: Outcome<OffsetsOf>) => void,
+  ): () => void {
     const hosted = this.#hosted(groupId);
     if (hosted instanceof MillraceError) {
       done(hosted);
@@ -236,7 +232,12 @@ export class RoutedLog implements LogBackend {
     this.#partitions.readIndex(hosted, (index) => {
       if (over) return;
       if (index === undefined || !partition.replica.serves) return done(partition.notLeader());
-      if (timeMs === undefined) return done({ ...this.#endsOf(hosted), found: undefined });
+      const ends = { ...this.#endsOf(hosted), found: undefined };
+      if (from !== undefined) {
+        giveUp = agesFrom(this.#searches, partition, from, (ages) => done({ ...ends, ages }));
+        return;
+      }
+      if (timeMs === undefined) return done(ends);
       const search = this.#searches.run((stopped) => this.#search(hosted, timeMs, stopped, done));
       if (search instanceof MillraceError) done(search);
       else giveUp = search;

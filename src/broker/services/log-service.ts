@@ -17,6 +17,7 @@ import {
   ProduceResponse,
   SubscribeRequest,
 } from "../../protocol/public.ts";
+import type { LagAges } from "../partition/lag-ages.ts";
 import type { AppendBatch, Appended } from "../partition/partition.ts";
 import { readRequestOf, waitWithin } from "./fetch-codec.ts";
 import { listOffsets, positionsOf } from "./list-offsets.ts";
@@ -52,6 +53,13 @@ export interface OffsetsOf {
   readonly term: number;
   /** Of the partition on the leader's disk. */
   readonly sizeBytes: number;
+  /** Only when they were asked for, and could be read. */
+  readonly ages?: LagAges | undefined;
+}
+
+/** Also how old the first record is that a reader who is at `agesFrom` has not done with, and the newest one. */
+export interface OffsetsOptions extends RouteOptions {
+  readonly agesFrom?: number;
 }
 
 /** What the services need of the broker: names resolved, calls routed to leaders wherever they are. */
@@ -74,7 +82,7 @@ export interface LogBackend {
   offsets(
     target: Target,
     timeMs: number | undefined,
-    options: RouteOptions,
+    options: OffsetsOptions,
     done: (outcome: OffsetsOf | MillraceError) => void,
   ): () => void;
   allocateProducer(until: Until): Promise<number>;

@@ -5,7 +5,7 @@ import type { Telemetry } from "../../base/ports/telemetry.ts";
 import type { Until } from "../../base/until.ts";
 import type { FetchRequest, FetchResponse } from "../../protocol/public.ts";
 import type { AppendBatch, Appended } from "../partition/partition.ts";
-import type { LogBackend, OffsetsOf, RouteOptions, Target } from "./log-service.ts";
+import type { LogBackend, OffsetsOf, OffsetsOptions, RouteOptions, Target } from "./log-service.ts";
 
 /** Counts and times what callers of this broker produce and read, wherever the leader is. */
 export class MeteredLog implements LogBackend {
@@ -67,7 +67,7 @@ export class MeteredLog implements LogBackend {
   offsets(
     target: Target,
     timeMs: number | undefined,
-    options: RouteOptions,
+    options: OffsetsOptions,
     done: (outcome: OffsetsOf | MillraceError) => void,
   ): () => void {
     return this.#log.offsets(target, timeMs, options, done);

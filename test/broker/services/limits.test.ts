@@ -88,6 +88,8 @@ const elsewhere: Readonly<Record<string, string>> = {
   "group.offsets.max": "consumer-groups/limits.test.ts",
   "group.offsets.per.commit.max": "consumer-groups/limits.test.ts",
   "offset.metadata.max.bytes": "consumer-groups/limits.test.ts",
+  "session.heartbeats.waiting": "broker/groups/limits.test.ts",
+  "group.answer.max.bytes": "broker/groups/limits.test.ts",
   "wal.files.max": "broker/ring-full.test.ts",
   "disk.reserve.bytes": "broker/disk-full.slow.test.ts",
 };

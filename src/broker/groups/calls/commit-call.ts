@@ -1,0 +1,64 @@
+import { MillraceError } from "../../../base/errors.ts";
+import { commitAnswer } from "../../../consumer-groups/answers.ts";
+import { commitCommand } from "../../../consumer-groups/wire.ts";
+import { CommitOffsetsRequest, CommitOffsetsResponse, type OffsetCommit } from "../../../protocol/public/group-service.ts";
+import { decided, topicsKnown } from "./ask-coordinator.ts";
+import type { GroupCall, GroupMethod } from "./group-method.ts";
+
+/** Time that a partition's leader has to say where its log ends; then nothing is judged by it. */
+const ENDS_MS = 1_000;
+
+/** `CommitOffsets`: what may not be committed is refused by itself. */
+export const commitOffsets: GroupMethod = {
+  makes: true,
+  reads: false,
+  async run(call, bytes) {
+    const request = CommitOffsetsRequest.decode(bytes);
+    const { offsets } = request;
+    const { parts } = call;
+    // More are refused as a whole: nobody is asked about them.
+    const few = offsets.length <= parts.settings.offsetsPerCommitMax;
+    if (few) {
+      await topicsKnown(
+        offsets.map(({ topic }) => topic),
+        parts,
+        call.until,
+      );
+    }
+    const ends = few ? await highWatermarks(call, request.groupId, offsets) : new Map<string, number>();
+    const command = commitCommand(request, (topic, partition) => ends.get(keyOf(topic, partition)));
+    if (command instanceof MillraceError) throw command;
+    const { refused } = await decided(call, command, "offsets");
+    return CommitOffsetsResponse.encode(commitAnswer(offsets, refused));
+  },
+};
+
+const keyOf = (topic: string, partition: number): string => `${partition}:${topic}`;
+
+/**
+ * Of those partitions whose commit cannot be judged by what this broker has: what it knows to be committed is committed, but a commit
+ * beyond it, or one that goes back, is judged by the leader (only a log that lost its end lets a commit go back, ADR 0017).
+ */
+async function highWatermarks(call: GroupCall, groupId: string, offsets: readonly OffsetCommit[]): Promise<ReadonlyMap<string, number>> {
+  const { topics, ends, clock } = call.parts;
+  const known = new Map<string, number>();
+  const asking: Promise<void>[] = [];
+  for (const { topic: name, partition, offset } of offsets) {
+    const topic = topics.byName(name);
+    if (topic === undefined || partition < 0 || partition >= topic.partitions) continue;
+    const before = call.shard.leader.offsetOf(groupId, topic.id, partition)?.offset ?? 0;
+    if (offset >= before && offset <= (ends.here(topic.id, partition)?.highWatermark ?? -1)) continue;
+    const until = { ...call.until, deadline: Math.min(call.until.deadline, clock.monotonic() + ENDS_MS) };
+    asking.push(
+      ends.of(name, partition, {}, until).then(
+        ({ highWatermark }) => void known.set(keyOf(name, partition), highWatermark),
+        (error: unknown) => {
+          // Its leader cannot be asked: the commit waits for nobody else.
+          if (!(error instanceof MillraceError) || error.code === "CALL_CANCELLED") throw error;
+        },
+      ),
+    );
+  }
+  if (asking.length > 0) await Promise.all(asking);
+  return known;
+}

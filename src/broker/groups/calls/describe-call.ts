@@ -1,0 +1,96 @@
+import { MillraceError } from "../../../base/errors.ts";
+import type { TopicId } from "../../../base/ids.ts";
+import { describeAnswer } from "../../../consumer-groups/answers.ts";
+import type { GroupState } from "../../../consumer-groups/group-state.ts";
+import { lagOf, lagTimes } from "../../../consumer-groups/lag.ts";
+import { unknownGroup } from "../../../consumer-groups/refusals.ts";
+import type { MessageInput } from "../../../protocol/codec/index.ts";
+import { DescribeGroupRequest, DescribeGroupResponse, type PartitionLag } from "../../../protocol/public/group-service.ts";
+import type { OffsetsOf } from "../../services/log-service.ts";
+import { imageNow } from "./ask-coordinator.ts";
+import { fitting } from "./fetch-call.ts";
+import type { GroupCall, GroupMethod } from "./group-method.ts";
+import type { KnownEnds } from "./partition-ends.ts";
+
+/** Time that the leaders of partitions have, together. */
+const ENDS_MS = 3_000;
+
+type Lag = MessageInput<typeof PartitionLag>;
+
+/** `DescribeGroup`: members, what they hold, and how far each partition is. */
+export const describeGroup: GroupMethod = {
+  makes: false,
+  reads: true,
+  async run(call, bytes) {
+    const { groupId } = DescribeGroupRequest.decode(bytes);
+    const group = (await imageNow(call)).group(groupId);
+    if (group === undefined) throw unknownGroup(groupId);
+    const answer = describeAnswer(group, call.parts.topics);
+    const partitions = await Promise.all(partitionsOf(call, group).map((each) => lagOfPartition(call, group, each)));
+    const encoded = DescribeGroupResponse.encode({ ...answer, partitions, coordinatorId: call.parts.brokerId });
+    return fitting(encoded, "FetchOffsets tells the offsets of those partitions it names");
+  },
+  absent(bytes) {
+    return Promise.reject(unknownGroup(DescribeGroupRequest.decode(bytes).groupId));
+  },
+};
+
+interface Place {
+  readonly topicId: TopicId;
+  readonly topic: string;
+  readonly partition: number;
+}
+
+/** Of all topics that the group reads, and of those it has committed offsets of. */
+function partitionsOf({ parts: { topics } }: GroupCall, { target, offsets }: GroupState): readonly Place[] {
+  const places: Place[] = [];
+  for (const id of new Set([...target.keys(), ...offsets.topics()])) {
+    const topic = topics.byId(id);
+    if (topic === undefined) continue;
+    for (let partition = 0; partition < topic.partitions; partition += 1)
+      if (target.has(id) || offsets.get(id, partition) !== undefined) places.push({ topicId: id, topic: topic.name, partition });
+  }
+  return places.sort((a, b) => (a.topic === b.topic ? a.partition - b.partition : a.topic < b.topic ? -1 : 1));
+}
+
+async function lagOfPartition(call: GroupCall, group: GroupState, place: Place): Promise<Lag> {
+  const { topicId, topic, partition } = place;
+  const committed = group.offsets.get(topicId, partition);
+  const { highWatermark, logStartOffset, ages } = await endsOf(call, place, committed?.offset ?? 0);
+  const lag = lagOf({ committed: committed?.offset, logStartOffset, highWatermark });
+  const times = lagTimes(lag, ages?.oldest, ages?.newest, call.parts.clock.wall());
+  return {
+    topic,
+    topicId,
+    partition,
+    highWatermark,
+    logStartOffset,
+    lag,
+    ...times,
+    memberId: group.held.get(topicId, partition)?.member ?? "",
+    ...(committed === undefined
+      ? {}
+      : { committedOffset: committed.offset, metadata: committed.metadata, committedAtMs: committed.committedAtMs }),
+  };
+}
+
+/**
+ * From the leader, at one moment; while that one cannot be asked, from this broker's own replica, which knows no ages.
+ * @throws {MillraceError}
+ */
+async function endsOf(
+  call: GroupCall,
+  { topicId, topic, partition }: Place,
+  agesFrom: number,
+): Promise<KnownEnds & Pick<OffsetsOf, "ages">> {
+  const { ends, clock } = call.parts;
+  const until = { ...call.until, deadline: Math.min(call.until.deadline, clock.monotonic() + ENDS_MS) };
+  try {
+    return await ends.of(topic, partition, { agesFrom }, until);
+  } catch (error) {
+    const here = ends.here(topicId, partition);
+    if (!(error instanceof MillraceError) || error.code === "CALL_CANCELLED" || here === undefined) throw error;
+    const { logStartOffset, highWatermark } = here;
+    return { logStartOffset, highWatermark };
+  }
+}

@@ -1,0 +1,88 @@
+import { MillraceError } from "../../../base/errors.ts";
+import { whileCalled } from "../../../base/until.ts";
+import type { MemberState } from "../../../consumer-groups/decision.ts";
+import { invalid, unknownMember } from "../../../consumer-groups/refusals.ts";
+import { memberCommand, memberMessage } from "../../../consumer-groups/wire.ts";
+import {
+  HeartbeatRequest,
+  HeartbeatResponse,
+  type MemberHeartbeat,
+  MemberState as MemberStateMessage,
+} from "../../../protocol/public/group-service.ts";
+import { GroupNews, GroupWatch } from "../../../protocol/routing.ts";
+import type { MemberNews } from "../coordinator/member-watches.ts";
+import { decided, topicsKnown } from "./ask-coordinator.ts";
+import type { GroupCall, GroupMethod } from "./group-method.ts";
+
+/** Longest time that a watch is held without news. The connection may be gone and nobody have noticed. */
+const HOLD_MS = 30_000;
+
+/** `Heartbeat`, and each message of a `Session`. @throws {MillraceError} */
+export const heartbeat: GroupMethod = {
+  makes: true,
+  reads: false,
+  async run(call, request) {
+    const beat = beatOf(request);
+    const command = memberCommand(beat, call.clientAddress);
+    if (command instanceof MillraceError) throw command;
+    if (command.kind === "leave") {
+      await decided(call, command, "done");
+      return HeartbeatResponse.encode({ state: { ...said(call), memberId: beat.memberId, memberEpoch: beat.memberEpoch } });
+    }
+    // A topic made just now counts from the beginning.
+    if (command.kind === "join") await topicsKnown(command.topics, call.parts, call.until).catch(unlessUnknown);
+    const { state } = await decided(call, command, "member");
+    return HeartbeatResponse.encode({ state: messageOf(call, state) });
+  },
+};
+
+/** What a heartbeat is of. @throws {MillraceError} INVALID_REQUEST */
+export function beatOf(request: Uint8Array): MemberHeartbeat {
+  const { heartbeat: beat } = HeartbeatRequest.decode(request);
+  if (beat === undefined) throw invalid("heartbeat", "it is missing");
+  return beat;
+}
+
+/** Between brokers: held until the member is to be told something. */
+export const watch: GroupMethod = {
+  makes: false,
+  reads: true,
+  async run(call, request) {
+    const { groupId, memberId, knownEpoch } = GroupWatch.decode(request);
+    const { clock } = call.parts;
+    const news = await whileCalled<Exclude<MemberNews, MillraceError> | undefined>(call.until.caller, (done) => {
+      const timer = clock.after(HOLD_MS, () => {
+        stop();
+        done(undefined);
+      });
+      const stop = call.shard.leader.watch(groupId, memberId, knownEpoch, (told) => {
+        timer.cancel();
+        done(told);
+      });
+      return () => {
+        timer.cancel();
+        stop();
+      };
+    });
+    return GroupNews.encode(news === undefined ? {} : { state: MemberStateMessage.encode(messageOf(call, news)) });
+  },
+  absent(request) {
+    const { groupId, memberId } = GroupWatch.decode(request);
+    return Promise.reject(unknownMember(groupId, memberId));
+  },
+};
+
+function messageOf(call: GroupCall, state: MemberState): MemberStateMessage {
+  const { topics, settings, brokerId } = call.parts;
+  return memberMessage(state, (id) => topics.byId(id)?.name, settings, brokerId);
+}
+
+function said({ parts: { settings, brokerId } }: GroupCall): Omit<MemberStateMessage, "memberId" | "memberEpoch"> {
+  const { heartbeatIntervalMs, sessionTimeoutMs } = settings;
+  return { heartbeatIntervalMs, sessionTimeoutMs, assignmentChanged: false, assignment: [], coordinatorId: brokerId };
+}
+
+/** A member may subscribe to topics that are not there: nobody need be asked for that. */
+function unlessUnknown(error: unknown): void {
+  if (!(error instanceof MillraceError) || error.code === "CALL_CANCELLED") throw error;
+}

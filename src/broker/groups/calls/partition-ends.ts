@@ -1,0 +1,92 @@
+import { MillraceError } from "../../../base/errors.ts";
+import type { TopicId } from "../../../base/ids.ts";
+import type { Clock } from "../../../base/ports/clock.ts";
+import type { Until } from "../../../base/until.ts";
+import { whileCalled } from "../../../base/until.ts";
+import type { OffsetsOf, OffsetsOptions, Target } from "../../services/log-service.ts";
+
+export interface PartitionEndsPorts {
+  readonly clock: Clock;
+  readonly resolve: (topic: string, partition: number, until: Until) => Target | Promise<Target>;
+  /** From the leader, wherever it is. @returns gives it up */
+  readonly offsets: (
+    target: Target,
+    timeMs: number | undefined,
+    options: OffsetsOptions,
+    done: (outcome: OffsetsOf | MillraceError) => void,
+  ) => () => void;
+  /** What this broker's own replica knows; undefined: it has none. */
+  readonly here: (topicId: TopicId, partition: number) => KnownEnds | undefined;
+}
+
+/** Ends of a log. Of a replica that does not lead, the high watermark is what it has heard of. */
+export type KnownEnds = Pick<OffsetsOf, "logStartOffset" | "highWatermark">;
+
+/** What is asked besides: the first record with a time or a later one, or how old records are (`OffsetsOptions`). */
+export interface EndsQuestion {
+  readonly timeMs?: number | undefined;
+  readonly agesFrom?: number;
+}
+
+/** Questions to leaders that are under way at the same time, of all groups that this broker coordinates. */
+const ASKED_MAX = 256;
+
+/** Where the logs of partitions begin and end, as their leaders say. */
+export class PartitionEnds {
+  readonly #ports: PartitionEndsPorts;
+  readonly #waiting: (() => void)[] = [];
+  #asked = 0;
+
+  constructor(ports: PartitionEndsPorts) {
+    this.#ports = ports;
+  }
+
+  /** The high watermark is this or a later one; undefined: nothing is known here. Costs nothing. */
+  here(topicId: TopicId, partition: number): KnownEnds | undefined {
+    return this.#ports.here(topicId, partition);
+  }
+
+  /** As of no earlier than the call. @throws {MillraceError} */
+  async of(topic: string, partition: number, { timeMs, agesFrom }: EndsQuestion, until: Until): Promise<OffsetsOf> {
+    const { clock, resolve, offsets } = this.#ports;
+    await this.#turn(until);
+    try {
+      const target = await resolve(topic, partition, until);
+      return await whileCalled<OffsetsOf>(until.caller, (done) => {
+        const timer = clock.after(Math.max(0, until.deadline - clock.monotonic()), () => {
+          stop();
+          done(new MillraceError("DEADLINE_PASSED", `The deadline passed before the offsets of ${topic}-${partition} were known`));
+        });
+        const options = { deadline: until.deadline, direct: false, ...(agesFrom === undefined ? {} : { agesFrom }) };
+        const stop = offsets(target, timeMs, options, (outcome) => {
+          timer.cancel();
+          done(outcome);
+        });
+        return () => {
+          timer.cancel();
+          stop();
+        };
+      });
+    } finally {
+      const next = this.#waiting.shift();
+      if (next === undefined) this.#asked -= 1;
+      else next();
+    }
+  }
+
+  /** The place passes to whoever waits longest without becoming free in between. */
+  async #turn({ caller }: Until): Promise<void> {
+    if (this.#asked < ASKED_MAX) {
+      this.#asked += 1;
+      return;
+    }
+    await whileCalled<undefined>(caller, (done) => {
+      const turn = (): void => done(undefined);
+      this.#waiting.push(turn);
+      return () => {
+        const at = this.#waiting.indexOf(turn);
+        if (at >= 0) this.#waiting.splice(at, 1);
+      };
+    });
+  }
+}

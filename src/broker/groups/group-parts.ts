@@ -1,0 +1,92 @@
+import type { BrokerConfig } from "../../base/broker-config.ts";
+import type { Clock } from "../../base/ports/clock.ts";
+import type { Fact } from "../../cluster/facts.ts";
+import type { MetadataImage } from "../../cluster/image.ts";
+import type { MetadataGroup } from "../metadata/metadata-group.ts";
+import type { MetadataView } from "../metadata/metadata-view.ts";
+import type { PartitionSet } from "../partition-set.ts";
+import type { PeerLinks } from "../peers/peer-links.ts";
+import type { RoutedLog } from "../routing/log-backend.ts";
+import type { Router } from "../routing/router.ts";
+import { GroupCalls } from "./calls/group-calls.ts";
+import { PartitionEnds } from "./calls/partition-ends.ts";
+import { Coordinator } from "./coordinator/coordinator.ts";
+import { topicDirectory } from "./coordinator/topic-directory.ts";
+import type { GroupsShards, MakeShardLeader } from "./shards.ts";
+
+/** A coordinator asks the controller for itself no longer than this. */
+const BARRIER_MS = 10_000;
+
+export interface CoordinatorsPorts {
+  readonly clock: Clock;
+  readonly config: Pick<BrokerConfig, "groups">;
+  readonly view: Pick<MetadataView, "image">;
+  readonly group: Pick<MetadataGroup, "barrier">;
+  readonly partitions: () => Pick<PartitionSet, "age">;
+  readonly failed: (error: unknown) => void;
+}
+
+/** Makes the coordinator of each shard that is opened here. */
+export function makeCoordinator({ clock, config, view, group, partitions, failed }: CoordinatorsPorts): MakeShardLeader<Coordinator> {
+  const topics = topicDirectory(view.image);
+  return (parts) =>
+    new Coordinator(parts, {
+      clock,
+      settings: config.groups,
+      topics,
+      trusted: () => partitions().age.look().trusted,
+      barrier: () => group.barrier({ deadline: clock.monotonic() + BARRIER_MS }),
+      failed,
+    });
+}
+
+const ofTopics: ReadonlySet<Fact["kind"]> = new Set(["topicCreated", "partitionCreated", "topicDeleted"]);
+
+/** Coordinators hear of topics that were made, grown or deleted. */
+export function tellOfTopics(view: Pick<MetadataView, "onChange">, shards: Pick<GroupsShards<Coordinator>, "all">): void {
+  view.onChange((facts) => {
+    if (facts?.some(({ kind }) => ofTopics.has(kind)) !== false) for (const { leader } of shards.all) leader.topicsChanged();
+  });
+}
+
+export interface GroupCallsParts {
+  readonly clock: Clock;
+  readonly config: BrokerConfig;
+  readonly image: MetadataImage;
+  readonly group: Pick<MetadataGroup, "barrier">;
+  readonly shards: GroupsShards<Coordinator>;
+  readonly log: Pick<RoutedLog, "resolve" | "offsets">;
+  readonly partitions: Pick<PartitionSet, "get">;
+  readonly router: Router;
+  readonly links: Pick<PeerLinks, "call">;
+  readonly failed: (error: unknown) => void;
+}
+
+/** The way of calls to coordinators, here and elsewhere. */
+export function groupCalls(from: GroupCallsParts): GroupCalls {
+  const { clock, config, image, group, shards, log, partitions, router, links, failed } = from;
+  const ends = new PartitionEnds({
+    clock,
+    resolve: (topic, partition, until) => log.resolve(topic, partition, until),
+    offsets: (target, timeMs, options, done) => log.offsets(target, timeMs, options, done),
+    here(topicId, partition) {
+      const groupId = image.topics.get(topicId)?.groups[partition];
+      return groupId === undefined ? undefined : partitions.get(groupId)?.partition;
+    },
+  });
+  return new GroupCalls({
+    parts: {
+      clock,
+      brokerId: config.brokerId,
+      settings: config.groups,
+      topics: topicDirectory(image),
+      ends,
+      barrier: (until) => group.barrier(until),
+    },
+    shards,
+    router,
+    links,
+    forwardWaitMs: config.timings.forwardWaitMs,
+    failed,
+  });
+}
