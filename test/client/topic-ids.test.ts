@@ -79,12 +79,16 @@ function fill(log: PartitionLog | undefined, values: readonly string[]): void {
 }
 
 /** What it read, and what ended it. */
-function read(consumer: Consumer): { readonly seen: string[]; readonly over: Promise<unknown> } {
+function read(consumer: Consumer): { readonly seen: string[]; readonly ids: Set<string>; readonly over: Promise<unknown> } {
   const seen: string[] = [];
+  const ids = new Set<string>();
   const over = consumer
-    .run({ onRecord: ({ partition, offset, value }) => void seen.push(`${partition}:${offset} ${text.decode(value)}`) })
+    .run({
+      onBatch: ({ topicId }) => void ids.add(topicId),
+      onRecord: ({ partition, offset, value }) => void seen.push(`${partition}:${offset} ${text.decode(value)}`),
+    })
     .catch((error: unknown) => error);
-  return { seen, over };
+  return { seen, ids, over };
 }
 
 describe("A consumer whose topic was deleted, and made again under its name", () => {
@@ -100,7 +104,7 @@ describe("A consumer whose topic was deleted, and made again under its name", ()
         fill(first, ["a", "b"]);
         const consumer = client.consumer();
         await world.until(start(consumer));
-        const { seen, over } = read(consumer);
+        const { seen, ids, over } = read(consumer);
         await world.run(world.now + 1_000, () => seen.length === 2);
         const [second] = cluster.addTopic("t", 2);
         // At the offset where the reader is, and before it.
@@ -109,7 +113,7 @@ describe("A consumer whose topic was deleted, and made again under its name", ()
         const error = await world.until(over);
         assert.ok(error instanceof TopicDeleted && error.code === "UNKNOWN_TOPIC" && !error.retriable, String(error));
         assert.deepEqual([error.topic, error.topicId, error.remade], ["t", "id-of-t-1", true]);
-        assert.deepEqual(seen, ["0:0 a", "0:1 b"]);
+        assert.deepEqual([seen, [...ids]], [["0:0 a", "0:1 b"], [error.topicId]]);
         const next = client.consumer();
         await world.until(next.subscribe("t", { until: "end" }));
         const again = read(next);

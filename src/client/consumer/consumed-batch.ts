@@ -5,6 +5,8 @@ import { ConsumedRecord } from "./consumed-record.ts";
 /** Records of one batch as they came, in order of offset; decoded one by one as they are asked for. */
 export class ConsumedBatch implements Iterable<ConsumedRecord> {
   readonly topic: string;
+  /** To be kept with its offsets: they are none of another topic of that name (`Assignment.topicId`). */
+  readonly topicId: string;
   readonly partition: number;
   /** Offset of its first record. */
   readonly baseOffset: number;
@@ -27,6 +29,7 @@ export class ConsumedBatch implements Iterable<ConsumedRecord> {
     skip: number,
   ) {
     this.topic = part.topic;
+    this.topicId = part.topicId ?? "";
     this.partition = part.partition;
     this.baseOffset = place.baseOffset;
     this.endOffset = place.endOffset;

@@ -10,7 +10,10 @@ export type Until = "end" | { readonly offset: number } | { readonly timeMs: num
 export interface Assignment {
   readonly topic: string;
   readonly partition: number;
-  /** Of the topic that is meant, for who remembers more of it than its name: an offset. Absent: the topic that has the name when reading begins. */
+  /**
+   * Of the topic that is meant, for who remembers more of it than its name: an offset (`ConsumedBatch.topicId` says it). Absent: the topic that
+   * has the name when reading begins.
+   */
   readonly topicId?: string | undefined;
   /** Default "start". */
   readonly from?: From | undefined;
