@@ -4,6 +4,7 @@ import { GzipDeflate, GzipInflate } from "./compression/gzip.ts";
 import { createRpcClient } from "./grpc/rpc-client.ts";
 import { nodeClock } from "./host/clock.ts";
 import { nodeRandom } from "./host/random.ts";
+import { nodeSideThreads } from "./host/side-thread.ts";
 
 /** `millrace/client`: the client with the machine's clock, randomness and gRPC. */
 export * from "./client/index.ts";
@@ -26,6 +27,8 @@ export function connect(options: ConnectOptions): Client {
     telemetry: silentTelemetry,
     inflate: new GzipInflate(),
     deflate: new GzipDeflate(),
+    // The thread makes connections of its own, the way this one does unless somebody replaced that.
+    ...(options.ports?.rpc === undefined ? { threads: nodeSideThreads(new URL("./client-worker.js", import.meta.url)) } : {}),
     ...options.ports,
   };
   const { ports: _, ...rest } = options;

@@ -9,7 +9,18 @@ export type { ConsumedBatch } from "./consumer/consumed-batch.ts";
 export type { ConsumedRecord } from "./consumer/consumed-record.ts";
 export { Consumer, type ConsumerHandlers, type PartitionName } from "./consumer/consumer.ts";
 export type { Assignment, ConsumerOptions, From, Until } from "./consumer/options.ts";
-export { DeliveryFailed, OffsetOutOfRange, TopicDeleted } from "./errors.ts";
+export { DeliveryFailed, HandlerTimedOut, NoCommittedOffset, OffsetOutOfRange, TopicDeleted } from "./errors.ts";
+export { type CloseGroupOptions, GroupConsumer } from "./group/group-consumer.ts";
+export type {
+  CommitPosition,
+  FencingToken,
+  GroupConsumerOptions,
+  GroupRun,
+  HandlerContext,
+  OnError,
+  RecordHandler,
+  StartPlace,
+} from "./group/options.ts";
 export type { ClientPorts } from "./ports.ts";
 export type { AcksName, CompressionName, ProducerOptions } from "./producer/options.ts";
 export { Producer, type ProducerStats } from "./producer/producer.ts";

@@ -1,5 +1,6 @@
 import { Admin } from "../../client/admin.ts";
 import { Consumer } from "../../client/consumer/consumer.ts";
+import { GroupConsumer } from "../../client/group/group-consumer.ts";
 import { Producer } from "../../client/producer/producer.ts";
 
 /** Lets virtual time move until what a call returned has settled. */
@@ -32,6 +33,7 @@ function followed(result: unknown, what: string, track: Track): unknown {
   if (result instanceof Promise) return track(what, result);
   if (result instanceof Producer) return tracked(result, "producer", track);
   if (result instanceof Consumer) return tracked(result, "consumer", track);
+  if (result instanceof GroupConsumer) return tracked(result, "member", track);
   if (result instanceof Admin) return tracked(result, "admin", track);
   return isAsyncIterator(result) ? tracked(result, what, track) : result;
 }

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { MillraceError } from "../../../src/base/errors.ts";
+import { silentTelemetry } from "../../../src/base/ports/telemetry.ts";
 import { HandlerTimedOut, NoCommittedOffset, OffsetOutOfRange } from "../../../src/client/errors.ts";
 import type { HandlerContext } from "../../../src/client/group/options.ts";
 import { noFaults } from "../fake/cluster.ts";
@@ -372,6 +373,53 @@ describe("GroupConsumer on a fake cluster with the real coordinator's machine", 
     );
     await scene.world.until(Promise.all([b.consumer.close({ forGood: true }), c.consumer.close({ forGood: true })]));
     assert.deepEqual(scene.cluster.members("g"), []);
+  });
+
+  it("waits while another process has its instance id, and says so", async () => {
+    const scene = new Scene(21, 1);
+    const a = scene.member("a", { instanceId: "i" });
+    await scene.world.run(1_000, () => a.consumer.partitions.length === 1);
+    const said: string[] = [];
+    const b = scene.member(
+      "b",
+      { instanceId: "i" },
+      {},
+      {
+        ...silentTelemetry,
+        log: (_, event, fields) => void said.push(`${event} ${String(Object(fields)["code"])}`),
+      },
+    );
+    await scene.world.run(scene.world.now + 5_000, () => false);
+    assert.ok(said.includes("consumer.heartbeat_failed INSTANCE_ID_IN_USE"), said.join("; "));
+    assert.deepEqual(b.consumer.partitions, []);
+    await scene.world.until(a.consumer.close());
+    assert.ok(await scene.world.run(scene.world.now + 5_000, () => b.consumer.partitions.length === 1));
+    await scene.world.until(b.consumer.close());
+  });
+
+  it("never says that it gave back what a handler still works on: it is thrown out instead, and nothing of that counts", async () => {
+    const scene = new Scene(22, 1);
+    scene.fill(2);
+    let fired = 0;
+    const handler = async (_: unknown, { signal }: HandlerContext): Promise<void> => {
+      signal.addEventListener("abort", () => fired++);
+      await scene.sleep(20_000);
+    };
+    const a = scene.member("a", { instanceId: "z", assignor: "range", rebalanceTimeoutMs: 5_000 }, { handler });
+    await scene.world.run(1_000, () => false);
+    const b = scene.member("b", { instanceId: "a", assignor: "range" });
+    await scene.world.run(4_000, () => false);
+    assert.deepEqual([a.consumer.partitions.length, b.consumer.partitions.length, fired], [1, 0, 1]);
+    assert.ok(await scene.world.run(15_000, () => scene.settled()));
+    assert.deepEqual(
+      scene.handled.map(({ by, offset }) => [by, offset]),
+      [
+        ["b", 0],
+        ["b", 1],
+      ],
+    );
+    assert.ok(scene.told.includes("a lost 0 UNKNOWN_MEMBER"), scene.told.join("; "));
+    await scene.world.until(Promise.all([a.consumer.close(), b.consumer.close()]));
   });
 
   it("is a loop over records: each is done with when the next is asked for, and the last one is not", async () => {
