@@ -2,9 +2,10 @@ import type { Argv, CommandModule } from "yargs";
 import { silentTelemetry, type Telemetry } from "../../base/ports/telemetry.ts";
 import { type Assignment, type Client, type From, MillraceError, type Until } from "../../client/index.ts";
 import { ADMIN, withClient } from "../connect.ts";
+import { ConsumeGroupRun, type GroupPlan } from "../consume-group-run.ts";
 import { ConsumeRun } from "../consume-run.ts";
 import { UsageError } from "../exit-code.ts";
-import { eachOnce, oneOf, wholeFlag } from "../flags.ts";
+import { durationFlag, eachOnce, oneOf, wholeFlag } from "../flags.ts";
 import { refuseUnknownPartition } from "../partitions.ts";
 import { type Position, parsePosition, resolvePosition, TIME_HELP } from "../positions.ts";
 import { ReachWatch } from "../reach-watch.ts";
@@ -22,6 +23,8 @@ interface Consume {
   readonly follow: boolean;
   readonly format: "text" | "json";
   readonly template?: string | undefined;
+  readonly group?: string | undefined;
+  readonly handlerDelay?: string | undefined;
 }
 
 const NEWLINE = Buffer.from("\n");
@@ -60,12 +63,26 @@ export function consumeCommand(terminal: Terminal): CommandModule<object, Consum
           requiresArg: true,
           describe: "Print each record as TEMPLATE says, such as '%p %o %k %v\\n'",
         })
+        .option("group", {
+          alias: "g",
+          type: "string",
+          requiresArg: true,
+          describe: "As a member of this consumer group, until Ctrl-C: members share the partitions, and go on where the group is",
+        })
+        .option("handler-delay", {
+          type: "string",
+          requiresArg: true,
+          describe: "With --group: take so long with each record, such as 50ms",
+        })
         .example("$0 consume flights --format json | head -3", "")
         .example("$0 consume flights -f '%t/%p %o %k: %v\\n'", "")
         .example("$0 consume flights -p 0 --from -10 --follow", "")
         .example("$0 consume flights --from @2026-11-01T00:00 --to @-1h", "")
+        .example("$0 consume flights -g billing", "")
         .epilogue(`${TIME_HELP}\n\n${TEMPLATE_HELP}`) as Argv<Consume>,
     handler: async (args) => {
+      if (args.group !== undefined) return consumeInGroup(args, groupPlanOf(args, args.group), terminal);
+      if (args.handlerDelay !== undefined) throw new UsageError("--handler-delay goes with --group");
       const plan = planOf(args);
       let broke = (): void => undefined;
       const telemetry: Telemetry = {
@@ -88,6 +105,40 @@ export function consumeCommand(terminal: Terminal): CommandModule<object, Consum
       await withClient(args.brokers, work, telemetry);
     },
   };
+}
+
+async function consumeInGroup(args: Consume, plan: GroupPlan, terminal: Terminal): Promise<void> {
+  const telemetry: Telemetry = {
+    ...silentTelemetry,
+    log: (_level, event, fields) => {
+      if (event === "consumer.heartbeat_failed")
+        terminal.say(`group ${plan.group} cannot be reached, trying on: ${JSON.stringify(fields)}`);
+    },
+  };
+  const work = async (client: Client): Promise<void> => {
+    // A group may wait for its topic; a person who mistyped would wait for ever.
+    await client.admin(ADMIN).describeTopics([plan.topic]);
+    const run = new ConsumeGroupRun(client, plan, terminal);
+    await run.read();
+    await terminal.flush();
+    terminal.say(run.summary());
+  };
+  await withClient(args.brokers, work, telemetry);
+}
+
+/** @throws {UsageError} */
+function groupPlanOf(args: Consume, group: string): GroupPlan {
+  const { topic, from } = args;
+  if (args.to !== undefined) throw new UsageError("--to goes without --group: a group goes on");
+  if (args.partition !== undefined) throw new UsageError("--partition goes without --group: the group gives each member its partitions");
+  if (from !== "start" && from !== "end")
+    throw new UsageError(`--from must be start or end with --group, for partitions nothing is committed of: got "${from}"`);
+  const handlerDelayMs = args.handlerDelay === undefined ? 0 : durationFlag("--handler-delay", args.handlerDelay);
+  return { topic, group, from, count: countOf(args), handlerDelayMs, write: writerOf(args) };
+}
+
+function countOf({ count }: Consume): number {
+  return wholeFlag("--count", count, 0, Number.MAX_SAFE_INTEGER) ?? Number.POSITIVE_INFINITY;
 }
 
 async function isReachable(client: Client): Promise<boolean> {
@@ -128,7 +179,7 @@ function planOf(args: Consume): Plan {
       "--partition",
       (args.partition ?? []).map((text) => wholeFlag("--partition", text, 0, 1_000_000) as number),
     ),
-    count: wholeFlag("--count", args.count, 0, Number.MAX_SAFE_INTEGER) ?? Number.POSITIVE_INFINITY,
+    count: countOf(args),
     follow: args.follow,
     write: writerOf(args),
   };
