@@ -151,6 +151,10 @@ export const errors = {
   // Cluster
   DUPLICATE_BROKER: refused("ALREADY_EXISTS", "A live broker with this id runs on another disk."),
   WRONG_CLUSTER: refused("FAILED_PRECONDITION", "The other side belongs to another cluster."),
+  UNSUPPORTED_FEATURE_LEVEL: refused(
+    "FAILED_PRECONDITION",
+    "The broker's version does not understand the feature level of the cluster (`feature_level`, `feature_level_min`, `feature_level_max`): it was rolled back too far, or skips a version. Or what was asked for takes a higher level (`needs_level`) than the cluster has while brokers of before are registered. `needs_version` says which one to start them with.",
+  ),
   STALE_VERSION: retry("ABORTED", "A compare-and-set lost against a newer version or term."),
   RECOVERY_REFUSED: refused(
     "FAILED_PRECONDITION",

@@ -44,6 +44,18 @@ export const events = {
       "The metadata was recovered after a lost majority, without this broker's disk: the broker ends, and joins what was recovered at its next start.",
     todo: "Start it again. What it held of recovered groups is set aside in `groups/`, not deleted.",
   },
+  "broker.level_raised": {
+    level: "info",
+    fields: ["featureLevel", "since"],
+    means: "Every registered broker understands this feature level: what it brought is used from now on.",
+    todo: "Know that no broker can go back to a version of before `since`.",
+  },
+  "broker.level_unsupported": {
+    level: "warn",
+    fields: ["reason"],
+    means: "The cluster is at a feature level that this broker's version does not understand: it ends with `UNSUPPORTED_FEATURE_LEVEL`.",
+    todo: "Start it with the version that `reason` names. Its data is whole.",
+  },
   "broker.outdated": {
     level: "warn",
     fields: ["address", "reason"],

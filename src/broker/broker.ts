@@ -3,6 +3,7 @@ import { MillraceError } from "../base/errors.ts";
 import { type LogIndex, METADATA_GROUP, type Offset, type Term } from "../base/ids.ts";
 import type { BrokerNumbers } from "../base/metrics.ts";
 import type { RpcServer } from "../base/ports/rpc-server.ts";
+import { type FeatureLevels, supportedLevels } from "../cluster/feature-levels.ts";
 import { Form } from "../cluster/formation-rules.ts";
 import type { RecoveryPlan } from "../cluster/recovery-plan.ts";
 import { drawMeta, type Meta, readMeta } from "../log/meta.ts";
@@ -17,7 +18,7 @@ import { FormationLoop } from "./membership/formation-loop.ts";
 import { fencedSince } from "./membership/join-registration.ts";
 import { brokerNumbers } from "./numbers.ts";
 import { PeerService } from "./peer-service.ts";
-import { FEATURE_LEVEL, type PeerIdentity } from "./peers/hello.ts";
+import type { PeerIdentity } from "./peers/hello.ts";
 import { PeerLinks } from "./peers/peer-links.ts";
 import type { BrokerPorts } from "./ports.ts";
 import type { Recovery, RecoveryConfirmed, RecoveryOutcome } from "./recovery/recovery.ts";
@@ -37,6 +38,8 @@ export interface BrokerOptions {
   readonly version: string;
   /** Something after which this broker must not go on (a failed write or sync, a bug): the process ends, exit ≠ 0. Called at most once. */
   readonly fatal: (error: Error) => void;
+  /** Feature levels it understands: those of this version, or, in a test of versions that meet, of an earlier one. */
+  readonly featureLevels?: FeatureLevels;
   /**
    * The data directory may be a restored copy: while it has the incarnation `of`, what it holds is set aside, and the broker joins as a new
    * disk, whose replicas are then made anew (design §4).
@@ -92,6 +95,7 @@ class BrokerProcess implements Broker {
   readonly #options: BrokerOptions;
   readonly #links: PeerLinks;
   readonly #startNumber: number;
+  readonly #levels: FeatureLevels;
   #state: BrokerState = "starting";
   #clientAddress = "";
   #peerAddress = "";
@@ -110,6 +114,7 @@ class BrokerProcess implements Broker {
     this.#ports = ports;
     this.#config = config;
     this.#options = options;
+    this.#levels = options.featureLevels ?? supportedLevels;
     this.#startNumber = ports.random.below(2 ** 32);
     const service = new PeerService(
       ports.clock,
@@ -131,6 +136,7 @@ class BrokerProcess implements Broker {
       recoveries: (count) => this.#member?.recoveries.heard(count),
       liveDisk: (broker) => this.#member?.image.liveDisk(broker),
       taken: (by) => this.#member?.registration.taken(by),
+      unsupported: (error) => this.#member?.registration.unsupported(error),
     });
   }
 
@@ -233,7 +239,8 @@ class BrokerProcess implements Broker {
   /** Opens what this disk holds, and registers. */
   async #join(store: LogStore, meta: Meta): Promise<void> {
     const form = meta.form === undefined ? undefined : Form.decode(meta.form);
-    const member = new Member(this.#ports, this.#config, this.#options.version, meta, form, store, this.#links, (error) =>
+    const { version } = this.#options;
+    const member = new Member(this.#ports, this.#config, { version, levels: this.#levels }, meta, form, store, this.#links, (error) =>
       this.#fatal(error),
     );
     this.#member = member;
@@ -310,7 +317,8 @@ class BrokerProcess implements Broker {
       durableBlockSequence: this.#store?.durableBlockSequence ?? 0,
       admittedBlockSequence: this.#store?.admittedBlockSequence ?? 0,
       recoveries: this.#member?.recoveries.known ?? meta?.recoveries ?? 0,
-      featureLevel: FEATURE_LEVEL,
+      levels: this.#levels,
+      clusterLevel: this.#member?.image.featureLevel ?? 0,
     };
   }
 

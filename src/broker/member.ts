@@ -20,7 +20,7 @@ import { GroupsShards } from "./groups/shards.ts";
 import { IsrRecorder } from "./isr-recorder.ts";
 import { Amnesia } from "./membership/amnesia.ts";
 import { registerAtDoor } from "./membership/join-registration.ts";
-import { Registration } from "./membership/registration.ts";
+import { Registration, type Software } from "./membership/registration.ts";
 import { Replacements } from "./membership/replacements.ts";
 import { Sessions } from "./membership/sessions.ts";
 import { Succession } from "./membership/succession.ts";
@@ -58,7 +58,7 @@ export class Member implements MemberParts, AdminBackend {
   readonly #ports: BrokerPorts;
   readonly #config: BrokerConfig;
   readonly #links: PeerLinks;
-  readonly #view = new MetadataView();
+  readonly #view: MetadataView;
   readonly #form: Form | undefined;
   readonly registration: Registration;
   readonly #transfers: Transfers;
@@ -80,7 +80,7 @@ export class Member implements MemberParts, AdminBackend {
   constructor(
     ports: BrokerPorts,
     config: BrokerConfig,
-    version: string,
+    software: Software,
     meta: Meta,
     form: Form | undefined,
     store: LogStore,
@@ -91,6 +91,7 @@ export class Member implements MemberParts, AdminBackend {
     this.#ports = ports;
     this.#config = config;
     this.#links = links;
+    this.#view = new MetadataView(software.levels);
     this.#form = form;
     this.#failed = failed;
     const limits: DecideLimits = {
@@ -210,7 +211,7 @@ export class Member implements MemberParts, AdminBackend {
       links,
       failed,
     });
-    this.registration = new Registration(clock, telemetry, this.group, config, meta.incarnation, version, failed, (command) =>
+    this.registration = new Registration(clock, telemetry, this.group, config, meta.incarnation, software, failed, (command) =>
       registerAtDoor(
         links,
         doors(config),
@@ -245,7 +246,12 @@ export class Member implements MemberParts, AdminBackend {
       image: () => this.image,
       metadataReplicas: () => this.group.replica?.members.voters ?? [],
     });
-    this.#view.onChange(() => this.#imageChanged());
+    this.#view.onChange((facts) => {
+      for (const fact of facts ?? [])
+        if (fact.kind === "featureLevelRaised")
+          telemetry.log("info", "broker.level_raised", { featureLevel: fact.level, since: fact.since });
+      this.#imageChanged();
+    });
     tellOfTopics(this.#view, this.shards);
   }
 

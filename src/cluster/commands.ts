@@ -28,6 +28,9 @@ export const RegisterBroker = message("millrace.internal.v1.RegisterBroker", {
   peerAddress: string(4),
   rack: optional(string(5)),
   version: string(6),
+  /** Feature levels it understands (ADR 0020); a broker of before level 3 says nothing. */
+  featureLevelMin: int32(7),
+  featureLevelMax: int32(8),
 });
 
 /** Keeps the session alive (the controller's shell keeps the timers) and lifts a fence. */
@@ -35,6 +38,9 @@ export const BrokerHeartbeat = message("millrace.internal.v1.BrokerHeartbeat", {
   brokerId: brokerIdField(1),
   incarnation: incarnationField(2),
   brokerEpoch: logIndexField(3),
+  /** As in `RegisterBroker`: a controller of before may have taken the registration, and not known them. */
+  featureLevelMin: int32(4),
+  featureLevelMax: int32(5),
 });
 
 /** From the controller itself when a session is missed; ignored when the broker has registered again since. */

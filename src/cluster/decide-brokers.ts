@@ -3,10 +3,15 @@ import { MillraceError } from "../base/errors.ts";
 import type { Incarnation, ReplicaId } from "../base/ids.ts";
 import type { CommandOf } from "./commands.ts";
 import { type Decision, done, refuse } from "./decision.ts";
+import type { Fact, FactOf } from "./facts.ts";
+import { levelsOf, raiseLevel, refuseLevels, sinceOf } from "./feature-levels.ts";
 import type { MetadataImage } from "./image.ts";
 import { NO_REPLICA } from "./replay.ts";
 
-/** Records what the formation decided. Every controller of a young cluster sends it; only the first one changes anything. */
+/**
+ * Records what the formation decided. Every controller of a young cluster sends it; only the first one changes anything. At the lowest
+ * feature level: what the seeds understand is known when they have registered.
+ */
 export function decideFormCluster(image: MetadataImage, command: CommandOf<"formCluster">): Decision {
   if (image.clusterId === command.clusterId) return done([]);
   if (image.clusterId !== undefined) {
@@ -24,7 +29,7 @@ export function decideFormCluster(image: MetadataImage, command: CommandOf<"form
  * after the session of the former one it registers, and holds no replicas, because those are bound to the former disk (D5).
  */
 export function decideRegisterBroker(image: MetadataImage, command: CommandOf<"registerBroker">): Decision {
-  const { brokerId, incarnation, clientAddress, peerAddress, rack, version } = command;
+  const { brokerId, incarnation, clientAddress, peerAddress, rack, version, featureLevelMin, featureLevelMax } = command;
   if (image.clusterId === undefined)
     return refuse(new MillraceError("NOT_READY", "Cannot register a broker: the cluster is not formed yet"));
   if (brokerId < 1) return refuse(invalid("broker_id", `it must be at least 1, got ${brokerId}`));
@@ -32,6 +37,16 @@ export function decideRegisterBroker(image: MetadataImage, command: CommandOf<"r
   if (parseAddress(clientAddress) === undefined)
     return refuse(invalid("client_address", `${JSON.stringify(clientAddress)} is no host:port`));
   if (parseAddress(peerAddress) === undefined) return refuse(invalid("peer_address", `${JSON.stringify(peerAddress)} is no host:port`));
+
+  const levels = levelsOf(featureLevelMin, featureLevelMax);
+  const unfit = refuseLevels(
+    `Cannot register broker ${brokerId} (version ${version})`,
+    levels,
+    image.featureLevel,
+    image.featureLevelSince,
+  );
+  // One of before there were levels would not know the code, and ask for ever.
+  if (unfit !== undefined) return refuse(featureLevelMax === 0 ? new MillraceError("INVALID_REQUEST", unfit.message) : unfit);
 
   const before = image.brokers.get(brokerId);
   if (before !== undefined && before.incarnation !== incarnation && before.state === "live") {
@@ -54,9 +69,29 @@ export function decideRegisterBroker(image: MetadataImage, command: CommandOf<"r
   }
   const metadataReplicaId = metadataReplicaOf(image, command);
   return {
-    facts: [{ kind: "brokerRegistered", brokerId, incarnation, clientAddress, peerAddress, rack, version, metadataReplicaId }],
+    facts: [
+      {
+        kind: "brokerRegistered",
+        brokerId,
+        incarnation,
+        clientAddress,
+        peerAddress,
+        rack,
+        version,
+        metadataReplicaId,
+        featureLevelMin,
+        featureLevelMax,
+      },
+      ...raised(image, { brokerId, levels }),
+    ],
     reply: { kind: "registered", metadataReplicaId },
   };
+}
+
+/** The last broker that did not understand a level was the only one that kept the cluster from it. */
+function raised(image: MetadataImage, about?: Parameters<typeof raiseLevel>[1]): readonly FactOf<"featureLevelRaised">[] {
+  const level = raiseLevel(image, about);
+  return level === undefined ? [] : [{ kind: "featureLevelRaised", level, since: sinceOf(level) }];
 }
 
 /** The voter the formation gave this disk; what this disk got before; else a new id, for a learner. */
@@ -67,10 +102,13 @@ function metadataReplicaOf(image: MetadataImage, { brokerId, incarnation }: Comm
   return before?.incarnation === incarnation && before.metadataReplicaId !== NO_REPLICA ? before.metadataReplicaId : image.nextIds.replica;
 }
 
-/** Says that the session lives; only lifting a fence is recorded. An older start of the same broker is refused (STALE_VERSION). */
+/**
+ * Says that the session lives; only lifting a fence is recorded. An older start of the same broker is refused (STALE_VERSION), and so is
+ * one whose feature levels the controller that registered it did not know.
+ */
 export function decideBrokerHeartbeat(
   image: MetadataImage,
-  { brokerId, incarnation, brokerEpoch }: CommandOf<"brokerHeartbeat">,
+  { brokerId, incarnation, brokerEpoch, featureLevelMin, featureLevelMax }: CommandOf<"brokerHeartbeat">,
 ): Decision {
   const broker = image.brokers.get(brokerId);
   if (broker === undefined) return refuse(unknownBroker(brokerId));
@@ -93,8 +131,13 @@ export function decideBrokerHeartbeat(
       ),
     );
   }
+  if (featureLevelMax > 0 && (broker.levels.min !== featureLevelMin || broker.levels.max !== featureLevelMax)) {
+    const text = `Cannot take a heartbeat of broker ${brokerId}: other feature levels are recorded of it; register again`;
+    return refuse(new MillraceError("STALE_VERSION", text, { broker_epoch: String(broker.epoch) }));
+  }
   const wasFenced = broker.state === "fenced";
-  return { facts: wasFenced ? [{ kind: "brokerUnfenced", brokerId }] : [], reply: { kind: "heartbeatSeen", wasFenced } };
+  const facts: Fact[] = wasFenced ? [{ kind: "brokerUnfenced", brokerId }] : [];
+  return { facts: [...facts, ...raised(image)], reply: { kind: "heartbeatSeen", wasFenced } };
 }
 
 /** The controller's timer saw no heartbeat for a whole session. A broker that has registered since is left alone. */

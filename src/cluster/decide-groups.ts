@@ -2,6 +2,7 @@ import { MillraceError } from "../base/errors.ts";
 import { counted } from "../base/plural.ts";
 import type { CommandOf } from "./commands.ts";
 import { type Decision, refuse } from "./decision.ts";
+import { GROUPS_LEVEL, notBefore } from "./feature-levels.ts";
 import type { MetadataImage } from "./image.ts";
 import type { BrokerImage } from "./image-state.ts";
 import { GROUPS_TOPIC } from "./internal-topics.ts";
@@ -30,6 +31,13 @@ export function decideEnsureGroups(image: MetadataImage, { topicId, seed }: Comm
   if (candidates.length < replicas || live * 2 <= replicas) {
     const text = `Cannot make ${GROUPS_TOPIC} with ${counted(replicas, "replica")}: ${counted(live, "live broker")} of ${candidates.length} registered`;
     return refuse(new MillraceError("INSUFFICIENT_BROKERS", text, { live_brokers: String(live), replicas: String(replicas) }, RETRY_MS));
+  }
+  // A broker of before would take it for a topic of records, which anybody may write.
+  if (image.featureLevel < GROUPS_LEVEL) {
+    if (image.seeds.every(({ brokerId }) => image.brokers.has(brokerId)))
+      return refuse(notBefore(GROUPS_LEVEL, `make ${GROUPS_TOPIC}`, image.featureLevel));
+    const text = `Cannot make ${GROUPS_TOPIC}: a seed has not registered yet`;
+    return refuse(new MillraceError("INSUFFICIENT_BROKERS", text, {}, RETRY_MS));
   }
   const among = candidates.map(({ id }) => id);
   const created = placePartitions(image, { topicId, from: 0, count: GROUPS_TOPIC_PARTITIONS, replicas, seed, among });

@@ -1,5 +1,6 @@
 import { int32, int64, map, message, optional, repeated, string, submessage } from "../protocol/codec/index.ts";
 import { type UnionOf, UnionType } from "../protocol/codec/union.ts";
+import { supportedLevels, unreadable } from "./feature-levels.ts";
 import {
   brokerIdField,
   clusterIdField,
@@ -42,6 +43,19 @@ export const BrokerRegistered = message("millrace.internal.v1.BrokerRegistered",
   version: string(6),
   /** Its replica of the metadata group: a voter if the formation named this disk, else a learner. */
   metadataReplicaId: replicaIdField(7),
+  /**
+   * What it understands; both 0: it says nothing. Written at whatever level the cluster is, because the level is raised by it: who does not
+   * know the fields passes over them, and the next heartbeat finds them missing.
+   */
+  featureLevelMin: int32(8),
+  featureLevelMax: int32(9),
+});
+
+/** Every broker understands the level: from here on what it brought may be written. Level 3. */
+export const FeatureLevelRaised = message("millrace.internal.v1.FeatureLevelRaised", {
+  level: int32(1),
+  /** First version that understands it: for one that does not. */
+  since: string(2),
 });
 
 /** Missed its session: gets no new replicas, joins no ISR. Raft goes on. */
@@ -136,9 +150,9 @@ export const PartitionRecovered = message("millrace.internal.v1.PartitionRecover
   groupId: groupIdField(1),
   survivor: replicaIdField(2),
   term: termField(3),
-  /** The survivor was placed nowhere: it stands where this one stood, on the disk its broker has now. 0: it was placed. */
+  /** The survivor was placed nowhere: it stands where this one stood, on the disk its broker has now. 0: it was placed. Level 3. */
   inPlaceOf: replicaIdField(4),
-  /** Replicas that are out besides those that were placed. */
+  /** Replicas that are out besides those that were placed. Level 3. */
   fenced: repeated(replicaIdField(5)),
 });
 /** First fact after a recovery of the metadata itself: this replica alone voted. All ids jump. */
@@ -169,6 +183,7 @@ export const FactUnion = new UnionType("millrace.internal.v1.Fact", {
   replicaAdopted: [34, ReplicaAdopted],
   partitionRecovered: [40, PartitionRecovered],
   clusterRecovered: [41, ClusterRecovered],
+  featureLevelRaised: [50, FeatureLevelRaised],
 });
 export type Fact = UnionOf<typeof FactUnion>;
 export type FactOf<K extends Fact["kind"]> = Extract<Fact, { kind: K }>;
@@ -180,7 +195,13 @@ export function encodeFacts(facts: readonly Fact[]): Uint8Array {
   return Facts.encode({ facts: facts.map((fact) => FactUnion.wrap(fact)) });
 }
 
-/** @throws {MillraceError} INVALID_REQUEST when the payload holds something else than facts this version knows */
+/**
+ * @throws {MillraceError} INVALID_REQUEST when the payload holds no facts · UNSUPPORTED_FEATURE_LEVEL when it holds one of a kind this
+ * version does not know: it is never passed over
+ */
 export function decodeFacts(payload: Uint8Array): readonly Fact[] {
-  return Facts.decode(payload).facts.map((envelope) => FactUnion.unwrap(envelope));
+  return Facts.decode(payload).facts.map((envelope) => {
+    if (!FactUnion.knows(envelope)) throw unreadable("a fact in it is of a kind that came later", supportedLevels, "a later version");
+    return FactUnion.unwrap(envelope);
+  });
 }

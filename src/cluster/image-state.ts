@@ -10,6 +10,7 @@ import {
   type Term,
   type TopicId,
 } from "../base/ids.ts";
+import type { FeatureLevels } from "./feature-levels.ts";
 import type { ConfigMap } from "./topic-config.ts";
 
 /** The values in the maps below are never changed, only replaced: a clone copies maps, and whoever keeps one keeps a moment. */
@@ -30,6 +31,8 @@ export interface BrokerImage {
   readonly peerAddress: string;
   readonly rack: string | undefined;
   readonly version: string;
+  /** Feature levels it understands, as it said when it registered. */
+  readonly levels: FeatureLevels;
   readonly state: "live" | "fenced";
   /** Its replica of the metadata group, voter or learner. */
   readonly metadataReplicaId: ReplicaId;
@@ -107,7 +110,10 @@ export interface ImageState {
   /** undefined before the first fact. */
   clusterId: ClusterId | undefined;
   recoveryEpoch: number;
+  /** What every broker understands, and so what may be written; 0 before the first fact. It only rises. */
   featureLevel: number;
+  /** First version that understands it, as whoever raised it said; empty: it was never raised. */
+  featureLevelSince: string;
   /** In order of broker id. */
   seeds: readonly SeedImage[];
   brokers: Map<BrokerId, BrokerImage>;
@@ -132,6 +138,7 @@ export function emptyState(): ImageState {
     clusterId: undefined,
     recoveryEpoch: 0,
     featureLevel: 0,
+    featureLevelSince: "",
     seeds: [],
     brokers: new Map(),
     topics: new Map(),

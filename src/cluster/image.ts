@@ -1,5 +1,6 @@
 import type { BrokerId, ClusterId, GroupId, Incarnation, LogIndex, ProducerId, ReplicaId, TopicId } from "../base/ids.ts";
 import type { Fact } from "./facts.ts";
+import { type FeatureLevels, supportedLevels, unreadable } from "./feature-levels.ts";
 import { isOnRecord } from "./given-ids.ts";
 import {
   type BrokerImage,
@@ -41,19 +42,30 @@ export interface LeaderHint {
  * committed one.
  */
 export class MetadataImage {
+  /** Feature levels that whoever reads the log understands. */
+  readonly supported: FeatureLevels;
   #state: ImageState;
 
-  constructor(state: ImageState = emptyState()) {
+  constructor(state: ImageState = emptyState(), supported: FeatureLevels = supportedLevels) {
     this.#state = state;
+    this.supported = supported;
   }
 
-  /** @param index of the frame the fact lies in; facts of one frame share it */
+  /**
+   * @param index of the frame the fact lies in; facts of one frame share it
+   * @throws {MillraceError} UNSUPPORTED_FEATURE_LEVEL: what follows may be of kinds, or have fields, that are not known here
+   */
   replay(fact: Fact, index: LogIndex): void {
+    if (fact.kind === "featureLevelRaised") this.#refuseAbove(fact.level, fact.since);
     replayFact(this.#state, fact, index);
   }
 
+  #refuseAbove(level: number, since: string): void {
+    if (level > this.supported.max) throw unreadable(`it is at feature level ${level}`, this.supported, `version ${since} or later`);
+  }
+
   clone(): MetadataImage {
-    return new MetadataImage(cloneState(this.#state));
+    return new MetadataImage(cloneState(this.#state), this.supported);
   }
 
   /** The snapshot in slices of about a millisecond; what is replayed meanwhile is not in it. */
@@ -61,9 +73,14 @@ export class MetadataImage {
     return encodeStateSlices(cloneState(this.#state));
   }
 
-  /** Whoever holds this image sees another state from now on: that of a snapshot. @throws {MillraceError} INVALID_REQUEST */
+  /**
+   * Whoever holds this image sees another state from now on: that of a snapshot.
+   * @throws {MillraceError} INVALID_REQUEST · UNSUPPORTED_FEATURE_LEVEL, as of `replay`
+   */
   become(snapshot: Uint8Array): void {
-    this.#state = decodeState(snapshot);
+    const state = decodeState(snapshot);
+    this.#refuseAbove(state.featureLevel, state.featureLevelSince);
+    this.#state = state;
   }
 
   snapshot(): Uint8Array {
@@ -94,8 +111,13 @@ export class MetadataImage {
   get recoveries(): number {
     return this.#state.recoveries;
   }
+  /** What every broker understands, and so what may be written (ADR 0020); 0 before the first fact. */
   get featureLevel(): number {
     return this.#state.featureLevel;
+  }
+  /** First version that understands it; empty while it was never raised. */
+  get featureLevelSince(): string {
+    return this.#state.featureLevelSince;
   }
   /** The first voters of the metadata group, by broker id. */
   get seeds(): readonly SeedImage[] {

@@ -1,6 +1,7 @@
 import type { GroupId, Incarnation, LogIndex, ProducerId, ReplicaId } from "../base/ids.ts";
 import { invariant } from "../base/invariant.ts";
 import type { Fact, FactOf } from "./facts.ts";
+import { levelsOf } from "./feature-levels.ts";
 import { firstAfterRecovery } from "./given-ids.ts";
 import {
   adoptedFor,
@@ -41,6 +42,7 @@ const replays: { readonly [K in Fact["kind"]]: Replay<K> } = {
       peerAddress: fact.peerAddress,
       rack: fact.rack,
       version: fact.version,
+      levels: levelsOf(fact.featureLevelMin, fact.featureLevelMax),
       state: "live",
       metadataReplicaId: fact.metadataReplicaId,
     });
@@ -240,6 +242,12 @@ const replays: { readonly [K in Fact["kind"]]: Replay<K> } = {
 
   clusterConfigChanged(state, fact) {
     state.clusterConfigs = changed(state.clusterConfigs, fact);
+  },
+
+  featureLevelRaised(state, { level, since }) {
+    invariant(level > state.featureLevel, () => `feature level ${level} follows ${state.featureLevel}`);
+    state.featureLevel = level;
+    state.featureLevelSince = since;
   },
 };
 

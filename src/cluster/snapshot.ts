@@ -1,6 +1,7 @@
 import { invariant } from "../base/invariant.ts";
 import { bool, int32, int64, type MessageOf, map, message, optional, repeated, string, submessage } from "../protocol/codec/index.ts";
 import { SeedFact } from "./facts.ts";
+import { levelsOf } from "./feature-levels.ts";
 import {
   brokerIdField,
   clusterIdField,
@@ -26,6 +27,8 @@ const Broker = message("millrace.internal.v1.BrokerImage", {
   version: string(7),
   fenced: bool(8),
   metadataReplicaId: replicaIdField(9),
+  featureLevelMin: int32(10),
+  featureLevelMax: int32(11),
 });
 
 const Replica = message("millrace.internal.v1.ReplicaImage", {
@@ -91,6 +94,7 @@ const Image = message("millrace.internal.v1.MetadataImage", {
   nextReplicaId: replicaIdField(12),
   nextProducerId: producerIdField(13),
   recoveries: int64(14),
+  featureLevelSince: string(15),
 });
 
 export function encodeState(state: ImageState): Uint8Array {
@@ -99,8 +103,14 @@ export function encodeState(state: ImageState): Uint8Array {
     clusterId: state.clusterId,
     recoveryEpoch: state.recoveryEpoch,
     featureLevel: state.featureLevel,
+    featureLevelSince: state.featureLevelSince,
     seeds: state.seeds,
-    brokers: inOrder(state.brokers).map((broker) => ({ ...broker, fenced: broker.state === "fenced" })),
+    brokers: inOrder(state.brokers).map(({ levels, ...broker }) => ({
+      ...broker,
+      fenced: broker.state === "fenced",
+      featureLevelMin: levels.min,
+      featureLevelMax: levels.max,
+    })),
     topics: inOrder(state.topics).map((topic) => ({ ...topic, configs: sorted(topic.configs) })),
     partitions: inOrder(state.partitions).map(({ claim, replacing, ...partition }) => ({
       ...partition,
@@ -123,14 +133,14 @@ const SLICE_ENTRIES = 200;
 /** The same bytes in slices, so that nobody waits for all of them at once (design §3). The state must not change meanwhile. */
 export function* encodeStateSlices(state: ImageState): Generator<Uint8Array> {
   const none = { ...emptyState(), nextGroupId: 0, nextReplicaId: 0, nextProducerId: 0 } as ImageState;
-  const { version, clusterId, recoveryEpoch, featureLevel, seeds, recoveries } = state;
+  const { version, clusterId, recoveryEpoch, featureLevel, featureLevelSince, seeds, recoveries } = state;
   yield encodeState({ ...none, version, clusterId, recoveryEpoch, featureLevel, seeds });
   for (const brokers of sliced(state.brokers)) yield encodeState({ ...none, brokers });
   for (const topics of sliced(state.topics)) yield encodeState({ ...none, topics });
   for (const partitions of sliced(state.partitions)) yield encodeState({ ...none, partitions });
   for (const tombstones of sliced(state.tombstones)) yield encodeState({ ...none, tombstones });
   const { clusterConfigs, nextGroupId, nextReplicaId, nextProducerId } = state;
-  yield encodeState({ ...none, clusterConfigs, nextGroupId, nextReplicaId, nextProducerId, recoveries });
+  yield encodeState({ ...none, clusterConfigs, nextGroupId, nextReplicaId, nextProducerId, recoveries, featureLevelSince });
 }
 
 function* sliced<K extends string | number, V>(entries: ReadonlyMap<K, V>): Generator<Map<K, V>> {
@@ -146,7 +156,12 @@ export function decodeState(bytes: Uint8Array): ImageState {
   const state: ImageState = {
     ...emptyState(),
     ...plain,
-    brokers: new Map(brokers.map(({ fenced, ...broker }) => [broker.id, { ...broker, state: fenced ? "fenced" : "live" }])),
+    brokers: new Map(
+      brokers.map(({ fenced, featureLevelMin, featureLevelMax, ...broker }) => [
+        broker.id,
+        { ...broker, levels: levelsOf(featureLevelMin, featureLevelMax), state: fenced ? "fenced" : "live" },
+      ]),
+    ),
     topics: new Map(topics.map((topic) => [topic.id, topic])),
     partitions: new Map(partitions.map((partition) => [partition.groupId, partitionOf(partition)])),
     tombstones: new Map(tombstones.map((tombstone) => [tombstone.topicId, { ...tombstone, replicas: tombstone.replicas.map(buried) }])),

@@ -19,6 +19,8 @@ export const Hello = message("millrace.internal.v1.Hello", {
   remembered: repeated(submessage(11, DiskMemory)),
   admittedBlockSequence: int64(12),
   recoveries: int64(13),
+  featureLevelMin: int32(14),
+  clusterLevel: int32(15),
 });
 export type Hello = MessageOf<typeof Hello>;
 

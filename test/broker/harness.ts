@@ -43,6 +43,8 @@ export interface ClusterOptions {
   readonly prepare?: (n: number, disk: DiskDevice, machine: Machine) => void;
   /** Stands between a broker and its ports. */
   readonly watch?: (n: number, ports: MachinePorts) => Partial<BrokerPorts>;
+  /** What a broker is, when it is of another version than this one. */
+  readonly software?: (n: number) => Pick<BrokerOptions, "featureLevels">;
   /** A broker says that it cannot go on. Without this, that fails the test. Its process must be ended by the test. */
   readonly fatal?: (n: number, error: Error) => void;
 }
@@ -162,8 +164,8 @@ export class Cluster {
 
   // Brokers come and go.
 
-  /** @param more as of `millrace broker` */
-  boot(n: number, more: Pick<BrokerOptions, "newIncarnation"> = {}): void {
+  /** @param more as of `millrace broker`, and what an earlier version understands */
+  boot(n: number, more: Pick<BrokerOptions, "newIncarnation" | "featureLevels"> = {}): void {
     const machine = this.world.machine(`b${n}`);
     const ports = machine.boot();
     const telemetry: Telemetry = {
@@ -178,6 +180,7 @@ export class Cluster {
     const config = brokerConfig(n, this.numbers.length);
     const broker = createBroker({ ...ports, telemetry, ...this.#options.watch?.(n, ports) }, this.#options.configure?.(config) ?? config, {
       version: "test",
+      ...this.#options.software?.(n),
       ...more,
       fatal: (error) => {
         if (this.#options.fatal === undefined) this.world.scheduler.fail(error);

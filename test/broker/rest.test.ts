@@ -2,16 +2,20 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { type LogIndex, METADATA_GROUP, type ReplicaId, type Term } from "../../src/base/ids.ts";
 import type { AddressedMessage } from "../../src/broker/peers/raft-codec.ts";
+import { BEATS_LEVEL } from "../../src/cluster/feature-levels.ts";
 import { Acks } from "../../src/protocol/public.ts";
-import { Cluster, recordSet } from "./harness.ts";
+import { Cluster, type ClusterOptions, recordSet } from "./harness.ts";
 import { overhear, overhearBeats } from "./scenarios/overheard.ts";
 import { Puppet } from "./scenarios/puppet.ts";
 import * as stubs from "./stubs.ts";
 
 const PARTITIONS = 4;
 
-async function atRest(seed: number, brokers = 3, partitions = PARTITIONS): Promise<Cluster> {
-  const cluster = await Cluster.start({ seed, brokers });
+/** A cluster that a broker of level 1 may still be in. */
+const asBefore: ClusterOptions = { software: () => ({ featureLevels: { min: 1, max: BEATS_LEVEL } }) };
+
+async function atRest(seed: number, brokers = 3, partitions = PARTITIONS, options: ClusterOptions = {}): Promise<Cluster> {
+  const cluster = await Cluster.start({ seed, brokers, ...options });
   await cluster.createTopic("t", partitions);
   for (let partition = 0; partition < partitions; partition++)
     await cluster.call(1, stubs.Produce, { topic: "t", partition, records: recordSet(["a"]), acks: Acks.all });
@@ -145,7 +149,7 @@ describe("Whole brokers at rest (ADR 0016)", () => {
   });
 
   it("offer no rest to a broker of before there was any, and send it no beats", async () => {
-    const cluster = await atRest(4);
+    const cluster = await atRest(4, 3, PARTITIONS, asBefore);
     const group = await cluster.groupOf("t", 0);
     const leader = await cluster.leaderOf("t", 0);
     const old = cluster.numbers.find((n) => n !== leader) as number;

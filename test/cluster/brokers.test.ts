@@ -4,7 +4,14 @@ import { type ClusterId, type ReplicaId, toBrokerId, toLogIndex } from "../../sr
 import { CLUSTER, Cluster, disk } from "./cluster-fixture.ts";
 
 const heartbeat = (id: number, epoch: number, life = 1) =>
-  ({ kind: "brokerHeartbeat", brokerId: toBrokerId(id), incarnation: disk(id, life), brokerEpoch: toLogIndex(epoch) }) as const;
+  ({
+    kind: "brokerHeartbeat",
+    brokerId: toBrokerId(id),
+    incarnation: disk(id, life),
+    brokerEpoch: toLogIndex(epoch),
+    featureLevelMin: 0,
+    featureLevelMax: 0,
+  }) as const;
 
 describe("formCluster", () => {
   it("records the cluster once; the same again changes nothing, another is refused", () => {

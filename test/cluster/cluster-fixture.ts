@@ -16,6 +16,7 @@ import type { Command, CommandOf, IsrResult } from "../../src/cluster/commands.t
 import { decide } from "../../src/cluster/decide.ts";
 import type { DecideLimits } from "../../src/cluster/decision.ts";
 import type { Fact } from "../../src/cluster/facts.ts";
+import { type FeatureLevels, supportedLevels } from "../../src/cluster/feature-levels.ts";
 import { MetadataImage } from "../../src/cluster/image.ts";
 import type { PartitionImage } from "../../src/cluster/image-state.ts";
 import type { Reply } from "../../src/cluster/replies.ts";
@@ -29,6 +30,8 @@ export class Cluster {
   image = new MetadataImage();
   readonly log: { readonly index: LogIndex; readonly facts: readonly Fact[] }[] = [];
   limits: DecideLimits | undefined;
+  /** Of whoever registers. */
+  levels: FeatureLevels = supportedLevels;
   #topics = 0;
 
   /** Formed by three seeds, all registered. */
@@ -58,6 +61,8 @@ export class Cluster {
       peerAddress: `127.0.0.1:74${id}1`,
       rack,
       version: "0.1.0",
+      featureLevelMin: this.levels.min,
+      featureLevelMax: this.levels.max,
     };
   }
 

@@ -3,6 +3,8 @@ import { describe, it } from "node:test";
 import { toBrokerId } from "../../src/base/ids.ts";
 import type { CommandOf } from "../../src/cluster/commands.ts";
 import { GROUPS_TOPIC_PARTITIONS } from "../../src/cluster/decide-groups.ts";
+import { GROUPS_LEVEL } from "../../src/cluster/feature-levels.ts";
+import { MetadataImage } from "../../src/cluster/image.ts";
 import { GROUPS_TOPIC } from "../../src/cluster/internal-topics.ts";
 import { GROUPS_PARTITIONS } from "../../src/consumer-groups/shard.ts";
 import { brokersOf, Cluster, topicUuid } from "./cluster-fixture.ts";
@@ -50,6 +52,19 @@ describe("the topic of consumer groups", () => {
     assert.equal(single.partitionsOf(GROUPS_TOPIC)[0]?.replicas.length, 1);
     const text = clusterOf(3, 2).refused(ensure(), "INSUFFICIENT_BROKERS");
     assert.match(text, /2 live brokers of 2 registered/);
+  });
+
+  it("is not made while a broker is registered that would take it for a topic of records", () => {
+    const cluster = clusterOf(3);
+    const before = new MetadataImage(undefined, { min: 1, max: GROUPS_LEVEL - 1 });
+    cluster.image = before;
+    cluster.form([1, 2, 3]);
+    for (const id of [1, 2, 3]) cluster.register(id);
+    assert.match(
+      cluster.refused(ensure(), "UNSUPPORTED_FEATURE_LEVEL"),
+      /feature level 1, it takes 3.*every registered broker with version/,
+    );
+    assert.match(clusterOf(5, 4).refused(ensure(), "INSUFFICIENT_BROKERS"), /a seed has not registered yet/);
   });
 
   it("is placed on a broker that is away when there is no other, never most of it", () => {

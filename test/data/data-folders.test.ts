@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { describe, it } from "node:test";
+import { RAISED_LEVEL_MIN, supportedLevels } from "../../src/cluster/feature-levels.ts";
 import { Cluster, recordSet } from "../broker/harness.ts";
 import * as stubs from "../broker/stubs.ts";
 import { append, draft, group, term } from "../log/frames.ts";
@@ -67,6 +68,19 @@ describe("data folders of former versions", () => {
         const offsets = await cluster.call(1, stubs.ListOffsets, { topic, partitions: [partition] });
         assert.equal(offsets.partitions[0]?.logStartOffset, logStart);
       }
+      await cluster.stop(1);
+      cluster.close();
+    });
+
+    it(`${version}: its cluster is at the feature level it was at, until a broker that understands more opens it`, async () => {
+      const archive = readFileSync(new URL(`${version}/broker.gz`, folder));
+      const before = { featureLevels: { min: 1, max: RAISED_LEVEL_MIN - 1 } };
+      const cluster = await Cluster.start({ brokers: 1, seed: 9, prepare: (_, disk) => unpack(archive, disk), software: () => before });
+      assert.equal((await cluster.call(1, stubs.DescribeCluster, {})).featureLevel, 1);
+      await cluster.stop(1);
+      cluster.boot(1, { featureLevels: supportedLevels });
+      await cluster.settle(cluster.started(1));
+      assert.equal((await cluster.call(1, stubs.DescribeCluster, {})).featureLevel, supportedLevels.max);
       await cluster.stop(1);
       cluster.close();
     });

@@ -79,6 +79,7 @@ const saidOtherwise: Readonly<Partial<Record<ErrorCode, string>>> = {
   CLIENT_CLOSED: "client/producer.test.ts",
   RECOVERY_REFUSED: "broker/recover.slow.test.ts",
   FENCED: "broker/recover.slow.test.ts",
+  UNSUPPORTED_FEATURE_LEVEL: "broker/mixed-versions.test.ts",
 };
 
 const neverHeard: Readonly<Partial<Record<ErrorCode, string>>> = {

@@ -61,7 +61,14 @@ export class Applier {
         this.#readCold();
         break;
       }
-      this.#view.apply(frame);
+      try {
+        this.#view.apply(frame);
+      } catch (error) {
+        // Not a bug, and not to be tried again: this version cannot read it.
+        if (!(error instanceof MillraceError)) throw error;
+        this.#closed = true;
+        return this.#failed(error);
+      }
     }
     if (this.#view.applied > before) this.#advanced();
   }

@@ -4,6 +4,7 @@ import type { BrokerId, Incarnation, LogIndex } from "../../base/ids.ts";
 import type { Clock } from "../../base/ports/clock.ts";
 import type { Telemetry } from "../../base/ports/telemetry.ts";
 import type { CommandOf } from "../../cluster/commands.ts";
+import type { FeatureLevels } from "../../cluster/feature-levels.ts";
 import type { CommandAnswer } from "../../cluster/replies.ts";
 import type { MetadataGroup } from "../metadata/metadata-group.ts";
 
@@ -16,6 +17,13 @@ const PAUSE_MS = 100;
 const FORMER_SESSIONS = 2;
 /** One try, while it waits: it has to notice soon that it waited long enough. */
 const WAITING_TRY_MS = 1_000;
+
+/** What this process is. */
+export interface Software {
+  readonly version: string;
+  /** Feature levels it understands (ADR 0020). */
+  readonly levels: FeatureLevels;
+}
 
 /**
  * Tells the controller that this broker is there: registers at start, keeps the session alive, registers again when the controller does
@@ -30,7 +38,7 @@ export class Registration {
   readonly #group: MetadataGroup;
   readonly #config: BrokerConfig;
   readonly #incarnation: Incarnation;
-  readonly #version: string;
+  readonly #software: Software;
   readonly #failed: (error: unknown) => void;
   readonly #atDoor: (command: CommandOf<"registerBroker">) => Promise<CommandAnswer | undefined>;
   /** Index of the newest registration; undefined until the first one is recorded. */
@@ -40,8 +48,8 @@ export class Registration {
   #stopped = false;
   /** Since when another disk is known to have this id, monotonic. */
   #takenSince: number | undefined;
-  /** It still had it after all its sessions. */
-  #duplicate: MillraceError | undefined;
+  /** Why it is not tried any more: the other disk still had the id after all its sessions, or the cluster has gone beyond this version. */
+  #final: MillraceError | undefined;
 
   /**
    * @param failed a final refusal after the first registration (another disk runs under this id): the broker must stop
@@ -53,7 +61,7 @@ export class Registration {
     group: MetadataGroup,
     config: BrokerConfig,
     incarnation: Incarnation,
-    version: string,
+    software: Software,
     failed: (error: unknown) => void,
     atDoor: (command: CommandOf<"registerBroker">) => Promise<CommandAnswer | undefined>,
   ) {
@@ -64,7 +72,7 @@ export class Registration {
     this.#group = group;
     this.#config = config;
     this.#incarnation = incarnation;
-    this.#version = version;
+    this.#software = software;
   }
 
   get epoch(): LogIndex | undefined {
@@ -93,6 +101,12 @@ export class Registration {
     this.#failed(new MillraceError("DUPLICATE_BROKER", `Cannot go on as broker ${brokerId}: ${text}`));
   }
 
+  /** One that is in the cluster says so. While this broker is registered the level is not raised above what it understands. */
+  unsupported(error: MillraceError): void {
+    this.#telemetry.log("warn", "broker.level_unsupported", { reason: error.message });
+    if (this.#epoch === undefined) this.#final ??= error;
+  }
+
   /** Resolves once registered and this broker's image shows it; goes on with heartbeats. @throws {MillraceError} DUPLICATE_BROKER and other final refusals */
   async start(): Promise<void> {
     await this.#register();
@@ -103,7 +117,7 @@ export class Registration {
     while (!this.#stopped) {
       const deadline = this.#clock.monotonic() + (this.waits ? WAITING_TRY_MS : TRY_MS);
       try {
-        if (this.#duplicate !== undefined) throw this.#duplicate;
+        if (this.#final !== undefined) throw this.#final;
         const metadataVersion = await this.#recorded(deadline);
         await this.#group.applied(metadataVersion, { deadline: Math.max(deadline, this.#clock.monotonic() + WAITING_TRY_MS) });
         this.#epoch = metadataVersion;
@@ -126,7 +140,8 @@ export class Registration {
       clientAddress: this.#config.advertise,
       peerAddress: this.#config.peerAdvertise,
       rack: this.#config.rack,
-      version: this.#version,
+      version: this.#software.version,
+      ...this.#levels,
     };
     try {
       return (await this.#group.submit(command, { deadline })).metadataVersion;
@@ -146,12 +161,12 @@ export class Registration {
     if (error.code !== "DUPLICATE_BROKER" || error.metadata["live_incarnation"] === undefined || this.#epoch !== undefined) return false;
     const heardMsAgo = Number(error.metadata["heard_ms_ago"] ?? Number.POSITIVE_INFINITY);
     this.#taken(error, this.#clock.monotonic() - heardMsAgo > (this.#takenSince ?? Number.POSITIVE_INFINITY));
-    return this.#duplicate === undefined;
+    return this.#final === undefined;
   }
 
   /** @param alive the other disk was heard since this one was first refused */
   #taken(error: MillraceError, alive: boolean): void {
-    if (this.#epoch !== undefined || this.#stopped || this.#duplicate !== undefined) return;
+    if (this.#epoch !== undefined || this.#stopped || this.#final !== undefined) return;
     const now = this.#clock.monotonic();
     const waitMs = FORMER_SESSIONS * this.#config.timings.brokerSessionMs;
     if (this.#takenSince === undefined) {
@@ -159,8 +174,13 @@ export class Registration {
       this.#telemetry.log("warn", "broker.id_taken", { brokerId: this.#config.brokerId, waitMs, reason: error.message });
     } else if (alive && now - this.#takenSince > waitMs) {
       const text = `${error.message}; it still runs after the ${waitMs / 1000} s in which the session of a former one would have ended`;
-      this.#duplicate = new MillraceError("DUPLICATE_BROKER", text, error.metadata);
+      this.#final = new MillraceError("DUPLICATE_BROKER", text, error.metadata);
     }
+  }
+
+  get #levels(): { readonly featureLevelMin: number; readonly featureLevelMax: number } {
+    const { min, max } = this.#software.levels;
+    return { featureLevelMin: min, featureLevelMax: max };
   }
 
   async #beat(): Promise<void> {
@@ -170,7 +190,13 @@ export class Registration {
       if (this.#stopped || this.#epoch === undefined) return;
       try {
         await this.#group.submit(
-          { kind: "brokerHeartbeat", brokerId: this.#config.brokerId, incarnation: this.#incarnation, brokerEpoch: this.#epoch },
+          {
+            kind: "brokerHeartbeat",
+            brokerId: this.#config.brokerId,
+            incarnation: this.#incarnation,
+            brokerEpoch: this.#epoch,
+            ...this.#levels,
+          },
           { deadline: this.#clock.monotonic() + every },
         );
         this.#confirmedAt = this.#clock.monotonic();

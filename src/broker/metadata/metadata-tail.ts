@@ -2,6 +2,7 @@ import { MillraceError } from "../../base/errors.ts";
 import type { BrokerId, LogIndex } from "../../base/ids.ts";
 import type { Clock } from "../../base/ports/clock.ts";
 import type { Telemetry } from "../../base/ports/telemetry.ts";
+import { isUnsupported } from "../../cluster/feature-levels.ts";
 import { MetadataTail } from "../../protocol/routing.ts";
 import { fetchSnapshot } from "../machine/snapshot-transfer.ts";
 import type { PeerLinks } from "../peers/peer-links.ts";
@@ -76,7 +77,7 @@ export class MetadataFollower {
       this.#view.become(snapshot);
       return true;
     } catch (error) {
-      if (!(error instanceof MillraceError)) throw error;
+      if (!(error instanceof MillraceError) || isUnsupported(error)) throw error;
       this.#telemetry.log("warn", "metadata.tail_failed", { source, reason: error.message });
       return false;
     }
@@ -84,13 +85,15 @@ export class MetadataFollower {
 
   #pull(source: BrokerId): Promise<boolean> {
     const fromIndex = this.#view.applied + 1;
-    return new Promise((resolve) => {
+    return new Promise((resolve, reject) => {
       this.#links.call(source, TAIL_METHOD, [MetadataTail.encode({ fromIndex, maxWaitMs: WAIT_MS })], 2 * WAIT_MS, (outcome) => {
         if ("error" in outcome || this.#stopped) return resolve(false);
         if (outcome.body.byteLength === BELOW_START.byteLength) return resolve(this.#pullSnapshot(source));
         try {
           for (const frame of verifiedFrames(outcome.body)) if (frame.index === this.#view.applied + 1) this.#view.apply(frame);
         } catch (error) {
+          // It would be asked for again and again.
+          if (isUnsupported(error)) return reject(error);
           this.#telemetry.log("warn", "metadata.tail_failed", { source, reason: error instanceof Error ? error.message : String(error) });
           return resolve(false);
         }

@@ -1,4 +1,5 @@
 import type { Fact } from "../../cluster/facts.ts";
+import type { FeatureLevels } from "../../cluster/feature-levels.ts";
 import { MetadataImage } from "../../cluster/image.ts";
 import { MachineView } from "../machine/machine-view.ts";
 import { metadataFacts, metadataGroup } from "./metadata-machine.ts";
@@ -8,7 +9,8 @@ import { metadataFacts, metadataGroup } from "./metadata-machine.ts";
  * its log from one that has it. What is applied is what replies carry as `metadata_version`.
  */
 export class MetadataView extends MachineView<MetadataImage, Fact> {
-  constructor() {
-    super(metadataGroup, new MetadataImage(), metadataFacts);
+  /** @param supported feature levels that this broker understands */
+  constructor(supported?: FeatureLevels) {
+    super(metadataGroup, new MetadataImage(undefined, supported), metadataFacts);
   }
 }

@@ -1,7 +1,9 @@
+import type { MillraceError } from "../../base/errors.ts";
 import type { BrokerId, ClusterId, Incarnation } from "../../base/ids.ts";
 import { toBrokerId } from "../../base/ids.ts";
 import type { Clock } from "../../base/ports/clock.ts";
 import type { Connection } from "../../base/ports/transport.ts";
+import { type FeatureLevels, levelsOf, refuseLevels, sinceOf } from "../../cluster/feature-levels.ts";
 import { isBlockSequence } from "../../log/model/block-sequence.ts";
 import { Hello } from "../../protocol/internal.ts";
 import type { DiskMemory } from "./disk-memory.ts";
@@ -12,10 +14,6 @@ export type LinkKind = (typeof linkKinds)[number];
 
 /** Version of the framing and of the messages between brokers. */
 export const PEER_PROTOCOL = 1;
-/** What this version understands of them; each side does to the other no more than that one says. */
-export const FEATURE_LEVEL = 2;
-/** From this level on a broker knows of groups at rest, and of the beats that stand for their heartbeats (ADR 0016). */
-export const BEATS_LEVEL = 2;
 
 /** Message kinds of the handshake; all others belong to the user of the connection. */
 const HELLO = 0;
@@ -38,8 +36,10 @@ export interface PeerIdentity {
   readonly admittedBlockSequence: number;
   /** Recoveries of partitions this broker has read of. */
   readonly recoveries: number;
-  /** What it understands: `FEATURE_LEVEL`, but for one of another version. */
-  readonly featureLevel: number;
+  /** Feature levels it understands (ADR 0020). */
+  readonly levels: FeatureLevels;
+  /** That of its cluster, as far as it has read; 0: not at all. */
+  readonly clusterLevel: number;
 }
 
 export interface Greeted {
@@ -53,6 +53,7 @@ export interface Greeted {
   /** Highest block of this broker's own disk that the other one heard of; 0: none. */
   readonly remembers: number;
   readonly recoveries: number;
+  /** Both sides understand it: the lower one of their highest. */
   readonly featureLevel: number;
 }
 
@@ -76,6 +77,8 @@ export function shakeHands(
   outdated: () => void = () => {},
   /** On the side that accepted: why that disk may not speak for that broker. */
   taken: (by: BrokerId, incarnation: Incarnation) => string | undefined = () => undefined,
+  /** The other side's cluster, which is this one's, is at a feature level that is not understood here. `failed` is called as well. */
+  unsupported: (error: MillraceError) => void = () => {},
 ): void {
   let over = false;
   const end = (reason: string): void => {
@@ -97,7 +100,9 @@ export function shakeHands(
         toBroker: to,
         incarnation: me.incarnation,
         startNumber: me.startNumber,
-        featureLevel: me.featureLevel,
+        featureLevel: me.levels.max,
+        featureLevelMin: me.levels.min,
+        clusterLevel: me.clusterLevel,
         durableBlockSequence: me.durableBlockSequence,
         kind,
         remembered: to < 1 ? [] : remembered(toBrokerId(to)).map((disk) => ({ ...disk })),
@@ -117,22 +122,26 @@ export function shakeHands(
       } catch {
         return end("its hello is malformed");
       }
-      const why =
-        mismatch(hello, self(), dialed) ??
-        (dialed !== undefined || hello.kind === "join" ? undefined : taken(toBrokerId(hello.fromBroker), hello.incarnation as Incarnation));
       const me = self();
+      const wrong = mismatch(hello, me, dialed);
+      const unfit = wrong === undefined && hello.kind !== "join" ? levelMismatch(hello, me) : undefined;
+      const why =
+        wrong ??
+        unfit?.error.message ??
+        (dialed !== undefined || hello.kind === "join" ? undefined : taken(toBrokerId(hello.fromBroker), hello.incarnation as Incarnation));
       const sameCluster = me.clusterId !== undefined && hello.clusterId === me.clusterId && hello.fromBroker !== me.brokerId;
       // Also on a "join" connection, which is let in: who has no other connection hears it nowhere else.
       if (sameCluster && hello.recoveryEpoch > me.recoveryEpoch) outdated();
       if (why !== undefined) {
-        // Whoever was fenced has to hear it from those who are not: the refusal alone is only words.
+        // Whoever was fenced, or is of too early a version, has to hear it from those who are not: the refusal alone is only words.
         if (
           sameCluster &&
-          hello.recoveryEpoch < me.recoveryEpoch &&
+          (hello.recoveryEpoch < me.recoveryEpoch || unfit?.side === "theirs") &&
           dialed === undefined &&
           linkKinds.some((known) => known === hello.kind)
         )
           sayHello(hello.kind as LinkKind, hello.fromBroker);
+        if (unfit?.side === "ours") unsupported(unfit.error);
         connection.send(REFUSED, [new TextEncoder().encode(why)]);
         return end(why);
       }
@@ -149,7 +158,7 @@ export function shakeHands(
         admittedBlockSequence: hello.admittedBlockSequence,
         remembers: rememberedIn(hello, self().incarnation),
         recoveries: hello.recoveries,
-        featureLevel: hello.featureLevel,
+        featureLevel: Math.min(me.levels.max, hello.featureLevel),
       });
     },
     drain() {},
@@ -164,6 +173,18 @@ export function shakeHands(
 function rememberedIn({ remembered }: Hello, disk: Incarnation): number {
   const told = remembered.find(({ incarnation }) => incarnation === disk)?.blockSequence ?? 0;
   return isBlockSequence(told) ? told : 0;
+}
+
+/** One side does not understand the level of the cluster, as the other one has read it (ADR 0020). */
+function levelMismatch(
+  hello: Hello,
+  { levels, clusterLevel, brokerId }: PeerIdentity,
+): { readonly side: "ours" | "theirs"; readonly error: MillraceError } | undefined {
+  const ours = refuseLevels(`Cannot run broker ${brokerId}`, levels, hello.clusterLevel, sinceOf(hello.clusterLevel));
+  if (ours !== undefined) return { side: "ours", error: ours };
+  const them = levelsOf(hello.featureLevelMin, hello.featureLevel);
+  const theirs = refuseLevels(`Cannot run broker ${hello.fromBroker}`, them, clusterLevel, sinceOf(clusterLevel));
+  return theirs === undefined ? undefined : { side: "theirs", error: theirs };
 }
 
 function mismatch(

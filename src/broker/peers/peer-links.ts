@@ -4,10 +4,12 @@ import type { Clock } from "../../base/ports/clock.ts";
 import type { Random } from "../../base/ports/random.ts";
 import type { Telemetry } from "../../base/ports/telemetry.ts";
 import type { Connection, Listener, Transport } from "../../base/ports/transport.ts";
+import { BEATS_LEVEL } from "../../cluster/feature-levels.ts";
 import type { Frame } from "../../records/frame-types.ts";
 import { AppendQueue } from "./append-queue.ts";
 import { DiskMemories } from "./disk-memory.ts";
-import { BEATS_LEVEL, type Greeted, type LinkKind, type PeerIdentity, shakeHands, TAKEN } from "./hello.ts";
+import { type Greeted, type LinkKind, type PeerIdentity, shakeHands, TAKEN } from "./hello.ts";
+import { callOnce, DIAL_TIMEOUT_MS } from "./join-call.ts";
 import { newPeer, type Peer, takenBy } from "./peer.ts";
 import { type CallDone, type IncomingCall, PeerCalls } from "./peer-calls.ts";
 import { ProbeKind, Probes, sequenceIn } from "./probes.ts";
@@ -26,7 +28,6 @@ const RaftKind = { records: 1, append: 2, beat: 3 } as const;
 
 /** Control records are dropped when so many bytes wait for a hung peer: Raft repeats what matters (scenario 42). */
 const CONTROL_UNSENT_MAX = 1024 * 1024;
-const DIAL_TIMEOUT_MS = 1_000;
 const REDIAL_MIN_MS = 10;
 const REDIAL_MAX_MS = 500;
 /** When to call a broker again that takes nothing. */
@@ -49,6 +50,8 @@ export interface PeerLinkEvents {
   remembers(broker: BrokerId, blockSequence: number): void;
   /** Somebody belongs to a later recovery epoch of this cluster. */
   outdated(): void;
+  /** The cluster is at a feature level that this broker does not understand, says one that is in it. */
+  unsupported(error: MillraceError): void;
   /** A broker was greeted that has read of so many recoveries of partitions. */
   recoveries(count: number): void;
   /** The disk under which that broker is registered and live, as far as is known here. */
@@ -141,7 +144,7 @@ export class PeerLinks {
   /** Groups may rest between the two: both know how. */
   beats(broker: BrokerId): boolean {
     const peer = this.#peers.get(broker);
-    return peer?.control !== undefined && peer.featureLevel >= BEATS_LEVEL;
+    return peer?.control !== undefined && rests(peer);
   }
 
   /** A hung peer reads nothing: beats do not pile up before it. */
@@ -180,38 +183,8 @@ export class PeerLinks {
   }
 
   /** One call on a short connection to an address: formation questions and registration (design §5 *join*). */
-  async callOnce(address: string, method: string, body: Uint8Array, timeoutMs: number): Promise<Uint8Array> {
-    const connection = await this.#ports.transport.dial(address, Math.min(timeoutMs, DIAL_TIMEOUT_MS));
-    try {
-      return await new Promise<Uint8Array>((resolve, reject) => {
-        const lost = (reason: string): void => reject(new MillraceError("HOP_LOST", `Lost the connection to ${address}: ${reason}`));
-        shakeHands(
-          connection,
-          this.#ports.clock,
-          this.#identity,
-          { kind: "join", to: undefined },
-          ({ broker }) => {
-            const calls = new PeerCalls(connection, this.#ports.clock, broker, (call) =>
-              call.fail(new MillraceError("NOT_IMPLEMENTED", "nothing is served on this side")),
-            );
-            connection.handlers = {
-              message: (kind, bytes) => void calls.message(kind, bytes),
-              drain() {},
-              closed(reason) {
-                calls.closed();
-                lost(reason);
-              },
-            };
-            calls.call(method, [body], timeoutMs, (outcome) => ("body" in outcome ? resolve(outcome.body) : reject(outcome.error)));
-          },
-          lost,
-          () => [],
-          () => this.#events.outdated(),
-        );
-      });
-    } finally {
-      connection.close("answered");
-    }
+  callOnce(address: string, method: string, body: Uint8Array, timeoutMs: number): Promise<Uint8Array> {
+    return callOnce(this.#ports, this.#identity, { address, method, body, timeoutMs }, () => this.#events.outdated());
   }
 
   /** Everybody has to greet anew: this broker is of another recovery epoch now. */
@@ -265,6 +238,7 @@ export class PeerLinks {
       (broker) => this.#disks.of(broker),
       () => this.#events.outdated(),
       (broker, incarnation) => takenBy(this.#peers.get(broker), incarnation, this.#events.liveDisk(broker)),
+      (error) => this.#events.unsupported(error),
     );
   }
 
@@ -296,6 +270,8 @@ export class PeerLinks {
           },
           (broker) => this.#disks.of(broker),
           () => this.#events.outdated(),
+          undefined,
+          (error) => this.#events.unsupported(error),
         );
       },
       (error: unknown) => again(error instanceof Error ? error.message : String(error)),
@@ -345,7 +321,7 @@ export class PeerLinks {
         const blockSequence = kind === ProbeKind.ping || kind === ProbeKind.pong ? sequenceIn(body) : undefined;
         if (blockSequence !== undefined) this.#disks.heard(peer.broker, { incarnation, blockSequence });
         this.#heard(connection, kind, () => {
-          if (kind !== RaftKind.beat) return this.#takeRecords(peer, kind, body);
+          if (kind !== RaftKind.beat || !rests(peer)) return this.#takeRecords(peer, kind, body);
           const told = this.#events.beat(peer.broker, body);
           // Most beats say what the last one said.
           if (told === undefined || told === lastTold) return;
@@ -467,4 +443,9 @@ export class PeerLinks {
       connection.close(error.message);
     }
   }
+}
+
+/** Both ends of its control connection know of groups at rest, of beats and of `wake`. */
+function rests({ featureLevel }: Peer): boolean {
+  return featureLevel >= BEATS_LEVEL;
 }

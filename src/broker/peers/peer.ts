@@ -19,7 +19,7 @@ export interface Peer {
   bulk: { readonly connection: Connection; readonly calls: PeerCalls } | undefined;
   /** Control records of this turn, sent together at its end. */
   outbox: AddressedMessage[];
-  /** Of what answers on the control connection. */
+  /** Both sides of the control connection understand it. */
   featureLevel: number;
   gone: boolean;
   grace: Timer | undefined;

@@ -1,7 +1,7 @@
 import type { BrokerId, GroupId, Term } from "../../base/ids.ts";
 import type { Clock } from "../../base/ports/clock.ts";
 import type { Telemetry } from "../../base/ports/telemetry.ts";
-import { refused } from "../../cluster/decide-recovery.ts";
+import { refused, refuseRecoveryBelow } from "../../cluster/decide-recovery.ts";
 import type { MetadataImage } from "../../cluster/image.ts";
 import { type GroupPlan, planRecovery, type RecoveryPlan, type Standing, sameGroupPlan } from "../../cluster/recovery-plan.ts";
 import { BrokerStanding } from "../../protocol/routing.ts";
@@ -146,7 +146,12 @@ export class Recovery {
       adopting: incarnation === undefined ? undefined : { brokerId, incarnation },
       fenced: [...fenced],
     }));
-    const { group, clock } = this.#parts;
+    const { group, clock, image } = this.#parts;
+    // A controller of before would pass over what it does not know.
+    for (const { groupId, adopting, fenced } of partitions) {
+      const unread = refuseRecoveryBelow(image(), groupId, adopting !== undefined, fenced);
+      if (unread !== undefined) throw unread;
+    }
     await group.submit({ kind: "recoverPartitions", partitions }, { deadline: clock.monotonic() + RECORD_MS });
   }
 

@@ -38,9 +38,11 @@ export function registerClusterCalls(calls: AdminCalls, config: BrokerConfig): v
           incarnation: broker.incarnation,
           brokerEpoch: broker.epoch,
           seed: image.seeds.some((seed) => seed.brokerId === broker.id),
+          featureLevel: broker.levels.max,
         })),
       metadataVersion: calls.version,
       answeredBy: config.brokerId,
+      featureLevel: image.featureLevel,
     });
   });
 

@@ -53,10 +53,12 @@ function infoCommand(terminal: Terminal): CommandModule<object, Common> {
         broker.address,
         broker.state,
         broker.version || "-",
+        broker.featureLevel || "-",
         broker.rack || "-",
         [broker.brokerId === cluster.controllerId ? "controller" : "", broker.seed ? "seed" : ""].filter((role) => role !== "").join(","),
       ]);
-      await terminal.data(`cluster ${cluster.clusterId}\n${table(["BROKER", "ADDRESS", "STATE", "VERSION", "RACK", "ROLE"], rows)}`);
+      const head = `cluster ${cluster.clusterId}, feature level ${cluster.featureLevel || "-"}`;
+      await terminal.data(`${head}\n${table(["BROKER", "ADDRESS", "STATE", "VERSION", "LEVEL", "RACK", "ROLE"], rows)}`);
     },
   };
 }

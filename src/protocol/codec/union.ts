@@ -29,6 +29,12 @@ export class UnionType<V extends Variants> {
     return { [value.kind]: value };
   }
 
+  /** It is of a case this version knows. */
+  knows(envelope: object): boolean {
+    const values = envelope as Readonly<Record<string, object | undefined>>;
+    return this.#kinds.some((kind) => values[kind] !== undefined);
+  }
+
   /** @throws {MillraceError} INVALID_REQUEST for a case this version does not know */
   unwrap(envelope: object): UnionOf<UnionType<V>> {
     const values = envelope as Readonly<Record<string, object | undefined>>;

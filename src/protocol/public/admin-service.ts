@@ -179,6 +179,7 @@ export const BrokerDescription = message("millrace.v1.BrokerDescription", {
   incarnation: string(7),
   brokerEpoch: int64(8),
   seed: bool(9),
+  featureLevel: int32(10),
 });
 export type BrokerDescription = MessageOf<typeof BrokerDescription>;
 
@@ -188,6 +189,7 @@ export const DescribeClusterResponse = message("millrace.v1.DescribeClusterRespo
   brokers: repeated(submessage(3, BrokerDescription)),
   metadataVersion: int64(4),
   answeredBy: int32(5),
+  featureLevel: int32(6),
 });
 export type DescribeClusterResponse = MessageOf<typeof DescribeClusterResponse>;
 

@@ -57,6 +57,8 @@ const register = (brokerId: number): Command => ({
   peerAddress: "b:2",
   rack: undefined,
   version: "test",
+  featureLevelMin: 0,
+  featureLevelMax: 0,
 });
 
 describe("a controller that decided on a fact no image takes", () => {

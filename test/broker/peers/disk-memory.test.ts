@@ -3,8 +3,9 @@ import { describe, it } from "node:test";
 import { type ClusterId, type Incarnation, toBrokerId } from "../../../src/base/ids.ts";
 import type { Connection, ConnectionHandlers } from "../../../src/base/ports/transport.ts";
 import { DiskMemories } from "../../../src/broker/peers/disk-memory.ts";
-import { FEATURE_LEVEL, type Greeted, PEER_PROTOCOL, type PeerIdentity, shakeHands } from "../../../src/broker/peers/hello.ts";
+import { type Greeted, PEER_PROTOCOL, type PeerIdentity, shakeHands } from "../../../src/broker/peers/hello.ts";
 import { sequenceIn } from "../../../src/broker/peers/probes.ts";
+import { supportedLevels } from "../../../src/cluster/feature-levels.ts";
 import { BLOCK_SEQUENCE_MAX } from "../../../src/log/model/block-sequence.ts";
 import { Hello } from "../../../src/protocol/internal.ts";
 import { World } from "../../../src/testing/sim/world.ts";
@@ -20,7 +21,8 @@ const self: PeerIdentity = {
   startNumber: 1,
   durableBlockSequence: 5,
   admittedBlockSequence: 0,
-  featureLevel: 2,
+  levels: supportedLevels,
+  clusterLevel: 0,
   recoveries: 0,
 };
 const disk = (n: number): Incarnation => `disk ${n}` as Incarnation;
@@ -109,9 +111,17 @@ function toldInHello(blockSequence: number): number {
     greeted,
     (reason) => assert.fail(reason),
   );
-  const { brokerId: _, ...same } = self;
+  const { brokerId: _, levels: __, ...same } = self;
   const remembered = [{ incarnation: self.incarnation, blockSequence }];
-  const hello = { ...same, protocol: PEER_PROTOCOL, featureLevel: FEATURE_LEVEL, fromBroker: 3, toBroker: 1, kind: "control", remembered };
+  const hello = {
+    ...same,
+    protocol: PEER_PROTOCOL,
+    featureLevel: supportedLevels.max,
+    fromBroker: 3,
+    toBroker: 1,
+    kind: "control",
+    remembered,
+  };
   connection.handlers.message(0, Hello.encode(hello));
   return remembers;
 }

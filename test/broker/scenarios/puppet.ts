@@ -1,9 +1,9 @@
 import { MillraceError } from "../../../src/base/errors.ts";
 import type { BrokerId, ClusterId, GroupId, Incarnation, ReplicaId } from "../../../src/base/ids.ts";
 import type { Telemetry } from "../../../src/base/ports/telemetry.ts";
-import { FEATURE_LEVEL } from "../../../src/broker/peers/hello.ts";
 import { PeerLinks } from "../../../src/broker/peers/peer-links.ts";
 import type { AddressedMessage } from "../../../src/broker/peers/raft-codec.ts";
+import { supportedLevels } from "../../../src/cluster/feature-levels.ts";
 import type { Frame } from "../../../src/records/frame-types.ts";
 import type { Cluster } from "../harness.ts";
 
@@ -47,7 +47,8 @@ export class Puppet {
       durableBlockSequence: 0,
       admittedBlockSequence: 0,
       recoveries,
-      featureLevel,
+      levels: { min: 1, max: featureLevel },
+      clusterLevel: 0,
     });
     this.#links = new PeerLinks({ clock, random, transport, telemetry: quiet }, identity, 150, Number.MAX_SAFE_INTEGER, {
       raft: (_, message) => {
@@ -66,6 +67,7 @@ export class Puppet {
       recoveries() {},
       liveDisk: () => undefined,
       taken() {},
+      unsupported() {},
     });
   }
 
@@ -79,7 +81,7 @@ export class Puppet {
     heard: (message: AddressedMessage) => void = () => {},
     /** Of partitions, that it says it knows of. */
     recoveries = 0,
-    featureLevel = FEATURE_LEVEL,
+    featureLevel = supportedLevels.max,
   ): Promise<Puppet> {
     const puppet = new Puppet(cluster, n, clusterId as ClusterId, seat, heard, recoveries, featureLevel);
     await cluster.settle(puppet.#links.listen(`b${n}:7401`));
