@@ -26,7 +26,7 @@ const busy: Shape = {
   topics: [2, 2],
   partitions: [4, 4],
   // About as many operations as a seed must have at least (`whole.bounds`): more clients cost more, whatever simulates them.
-  pace: { valueBytes: [10, 100, 1_000], produceMs: [1_400], stubMs: 3_000, endsMs: [2_000, 4_000], consumerMs: 15_000 },
+  pace: { valueBytes: [10, 100, 1_000], produceMs: [1_400], stubMs: 3_000, endsMs: [2_000, 4_000], consumerMs: 15_000, memberMs: 15_000 },
 };
 
 function flag(name: string, otherwise: number): number {

@@ -1,3 +1,4 @@
+import { groupCheckers } from "./checkers/groups/index.ts";
 import { OLD_COPY } from "./cluster/phases/put-back.ts";
 import type { SeedResult } from "./cluster/run-seed.ts";
 import { type Shape, waiting } from "./cluster/shape.ts";
@@ -30,6 +31,8 @@ export class Totals {
     this.#shape = shape;
     for (const kind of faultKinds) if (!waiting.includes(kind)) this.#faults.set(kind, 0);
     this.#faults.set(OLD_COPY, 0);
+    // Rows of consumer groups are judged where there are some.
+    if (shape.workloads.some(({ name }) => name === "groups")) for (const { row } of groupCheckers) this.#judged.set(row, 0);
     for (const situation of Object.keys(situations)) this.#situations.set(situation, 0);
   }
 

@@ -127,7 +127,7 @@ export interface ReplicaDump {
   readonly trims?: readonly { readonly index: number; readonly before: number }[];
   /** Of those of its entries that say who votes, ascending. */
   readonly configurations?: readonly VotersRow[];
-  /** Only of the metadata group. */
+  /** Only of machine groups. */
   readonly machine?: MachineDump;
 }
 

@@ -7,11 +7,12 @@ export const machineAgreement: Checker = {
   promise: "equal index, equal state of the machine",
   check(evidence, findings) {
     const first = new Map<string, { readonly hash: string; readonly replica: string }>();
-    for (const { replica, machine } of machines(evidence.dumps)) {
+    for (const { partition, replica, machine } of machines(evidence.dumps)) {
       for (const { index, hash } of machine.states) {
-        const known = first.get(`${index}`);
-        if (known === undefined) first.set(`${index}`, { hash, replica });
-        else findings.judge(known.hash === hash, () => `index ${index}: state ${known.hash} on ${known.replica}, ${hash} on ${replica}`);
+        const at = `${partition} index ${index}`;
+        const known = first.get(at);
+        if (known === undefined) first.set(at, { hash, replica });
+        else findings.judge(known.hash === hash, () => `${at}: state ${known.hash} on ${known.replica}, ${hash} on ${replica}`);
       }
     }
   },
@@ -33,7 +34,7 @@ export const snapshotJoins: Checker = {
 };
 
 function machines(
-  dumps: readonly { readonly replica: string; readonly machine?: MachineDump }[],
-): readonly { readonly replica: string; readonly machine: MachineDump }[] {
-  return dumps.flatMap(({ replica, machine }) => (machine === undefined ? [] : [{ replica, machine }]));
+  dumps: readonly { readonly partition: string; readonly replica: string; readonly machine?: MachineDump }[],
+): readonly { readonly partition: string; readonly replica: string; readonly machine: MachineDump }[] {
+  return dumps.flatMap(({ partition, replica, machine }) => (machine === undefined ? [] : [{ partition, replica, machine }]));
 }

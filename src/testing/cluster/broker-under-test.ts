@@ -1,5 +1,5 @@
 import type { BrokerConfig } from "../../base/broker-config.ts";
-import type { GroupId, ReplicaId } from "../../base/ids.ts";
+import type { GroupId, LogIndex, ReplicaId } from "../../base/ids.ts";
 import type { BrokerNumbers } from "../../base/metrics.ts";
 import type { Telemetry } from "../../base/ports/telemetry.ts";
 import type { BrokerOptions } from "../../broker/broker.ts";
@@ -17,6 +17,14 @@ export interface BrokerUnderTest {
   readonly replicas: Iterable<ReplicaUnderTest>;
   /** Undefined while it belongs to no cluster. */
   readonly numbers: BrokerNumbers | undefined;
+  /** Shards of `__groups`, by number; undefined while it belongs to no cluster. */
+  readonly groups: { here(shard: number): ShardUnderTest | undefined } | undefined;
+}
+
+export interface ShardUnderTest {
+  readonly groupId: GroupId;
+  /** The committed image. */
+  readonly view: { readonly applied: LogIndex; readonly image: { hash(): string } };
 }
 
 export interface ReplicaUnderTest {

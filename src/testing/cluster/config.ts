@@ -11,6 +11,9 @@ export const BATCH_BYTES_MAX = 16 * KiB;
 /** As much as it takes to refuse a few batches before the disk is really full. */
 export const DISK_RESERVE_BYTES = 256 * KiB;
 
+/** In a run nothing is as old as a week; within some seconds a group without members is forgotten while others look. */
+const GROUP_RETENTION_MS = [604_800_000, 604_800_000, 604_800_000, 10_000] as const;
+
 /** Broker `n` is machine "b<n>". */
 export const brokerHost = (n: number): string => `b${n}`;
 export const brokerOn = (host: string): number => Number(host.slice(1));
@@ -38,6 +41,13 @@ export function brokerConfigs(brokers: number, random: SimRandom): readonly Brok
   // Frequent: a run of a few seconds takes some, trims behind them, and starts from them.
   const metadataSnapshotBytes = random.pick([256, 512, 2048]);
   const retentionCheckMs = random.pick([300, 2_000]);
+  const groups = {
+    ...defaultGroupSettings,
+    sessionTimeoutMs: random.pick([2_000, 4_000]),
+    heartbeatIntervalMs: random.pick([300, 700]),
+    rebalanceTimeoutMs: 3_000,
+    offsetsRetentionMs: random.pick(GROUP_RETENTION_MS),
+  };
   const seeds = numbers.slice(0, random.pick(seedCounts(brokers))).map((id) => ({ id: toBrokerId(id), address: peerAddress(id) }));
   return numbers.map((n) => ({
     brokerId: toBrokerId(n),
@@ -52,6 +62,6 @@ export function brokerConfigs(brokers: number, random: SimRandom): readonly Brok
     limits: { ...defaultLimits, maxMessageBytes: BATCH_BYTES_MAX + KiB, metadataSnapshotBytes },
     log,
     topicDefaults: defaultTopicDefaults,
-    groups: defaultGroupSettings,
+    groups,
   }));
 }

@@ -1,10 +1,12 @@
 import { MillraceError } from "../../base/errors.ts";
 import { type LogIndex, METADATA_GROUP } from "../../base/ids.ts";
 import { configurationOf } from "../../broker/members.ts";
+import { GROUPS_TOPIC } from "../../cluster/internal-topics.ts";
 import { openLogStore } from "../../log/store.ts";
 import { GroupConfig } from "../../protocol/routing.ts";
 import { type Frame, FrameType } from "../../records/frame-types.ts";
 import { trimOf } from "../../records/trim.ts";
+import type { GroupStateSeen } from "../checkers/groups/rows.ts";
 import type { Evidence, FinalRead, ReadRecord, ReplicaDump, VotersRow } from "../checkers/history.ts";
 import { readPayload } from "../checkers/payload.ts";
 import type { Machine, MachinePorts } from "../sim/machine.ts";
@@ -13,12 +15,17 @@ import type { World } from "../sim/world.ts";
 import { frameHash } from "./broker-views.ts";
 import { simClient, wait } from "./clients.ts";
 import { brokerConfigs } from "./config.ts";
-import { dumpMachine } from "./machine-dump.ts";
-import { LIVENESS_MS } from "./phases/rest.ts";
+import { dumpMachine, groupsMachine, type MakeReplayed, metadataMachine } from "./machine-dump.ts";
+import { LIVENESS_MS } from "./phases/liveness.ts";
 import type { Run } from "./run.ts";
 import type { SimCluster } from "./sim-cluster.ts";
 import { SimTelemetry } from "./telemetry.ts";
 import { partitionName, type Topic } from "./topic.ts";
+
+/** Groups of the log as dumps name them. */
+const dumpName = (groupId: number): string => `group ${groupId}`;
+const METADATA_ONLY: ReadonlyMap<number, MakeReplayed> = new Map([[METADATA_GROUP, metadataMachine]]);
+const METADATA_NAME = dumpName(METADATA_GROUP);
 
 /** A client that never saw the topics before reads all of them; then every disk is opened as recovery does. */
 export async function collect(run: Run): Promise<Evidence> {
@@ -30,15 +37,35 @@ export async function collect(run: Run): Promise<Evidence> {
     finals.push(...(await run.within(LIVENESS_MS, `V1: ${label} could not be read`, readAll(world, reader, run.brokers, topic, label))));
   const commits = commitsOf(cluster);
   run.witness.end();
+  const live = [...cluster.groupStates()];
+  const machines = new Map(METADATA_ONLY);
+  for (const groupId of run.witness.metadata.image.topicByName(GROUPS_TOPIC)?.groups ?? []) machines.set(groupId, groupsMachine);
   cluster.shutDown();
   const dumps: ReplicaDump[] = [];
-  for (const machine of cluster.machines) dumps.push(...(await pump(world.scheduler, dumpDisk(world, machine, commits))));
+  for (const machine of cluster.machines) dumps.push(...(await pump(world.scheduler, dumpDisk(world, machine, commits, machines))));
   const history = run.history.finished();
   const there = new Set(finals.map(({ partition }) => partition));
   const deleted = new Set(
     history.flatMap((row) => ("partition" in row && row.partition.includes("#") && !there.has(row.partition) ? [row.partition] : [])),
   );
-  return { history, finals, dumps, deleted, ...run.witness.evidence };
+  return {
+    history,
+    finals,
+    dumps,
+    deleted,
+    groupStates: [...live, ...statesIn(dumps)],
+    ...(run.groups.used ? { groups: run.restedGroups, groupRetentionMs: cluster.groupRetentionMs } : {}),
+    ...run.witness.evidence,
+  };
+}
+
+/** What the files make of partitions of `__groups`. */
+function statesIn(dumps: readonly ReplicaDump[]): readonly GroupStateSeen[] {
+  return dumps.flatMap(({ partition, replica, machine }) =>
+    partition === METADATA_NAME
+      ? []
+      : (machine?.states ?? []).map(({ index, hash }) => ({ partition, index, hash, where: `files of ${replica}` })),
+  );
 }
 
 /** Everything of the topic, as the history names it. Tries until it succeeds: the caller bounds the time. */
@@ -96,7 +123,12 @@ export function commitsOf(cluster: SimCluster): ReadonlyMap<string, number> {
 }
 
 /** Opens a stopped broker's disk as recovery does, and takes every frame of every group out of it. */
-export async function dumpDisk(world: World, machine: Machine, commits: ReadonlyMap<string, number>): Promise<readonly ReplicaDump[]> {
+export async function dumpDisk(
+  world: World,
+  machine: Machine,
+  commits: ReadonlyMap<string, number>,
+  machines: ReadonlyMap<number, MakeReplayed> = METADATA_ONLY,
+): Promise<readonly ReplicaDump[]> {
   const ports = machine.boot();
   const telemetry = new SimTelemetry(world, `${ports.process.name} dump`, new Map());
   const [config] = brokerConfigs(1, world.random.fork("config"));
@@ -127,16 +159,17 @@ export async function dumpDisk(world: World, machine: Machine, commits: Readonly
       }
       index += read.frames.length;
     }
+    const make = machines.get(groupId);
     const commit = commits.get(`${groupId}/${replicaId}`) ?? 0;
     dumps.push({
-      partition: `group ${groupId}`,
+      partition: dumpName(groupId),
       replica: `${machine.name}/${replicaId}`,
       commit,
       entries,
       logStart: log.startOffset,
       trims,
       configurations,
-      ...(groupId === METADATA_GROUP ? { machine: await dumpMachine(store, log, commit) } : {}),
+      ...(make === undefined ? {} : { machine: await dumpMachine(store, groupId, log, commit, make) }),
     });
   }
   return dumps;

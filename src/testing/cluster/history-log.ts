@@ -1,8 +1,11 @@
+import type { GroupHistoryRow } from "../checkers/groups/rows.ts";
 import type { EndRow, HistoryRow, MetadataRow, ReadRow, SendRow, TimeRow, TopicRow, TrimRow } from "../checkers/history.ts";
 import type { Operations } from "../sim/faults/fault-run.ts";
 import type { World } from "../sim/world.ts";
 
 type Part<Row> = Omit<Row, "i" | "tInv" | "tRet" | "type">;
+/** The same of each row of a union. */
+export type Open<Row> = Row extends unknown ? Part<Row> : never;
 
 /** What the clients of a run did. Rows are numbered when they begin and kept when they end; what never ended is of unknown outcome. */
 export class HistoryLog {
@@ -72,6 +75,13 @@ export class HistoryLog {
   /** A trim that got no answer may have been done. */
   trim(row: Part<TrimRow>, tInv: number, type: TrimRow["type"]): void {
     this.#rows.push({ ...row, i: this.#next++, type, tInv, tRet: type === "info" ? Number.POSITIVE_INFINITY : this.#world.now });
+  }
+
+  /** What somebody did of a consumer group. */
+  group(row: Open<GroupHistoryRow>, tInv: number, type: HistoryRow["type"]): void {
+    const i = this.#next++;
+    this.#world.note(`row ${i} ${row.f} ${type} ${row.proc} ${row.error ?? ""}`);
+    this.#rows.push({ ...row, i, type, tInv, tRet: type === "info" ? Number.POSITIVE_INFINITY : this.#world.now });
   }
 
   /** Everything, by number; what is still open counts as unknown. */

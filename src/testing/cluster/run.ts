@@ -1,3 +1,4 @@
+import type { FinalGroup } from "../checkers/groups/rows.ts";
 import type { FaultTargets } from "../sim/faults/fault.ts";
 import { FaultRun } from "../sim/faults/fault-run.ts";
 import { type PlannedFault, Swarm } from "../sim/faults/plan.ts";
@@ -12,6 +13,7 @@ import { SimCluster } from "./sim-cluster.ts";
 import type { Topic } from "./topic.ts";
 import { Witness } from "./witness.ts";
 import { Activity } from "./workloads/activity.ts";
+import { Groups } from "./workloads/groups/groups.ts";
 import type { Lasting } from "./workloads/workload.ts";
 
 export interface SeedOptions {
@@ -46,6 +48,9 @@ export class Run {
   readonly topics: readonly Topic[];
   /** Topics that come and go, as they are now. */
   readonly lasting: Lasting = new Map();
+  readonly groups: Groups;
+  /** What became of them, when all was well again. */
+  restedGroups: readonly FinalGroup[] = [];
   readonly history: HistoryLog;
   readonly witness: Witness;
   readonly inSync: IsrWatch;
@@ -69,6 +74,7 @@ export class Run {
       .map((name) => ({ name, partitions: random.between(...shape.partitions), replicas, configs: configsOf(random, replicas, shape) }));
     this.cluster = new SimCluster(this.world, brokers, makeBroker);
     this.clients = Array.from({ length: random.between(...shape.clients) }, (_, i) => this.world.machine(`c${i + 1}`));
+    this.groups = new Groups(random.fork("groups"), this.topics);
     this.history = new HistoryLog(this.world);
     this.witness = new Witness(this.world, this.cluster, this.topics);
     this.inSync = new IsrWatch(() => this.cluster.replicas(), this.witness.metadata);

@@ -5,6 +5,7 @@ import { churn } from "./workloads/churn.ts";
 import { describe } from "./workloads/describe.ts";
 import { ends } from "./workloads/ends.ts";
 import { fetch } from "./workloads/fetch.ts";
+import { useGroups } from "./workloads/groups/use-groups.ts";
 import { operate } from "./workloads/operate.ts";
 import { produce } from "./workloads/produce.ts";
 import { retry } from "./workloads/retry.ts";
@@ -99,7 +100,14 @@ export const short: Shape = {
   clients: [1, 2],
   troubledMs: [700, 1_800],
   faults: { kinds: [1, 8], paces: SHORT_PACES },
-  pace: { valueBytes: [10, 100, 100, 1_000], produceMs: [60, 150, 300], stubMs: 300, endsMs: [100, 300], consumerMs: 3_000 },
+  pace: {
+    valueBytes: [10, 100, 100, 1_000],
+    produceMs: [60, 150, 300],
+    stubMs: 300,
+    endsMs: [100, 300],
+    consumerMs: 3_000,
+    memberMs: 2_000,
+  },
   workloads: [
     ...common,
     { name: "fetch", workload: fetch, on: "one client", chance: [1, 6] },
@@ -111,6 +119,7 @@ export const short: Shape = {
     { name: "operate", workload: operate, on: "one client", chance: [1, 8] },
     { name: "describe", workload: describe, on: "one client", chance: [1, 8] },
     { name: "rivals", workload: rivals, on: "every client", chance: [1, 8] },
+    { name: "groups", workload: useGroups, on: "every client", chance: [1, 40] },
   ],
   expiring: [1, 8],
   bounds: { simulatedMs: 1_000, operations: 1, okPercent: 0, faults: 0 },
@@ -126,7 +135,14 @@ export const whole: Shape = {
   clients: [2, 2],
   troubledMs: [60_000, 75_000],
   faults: { kinds: [2, 14], paces: WHOLE_PACES },
-  pace: { valueBytes: [10, 100, 1_000, 8_000], produceMs: [300, 500, 800], stubMs: 1_000, endsMs: [500, 1_500], consumerMs: 15_000 },
+  pace: {
+    valueBytes: [10, 100, 1_000, 8_000],
+    produceMs: [300, 500, 800],
+    stubMs: 1_000,
+    endsMs: [500, 1_500],
+    consumerMs: 15_000,
+    memberMs: 15_000,
+  },
   workloads: [
     ...common,
     { name: "fetch", workload: fetch, on: "every client", chance: [1, 2] },
@@ -138,6 +154,7 @@ export const whole: Shape = {
     { name: "operate", workload: operate, on: "one client", chance: [1, 2] },
     { name: "describe", workload: describe, on: "every client", chance: [1, 2] },
     { name: "rivals", workload: rivals, on: "every client", chance: [1, 3] },
+    { name: "groups", workload: useGroups, on: "every client", chance: [1, 4] },
   ],
   expiring: [1, 5],
   bounds: { simulatedMs: 60_000, operations: 1_000, okPercent: 50, faults: 10 },

@@ -2,6 +2,8 @@ import type { BrokerConfig } from "../../base/broker-config.ts";
 import { type GroupId, METADATA_GROUP } from "../../base/ids.ts";
 import { invariant } from "../../base/invariant.ts";
 import { DiskError } from "../../base/ports/disk.ts";
+import { GROUPS_PARTITIONS } from "../../consumer-groups/shard.ts";
+import type { GroupStateSeen } from "../checkers/groups/rows.ts";
 import type { RaftInvariants } from "../checkers/raft/raft-invariants.ts";
 import type { TrimsObeyed } from "../checkers/trims-obeyed.ts";
 import type { Tree } from "../sim/disk/tree.ts";
@@ -43,6 +45,8 @@ export class SimCluster {
   readonly #swapped = new Set<Machine>();
   /** Stay off for a moment more. */
   readonly #forgetful = new Set<Machine>();
+  /** Of offsets of groups without members. */
+  readonly groupRetentionMs: number;
   readonly #metadataVoters: number;
   /** Of a partition, at least. */
   readonly #replicas: number;
@@ -54,6 +58,7 @@ export class SimCluster {
     this.#makeBroker = makeBroker;
     this.machines = Array.from({ length: brokers }, (_, i) => world.machine(brokerHost(i + 1)));
     const configs = brokerConfigs(brokers, world.random.fork("config"));
+    this.groupRetentionMs = configs[0]?.groups.offsetsRetentionMs ?? 0;
     this.#metadataVoters = configs[0]?.seeds.length ?? 0;
     this.#replicas = Math.min(brokers, 3);
     this.#configs = new Map(this.machines.map((machine, i) => [machine, configs[i] as BrokerConfig]));
@@ -236,6 +241,17 @@ export class SimCluster {
   /** Replicas of all brokers, as they are or were when their process died. */
   *replicas(): Generator<{ readonly machine: Machine; readonly replica: ReplicaUnderTest }> {
     for (const [machine, { broker }] of this.#running) for (const replica of broker.replicas) yield { machine, replica };
+  }
+
+  /** What each broker has of the shards of `__groups`. */
+  *groupStates(): Generator<GroupStateSeen> {
+    for (const [machine, { broker }] of this.#running)
+      for (let number = 0; number < GROUPS_PARTITIONS; number++) {
+        const shard = broker.groups?.here(number);
+        if (shard === undefined) continue;
+        const { groupId, view } = shard;
+        yield { partition: `group ${groupId}`, index: view.applied, hash: view.image.hash(), where: machine.name };
+      }
   }
 
   get allRunning(): boolean {

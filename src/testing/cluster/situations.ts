@@ -29,6 +29,17 @@ export const situations = {
   "call repeated by a client": "A client asked another broker after a failure.",
   "batch sent again by a producer": "A producer sent a batch a second time.",
   "trim of records": "Records were let go of.",
+  "partition given to a member": "A member of a consumer group was given a partition.",
+  "member removed": "A member heard that it is none any more.",
+  "member hung": "A member stood still, for as long as a session lasts or longer.",
+  "static member returned": "Another process joined a group under the instance id of one before it.",
+  "late commit refused": "A commit was refused because it came from a member that has no right to it any more.",
+  "commit of unknown outcome": "Nobody knows what became of a commit.",
+  "coordinator moved": "Another broker than before said that it coordinates a group.",
+  "rebalance while the coordinator moves": "The coordinator of a group moved while members had something to give back or to take.",
+  "offsets fetched after fail-over": "A member asked another coordinator than before where its group is.",
+  "group moved": "An operator moved a group.",
+  "group deleted": "A group was deleted.",
 } as const;
 
 export type Situation = keyof typeof situations;

@@ -1,7 +1,7 @@
 import type { Tree } from "../../sim/disk/tree.ts";
 import type { Machine } from "../../sim/machine.ts";
 import type { Run } from "../run.ts";
-import { LIVENESS_MS } from "./rest.ts";
+import { LIVENESS_MS } from "./liveness.ts";
 
 /** Counted like a fault: a broker ran on an older copy of its disk, and did not know. */
 export const OLD_COPY = "old-copy";

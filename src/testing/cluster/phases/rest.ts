@@ -1,7 +1,6 @@
 import type { Run } from "../run.ts";
-
-/** From when all is healed until everything pending has ended and the whole log has been read (V1). */
-export const LIVENESS_MS = 60_000;
+import { settleGroups } from "../workloads/groups/settle.ts";
+import { LIVENESS_MS } from "./liveness.ts";
 
 /** V1: all is healed, so everything pending ends, every broker runs, and what was lost is replaced. @throws {Error} */
 export async function comeToRest(run: Run): Promise<void> {
@@ -23,6 +22,7 @@ export async function comeToRest(run: Run): Promise<void> {
     () => cluster.repaired,
     () => "not everything that was damaged is repaired",
   );
+  run.restedGroups = await settleGroups(run);
   if (cluster.disksLost + cluster.disksDamaged > 0)
     await must(
       () => cluster.whole,

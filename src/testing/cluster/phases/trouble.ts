@@ -10,7 +10,7 @@ export async function trouble(run: Run): Promise<void> {
 }
 
 function beginWorkloads(run: Run): void {
-  const { world, shape, cluster, history, activity, topics, lasting, brokers } = run;
+  const { world, shape, cluster, history, activity, topics, lasting, groups, brokers } = run;
   const { situations } = cluster;
   const random = world.random.fork("workload");
   const enabled = shape.workloads.filter((planned) => has(planned, random));
@@ -20,7 +20,7 @@ function beginWorkloads(run: Run): void {
     const client = simClient(world, ports, brokers, situations);
     const mine = (planned: PlannedWorkload) => planned.on === "every client" || i === 0;
     for (const { name, workload } of enabled.filter(mine)) {
-      const context = { world, history, activity, situations, topics, lasting, brokers, pace: shape.pace, trims, ports, client };
+      const context = { world, history, activity, situations, topics, lasting, groups, brokers, pace: shape.pace, trims, ports, client };
       workload({ ...context, random: random.fork(`${name} ${i + 1}`), n: i + 1 }).catch((error: Error) => world.scheduler.fail(error));
     }
   }

@@ -40,6 +40,8 @@ export interface FetchOf {
   /** The partition as the history names it. */
   readonly name: string;
   readonly offset: number;
+  /** Default: drawn. */
+  readonly maxBytes?: number;
 }
 
 /** @returns where to read on; undefined: the call failed */
@@ -53,10 +55,9 @@ export async function fetchOnce(context: WorkloadContext, channel: RpcChannel, w
 export async function fetchFrom(
   { world, history, random, ports }: WorkloadContext,
   channel: RpcChannel,
-  { proc, topic, topicId, partition, name, offset }: FetchOf,
+  { proc, topic, topicId, partition, name, offset, maxBytes = random.pick([1, 4_096, 65_536]) }: FetchOf,
 ): Promise<{ readonly next: number; readonly begins: boolean } | undefined> {
   const tInv = world.now;
-  const maxBytes = random.pick([1, 4_096, 65_536]);
   const request = FetchRequest.encode({ topic, topicId, partition, offset, maxBytes, minBytes: 1, maxWaitMs: 200 });
   try {
     const reply = FetchResponse.decode(await channel.unary(LogService.Fetch.path, request, { timeoutMs: 1_500 }));

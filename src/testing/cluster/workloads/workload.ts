@@ -6,6 +6,7 @@ import type { HistoryLog } from "../history-log.ts";
 import type { Situations } from "../situations.ts";
 import type { Topic } from "../topic.ts";
 import type { Activity } from "./activity.ts";
+import type { Groups } from "./groups/groups.ts";
 
 /** How fast clients work, milliseconds, and on what. Each is drawn from what is listed. */
 export interface Pace {
@@ -19,6 +20,8 @@ export interface Pace {
   readonly endsMs: readonly [number, number];
   /** A consumer lives for so long at most before another one takes its place. */
   readonly consumerMs: number;
+  /** A member of a consumer group is one for about so long. */
+  readonly memberMs: number;
 }
 
 /** Topics that come and go, by name: what is there of them in the end. */
@@ -34,6 +37,7 @@ export interface WorkloadContext {
   readonly topics: readonly Topic[];
   /** Topics of this run that were deleted and made anew, as they are now: they are read in the end, like the others. */
   readonly lasting: Lasting;
+  readonly groups: Groups;
   readonly brokers: number;
   readonly pace: Pace;
   /** Somebody trims: a log may begin above offset 0. */
