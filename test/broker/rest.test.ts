@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { type LogIndex, METADATA_GROUP, type ReplicaId, type Term } from "../../src/base/ids.ts";
+import { type GroupId, type LogIndex, METADATA_GROUP, type ReplicaId, type Term } from "../../src/base/ids.ts";
 import type { AddressedMessage } from "../../src/broker/peers/raft-codec.ts";
 import { BEATS_LEVEL } from "../../src/cluster/feature-levels.ts";
 import { Acks } from "../../src/protocol/public.ts";
@@ -179,6 +179,45 @@ describe("Whole brokers at rest (ADR 0016)", () => {
     assert.deepEqual(beats, []);
     cluster.close();
   });
+
+  for (const [what, { awaysMs, end }] of Object.entries({
+    "is killed": { awaysMs: [0, 300], end: (cluster: Cluster, n: number) => cluster.kill(n) },
+    // Nobody is told: it may be back before it is missed.
+    "loses power": { awaysMs: [0, 80, 500], end: (cluster: Cluster, n: number) => cluster.powerCut(n) },
+  }))
+    it(`leave nothing asleep when one of them ${what} and comes back as a version of before there was rest`, async () => {
+      const cluster = await atRest(6, 3, PARTITIONS, asBefore);
+      const groups: GroupId[] = [METADATA_GROUP];
+      for (let partition = 0; partition < PARTITIONS; partition++) groups.push(await cluster.groupOf("t", partition));
+      // It leads some and follows in others.
+      await cluster.moveLeader("t", 0, 2);
+      await cluster.moveLeader("t", 1, 1);
+      for (const awayMs of awaysMs) {
+        await cluster.pass(2_000);
+        end(cluster, 2);
+        await cluster.pass(awayMs);
+        cluster.boot(2, { featureLevels: { min: 1, max: 1 } });
+        await cluster.settle(cluster.started(2));
+        await cluster.pass(2_000);
+        for (const group of groups) {
+          const leader = cluster.serving(group);
+          assert.ok(leader !== undefined, `group ${group} has a leader`);
+          assert.ok(cluster.numbers.every((n) => cluster.replica(n, group)?.core.leader === cluster.replica(leader, group)?.id));
+        }
+        // Who follows it, or whom it follows, is heard by heartbeats, and its silence is seen.
+        for (let partition = 0; partition < PARTITIONS; partition++)
+          await cluster.call(3, stubs.Produce, { topic: "t", partition, records: recordSet([`${awayMs}`]), acks: Acks.all });
+        assert.deepEqual(
+          cluster.warnings.filter((warning) => warning.includes("peer.bad_message")),
+          [],
+        );
+        await cluster.stop(2);
+        await cluster.restart(2);
+        await cluster.pass(1_000);
+        await cluster.moveLeader("t", 0, 2);
+      }
+      cluster.close();
+    });
 
   it("hear that nobody leads any more where a replica is gone that had offered rest", async () => {
     const cluster = await atRest(5);

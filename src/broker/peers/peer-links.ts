@@ -135,6 +135,8 @@ export class PeerLinks {
   sendRecord(to: BrokerId, message: AddressedMessage): void {
     const peer = this.#peers.get(to);
     if (peer?.control === undefined) return;
+    // What it rested with was its process of before, which was another version: this one would close the connection for a word it does not know.
+    if (message.message.kind === "wake" && !rests(peer)) return;
     peer.outbox.push(message);
     if (this.#flushing) return;
     this.#flushing = true;
@@ -358,7 +360,11 @@ export class PeerLinks {
     if (kind !== RaftKind.records || body.byteLength % RECORD_BYTES !== 0)
       throw new BadPeerMessage(`message ${kind} of ${body.byteLength} bytes on control`);
     const view = new DataView(body.buffer, body.byteOffset, body.byteLength);
-    for (let at = 0; at < body.byteLength; at += RECORD_BYTES) this.#events.raft(peer.broker, decodeRecord(view, at));
+    for (let at = 0; at < body.byteLength; at += RECORD_BYTES) {
+      const record = decodeRecord(view, at);
+      if (record.message.kind === "wake" && !rests(peer)) throw new BadPeerMessage("wake on a connection that knows of no rest");
+      this.#events.raft(peer.broker, record);
+    }
   }
 
   #useLog(peer: Peer, connection: Connection): void {
