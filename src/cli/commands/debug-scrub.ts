@@ -30,20 +30,38 @@ export function scrubCommand(terminal: Terminal): CommandModule<object, ScrubFla
         })
         .option("format", { choices: ["text", "json"], default: "text", requiresArg: true, describe: "How to print" })
         .epilogue(
-          "Each broker does this by itself within `scrub.interval.ms`. Exit 1 when something is still damaged at the end.",
+          "Each broker does this by itself within `scrub.interval.ms`. Exit 1 when something is still damaged at the end; 3 when a broker could not be asked.",
         ) as Argv<ScrubFlags>,
     handler: async (args) => {
       const given = (args.admin ?? []).map(adminPlace);
       const places = given.length > 0 ? given : await placesOf(args.brokers);
-      const passes = await Promise.all(places.map((place) => scrubOne(place)));
+      const running = new Map<string, ScrubStatus>();
+      const told = (broker: string, status: ScrubStatus): void => {
+        running.set(broker, status);
+        terminal.progress?.(progressOf([...running.values()]));
+      };
+      const passes = await Promise.allSettled(places.map((place) => scrubOne(place, (status) => told(place.broker, status))));
+      terminal.progress?.(undefined);
       let left = 0;
-      for (const [i, status] of passes.entries()) {
+      const absent: string[] = [];
+      for (const [i, pass] of passes.entries()) {
+        // One that does not answer does not take away what the others found.
+        if (pass.status === "rejected") {
+          if (!(pass.reason instanceof CommandFailed)) throw pass.reason;
+          absent.push(pass.reason.message);
+          continue;
+        }
+        const status = pass.value;
         const broker = (places[i] as AdminPlace).broker;
         left += status.holes.length;
         await terminal.data(args.format === "json" ? `${JSON.stringify({ broker: Number(broker), ...status })}\n` : textOf(broker, status));
       }
       await terminal.flush();
+      const [first] = absent;
+      if (left === 0 && absent.length === 1 && first !== undefined) throw new CommandFailed(ExitCode.absent, first);
+      for (const line of absent) terminal.say(line);
       if (left > 0) throw new CommandFailed(ExitCode.failure, `${counted(left, "place")} still damaged`);
+      if (absent.length > 0) throw new CommandFailed(ExitCode.absent, `${counted(absent.length, "broker")} could not be asked`);
     },
   };
 }
@@ -53,10 +71,11 @@ async function placesOf(brokers: string | undefined): Promise<readonly AdminPlac
   return cluster.brokers.map(({ brokerId, address }) => ({ broker: String(brokerId), address: adminOf(address) }));
 }
 
-/** Begins a pass and waits for its end. */
-async function scrubOne({ broker, address }: AdminPlace): Promise<ScrubStatus> {
+/** Begins a pass and waits for its end. @param told how far it has come, now and then */
+async function scrubOne({ broker, address }: AdminPlace, told: (status: ScrubStatus) => void): Promise<ScrubStatus> {
   let status = await ask(broker, address, "POST");
   while (status.running) {
+    told(status);
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
     status = await ask(broker, address, "GET");
   }
@@ -74,6 +93,12 @@ async function ask(broker: string, address: string, method: "GET" | "POST"): Pro
     throw new CommandFailed(ExitCode.absent, `broker ${broker} does not answer at ${url}: ${reasonOf(error)}`);
   }
   throw new CommandFailed(ExitCode.absent, `broker ${broker} cannot scrub now: it has not joined its cluster, or is of another version`);
+}
+
+function progressOf(passes: readonly ScrubStatus[]): string {
+  const bytes = passes.reduce((sum, pass) => sum + pass.bytes, 0);
+  const total = passes.reduce((sum, pass) => sum + pass.bytesTotal, 0);
+  return `${counted(bytes, "byte")} of ${total} read on ${counted(passes.length, "broker")}`;
 }
 
 function textOf(broker: string, { groups, segments, bytes, found, rebuilt, holes }: ScrubStatus): string {
