@@ -26,20 +26,33 @@ export function seedCounts(brokers: number): readonly (1 | 3 | 5)[] {
   return brokers < 5 ? [3] : [3, 5];
 }
 
-/** Small files, so that a few simulated seconds fill, roll and reuse them. Sizes are drawn: borders fall elsewhere in every seed. */
-export function brokerConfigs(brokers: number, random: SimRandom): readonly BrokerConfig[] {
+/** How soon files are full, for the length of a run: one of each is drawn. */
+export interface FileAges {
+  /** A segment in which a record is as old as this gets no more, milliseconds. */
+  readonly segmentMs: readonly number[];
+  /** A snapshot of the metadata is taken after so many bytes of facts. */
+  readonly snapshotBytes: readonly number[];
+}
+
+/** For runs of a few seconds: they take some snapshots, trim behind them, and start from them. */
+export const soon: FileAges = { segmentMs: [1_000, 60_000], snapshotBytes: [256, 512, 2048] };
+
+/** For runs of a minute: where all of them did so every second, a third of all that happened was segments that rolled and snapshots. */
+export const inAMinute: FileAges = { segmentMs: [1_000, 10_000, 60_000], snapshotBytes: [512, 4096, 16_384] };
+
+/** Small files, so that a run fills, rolls and reuses them. Sizes are drawn: borders fall elsewhere in every seed. */
+export function brokerConfigs(brokers: number, random: SimRandom, ages: FileAges = soon): readonly BrokerConfig[] {
   const numbers = Array.from({ length: brokers }, (_, i) => i + 1);
   const log = {
     walFileBytes: random.pick([128, 256, 512]) * KiB,
     walFilesMax: random.between(4, 8),
     segmentBytes: random.pick([16, 32, 128]) * KiB,
-    segmentMs: random.pick([1_000, 60_000]),
+    segmentMs: random.pick(ages.segmentMs),
     hotTailBytes: random.pick([64, 256]) * KiB,
     readPendingMaxBytes: 8192 * KiB,
     diskReserveBytes: DISK_RESERVE_BYTES,
   };
-  // Frequent: a run of a few seconds takes some, trims behind them, and starts from them.
-  const metadataSnapshotBytes = random.pick([256, 512, 2048]);
+  const metadataSnapshotBytes = random.pick(ages.snapshotBytes);
   const retentionCheckMs = random.pick([300, 2_000]);
   const groups = {
     ...defaultGroupSettings,

@@ -72,7 +72,7 @@ export class Run {
     this.topics = ["t", "u", "v", "w"]
       .slice(0, random.between(...shape.topics))
       .map((name) => ({ name, partitions: random.between(...shape.partitions), replicas, configs: configsOf(random, replicas, shape) }));
-    this.cluster = new SimCluster(this.world, brokers, makeBroker);
+    this.cluster = new SimCluster(this.world, brokers, makeBroker, shape.fileAges);
     this.clients = Array.from({ length: random.between(...shape.clients) }, (_, i) => this.world.machine(`c${i + 1}`));
     this.groups = new Groups(random.fork("groups"), this.topics);
     this.history = new HistoryLog(this.world);

@@ -1,6 +1,7 @@
 import type { FaultKind } from "../sim/faults/fault.ts";
 import type { Intensity } from "../sim/faults/plan.ts";
 import type { SimRandom } from "../sim/random.ts";
+import { type FileAges, inAMinute, soon } from "./config.ts";
 import { churn } from "./workloads/churn.ts";
 import { describe } from "./workloads/describe.ts";
 import { ends } from "./workloads/ends.ts";
@@ -63,6 +64,7 @@ export interface Shape {
   readonly troubledMs: Range;
   readonly faults: Intensity;
   readonly pace: Pace;
+  readonly fileAges: FileAges;
   readonly workloads: readonly PlannedWorkload[];
   /** Topics of which records go by their age, so many out of so many. */
   readonly expiring: readonly [times: number, outOf: number];
@@ -108,6 +110,7 @@ export const short: Shape = {
     consumerMs: 3_000,
     memberMs: 2_000,
   },
+  fileAges: soon,
   workloads: [
     ...common,
     { name: "fetch", workload: fetch, on: "one client", chance: [1, 6] },
@@ -143,6 +146,7 @@ export const whole: Shape = {
     consumerMs: 15_000,
     memberMs: 15_000,
   },
+  fileAges: inAMinute,
   workloads: [
     ...common,
     { name: "fetch", workload: fetch, on: "every client", chance: [1, 2] },

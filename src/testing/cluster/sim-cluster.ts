@@ -11,7 +11,7 @@ import type { Machine } from "../sim/machine.ts";
 import type { World } from "../sim/world.ts";
 import type { MakeBroker, ReplicaUnderTest } from "./broker-under-test.ts";
 import { ClusterWatch, type Running } from "./cluster-watch.ts";
-import { brokerConfigs, brokerHost } from "./config.ts";
+import { brokerConfigs, brokerHost, type FileAges } from "./config.ts";
 import { DoubtfulDisks } from "./doubtful-disks.ts";
 import { incarnationIn, LostDisks } from "./lost-disks.ts";
 import { watchRing } from "./ring-watch.ts";
@@ -53,11 +53,11 @@ export class SimCluster {
   readonly #watch: ClusterWatch;
   #over = false;
 
-  constructor(world: World, brokers: number, makeBroker: MakeBroker) {
+  constructor(world: World, brokers: number, makeBroker: MakeBroker, ages?: FileAges) {
     this.world = world;
     this.#makeBroker = makeBroker;
     this.machines = Array.from({ length: brokers }, (_, i) => world.machine(brokerHost(i + 1)));
-    const configs = brokerConfigs(brokers, world.random.fork("config"));
+    const configs = brokerConfigs(brokers, world.random.fork("config"), ages);
     this.groupRetentionMs = configs[0]?.groups.offsetsRetentionMs ?? 0;
     this.#metadataVoters = configs[0]?.seeds.length ?? 0;
     this.#replicas = Math.min(brokers, 3);
