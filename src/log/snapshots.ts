@@ -11,6 +11,9 @@ import { DamagedLog } from "./types.ts";
 /** A state larger than this is neither written nor read: the machine would have to be cut differently long before. */
 export const SNAPSHOT_BYTES_MAX = 256 * 1024 * 1024;
 
+/** Pieces are written together until they are so many bytes: the file is some tens of writes, not thousands. */
+const WRITE_BYTES_MIN = 256 * 1024;
+
 export interface FoundSnapshots {
   /** The newest one that is whole. */
   readonly good: Snapshot | undefined;
@@ -56,9 +59,10 @@ export class Snapshots {
     const file = await this.#disk.open(temporary, { mode: "create" });
     try {
       let at = 0;
-      for (const bytes of encodeSnapshot({ ...header, groupId: this.#groupId, replicaId: this.#replicaId }, state)) {
-        await this.#scheduler.run("write", () => file.write(at, [bytes]));
-        at += bytes.length;
+      for (const chunks of gathered(encodeSnapshot({ ...header, groupId: this.#groupId, replicaId: this.#replicaId }, state))) {
+        const position = at;
+        await this.#scheduler.run("write", () => file.write(position, chunks));
+        for (const { length } of chunks) at += length;
       }
       await this.#scheduler.run("sync", () => file.sync());
     } catch (error) {
@@ -144,4 +148,19 @@ export class Snapshots {
       await file.close();
     }
   }
+}
+
+/** Pieces as they go to the disk: a state is cut where the work is, not where a write should end. */
+function* gathered(pieces: Iterable<Uint8Array>): Generator<readonly Uint8Array[]> {
+  let chunks: Uint8Array[] = [];
+  let bytes = 0;
+  for (const piece of pieces) {
+    chunks.push(piece);
+    bytes += piece.length;
+    if (bytes < WRITE_BYTES_MIN) continue;
+    yield chunks;
+    chunks = [];
+    bytes = 0;
+  }
+  if (chunks.length > 0) yield chunks;
 }
