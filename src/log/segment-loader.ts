@@ -254,7 +254,7 @@ async function walkLast(
       while (cursor.position < end) {
         if (cursor.length() === undefined) await cursor.load(file, end);
         const frame = cursor.next(() => true);
-        walked.add({ ...frame, length: frame.bytes.length });
+        walked.add(frame, frame.bytes.length);
         producers.append(frame);
         producers.advance(frame.index);
       }

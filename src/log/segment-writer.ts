@@ -206,7 +206,7 @@ export class SegmentWriter {
       await this.#append(file, segment, chunks);
       this.#dirty += bytes;
       this.#unindexed += bytes;
-      for (const frame of piece) segment.add({ ...frame, length: frame.bytes.length });
+      for (const frame of piece) segment.add(frame, frame.bytes.length);
       this.#source.producers.advance(segment.lastIndex);
       this.#source.written(segment);
       first = end;
@@ -292,7 +292,8 @@ export class SegmentWriter {
       term: segment.lastTerm,
       offset: segment.endOffset,
       appendTime: segment.lastAppendTime,
-      ...segment.name,
+      baseIndex: segment.name.baseIndex,
+      baseOffset: segment.name.baseOffset,
       position: size,
       sealed: seals,
     };

@@ -8,7 +8,7 @@ import { SparseIndex } from "./model/sparse-index.ts";
 import type { Survey } from "./segment-survey.ts";
 
 /** What the segments need to know of a frame that goes into them. */
-type Indexed = Pick<HeldFrame, "index" | "term" | "baseOffset" | "recordCount" | "maxTimestamp" | "appendTime" | "length">;
+type Indexed = Pick<HeldFrame, "index" | "term" | "baseOffset" | "recordCount" | "maxTimestamp" | "appendTime">;
 
 /** One segment of a group: what it holds, as far as it is written. */
 export class Segment {
@@ -79,12 +79,12 @@ export class Segment {
     if (this.damaged) this.index = survey.index;
   }
 
-  /** The next frame was written at `position`. */
-  add(frame: Indexed): void {
+  /** The next frame, of so many bytes, was written at `position`. */
+  add(frame: Indexed, length: number): void {
     invariant(frame.index === this.lastIndex + 1, () => `segment ${this.path} ends at ${this.lastIndex}, gets ${frame.index}`);
     this.index ??= new SparseIndex();
     this.index.add(frame, this.position);
-    this.position += frame.length;
+    this.position += length;
     this.lastIndex = frame.index;
     this.lastTerm = frame.term;
     this.endOffset = (frame.baseOffset + frame.recordCount) as Offset;
@@ -95,8 +95,10 @@ export class Segment {
   }
 
   facts(): SegmentFacts {
+    const { baseIndex, baseOffset } = this.name;
     const { lastIndex, lastTerm, endOffset, frames, position, maxTimestamp, firstAppendTime, lastAppendTime } = this;
-    return { ...this.name, lastIndex, lastTerm, endOffset, frames, position, maxTimestamp, firstAppendTime, lastAppendTime };
+    // Field by field: V8 makes an object that begins with a spread several times as slowly.
+    return { baseIndex, baseOffset, lastIndex, lastTerm, endOffset, frames, position, maxTimestamp, firstAppendTime, lastAppendTime };
   }
 
   restore(facts: SegmentFacts): void {

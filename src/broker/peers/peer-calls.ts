@@ -189,45 +189,81 @@ export class PeerCalls {
     else pending.done({ body });
   }
 
-  #serve(request: CallRequest, body: Uint8Array): void {
-    const { callId } = request;
-    const cancels = new Set<() => void>();
-    let cancelled = false;
-    let answered = false;
-    this.#serving.set(callId, () => {
-      cancelled = true;
+  #serve({ callId, method, timeoutMs }: CallRequest, body: Uint8Array): void {
+    const call = new ServedCall(this.#peer, method, body, this.#clock.monotonic() + timeoutMs, this.#connection, (error, reply) => {
       this.#serving.delete(callId);
-      for (const run of [...cancels]) run();
-      cancels.clear();
-    });
-    const answer = (error: MillraceError | undefined, reply: readonly Uint8Array[]): void => {
-      if (answered) return;
-      answered = true;
-      this.#serving.delete(callId);
-      if (cancelled || this.#closed) return;
+      if (call.cancelled || this.#closed) return;
       const head = error === undefined ? CallReply.encode({ callId }) : CallReply.encode({ callId, error: statusOf(error) });
       this.#send(CallKind.reply, withHead(head, reply));
-    };
-    const connection = this.#connection;
-    this.#handle({
-      from: this.#peer,
-      method: request.method,
-      body,
-      deadline: this.#clock.monotonic() + request.timeoutMs,
-      get cancelled() {
-        return cancelled;
-      },
-      get unsentBytes() {
-        return connection.unsentBytes;
-      },
-      onCancel(run) {
-        if (cancelled) run();
-        else cancels.add(run);
-        return () => void cancels.delete(run);
-      },
-      reply: (parts) => answer(undefined, parts),
-      fail: (error) => answer(error, []),
     });
+    this.#serving.set(callId, () => {
+      this.#serving.delete(callId);
+      call.cancel();
+    });
+    this.#handle(call);
+  }
+}
+
+/** A call of another broker that is being worked on: a class, because an object with accessors of its own for each call is slow to make. */
+class ServedCall implements IncomingCall {
+  readonly from: BrokerId;
+  readonly method: string;
+  readonly body: Uint8Array;
+  readonly deadline: number;
+  readonly #connection: Connection;
+  readonly #answer: (error: MillraceError | undefined, reply: readonly Uint8Array[]) => void;
+  readonly #cancels = new Set<() => void>();
+  #cancelled = false;
+  #answered = false;
+
+  constructor(
+    from: BrokerId,
+    method: string,
+    body: Uint8Array,
+    deadline: number,
+    connection: Connection,
+    answer: (error: MillraceError | undefined, reply: readonly Uint8Array[]) => void,
+  ) {
+    this.from = from;
+    this.method = method;
+    this.body = body;
+    this.deadline = deadline;
+    this.#connection = connection;
+    this.#answer = answer;
+  }
+
+  get cancelled(): boolean {
+    return this.#cancelled;
+  }
+
+  get unsentBytes(): number {
+    return this.#connection.unsentBytes;
+  }
+
+  cancel(): void {
+    this.#cancelled = true;
+    for (const run of [...this.#cancels]) run();
+    this.#cancels.clear();
+  }
+
+  onCancel(run: () => void): () => void {
+    if (this.#cancelled) run();
+    else this.#cancels.add(run);
+    return () => void this.#cancels.delete(run);
+  }
+
+  reply(parts: readonly Uint8Array[]): void {
+    this.#end(undefined, parts);
+  }
+
+  fail(error: MillraceError): void {
+    this.#end(error, []);
+  }
+
+  #end(error: MillraceError | undefined, reply: readonly Uint8Array[]): void {
+    if (this.#answered) return;
+    this.#answered = true;
+    this.#answer(error, reply);
   }
 }
 
