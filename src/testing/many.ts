@@ -15,9 +15,13 @@ import { Totals } from "./totals.ts";
  */
 export const WORKER_FLAGS = ["--single-threaded-gc", "--max-semi-space-size=64", "--heap-growing-percent=900"];
 
+/** Of an error's stack: brokers make thousands of errors that are expected, and a seed that fails is run again by itself, with all of it. */
+export const WORKER_STACK_FRAMES = 3;
+
 /** Runs every `stride`-th seed, the first worker those that were kept before, and tells the parent of each. @returns the exit code */
 export async function work(options: SimOptions, seeds: number, stride: number, makeBroker: MakeBroker): Promise<number> {
   const { from, shape, keepGoing } = options;
+  Error.stackTraceLimit = WORKER_STACK_FRAMES;
   let failed = false;
   const mine = Array.from({ length: Math.ceil(seeds / stride) }, (_, i) => from + i * stride);
   for (const seed of [...(options.kept ? keptSeeds(shape) : []), ...mine]) {

@@ -12,7 +12,7 @@ import type { Situations } from "./situations.ts";
 /** Every so many events all replicas are looked at, and those of brokers that were not called must be as they were. */
 const LOOK_AT_ALL_EVERY = 1_000;
 /** How often in-sync replicas are counted, milliseconds. */
-const COUNT_MS = 250;
+const COUNT_MS = 1_000;
 
 /** One life of a broker. */
 export interface Running {

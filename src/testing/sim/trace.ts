@@ -30,17 +30,23 @@ export class Trace {
     if (this.#print !== undefined) this.#show(time, what, who);
   }
 
-  /** The same of bytes that were sent, read or written: their length and their hash join, as numbers. @param what stands before these */
-  noteBytes(time: number, what: string, chunks: readonly Uint8Array[]): void {
+  /**
+   * The same of bytes that were sent, read or written: their length and their hash join, as numbers.
+   *
+   * @param what stands before these
+   * @param at of a file or a call, between the two: no text is made of it
+   */
+  noteBytes(time: number, what: string, chunks: readonly Uint8Array[], at?: number): void {
     const fine = time * 2 ** 20;
     const { length, sum } = summed(chunks);
     let hash = hashText(this.#hash, what);
+    if (at !== undefined) hash = Math.imul(hash ^ at, FNV_PRIME);
     hash = Math.imul(hash ^ length, FNV_PRIME);
     hash = Math.imul(hash ^ sum, FNV_PRIME);
     hash = Math.imul(hash ^ fine, FNV_PRIME);
     this.#hash = Math.imul(hash ^ Math.floor(fine / 2 ** 32), FNV_PRIME);
     this.#lines++;
-    if (this.#print !== undefined) this.#show(time, `${what}: ${length}#${sum.toString(16)}`, "");
+    if (this.#print !== undefined) this.#show(time, `${what}${at === undefined ? "" : ` ${at}`}: ${length}#${sum.toString(16)}`, "");
   }
 
   #show(time: number, what: string, who: string): void {

@@ -25,6 +25,8 @@ export type OperationKind =
 export interface Operation {
   readonly kind: OperationKind;
   readonly path: string;
+  /** For the trace. */
+  readonly label: string;
   /** Waits for the platter. */
   readonly slow: boolean;
   /** What happens when it completes. @throws {DiskError} */
@@ -175,7 +177,7 @@ export class DiskDevice {
     const [least, most] = operation.slow ? this.#speed.syncMs : this.#speed.quickMs;
     const drawn = (least + ((most - least) * this.random.below(4096)) / 4096) * this.slowness;
     const delay = operation.slow ? drawn + this.platterMs : drawn;
-    this.scheduler.after(delay, `${this.name} ${operation.kind} ${operation.path}`, () => {
+    this.scheduler.after(delay, operation.label, () => {
       if (this.#underWay.delete(operation)) operation.complete();
     });
     this.watch?.(operation.kind, operation.path, this.#operations);

@@ -78,6 +78,7 @@ export class SimDisk implements Disk {
       this.#device.start({
         kind,
         path,
+        label: `${this.#device.name} ${kind} ${path}`,
         slow: kind === "syncDirectory",
         complete: () => {
           try {

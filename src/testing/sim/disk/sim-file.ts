@@ -12,6 +12,8 @@ export class SimFile implements DiskFile {
   readonly #process: SimProcess;
   readonly #node: FileNode;
   readonly #options: OpenOptions;
+  /** By kind of call, in the trace: each is made once. */
+  readonly #labels = new Map<OperationKind, string>();
   #closed = false;
 
   constructor(device: DiskDevice, process: SimProcess, node: FileNode, path: string, options: OpenOptions) {
@@ -35,8 +37,8 @@ export class SimFile implements DiskFile {
       }
     };
     this.#device.wrote?.(this.path, position);
-    const { scheduler, name } = this.#device;
-    scheduler.trace.noteBytes(scheduler.now, `${name} write ${this.path} at ${position}`, chunks);
+    const { scheduler } = this.#device;
+    scheduler.trace.noteBytes(scheduler.now, this.#label("write"), chunks, position);
     return this.#call(
       "write",
       () => {
@@ -81,8 +83,8 @@ export class SimFile implements DiskFile {
     return this.#call("read", () => {
       if (failure !== undefined) throw this.#error(failure, "read");
       const length = this.#node.read(position, into);
-      const { scheduler, name } = this.#device;
-      scheduler.trace.noteBytes(scheduler.now, `${name} read ${this.path} at ${position}`, [into.subarray(0, length)]);
+      const { scheduler } = this.#device;
+      scheduler.trace.noteBytes(scheduler.now, this.#label("read"), [into.subarray(0, length)], position);
       return length;
     });
   }
@@ -132,6 +134,7 @@ export class SimFile implements DiskFile {
       const operation: Operation = {
         kind,
         path: this.path,
+        label: this.#label(kind),
         slow: kind === "sync" || (kind === "write" && this.#options.durable === true),
         interrupted,
         complete: () => {
@@ -145,6 +148,15 @@ export class SimFile implements DiskFile {
       if (early) resolve(undefined as T);
       this.#device.start(operation);
     });
+  }
+
+  #label(kind: OperationKind): string {
+    let label = this.#labels.get(kind);
+    if (label === undefined) {
+      label = `${this.#device.name} ${kind} ${this.path}`;
+      this.#labels.set(kind, label);
+    }
+    return label;
   }
 
   #error(code: string, action: string): DiskError {

@@ -1,4 +1,3 @@
-import { invariant } from "../../../base/invariant.ts";
 import { type DiskEntry, DiskError } from "../../../base/ports/disk.ts";
 import type { SimRandom } from "../random.ts";
 import { DirectoryNode, type Node } from "./directory-node.ts";
@@ -138,9 +137,15 @@ export class Tree {
   }
 
   #find(path: string, action: string): Node {
+    const parts = partsOf(path, action);
+    return this.#walkTo(parts, parts.length, path, action);
+  }
+
+  /** Along the first `depth` of these names. @param path they make */
+  #walkTo(parts: readonly string[], depth: number, path: string, action: string): Node {
     let node: Node = this.#root;
-    for (const name of partsOf(path, action)) {
-      const next: Node | undefined = node.kind === "directory" ? node.entries.get(name) : undefined;
+    for (let i = 0; i < depth; i++) {
+      const next: Node | undefined = node.kind === "directory" ? node.entries.get(parts[i] as string) : undefined;
       if (next === undefined) throw new DiskError("ENOENT", path, action);
       node = next;
     }
@@ -155,22 +160,28 @@ export class Tree {
 
   #parent(path: string, action: string): { directory: DirectoryNode; name: string } {
     const parts = partsOf(path, action);
-    const name = parts.pop();
+    const name = parts.at(-1);
     if (name === undefined) throw new DiskError("EBUSY", path, action);
-    const directory = this.#find(parts.join("/"), action);
+    const directory = this.#walkTo(parts, parts.length - 1, path.slice(0, -name.length - 1), action);
     if (directory.kind !== "directory") throw new DiskError("ENOTDIR", path, action);
     return { directory, name };
   }
 }
 
+/** Paths come again and again, and few are in use at a time. */
+const PARTS_KNOWN_MAX = 4096;
+const known = new Map<string, readonly string[]>();
+
 /** The same names pass as on a real disk (`src/disk/paths.ts`; the contract suite holds both to it). */
-function partsOf(path: string, action: string): string[] {
-  if (path === "") return [];
-  const parts = path.split("/");
+function partsOf(path: string, action: string): readonly string[] {
+  let parts = known.get(path);
+  if (parts !== undefined) return parts;
+  parts = path === "" ? [] : path.split("/");
   for (const part of parts) {
     const plain = part !== "" && part !== "." && part !== ".." && !part.includes("\0") && !part.includes("\\");
     if (!plain) throw new DiskError("EINVAL", path, action);
   }
-  invariant(parts.length > 0, "a path has parts");
+  if (known.size >= PARTS_KNOWN_MAX) known.clear();
+  known.set(path, parts);
   return parts;
 }

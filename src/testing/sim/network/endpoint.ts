@@ -1,6 +1,6 @@
 import { UNSENT_BYTES_HIGH, UNSENT_BYTES_LOW } from "../../../base/ports/transport.ts";
 import type { SimProcess } from "../process.ts";
-import { frameText } from "../rpc/frames.ts";
+import { noteFrame } from "../rpc/frames.ts";
 import type { Link } from "./link.ts";
 import { arrived, type WireMessage } from "./wire.ts";
 
@@ -192,7 +192,7 @@ export class Endpoint {
     const trace = this.process.scheduler.trace;
     for (const message of segment.messages) {
       if (message.type === "peer") trace.noteBytes(this.#now, this.#gets(message.kind), message.chunks);
-      else trace.note(this.#now, frameText(message.frame, trace), this.process.name);
+      else noteFrame(message.frame, trace, this.#now, this.process.name);
       this.#inboxBytes += message.bytes;
       this.#inbox.push(this.#changed(arrived(message), from.#link));
     }

@@ -20,5 +20,5 @@ export function arrived(message: WireMessage): WireMessage {
     body.set(chunk, at);
     at += chunk.length;
   }
-  return { ...message, chunks: [body] };
+  return { type: message.type, kind: message.kind, chunks: [body], bytes: message.bytes };
 }

@@ -23,17 +23,20 @@ export function frameBytes(frame: RpcFrame): number {
   return FRAME_BYTES + (frame.kind === "message" ? frame.body.length : 0);
 }
 
-/** For the trace: what of the frame the other process gets to see, its bytes as their hash. */
-export function frameText(frame: RpcFrame, trace: Trace): string {
+const NO_BYTES: readonly Uint8Array[] = [];
+
+/** Puts into the trace what of the frame the other process gets to see, its bytes as their hash. */
+export function noteFrame(frame: RpcFrame, trace: Trace, now: number, who: string): void {
+  const { id } = frame;
   switch (frame.kind) {
     case "call":
-      return `gets call ${frame.id} ${frame.path}`;
+      return trace.note(now, `gets call ${id} ${frame.path}`, who);
     case "message":
-      return `gets message of call ${frame.id}: ${trace.bytes([frame.body])}`;
+      return trace.noteBytes(now, `${who} gets message of call`, [frame.body], id);
     case "status":
-      return `gets status of call ${frame.id}: ${frame.error === undefined ? "ok" : frame.error.message}`;
+      return trace.note(now, `gets status of call ${id}: ${frame.error === undefined ? "ok" : frame.error.message}`, who);
     default:
-      return `gets ${frame.kind} of call ${frame.id}`;
+      return trace.noteBytes(now, `${who} gets ${frame.kind} of call`, NO_BYTES, id);
   }
 }
 
