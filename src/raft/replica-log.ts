@@ -15,6 +15,8 @@ export class ReplicaLog<P> {
   readonly configurations: Configurations;
   /** See `RaftCore.holes`. */
   holes: readonly EntryRange[];
+  /** The last entry that was recovered: a frame, or the mark that says where the segments end, proves its term. */
+  readonly #recoveredTo: number;
   #commit: number;
   #inMemoryFrom: number;
 
@@ -32,6 +34,7 @@ export class ReplicaLog<P> {
     }
     this.#inMemoryFrom = recovered.start.index + 1;
     this.holes = recovered.holes ?? [];
+    this.#recoveredTo = recovered.lastIndex;
     // What recovery found was written again before this core was made (design §4): it is durable.
     this.writes = new PendingWrites(recovered.lastIndex, recovered.term, recovered.votedFor);
   }
@@ -62,15 +65,19 @@ export class ReplicaLog<P> {
   termAt(index: number): Term | undefined {
     return this.#terms.termAt(index);
   }
+  /** @returns the first entry of the hole that this one is in */
+  holeAt(index: number): LogIndex | undefined {
+    if (index >= this.#inMemoryFrom) return undefined;
+    return this.holes.find(({ first, last }) => first <= index && index <= last)?.first;
+  }
   /**
    * No frame here proves the term of this entry: it may be one that was inferred. From a later entry it is too high, which matches nothing
    * anywhere; from an earlier one it is too low, and a log that parted from ours may have such an entry.
    *
    * @returns the first entry of the hole that it is in; undefined: its term is proved
    */
-  holeAt(index: number): LogIndex | undefined {
-    if (index >= this.#inMemoryFrom) return undefined;
-    return this.holes.find(({ first, last }) => first <= index && index <= last)?.first;
+  unprovedAt(index: number): LogIndex | undefined {
+    return index === this.#recoveredTo ? undefined : this.holeAt(index);
   }
   lastAtMost(index: number, term: number): LogIndex {
     return this.#terms.lastAtMost(index, term);

@@ -73,7 +73,7 @@ export class Replication<P> {
   #suspect(peer: PeerProgress): void {
     const { log } = this.#state;
     const index = peer.told as LogIndex;
-    const proved = log.holeAt(index) === undefined ? log.termAt(index) : undefined;
+    const proved = log.unprovedAt(index) === undefined ? log.termAt(index) : undefined;
     peer.suspected = { index, term: proved ?? (0 as Term) };
     peer.suspectedAt = peer.heardAt;
     peer.remindedIn = undefined;
@@ -129,7 +129,7 @@ export class Replication<P> {
   #denies({ prevIndex, hintIndex, hintTerm }: NonNullable<AppendReply["refused"]>): boolean {
     const { log } = this.#state;
     if (hintIndex !== prevIndex) return hintIndex < prevIndex;
-    return hintIndex > 0 && log.holeAt(prevIndex) === undefined && log.termAt(prevIndex) !== hintTerm;
+    return hintIndex > 0 && log.unprovedAt(prevIndex) === undefined && log.termAt(prevIndex) !== hintTerm;
   }
 
   /** A heartbeat reply carries the durable index, so a lost acknowledgement is made up for (scenario 37). */
@@ -281,10 +281,11 @@ export class Replication<P> {
 
   #probe(replica: ReplicaId, peer: PeerProgress): void {
     const { log, options } = this.#state;
-    const hole = log.holeAt(peer.next - 1);
-    // Where nothing proves what stands here, below it: further down is never wrong. What matches is not asked about.
-    if (hole !== undefined && hole <= peer.match) return;
-    if (hole !== undefined) peer.backTo(peer.next - 1, hole - 1);
+    const hole = log.unprovedAt(peer.next - 1);
+    // Where nothing proves what stands here, below it: further down is never wrong. What matches is equal whatever is said of its term; it is
+    // asked about when something can follow, for a hole may stay.
+    if (hole !== undefined && hole <= peer.match && log.holeAt(peer.match + 1) !== undefined) return;
+    if (hole !== undefined && peer.next - 1 > peer.match) peer.backTo(peer.next - 1, Math.max(peer.match, hole - 1));
     peer.asked = true;
     if (peer.again || peer.held || peer.next > log.lastIndex || peer.next < log.inMemoryFrom) this.#ask(replica, peer);
     else this.#append(replica, peer, peer.next, log.fit(peer.next, log.lastIndex, options.appendBytesMax));

@@ -372,7 +372,8 @@ export interface RaftCore<P> {
   lastResort: boolean;
   /**
    * Committed entries whose frames are bad or missing here. What the log says of their terms may be inferred from its neighbours: it is told
-   * to nobody as proved until the frames are back, so no follower is asked about such an entry and no stream begins at one. With any it is
+   * to nobody as proved until the frames are back, so no follower is asked about such an entry, unless it is the last
+   * that matches and what comes next is here, and no stream begins at one. With any it is
    * `lastResort`, without it is not. Settable at any time.
    */
   holes: readonly EntryRange[];

@@ -116,6 +116,26 @@ describe("A leader whose frames are missing", () => {
     assert.equal(other.core.quarantined, false);
   });
 
+  it("goes on behind a hole at the very end of the log, which nobody can fill: the last entry's term is proved", () => {
+    const cluster = new TestCluster();
+    const committed = entriesOf(1, 1, 2, 2);
+    for (const n of [1, 2, 3]) cluster.add(optionsFor(n, voters(1, 2, 3)), committed, 2, undefined, 4);
+    const leader = cluster.at(1);
+    const holes = [{ first: index(2), last: index(4) }];
+    for (const one of [leader, cluster.at(2)]) one.core = createRaft(one.options, { ...recoveredFrom(one.log, 2, undefined, 4), holes }, 0);
+    leader.forgetBelow(5);
+    cluster.isolate(3);
+    // The first entry that is sent is lost, so that the question is about the place where the hole ends.
+    let lost = 0;
+    const passes = cluster.passes.bind(cluster);
+    cluster.passes = (packet) => passes(packet) && !(packet.message.kind === "append" && packet.message.entries.length > 0 && lost++ === 0);
+    cluster.now += 3 * leader.options.electionMaxMs;
+    leader.tick();
+    cluster.settle();
+    cluster.advance(1_000);
+    assert.deepEqual([lost > 0, leader.core.role, leader.core.commit, progress(leader)?.match], [true, "leader", 5, 5]);
+  });
+
   it("is a last resort as long as there are any", () => {
     const { leader } = holed(LATER, []);
     assert.equal(leader.core.lastResort, true);
