@@ -37,6 +37,8 @@ export class FakeGroups extends FakeCluster {
   readonly #world: World;
   readonly #attached = new Set<Attached>();
   override idleMs = 50;
+  /** Brokers that take what is sent and say nothing. */
+  readonly hung = new Set<string>();
   readonly #silenced = new Set<string>();
   /** Sessions are cut as soon as they begin, as by a proxy that knows no streams. */
   takesSessions = true;
@@ -166,6 +168,7 @@ export class FakeGroups extends FakeCluster {
     };
     return {
       received: (message) => {
+        if (this.hung.has(wire.address)) return;
         if (!this.takesSessions) return wire.break();
         const beat = SessionRequest.decode(message).heartbeat;
         if (beat === undefined) return wire.endFromServer(new MillraceError("INVALID_REQUEST", "no heartbeat"));

@@ -107,14 +107,20 @@ describe("GroupConsumer on a fake cluster with the real coordinator's machine", 
     scene.fill(50);
     let stuck = true;
     const aborted: number[] = [];
+    const working = new Set<number>();
+    let twice = false;
     const a = scene.member(
       "a",
       { commitIntervalMs: 3_600_000 },
       {
         handler: async (record, { signal }) => {
-          if (record.offset !== 20 || !stuck) return;
-          signal.addEventListener("abort", () => aborted.push(record.partition));
-          await scene.sleep(5_000);
+          twice ||= working.has(record.partition);
+          working.add(record.partition);
+          if (record.offset === 20 && stuck) {
+            signal.addEventListener("abort", () => aborted.push(record.partition));
+            await scene.sleep(5_000);
+          }
+          working.delete(record.partition);
         },
       },
     );
@@ -124,6 +130,7 @@ describe("GroupConsumer on a fake cluster with the real coordinator's machine", 
     stuck = false;
     assert.ok(await scene.world.run(30_000, () => scene.offsets(0).includes(49) && scene.offsets(1).includes(49)));
     assert.deepEqual(aborted.sort(), [0, 1]);
+    assert.ok(!twice, "what comes back waits for the handler of before");
     assert.ok(scene.told.includes("a lost 0,1 UNKNOWN_MEMBER"), scene.told.join("; "));
     assert.ok(
       scene.told.includes("a refused 0,1 UNKNOWN_MEMBER") || scene.told.includes("a refused 0,1 MEMBER_FENCED"),
@@ -184,6 +191,19 @@ describe("GroupConsumer on a fake cluster with the real coordinator's machine", 
     await assert.rejects(scene.world.until(a.done), cause);
     assert.deepEqual(scene.cluster.committed("g", "t"), [3]);
     assert.deepEqual(scene.cluster.members("g"), []);
+  });
+
+  it("takes a handler that gives up because its partition is taken away for no failure", async () => {
+    const scene = new Scene(23, 1);
+    scene.fill(2);
+    const handler = (_: unknown, { signal }: HandlerContext): Promise<void> =>
+      new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+    const a = scene.member("a", { instanceId: "z", assignor: "range" }, { onError: "stop", handler });
+    await scene.world.run(1_000, () => false);
+    const b = scene.member("b", { instanceId: "a", assignor: "range" });
+    assert.ok(await scene.world.run(10_000, () => scene.settled()));
+    assert.equal(scene.cluster.members("g").length, 2, "it stays in the group");
+    await scene.world.until(Promise.all([a.consumer.close(), b.consumer.close(), a.done]));
   });
 
   it("writes a record its handler cannot take to another topic before it goes on", async () => {
@@ -445,13 +465,14 @@ describe("GroupConsumer on a fake cluster with the real coordinator's machine", 
     let working = 0;
     let most = 0;
     const partitions = new Set<number>();
+    let twice = false;
     const a = scene.member(
       "a",
       {},
       {
         concurrency: 3,
         handler: async (record) => {
-          assert.ok(!partitions.has(record.partition));
+          twice ||= partitions.has(record.partition);
           partitions.add(record.partition);
           most = Math.max(most, ++working);
           await scene.sleep(3);
@@ -462,6 +483,7 @@ describe("GroupConsumer on a fake cluster with the real coordinator's machine", 
     );
     assert.ok(await scene.world.run(20_000, () => scene.settled()));
     assert.equal(most, 3);
+    assert.ok(!twice);
     await scene.world.until(a.consumer.close());
   });
 

@@ -1,0 +1,108 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { Keeper } from "../../../src/client/group/keeper.ts";
+import type { Beat, KeeperNews } from "../../../src/client/group/keeper-words.ts";
+import { World } from "../fake/world.ts";
+import { FakeGroups } from "./fake-coordinator.ts";
+
+const MEMBER = "00000000-0000-4000-8000-000000000001";
+
+function setup(seed: number) {
+  const world = new World(seed);
+  const cluster = new FakeGroups(world);
+  cluster.make("t", 2);
+  const news: KeeperNews[] = [];
+  const spec = {
+    brokers: cluster.addresses,
+    groupId: "g",
+    instanceId: "",
+    rack: "",
+    topics: ["t"],
+    assignor: "",
+    rebalanceTimeoutMs: 0,
+  };
+  const tick = (): void => {
+    cluster.pass();
+    world.after(250, tick);
+  };
+  tick();
+  const keeper = new Keeper(spec, { rpc: cluster, clock: world, random: world.random }, (each) => void news.push(each));
+  const epoch = (): number => cluster.coordinator.group("g").members.get(MEMBER)?.joinEpoch ?? 0;
+  return { world, cluster, keeper, news, epoch };
+}
+
+const beat = (life: number, memberEpoch: number, owned: Beat["owned"] = []): Beat => ({
+  kind: "beat",
+  memberId: MEMBER,
+  life,
+  memberEpoch,
+  owned,
+});
+
+describe("Keeper", () => {
+  it("keeps a member alive whose application has no time to answer, as one life, and gives nothing back for it", async () => {
+    const { world, cluster, keeper, epoch } = setup(1);
+    keeper.hear(beat(1, 0));
+    await world.run(1_000, () => false);
+    const joined = epoch();
+    const heldBefore = cluster.coordinator.group("g").held.size;
+    // Another one joins, and half of it is asked back: the application has not even heard of the first half.
+    cluster.coordinator.ok({
+      kind: "join",
+      groupId: "g",
+      memberId: "other",
+      instanceId: undefined,
+      rack: "",
+      clientAddress: "",
+      topics: ["t"],
+      assignor: "",
+      rebalanceTimeoutMs: 0,
+    });
+    await world.run(50_000, () => false);
+    assert.equal(epoch(), joined, "it did not join again");
+    assert.ok((cluster.beats.get(MEMBER) ?? 0) >= 10);
+    assert.equal(cluster.coordinator.group("g").held.size, heldBefore, "nothing was given back");
+    assert.equal(cluster.coordinator.group("g").revoking, 1);
+    keeper.close();
+  });
+
+  it("goes to another broker when one hangs, long before the session is over", async () => {
+    const { world, cluster, keeper, news, epoch } = setup(2);
+    keeper.hear(beat(1, 0));
+    await world.run(1_000, () => false);
+    const joined = epoch();
+    const [address = ""] = [...cluster.streams].map((stream) => stream.address);
+    cluster.hung.add(address);
+    await world.run(20_000, () => false);
+    assert.ok([...cluster.streams].every((stream) => stream.address !== address));
+    await world.run(100_000, () => false);
+    assert.equal(epoch(), joined);
+    assert.ok(news.some(({ kind }) => kind === "failing"));
+    assert.ok(news.every(({ kind }) => kind !== "refused"));
+    keeper.close();
+  });
+
+  it("ends a life that is refused, says so once, and begins the next only when it is told to", async () => {
+    const { world, cluster, keeper, news } = setup(3);
+    keeper.hear(beat(1, 0));
+    await world.run(1_000, () => false);
+    cluster.coordinator.ok({ kind: "leave", groupId: "g", memberId: MEMBER, instanceId: undefined, forGood: true });
+    keeper.hear(beat(1, 1));
+    await world.run(30_000, () => false);
+    keeper.hear(beat(1, 1));
+    await world.run(60_000, () => false);
+    assert.deepEqual(
+      news.filter(({ kind }) => kind === "refused").map(({ life }) => life),
+      [1],
+    );
+    assert.deepEqual(cluster.members("g"), []);
+    keeper.hear(beat(2, 0));
+    await world.run(61_000, () => false);
+    assert.deepEqual(cluster.members("g"), [MEMBER]);
+    assert.equal(news.at(-1)?.life, 2);
+    keeper.hear({ kind: "leave", memberId: MEMBER, life: 2, forAWhile: false });
+    await world.run(62_000, () => false);
+    assert.deepEqual([cluster.members("g"), news.at(-1)?.kind], [[], "left"]);
+    keeper.close();
+  });
+});
