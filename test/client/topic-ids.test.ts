@@ -180,6 +180,19 @@ describe("A consumer whose topic was deleted, and made again under its name", ()
     }
   });
 
+  it("begins by what a broker heard last while the cluster has no controller", async () => {
+    const { world, cluster, client, first } = setup(10);
+    cluster.controllerless = true;
+    fill(first, ["a"]);
+    const consumer = client.consumer();
+    await world.until(consumer.subscribe("t"));
+    const { seen } = read(consumer);
+    assert.ok(await world.run(world.now + 10_000, () => seen.length > 0));
+    const [described] = await world.until(client.admin().describeTopics(["t"], { latest: true }));
+    assert.equal(described?.topicId, cluster.topicId("t"));
+    await assert.rejects(world.until(client.admin().describeTopics(["u"], { latest: true })), { code: "UNKNOWN_TOPIC" });
+  });
+
   it("is refused from the start when an id was given and the name stands for another one", async () => {
     const { world, cluster, client } = setup(8);
     const topicId = cluster.topicId("t");

@@ -70,6 +70,8 @@ export class FakeCluster implements RpcClient {
   readonly #lives = new Map<string, number>();
   /** What DescribeTopics says of topics by name when it is not asked for the latest. */
   readonly stale = new Map<string, { readonly topicId: string; readonly logs: readonly PartitionLog[] }>();
+  /** Nobody can say what is recorded now. */
+  controllerless = false;
   readonly dead = new Set<string>();
   /** What ListOffsets says of a partition instead of its offsets. */
   readonly refusals = new Map<PartitionLog, MillraceError>();
@@ -180,6 +182,7 @@ export class FakeCluster implements RpcClient {
   }
 
   #describeTopics({ names, latest }: DescribeTopicsRequest): Uint8Array {
+    if (latest && this.controllerless) throw new MillraceError("CONTROLLER_UNKNOWN", "no controller", {}, 100);
     const topics = names.map((name) => this.#describe(name, latest ? undefined : this.stale.get(name)));
     return DescribeTopicsResponse.encode({ topics });
   }
