@@ -312,7 +312,7 @@ export class GroupCore {
 
   #leave(): void {
     this.#beats = false;
-    if (this.#life > 0) this.#effects.push({ kind: "leave", life: this.#life });
+    if (this.#life > 0) this.#effects.push({ kind: "leave", life: this.#life, forGood: this.#begins });
     this.#phase = this.#begins ? "lost" : "left";
     this.#epoch = 0;
     this.#effects.push(this.#begins ? { kind: "begins" } : { kind: "left" });

@@ -202,7 +202,12 @@ export class GroupLoop {
         return;
       case "leave":
         this.#leaving = true;
-        this.#keeper.hear({ ...effect, memberId: this.#memberId, forAWhile: settings.instanceId !== "" && !this.#forGood });
+        this.#keeper.hear({
+          kind: "leave",
+          life: effect.life,
+          memberId: this.#memberId,
+          forAWhile: settings.instanceId !== "" && !this.#forGood && !effect.forGood,
+        });
         return;
       case "assigned": {
         const { tenures } = effect;

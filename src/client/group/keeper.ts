@@ -48,7 +48,7 @@ export class Keeper {
   #session: { readonly address: string; readonly stream: ClientStream; answered: boolean } | undefined;
   /** A single call is under way. */
   #calling = false;
-  /** What was said came after what the call under way says. */
+  /** There is something newer to say than what is not answered yet. */
   #sayAgain = false;
   #address: string | undefined;
   #coordinatorId = 0;
@@ -99,6 +99,12 @@ export class Keeper {
       this.#call(beat);
       return;
     }
+    // One at a time: who gives back a thousand partitions one by one says the newest when the last was taken.
+    if (this.#session !== undefined && this.#patience !== undefined) {
+      this.#sayAgain = true;
+      return;
+    }
+    this.#sayAgain = false;
     this.#session ??= this.#open(beat.life);
     this.#session.stream.write(sessionBeat(this.#spec, beat));
     this.#patience ??= this.#ports.clock.after(ANSWER_MS, () => this.#unanswered());
@@ -198,6 +204,7 @@ export class Keeper {
     // It is a member now. To join again would be to begin yet another life, should the application not have time to answer before the next heartbeat.
     if (beat.memberEpoch === 0) this.#beat = { ...beat, memberEpoch: state.memberEpoch };
     const coordinator = this.#coordinators.of(state.coordinatorId, address);
+    if (this.#sayAgain && !this.#calling) this.#say();
     this.#tell({ kind: "heard", life, memberEpoch: state.memberEpoch, assignment: assignmentOf(state), coordinator });
   }
 

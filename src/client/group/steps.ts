@@ -62,7 +62,8 @@ export type GroupInput =
 export type GroupEffect =
   /** Say to the coordinator who this is and what it holds; epoch 0 joins. Takes the place of whatever was to be said before. */
   | { readonly kind: "beat"; readonly life: number; readonly memberEpoch: number; readonly owned: readonly GroupPartition[] }
-  | { readonly kind: "leave"; readonly life: number }
+  /** @property forGood a static member, too, must not get back what it has */
+  | { readonly kind: "leave"; readonly life: number; readonly forGood: boolean }
   /** Tell the application, then find out where these begin (`located`). */
   | { readonly kind: "assigned"; readonly tenures: readonly Tenure[] }
   /** Fetch from `offset` and begin with handlers. */

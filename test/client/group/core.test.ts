@@ -149,6 +149,10 @@ describe("GroupCore", () => {
     assert.deepEqual(told.step({ kind: "giveUp", tenure: stuck, error }), ["halt 0 lost", "lost 0", "halt 1 closed"]);
     assert.deepEqual(told.step({ kind: "idle", tenure: other }), ["revoked 1"]);
     assert.deepEqual(told.step({ kind: "told", tenures: [other] }), ["leave", "begins"]);
+    assert.ok(
+      told.effects.some((effect) => effect.kind === "leave" && effect.forGood),
+      "or a static member would have it back",
+    );
     assert.deepEqual(told.step({ kind: "join" }), ["beat 0: "]);
   });
 });

@@ -37,6 +37,8 @@ export class FakeGroups extends FakeCluster {
   readonly #world: World;
   readonly #attached = new Set<Attached>();
   override idleMs = 50;
+  /** What the last heartbeat said is held. */
+  lastOwned: MemberHeartbeat["owned"] = [];
   /** Brokers that take what is sent and say nothing. */
   readonly hung = new Set<string>();
   readonly #silenced = new Set<string>();
@@ -111,6 +113,7 @@ export class FakeGroups extends FakeCluster {
 
   #beat(beat: MemberHeartbeat): MemberState | undefined {
     if (this.#silenced.has(beat.memberId)) throw new MillraceError("NOT_READY", "nothing of it arrives");
+    this.lastOwned = beat.owned;
     const command = memberCommand(beat, "127.0.0.1:1");
     if (command instanceof MillraceError) throw command;
     const reply = this.#decide(command);

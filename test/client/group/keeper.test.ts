@@ -82,6 +82,18 @@ describe("Keeper", () => {
     keeper.close();
   });
 
+  it("has one heartbeat under way at a time, and then says the newest", async () => {
+    const { world, cluster, keeper } = setup(4);
+    keeper.hear(beat(1, 0));
+    await world.run(1_000, () => false);
+    const before = cluster.beats.get(MEMBER) ?? 0;
+    for (let n = 0; n < 200; n++) keeper.hear(beat(1, 1, [{ topic: "t", topicId: cluster.topicId("t"), partition: n % 2 }]));
+    await world.run(2_000, () => false);
+    assert.equal((cluster.beats.get(MEMBER) ?? 0) - before, 2);
+    assert.deepEqual(cluster.lastOwned, [{ topic: "t", topicId: cluster.topicId("t"), partitions: [1] }]);
+    keeper.close();
+  });
+
   it("ends a life that is refused, says so once, and begins the next only when it is told to", async () => {
     const { world, cluster, keeper, news } = setup(3);
     keeper.hear(beat(1, 0));
