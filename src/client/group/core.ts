@@ -31,6 +31,8 @@ export class GroupCore {
   readonly #autoCommit: boolean;
   readonly #tenures = new Map<string, Tenure>();
   readonly #byId = new Map<number, Tenure>();
+  /** Those on their way out: few, of perhaps thousands. */
+  readonly #leavers = new Set<Tenure>();
   readonly #commits = new Map<number, Commit>();
   #effects: GroupEffect[] = [];
   #phase: "idle" | "member" | "lost" | "closing" | "left" = "idle";
@@ -182,6 +184,7 @@ export class GroupCore {
     tenure.again = false;
     if (tenure.leaving) return;
     tenure.stage = "draining";
+    this.#leavers.add(tenure);
     this.#effects.push({ kind: "halt", tenure, cause, error: undefined });
   }
 
@@ -206,6 +209,7 @@ export class GroupCore {
     if (!said) this.#commit(tenures);
     this.#tenures.clear();
     this.#byId.clear();
+    this.#leavers.clear();
     this.#epoch = 0;
     this.#beats = false;
     const closing = this.#phase === "closing" && !this.#begins;
@@ -292,8 +296,8 @@ export class GroupCore {
     const tenure = this.#byId.get(id);
     if (tenure === undefined) return;
     this.#effects.push({ kind: "halt", tenure, cause: "lost", error });
-    this.#tenures.delete(tenure.key);
-    this.#byId.delete(id);
+    this.#commit([tenure]);
+    this.#forget(tenure);
     this.#effects.push({ kind: "lost", tenures: [tenure], error });
     if (this.#phase !== "member") return;
     this.#begins = true;
@@ -307,6 +311,7 @@ export class GroupCore {
       if (!tenure.leaving) this.#effects.push({ kind: "halt", tenure, cause: "closed", error: undefined });
     this.#tenures.clear();
     this.#byId.clear();
+    this.#leavers.clear();
     this.#leave();
   }
 
@@ -321,7 +326,7 @@ export class GroupCore {
 
   /** Takes every partition as far on its way out as it may go, then says what has changed. */
   #moveOn(): void {
-    const quiet = [...this.#tenures.values()].filter((tenure) => tenure.stage === "draining" && !tenure.busy);
+    const quiet = [...this.#leavers].filter((tenure) => tenure.stage === "draining" && !tenure.busy);
     for (const tenure of quiet) tenure.stage = "telling";
     if (quiet.length > 0) this.#effects.push({ kind: "revoked", tenures: quiet });
     this.#release();
@@ -335,14 +340,19 @@ export class GroupCore {
 
   #release(): void {
     const again: Tenure[] = [];
-    for (const tenure of this.#tenures.values()) {
+    for (const tenure of this.#leavers) {
       if (tenure.stage !== "settling" || tenure.due !== undefined) continue;
-      this.#tenures.delete(tenure.key);
-      this.#byId.delete(tenure.id);
+      this.#forget(tenure);
       this.#beats = true;
       if (tenure.again) again.push(tenure);
     }
     this.#take(again);
+  }
+
+  #forget(tenure: Tenure): void {
+    this.#tenures.delete(tenure.key);
+    this.#byId.delete(tenure.id);
+    this.#leavers.delete(tenure);
   }
 
   #maybeCommit(): void {
@@ -350,7 +360,7 @@ export class GroupCore {
     // Before the epoch is known nothing is held.
     if (this.#epoch === 0) return;
     for (const { life } of this.#commits.values()) if (life === this.#life) return;
-    const settling = [...this.#tenures.values()].filter(({ stage }) => stage === "settling");
+    const settling = [...this.#leavers].filter(({ stage }) => stage === "settling");
     if (this.#commitsLater || (!this.#commitsNow && settling.length === 0)) return;
     const all = this.#commitsNow;
     this.#commitsNow = false;

@@ -146,7 +146,9 @@ describe("GroupCore", () => {
     const told = Told.at(0, 1);
     const [stuck, other] = [told.tenure(0).id, told.tenure(1).id];
     const error = new MillraceError("HANDLER_TIMED_OUT", "too long");
-    assert.deepEqual(told.step({ kind: "giveUp", tenure: stuck, error }), ["halt 0 lost", "lost 0", "halt 1 closed"]);
+    told.step({ kind: "processed", tenure: stuck, offset: 0 });
+    const steps = ["halt 0 lost", "commit 1 at 1: 0:1", "lost 0", "halt 1 closed"];
+    assert.deepEqual(told.step({ kind: "giveUp", tenure: stuck, error }), steps, "what it had done before is committed");
     assert.deepEqual(told.step({ kind: "idle", tenure: other }), ["revoked 1"]);
     assert.deepEqual(told.step({ kind: "told", tenures: [other] }), ["leave", "begins"]);
     assert.ok(
