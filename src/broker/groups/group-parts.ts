@@ -1,4 +1,5 @@
 import type { BrokerConfig } from "../../base/broker-config.ts";
+import type { TopicId } from "../../base/ids.ts";
 import type { Clock } from "../../base/ports/clock.ts";
 import type { Fact } from "../../cluster/facts.ts";
 import type { MetadataImage } from "../../cluster/image.ts";
@@ -9,7 +10,7 @@ import type { PeerLinks } from "../peers/peer-links.ts";
 import type { RoutedLog } from "../routing/log-backend.ts";
 import type { Router } from "../routing/router.ts";
 import { GroupCalls } from "./calls/group-calls.ts";
-import { PartitionEnds } from "./calls/partition-ends.ts";
+import { type KnownEnds, PartitionEnds } from "./calls/partition-ends.ts";
 import { Coordinator } from "./coordinator/coordinator.ts";
 import { topicDirectory } from "./coordinator/topic-directory.ts";
 import type { GroupsShards, MakeShardLeader } from "./shards.ts";
@@ -22,7 +23,7 @@ export interface CoordinatorsPorts {
   readonly config: Pick<BrokerConfig, "groups">;
   readonly view: Pick<MetadataView, "image">;
   readonly group: Pick<MetadataGroup, "barrier">;
-  readonly partitions: () => Pick<PartitionSet, "age">;
+  readonly partitions: () => Pick<PartitionSet, "age" | "get">;
   readonly failed: (error: unknown) => void;
 }
 
@@ -36,8 +37,15 @@ export function makeCoordinator({ clock, config, view, group, partitions, failed
       topics,
       trusted: () => partitions().age.look().trusted,
       barrier: () => group.barrier({ deadline: clock.monotonic() + BARRIER_MS }),
+      ends: (topicId, partition) => endsHere(view.image, partitions(), topicId, partition),
       failed,
     });
+}
+
+/** What this broker's own replica of a partition knows. */
+function endsHere(image: MetadataImage, partitions: Pick<PartitionSet, "get">, topicId: TopicId, partition: number): KnownEnds | undefined {
+  const groupId = image.topics.get(topicId)?.groups[partition];
+  return groupId === undefined ? undefined : partitions.get(groupId)?.partition;
 }
 
 const ofTopics: ReadonlySet<Fact["kind"]> = new Set(["topicCreated", "partitionCreated", "topicDeleted"]);
@@ -69,10 +77,7 @@ export function groupCalls(from: GroupCallsParts): GroupCalls {
     clock,
     resolve: (topic, partition, until) => log.resolve(topic, partition, until),
     offsets: (target, timeMs, options, done) => log.offsets(target, timeMs, options, done),
-    here(topicId, partition) {
-      const groupId = image.topics.get(topicId)?.groups[partition];
-      return groupId === undefined ? undefined : partitions.get(groupId)?.partition;
-    },
+    here: (topicId, partition) => endsHere(image, partitions, topicId, partition),
   });
   return new GroupCalls({
     parts: {

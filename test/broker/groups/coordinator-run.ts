@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { ErrorCode } from "../../../src/base/errors.ts";
 import { MillraceError } from "../../../src/base/errors.ts";
 import { defaultGroupSettings, type GroupSettings } from "../../../src/base/group-settings.ts";
-import type { LogIndex, Offset, Term } from "../../../src/base/ids.ts";
+import type { LogIndex, Offset, Term, TopicId } from "../../../src/base/ids.ts";
 import type { Clock, Timer } from "../../../src/base/ports/clock.ts";
 import { Coordinator } from "../../../src/broker/groups/coordinator/coordinator.ts";
 import type { MemberNews } from "../../../src/broker/groups/coordinator/member-watches.ts";
@@ -88,6 +88,8 @@ export class CoordinatorRun implements LedReplica {
   barriers = 0;
   /** What the read barrier brings to light. */
   onBarrier: () => void = () => {};
+  /** What its broker has of partitions. */
+  ends: (topicId: TopicId, partition: number) => { logStartOffset: number; highWatermark: number } | undefined = () => undefined;
   changes = 0;
   readonly drafts: FrameDraft[] = [];
 
@@ -114,6 +116,7 @@ export class CoordinatorRun implements LedReplica {
           this.barriers += 1;
           this.onBarrier();
         },
+        ends: (topicId, partition) => this.ends(topicId, partition),
         failed: (error) => assert.fail(String(error)),
       },
     );

@@ -233,6 +233,35 @@ describe("A coordinator", () => {
     assert.equal(run.coordinator.active, false);
   });
 
+  it("follows the lag of partitions by what its broker has of them, and says what it is worth when it is asked", () => {
+    const { run, t, epoch } = one({ sessionTimeoutMs: DAY_MS });
+    let highWatermark = 10;
+    run.ends = (_, partition) => (partition === 0 ? { logStartOffset: 0, highWatermark } : undefined);
+    const verdict = (partition = 0): string => {
+      const group = run.view.image.group("g") ?? assert.fail();
+      return run.coordinator.verdictOf(group, t, partition, { logStartOffset: 0, highWatermark });
+    };
+    run.ask(committing("g", { id: "a", epoch }, offset("t", 0, 10)));
+    run.clock.pass(20_000);
+    highWatermark = 50;
+    run.clock.pass(70_000);
+    assert.equal(verdict(), "stalled", "nobody asked meanwhile, and it was seen");
+    assert.equal(verdict(1), "ok", "it is looked at for the first time");
+    run.ask({ kind: "leave", groupId: "g", memberId: "a", instanceId: undefined, forGood: true });
+    run.clock.turn();
+    assert.equal(verdict(), "stopped");
+    const positions = [{ topicId: t, partition: 0, offset: 4, logStartOffset: 0, highWatermark: 50 }];
+    run.ask({ kind: "seekGroup", groupId: "g", positions, dryRun: false, force: false });
+    run.clock.pass(10_000);
+    assert.equal(verdict(), "rewind");
+    for (let at = 5; at < 25; at += 1) {
+      run.ask(committing("g", undefined, offset("t", 0, at)));
+      highWatermark += 20;
+      run.clock.pass(10_000);
+    }
+    assert.equal(verdict(), "warn", "it goes on, and falls behind");
+  });
+
   it("confirms itself once for all reads of a turn, and again for a read that comes later", () => {
     const { run } = one();
     let asked = 0;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import type { MemberState } from "../../../src/protocol/public.ts";
-import { GroupState } from "../../../src/protocol/public.ts";
+import { GroupState, LagVerdict } from "../../../src/protocol/public.ts";
 import * as rpc from "../stubs.ts";
 import { GroupCluster, held, refusals } from "./group-cluster.ts";
 
@@ -123,15 +123,16 @@ describe("Groups of a cluster", () => {
     await groups.commit(1, "late", undefined, { "aged:0": 1, "aged:1": 2, "aged:2": 4 });
     const { partitions } = await groups.cluster.call(2, rpc.DescribeGroup, { groupId: "late" });
     assert.deepEqual(
-      partitions.map(({ lag, timeLagMs, oldestAgeMs }) => [
+      partitions.map(({ lag, timeLagMs, oldestAgeMs, verdict }) => [
+        verdict,
         lag,
         Math.round(timeLagMs / 1_000),
         Math.round((oldestAgeMs ?? -1_000) / 1_000),
       ]),
       [
-        [3, 5, 8],
-        [2, 0, 3],
-        [0, 0, 0],
+        [LagVerdict.ok, 3, 5, 8],
+        [LagVerdict.ok, 2, 0, 3],
+        [LagVerdict.ok, 0, 0, 0],
       ],
     );
   });

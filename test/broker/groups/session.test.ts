@@ -143,6 +143,20 @@ describe("A session", () => {
     await groups.cluster.restart(coordinator);
   });
 
+  it("waits for a coordinator as long as there is none, and its heartbeat is answered then", async () => {
+    const a = groups.session(1);
+    a.send(joining("waits", "a"));
+    await a.told(1);
+    groups.cluster.world.network.partition([["b1", "client"], ["b2"], ["b3"]]);
+    await groups.cluster.pass(2_000);
+    acknowledge(a, "waits");
+    await groups.cluster.pass(6_000);
+    assert.deepEqual([a.closed, a.states.length], [false, 1]);
+    groups.cluster.world.network.heal();
+    assert.equal((await a.told(2)).assignmentChanged, false);
+    a.cancel();
+  });
+
   it("ends when its broker stops, and its member has not left", async () => {
     const a = groups.session(2);
     a.send(joining("stops", "a"));

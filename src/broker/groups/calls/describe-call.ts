@@ -4,8 +4,9 @@ import { describeAnswer } from "../../../consumer-groups/answers.ts";
 import type { GroupState } from "../../../consumer-groups/group-state.ts";
 import { lagOf, lagTimes } from "../../../consumer-groups/lag.ts";
 import { unknownGroup } from "../../../consumer-groups/refusals.ts";
+import type { Verdict } from "../../../consumer-groups/verdict.ts";
 import type { MessageInput } from "../../../protocol/codec/index.ts";
-import { DescribeGroupRequest, DescribeGroupResponse, type PartitionLag } from "../../../protocol/public/group-service.ts";
+import { DescribeGroupRequest, DescribeGroupResponse, LagVerdict, type PartitionLag } from "../../../protocol/public/group-service.ts";
 import type { OffsetsOf } from "../../services/log-service.ts";
 import { imageNow } from "./ask-coordinator.ts";
 import { fitting } from "./fetch-call.ts";
@@ -16,6 +17,14 @@ import type { KnownEnds } from "./partition-ends.ts";
 const ENDS_MS = 3_000;
 
 type Lag = MessageInput<typeof PartitionLag>;
+
+const verdictNumber = {
+  ok: LagVerdict.ok,
+  warn: LagVerdict.warn,
+  stalled: LagVerdict.stalled,
+  stopped: LagVerdict.stopped,
+  rewind: LagVerdict.rewind,
+} as const satisfies Readonly<Record<Verdict, LagVerdict>>;
 
 /** `DescribeGroup`: members, what they hold, and how far each partition is. */
 export const describeGroup: GroupMethod = {
@@ -67,6 +76,7 @@ async function lagOfPartition(call: GroupCall, group: GroupState, place: Place):
     logStartOffset,
     lag,
     ...times,
+    verdict: verdictNumber[call.shard.leader.verdictOf(group, topicId, partition, { logStartOffset, highWatermark })],
     memberId: group.held.get(topicId, partition)?.member ?? "",
     ...(committed === undefined
       ? {}

@@ -10,7 +10,7 @@ import type { PeerLinks } from "../../peers/peer-links.ts";
 import type { Router } from "../../routing/router.ts";
 import type { Coordinator } from "../coordinator/coordinator.ts";
 import { notCoordinator } from "../coordinator/groups-machine.ts";
-import type { GroupsShards } from "../shards.ts";
+import type { GroupsShards, Shard } from "../shards.ts";
 import type { GroupCallParts, GroupMethod } from "./group-method.ts";
 import { type GroupMethodName, groupMethods, isGroupMethod } from "./group-methods.ts";
 
@@ -23,8 +23,10 @@ const AGAIN_MS = 25;
 
 export interface GroupCallsPorts {
   readonly parts: GroupCallParts;
-  readonly shards: GroupsShards<Coordinator>;
-  readonly router: Router;
+  readonly shards: Pick<GroupsShards<Coordinator>, "made" | "ensure" | "groupOf"> & {
+    here(shard: number): Pick<Shard<Coordinator>, "leader" | "read"> | undefined;
+  };
+  readonly router: Pick<Router, "route">;
   readonly links: Pick<PeerLinks, "call">;
   readonly forwardWaitMs: number;
   /** A bug: the broker cannot go on. */

@@ -4,14 +4,17 @@ import type { Clock } from "../../../base/ports/clock.ts";
 import type { GroupCommand } from "../../../consumer-groups/commands.ts";
 import type { GroupReply, TopicDirectory } from "../../../consumer-groups/decision.ts";
 import type { GroupFacts } from "../../../consumer-groups/facts.ts";
-import type { CommittedOffset } from "../../../consumer-groups/group-state.ts";
+import type { CommittedOffset, GroupState } from "../../../consumer-groups/group-state.ts";
 import type { GroupsImage } from "../../../consumer-groups/image.ts";
+import type { LagSample } from "../../../consumer-groups/lag.ts";
 import type { GroupSettings } from "../../../consumer-groups/settings.ts";
+import type { Verdict } from "../../../consumer-groups/verdict.ts";
 import { Decider, type LedReplica } from "../../machine/decider.ts";
 import type { Answer } from "../../machine/machine.ts";
 import type { Shard, ShardLeader, ShardParts } from "../shards.ts";
 import { Expiry } from "./expiry.ts";
 import { groupsMachine, notCoordinator } from "./groups-machine.ts";
+import { LagTracks, type LagTracksPorts } from "./lag-tracks.ts";
 import { MemberTimers } from "./member-timers.ts";
 import { type MemberNews, MemberWatches } from "./member-watches.ts";
 import { TopicSweep } from "./topic-sweep.ts";
@@ -25,6 +28,8 @@ export interface CoordinatorPorts {
   readonly trusted: () => boolean;
   /** Resolves when this broker's metadata holds everything that was recorded by now. @throws {MillraceError} */
   readonly barrier: () => Promise<void>;
+  /** What this broker's own replica of a partition knows; undefined: it has none. */
+  readonly ends: LagTracksPorts["ends"];
   readonly failed: (error: unknown) => void;
 }
 
@@ -38,6 +43,7 @@ interface Tenure {
   readonly timers: MemberTimers;
   readonly expiry: Expiry;
   readonly sweep: TopicSweep;
+  readonly lags: LagTracks;
 }
 
 /**
@@ -114,14 +120,20 @@ export class Coordinator implements ShardLeader {
     return this.active ? this.#decider.image.group(groupId)?.offsets.get(topicId, partition) : undefined;
   }
 
+  /** What the lag of a partition, as it is now, says with what was seen of it before. */
+  verdictOf(group: GroupState, topicId: TopicId, partition: number, now: Omit<LagSample, "committed">): Verdict {
+    return this.#tenure?.lags.sample(group, topicId, partition, now) ?? "ok";
+  }
+
   #began(): void {
-    const { clock, settings, topics, barrier, trusted, failed } = this.#ports;
+    const { clock, settings, topics, barrier, trusted, ends, failed } = this.#ports;
     const propose = (command: GroupCommand): void => void this.submit(command, () => {});
     const image = (): GroupsImage | undefined => (this.active ? this.#decider.image : undefined);
     const timers = new MemberTimers(clock, settings, propose);
     const sweep = new TopicSweep({ clock, topics, image, barrier, refresh: propose, failed });
     const expiry = new Expiry({ clock, settings, trusted, image, expire: propose, looked: () => sweep.look() });
-    this.#tenure = { timers, expiry, sweep };
+    const lags = new LagTracks({ clock, topics, image: () => this.#parts.view.image, ends });
+    this.#tenure = { timers, expiry, sweep, lags };
     timers.followAll(this.#parts.view.image);
     sweep.look();
     this.#parts.changed();
@@ -130,6 +142,7 @@ export class Coordinator implements ShardLeader {
   #ended(): void {
     this.#tenure?.timers.close();
     this.#tenure?.expiry.close();
+    this.#tenure?.lags.close();
     this.#tenure = undefined;
     const why: MillraceError = notCoordinator();
     this.#watches.end(why);

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { after, beforeEach, describe, it } from "node:test";
+import { after, before, beforeEach, describe, it } from "node:test";
 import { MillraceError } from "../../../src/base/errors.ts";
 import type { CommitOffsetsResponse } from "../../../src/protocol/public.ts";
 import * as rpc from "../stubs.ts";
@@ -14,16 +14,22 @@ const outcome = (call: Promise<unknown>): Promise<string> =>
 
 describe("A coordinator that goes", () => {
   let groups: GroupCluster;
-  let seed = 530;
+  let g = "";
+  let named = 0;
   /** Member `a` of group `g` with both partitions of `t`, of which ten records are there. */
   let a: Awaited<ReturnType<GroupCluster["join"]>>;
-  beforeEach(async () => {
-    groups?.cluster.close();
-    seed += 1;
-    groups = await GroupCluster.start({ seed });
+  before(async () => {
+    groups = await GroupCluster.start({
+      seed: 531,
+      configure: (config) => ({ ...config, groups: { ...config.groups, sessionTimeoutMs: 6_000, heartbeatIntervalMs: 1_000 } }),
+    });
     await groups.cluster.createTopic("t", 2);
     for (const partition of [0, 1]) await groups.fill("t", partition, 10);
-    a = await groups.join(1, "g", "a", ["t"]);
+  });
+  beforeEach(async () => {
+    for (const n of groups.cluster.numbers) if (!groups.cluster.alive.includes(n)) await groups.cluster.restart(n);
+    g = `g${++named}`;
+    a = await groups.join(1, g, "a", ["t"]);
     assert.equal(held(a).length, 2);
   });
   after(() => groups.cluster.close());
@@ -32,14 +38,14 @@ describe("A coordinator that goes", () => {
     groups.cluster.ask(
       via,
       rpc.CommitOffsets,
-      { groupId: "g", memberId: "a", memberEpoch: a.memberEpoch, offsets: [{ topic: "t", partition: 0, offset }] },
+      { groupId: g, memberId: "a", memberEpoch: a.memberEpoch, offsets: [{ topic: "t", partition: 0, offset }] },
       { timeoutMs },
     );
 
   it("in the middle of a commit: its outcome is unknown, and sent again it is committed once", async () => {
-    const coordinator = await groups.coordinator("g");
-    const via = await groups.another("g");
-    const replica = groups.cluster.replica(coordinator, groups.groupOf("g")) ?? assert.fail();
+    const coordinator = await groups.coordinator(g);
+    const via = await groups.another(g);
+    const replica = groups.cluster.replica(coordinator, groups.groupOf(g)) ?? assert.fail();
     const before = replica.core.lastIndex;
     const asked = outcome(commit(via, 5));
     await groups.cluster.until(() => replica.core.lastIndex > before, "it is appended");
@@ -49,15 +55,15 @@ describe("A coordinator that goes", () => {
     const again = await groups.cluster.settle(commit(via, 5));
     assert.deepEqual(refusals(again), []);
     assert.ok(groups.cluster.world.now - died <= 2_000, `usable again after ${groups.cluster.world.now - died} ms`);
-    assert.deepEqual(await groups.committed(via, "g"), ["t:0=5"]);
+    assert.deepEqual(await groups.committed(via, g), ["t:0=5"]);
     // What comes late does not undo what was committed since.
     await groups.cluster.settle(commit(via, 7));
     assert.deepEqual(refusals(await groups.cluster.settle(commit(via, 5))), ["t:0 COMMIT_BEHIND"]);
-    assert.deepEqual(await groups.committed(via, "g"), ["t:0=7"]);
+    assert.deepEqual(await groups.committed(via, g), ["t:0=7"]);
   });
 
   it("while others ask: they are held until another one leads, and nobody sees it", async () => {
-    const coordinator = await groups.coordinator("g");
+    const coordinator = await groups.coordinator(g);
     const [one = 0, other = 0] = [1, 2, 3].filter((n) => n !== coordinator);
     groups.cluster.kill(coordinator);
     // Their connections have noticed, and nobody is elected yet.
@@ -65,27 +71,27 @@ describe("A coordinator that goes", () => {
     const asked = await groups.cluster.settle(
       Promise.all([
         outcome(commit(one, 3)),
-        outcome(groups.cluster.ask(other, rpc.FetchOffsets, { groupId: "g" })),
-        outcome(groups.cluster.ask(one, rpc.DescribeGroup, { groupId: "g" })),
+        outcome(groups.cluster.ask(other, rpc.FetchOffsets, { groupId: g })),
+        outcome(groups.cluster.ask(one, rpc.DescribeGroup, { groupId: g })),
         outcome(
           groups.cluster.ask(other, rpc.Heartbeat, {
-            heartbeat: { groupId: "g", memberId: "a", memberEpoch: a.memberEpoch, owned: a.assignment },
+            heartbeat: { groupId: g, memberId: "a", memberEpoch: a.memberEpoch, owned: a.assignment },
           }),
         ),
         outcome(groups.cluster.ask(one, rpc.ListGroups, {})),
       ]),
     );
     assert.deepEqual(asked, ["ok", "ok", "ok", "ok", "ok"]);
-    assert.deepEqual(await groups.committed(other, "g"), ["t:0=3"]);
+    assert.deepEqual(await groups.committed(other, g), ["t:0=3"]);
   });
 
   it("when it is handed over in the middle of calls: each is answered, none is lost", async () => {
-    const coordinator = await groups.coordinator("g");
+    const coordinator = await groups.coordinator(g);
     const to = (coordinator % 3) + 1;
     const answers: Promise<string>[] = [];
     for (let offset = 1; offset <= 9; offset++) {
       answers.push(outcome(commit(((offset + coordinator) % 3) + 1, offset)));
-      if (offset === 4) await groups.moveCoordinator("g", to);
+      if (offset === 4) await groups.moveCoordinator(g, to);
       else await groups.cluster.pass(3);
     }
     const said = await groups.cluster.settle(Promise.all(answers));
@@ -94,50 +100,50 @@ describe("A coordinator that goes", () => {
       said.join(),
     );
     await groups.cluster.settle(commit(1, 10));
-    assert.deepEqual(await groups.committed(2, "g"), ["t:0=10"]);
+    assert.deepEqual(await groups.committed(2, g), ["t:0=10"]);
   });
 
   it("behind a cut: it answers nothing that another one could have changed, and what it was asked to commit is unknown", async () => {
-    const coordinator = await groups.coordinator("g");
+    const coordinator = await groups.coordinator(g);
     const others = [1, 2, 3].filter((n) => n !== coordinator);
     await groups.cluster.settle(commit(coordinator, 2));
     groups.cluster.world.network.partition([[`b${coordinator}`, "client"], others.map((n) => `b${n}`)]);
     const cut = outcome(commit(coordinator, 9, 3_000));
-    const read = outcome(groups.cluster.ask(coordinator, rpc.FetchOffsets, { groupId: "g" }, { timeoutMs: 3_000 }));
+    const read = outcome(groups.cluster.ask(coordinator, rpc.FetchOffsets, { groupId: g }, { timeoutMs: 3_000 }));
     assert.ok(["LEADERSHIP_LOST", "REQUEST_TIMED_OUT"].includes(await groups.cluster.settle(cut)));
     assert.notEqual(await groups.cluster.settle(read), "ok");
     groups.cluster.world.network.heal();
     groups.cluster.world.network.partition([[`b${coordinator}`], [...others.map((n) => `b${n}`), "client"]]);
     await groups.cluster.pass(2_000);
-    assert.deepEqual(await groups.committed(others[0] ?? 0, "g"), ["t:0=2"]);
+    assert.deepEqual(await groups.committed(others[0] ?? 0, g), ["t:0=2"]);
     await groups.cluster.settle(commit(others[1] ?? 0, 4));
     groups.cluster.world.network.heal();
     await groups.cluster.pass(2_000);
-    assert.deepEqual(await groups.committed(coordinator, "g"), ["t:0=4"], "what it had not committed is gone");
+    assert.deepEqual(await groups.committed(coordinator, g), ["t:0=4"], "what it had not committed is gone");
   });
 
   it("gives every member its full session again, and a member that comes back too late is refused, its commit too", async () => {
-    await groups.cluster.pass(40_000);
-    const coordinator = await groups.coordinator("g");
+    await groups.cluster.pass(5_000);
+    const coordinator = await groups.coordinator(g);
     groups.cluster.kill(coordinator);
-    await groups.cluster.pass(40_000);
-    const via = await groups.another("g");
-    const { members } = await groups.cluster.call(via, rpc.DescribeGroup, { groupId: "g" });
-    assert.equal(members.length, 1, "it has not been heard of for 80 s, but not all of it by this one");
-    await groups.cluster.pass(7_000);
+    await groups.cluster.pass(5_000);
+    const via = await groups.another(g);
+    const { members } = await groups.cluster.call(via, rpc.DescribeGroup, { groupId: g });
+    assert.equal(members.length, 1, "it has not been heard of for 10 s, but not all of it by this one");
+    await groups.cluster.pass(2_500);
     assert.equal(await groups.cluster.settle(outcome(commit(via, 1))), "UNKNOWN_MEMBER");
-    assert.deepEqual(await groups.committed(via, "g"), []);
-    const again = await groups.join(via, "g", "a", ["t"]);
+    assert.deepEqual(await groups.committed(via, g), []);
+    const again = await groups.join(via, g, "a", ["t"]);
     assert.ok(again.memberEpoch > a.memberEpoch && held(again).length === 2);
   });
 
   it("for good: when no majority is left, calls are refused and say that nothing was written, with when to ask again", async () => {
-    const coordinator = await groups.coordinator("g");
+    const coordinator = await groups.coordinator(g);
     const [left = 0, other = 0] = [1, 2, 3].filter((n) => n !== coordinator);
     groups.cluster.kill(coordinator);
     groups.cluster.kill(other);
     await groups.cluster.pass(3_000);
-    for (const call of [commit(left, 3), groups.cluster.ask(left, rpc.FetchOffsets, { groupId: "g" })]) {
+    for (const call of [commit(left, 3), groups.cluster.ask(left, rpc.FetchOffsets, { groupId: g })]) {
       const error: unknown = await groups.cluster.settle(
         call.then(
           () => assert.fail("nobody could answer"),
@@ -149,6 +155,6 @@ describe("A coordinator that goes", () => {
     }
     for (const n of [coordinator, other]) await groups.cluster.restart(n);
     await groups.cluster.settle(commit(left, 3));
-    assert.deepEqual(await groups.committed(left, "g"), ["t:0=3"]);
+    assert.deepEqual(await groups.committed(left, g), ["t:0=3"]);
   });
 });
