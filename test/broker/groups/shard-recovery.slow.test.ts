@@ -7,6 +7,8 @@ import { ShardRun, SNAPSHOT_BYTES } from "./shard-run.ts";
 
 const GROUP = "readers";
 const SHARD = shardOf(GROUP);
+/** Partitions of the topic. */
+const READ = 2;
 
 describe("a shard of consumer groups that has lost its majority (scenario 62)", () => {
   for (const [how, seed, comeBack] of [
@@ -14,14 +16,17 @@ describe("a shard of consumer groups that has lost its majority (scenario 62)", 
     ["on disks that are fenced", 513, withOldDisks],
   ] as const)
     it(`goes on from the survivor, gives out no epoch twice, and grows to three replicas again, ${how}`, async () => {
-      const run: ShardRun = await ShardRun.start({
-        seed,
-        configure: (config) => ({ ...config, limits: { ...config.limits, metadataSnapshotBytes: SNAPSHOT_BYTES } }),
-        fatal: (n, error) => {
-          assert.ok(error instanceof MillraceError && error.code === "FENCED", `broker ${n} ends: ${error.message}`);
-          run.cluster.kill(n);
+      const run: ShardRun = await ShardRun.start(
+        {
+          seed,
+          configure: (config) => ({ ...config, limits: { ...config.limits, metadataSnapshotBytes: SNAPSHOT_BYTES } }),
+          fatal: (n, error) => {
+            assert.ok(error instanceof MillraceError && error.code === "FENCED", `broker ${n} ends: ${error.message}`);
+            run.cluster.kill(n);
+          },
         },
-      });
+        READ,
+      );
       const { cluster } = run;
       await run.commit("other", 0, 5);
       await run.join(GROUP, "a");
@@ -35,7 +40,7 @@ describe("a shard of consumer groups that has lost its majority (scenario 62)", 
       await cluster.pass(5_000);
       const { clusterId, digest } = await cluster.settle(cluster.broker(3).planRecovery());
       const outcome = await cluster.settle(cluster.broker(3).applyRecovery({ clusterId, digest }));
-      assert.equal(outcome.partitions.length, 16, "all shards");
+      assert.equal(outcome.partitions.length, 16 + READ, "all shards, and the topic that is read");
       await cluster.settle(cluster.started(3));
       await cluster.until(() => run.leader(SHARD) === 3, "the survivor leads");
       const joined = await run.join(GROUP, "a");

@@ -1,50 +1,32 @@
 import assert from "node:assert/strict";
 import type { MillraceError } from "../../../src/base/errors.ts";
-import type { TopicId } from "../../../src/base/ids.ts";
+import { Coordinator } from "../../../src/broker/groups/coordinator/coordinator.ts";
 import type { Shard, ShardLeader } from "../../../src/broker/groups/shards.ts";
-import { Decider } from "../../../src/broker/machine/decider.ts";
-import type { Machine } from "../../../src/broker/machine/machine.ts";
 import type { GroupCommand } from "../../../src/consumer-groups/commands.ts";
-import type { GroupReply, GroupTopic, TopicDirectory } from "../../../src/consumer-groups/decision.ts";
-import type { GroupFacts } from "../../../src/consumer-groups/facts.ts";
-import type { GroupsImage } from "../../../src/consumer-groups/image.ts";
-import { decideGroups, groupFacts } from "../../../src/consumer-groups/machine.ts";
-import { defaultGroupSettings } from "../../../src/consumer-groups/settings.ts";
+import type { GroupReply } from "../../../src/consumer-groups/decision.ts";
 import { GROUPS_PARTITIONS, shardOf } from "../../../src/consumer-groups/shard.ts";
 import { Cluster, type ClusterOptions } from "../harness.ts";
 
-const T: GroupTopic = { id: "00000000-0000-4000-8000-00000000000a" as TopicId, name: "t", partitions: 64 };
-const topics: TopicDirectory = {
-  byName: (name) => (name === T.name ? T : undefined),
-  byId: (id) => (id === T.id ? T : undefined),
-};
-
-type GroupsDecider = Decider<GroupsImage, GroupCommand, GroupFacts, GroupReply>;
-
-const notHere = (): MillraceError => assert.fail("who decides here leads");
-const machine: Machine<GroupsImage, GroupCommand, GroupFacts, GroupReply> = {
-  facts: groupFacts,
-  refusals: { notLeading: notHere, steppingDown: notHere, outcomeUnknown: notHere },
-  decide: (image, command, { wall }) => decideGroups(image, command, { topics, settings: defaultGroupSettings, wall }),
-};
+/** What is committed of topic `t`. */
+const PARTITIONS = 64;
 
 /** Small, so that some commands make some snapshots. */
 export const SNAPSHOT_BYTES = 2_048;
 
-/** Brokers with `__groups` on them, and somebody who decides in whichever shard leads: no more of a coordinator than is needed. */
+/** Brokers with `__groups` on them, and their coordinators, who are asked past the service. */
 export class ShardRun {
   readonly cluster: Cluster;
-  readonly #deciders = new Map<Shard<ShardLeader>, GroupsDecider>();
 
   constructor(cluster: Cluster) {
     this.cluster = cluster;
   }
 
-  static async start(options: ClusterOptions = {}): Promise<ShardRun> {
+  static async start(options: ClusterOptions = {}, partitions = PARTITIONS): Promise<ShardRun> {
     const cluster = await Cluster.start({
       configure: (config) => ({ ...config, limits: { ...config.limits, metadataSnapshotBytes: SNAPSHOT_BYTES } }),
       ...options,
     });
+    await cluster.createTopic("t", partitions);
     const run = new ShardRun(cluster);
     await run.ensure(1);
     return run;
@@ -75,22 +57,16 @@ export class ShardRun {
     return groupId === undefined ? undefined : cluster.serving(groupId);
   }
 
-  decider(shard: Shard<ShardLeader>): GroupsDecider {
-    let decider = this.#deciders.get(shard);
-    if (decider === undefined) {
-      const { world } = this.cluster;
-      const clock = { monotonic: () => world.now, wall: () => 1_700_000_000_000 + Math.floor(world.now) };
-      decider = new Decider(clock, shard.replica, shard.view, machine, { began() {}, ended() {} }, shard.admit);
-      this.#deciders.set(shard, decider);
-    }
-    decider.advanced();
-    return decider;
+  /** Who decides here. */
+  decider({ leader }: Shard<ShardLeader>): Coordinator {
+    assert.ok(leader instanceof Coordinator);
+    return leader;
   }
 
   /** Decides at whoever leads, waits for the commit. */
   async submit(command: GroupCommand): Promise<GroupReply | MillraceError> {
     const number = shardOf(command.groupId);
-    let decider: GroupsDecider | undefined;
+    let decider: Coordinator | undefined;
     await this.cluster.until(() => {
       const n = this.leader(number);
       const shard = n === undefined ? undefined : this.shard(n, number);
@@ -101,10 +77,7 @@ export class ShardRun {
     decider?.submit(command, (said) => {
       answer = "error" in said ? said.error : said.reply;
     });
-    await this.cluster.until(() => {
-      decider?.advanced();
-      return answer !== undefined;
-    }, `${command.kind} is answered`);
+    await this.cluster.until(() => answer !== undefined, `${command.kind} is answered`);
     assert.ok(answer !== undefined);
     return answer;
   }
@@ -118,7 +91,7 @@ export class ShardRun {
 
   /** So many commits of one group, each of more than 600 bytes. */
   async commits(groupId: string, from: number, count: number): Promise<void> {
-    for (let offset = from; offset < from + count; offset += 1) await this.commit(groupId, offset % 64, offset, "x".repeat(600));
+    for (let offset = from; offset < from + count; offset += 1) await this.commit(groupId, offset % PARTITIONS, offset, "x".repeat(600));
   }
 
   async join(groupId: string, memberId: string): Promise<number> {
@@ -145,7 +118,9 @@ export class ShardRun {
   }
 
   offset(n: number, groupId: string, partition: number): number | undefined {
-    return this.shard(n, shardOf(groupId))?.view.image.group(groupId)?.offsets.get(T.id, partition)?.offset;
+    const offsets = this.shard(n, shardOf(groupId))?.view.image.group(groupId)?.offsets;
+    const [topic] = offsets?.topics() ?? [];
+    return topic === undefined ? undefined : offsets?.get(topic, partition)?.offset;
   }
 }
 
