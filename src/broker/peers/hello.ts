@@ -133,10 +133,11 @@ export function shakeHands(
       // Also on a "join" connection, which is let in: who has no other connection hears it nowhere else.
       if (sameCluster && hello.recoveryEpoch > me.recoveryEpoch) outdated();
       if (why !== undefined) {
-        // Whoever was fenced, or is of too early a version, has to hear it from those who are not: the refusal alone is only words.
+        // Whoever was fenced, or is of too early a version, has to hear it from those who are not: the refusal alone is only words. One of before
+        // there were levels would find nothing in the hello, and take itself for connected.
         if (
           sameCluster &&
-          (hello.recoveryEpoch < me.recoveryEpoch || unfit?.side === "theirs") &&
+          (hello.recoveryEpoch < me.recoveryEpoch || (unfit?.side === "theirs" && hello.featureLevelMin > 0)) &&
           dialed === undefined &&
           linkKinds.some((known) => known === hello.kind)
         )

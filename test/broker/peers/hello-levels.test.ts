@@ -9,6 +9,7 @@ import { Hello } from "../../../src/protocol/internal.ts";
 import { World } from "../../../src/testing/sim/world.ts";
 
 const HELLO = 0;
+const REFUSED = 255;
 const clusterId = "00000000-0000-4000-8000-000000000000" as ClusterId;
 
 interface Side {
@@ -123,10 +124,10 @@ describe("The handshake of brokers of two versions (ADR 0020)", () => {
 
   it("refuses a broker of before there were levels for the cluster, whose hello says its highest one alone", () => {
     const { clock } = new World(2).machine("b1").boot();
-    const sent: string[] = [];
+    const sent: (readonly [kind: number, text: string])[] = [];
     const connection: Connection = {
       ...end(() => connection),
-      send: (_, parts) => void sent.push(new TextDecoder().decode(parts[0])),
+      send: (kind, parts) => void sent.push([kind, new TextDecoder().decode(parts[0])]),
     };
     let failed = "";
     const { levels: _, brokerId: __, clusterLevel: ___, ...early } = identity(2, side(1, 2, 0));
@@ -155,6 +156,11 @@ describe("The handshake of brokers of two versions (ADR 0020)", () => {
       }),
     );
     assert.match(failed, /Cannot run broker 2: it understands feature levels 1 to 2, the cluster is at 3/);
-    assert.match(sent.at(-1) ?? "", /start it with version/);
+    assert.deepEqual(
+      sent.map(([kind]) => kind),
+      [REFUSED],
+      "a hello would let it take itself for connected",
+    );
+    assert.match(sent[0]?.[1] ?? "", /start it with version/);
   });
 });
