@@ -99,6 +99,14 @@ describe("Brokers of two versions (ADR 0020)", () => {
     const error = await refusal(cluster, ended, 3);
     assert.equal(error.code, "UNSUPPORTED_FEATURE_LEVEL", error.message);
     assert.match(error.message, /Cannot (run|register) broker 3.*: it understands feature levels 1 to 2, the cluster is at 3/);
+    // Also while there is no controller that could refuse it: the handshake does.
+    cluster.kill(2);
+    await cluster.pass(3_000);
+    const met = await refusal(cluster, ended, 3);
+    assert.match(met.message, /Cannot run broker 3: it understands feature levels 1 to 2, the cluster is at 3/);
+    assert.ok(cluster.warnings.some((warning) => warning.startsWith("broker 3: broker.level_unsupported")));
+    cluster.boot(2);
+    await cluster.settle(cluster.started(2));
     assert.ok(![...cluster.disk(3).files()].some(({ path }) => path.startsWith(`groups/${METADATA_GROUP}-`)));
     await cluster.restart(3);
     await cluster.until(() => cluster.replica(3, METADATA_GROUP)?.core.leader !== undefined, "it follows again");
