@@ -2,9 +2,11 @@ import { setCrc32c } from "../src/base/crc32c.ts";
 import { createBroker } from "../src/broker/broker.ts";
 import { crc32cNative } from "../src/checksum/native.ts";
 import { simClient } from "../src/testing/cluster/clients.ts";
+import { soon } from "../src/testing/cluster/config.ts";
 import { runSeed } from "../src/testing/cluster/run-seed.ts";
 import { type Shape, whole } from "../src/testing/cluster/shape.ts";
 import { SimCluster } from "../src/testing/cluster/sim-cluster.ts";
+import { WORKER_STACK_FRAMES } from "../src/testing/many.ts";
 import { reusePages } from "../src/testing/sim/disk/pages.ts";
 import { pump } from "../src/testing/sim/pump.ts";
 import { World } from "../src/testing/sim/world.ts";
@@ -15,9 +17,12 @@ import { World } from "../src/testing/sim/world.ts";
  *
  * The traffic is that of a whole seed (`whole`: the same workloads and faults, drawn by the seed, judged after each event and in the end),
  * at a pace that makes a little more than the 1,000 operations in 60 simulated seconds that each such seed must have. With `--pace whole` it is
- * the pace of whole seeds, three to five times as many.
+ * the pace of whole seeds, three to five times as many; with `--files soon` segments roll and snapshots are taken as often as in short seeds.
  *
- * `npm run bench:sim -- [--seeds 5] [--from 1] [--idle-seconds 3600] [--pace whole]`
+ * Seeds by the thousand run in processes that live for hours, so the compiler is let finish first: `--warm` seeds are run before those that
+ * are measured.
+ *
+ * `npm run bench:sim -- [--seeds 5] [--from 1] [--warm 8] [--idle-seconds 3600] [--pace whole] [--files soon]`
  */
 const busy: Shape = {
   ...whole,
@@ -34,7 +39,11 @@ function flag(name: string, otherwise: number): number {
   return at < 0 ? otherwise : Number(process.argv[at + 1]);
 }
 
-const shape: Shape = process.argv.includes("whole") ? { ...busy, pace: whole.pace } : busy;
+const shape: Shape = {
+  ...busy,
+  ...(process.argv.includes("whole") ? { pace: whole.pace } : {}),
+  ...(process.argv.includes("soon") ? { fileAges: soon } : {}),
+};
 
 function cpuSeconds(): number {
   const { user, system } = process.cpuUsage();
@@ -54,12 +63,17 @@ function say(what: string, simulatedMs: number, events: number, cpu: number, mor
   process.stdout.write(`${JSON.stringify(figures)}\n`);
 }
 
-async function traffic(from: number, seeds: number): Promise<void> {
-  // The first seed pays for the compiler.
-  await runSeed(from, { makeBroker: createBroker, shape });
+/** Long after the seeds that are measured. */
+const WARM_FROM = 1_000_000;
+
+async function traffic(from: number, seeds: number, warm: number): Promise<void> {
+  for (let seed = WARM_FROM; seed < WARM_FROM + warm; seed++) {
+    await runSeed(seed, { makeBroker: createBroker, shape });
+    reusePages();
+  }
   const before = cpuSeconds();
   let [ms, events, operations, faults] = [0, 0, 0, 0];
-  for (let seed = from + 1; seed <= from + seeds; seed++) {
+  for (let seed = from; seed < from + seeds; seed++) {
     const result = await runSeed(seed, { makeBroker: createBroker, shape });
     for (const line of result.outOfBounds) process.stderr.write(`seed ${seed} is out of bounds: ${line}\n`);
     const { ok, fail, info } = result.operations;
@@ -85,5 +99,6 @@ async function idle(seconds: number): Promise<void> {
 }
 
 setCrc32c(crc32cNative);
-if (flag("seeds", 5) > 0) await traffic(flag("from", 1), flag("seeds", 5));
+Error.stackTraceLimit = WORKER_STACK_FRAMES;
+if (flag("seeds", 5) > 0) await traffic(flag("from", 1), flag("seeds", 5), flag("warm", 8));
 if (flag("idle-seconds", 3_600) > 0) await idle(flag("idle-seconds", 3_600));
