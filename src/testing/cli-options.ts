@@ -1,4 +1,4 @@
-import { type Shape, short, whole } from "./cluster/shape.ts";
+import { type Shape, short, whole, withGroups } from "./cluster/shape.ts";
 
 export const usage = `usage: npm run sim -- --seed N [--short] [--trace] [--plan] [--faults LIST] [--minimise]
                     one run. --trace: every event on stdout; --plan: the faults it planned;
@@ -8,6 +8,7 @@ export const usage = `usage: npm run sim -- --seed N [--short] [--trace] [--plan
                     N runs on all cores; stops at the first that fails, unless told to go on;
                     in the background: takes only what other processes leave
        --short: some seconds of three brokers; else at least a minute of one to seven
+       --groups: with consumer groups in every seed
 `;
 
 /** What was asked for on the command line. */
@@ -29,7 +30,7 @@ export interface SimOptions {
   readonly faults: ReadonlySet<number> | undefined;
 }
 
-const flags = ["--short", "--trace", "--plan", "--minimise", "--keep-going", "--background", "--kept"] as const;
+const flags = ["--short", "--groups", "--trace", "--plan", "--minimise", "--keep-going", "--background", "--kept"] as const;
 const numbers = ["--seed", "--seeds", "--from", "--worker"] as const;
 
 /** @returns what is wrong, in words, when anything is */
@@ -52,8 +53,9 @@ export function parseOptions(args: readonly string[]): SimOptions | string {
   }
   const [seed, seeds] = [values.get("--seed"), values.get("--seeds")];
   if ((seed === undefined) === (seeds === undefined)) return "one of --seed and --seeds must be given";
+  const shape = given.has("--short") ? short : whole;
   return {
-    shape: given.has("--short") ? short : whole,
+    shape: given.has("--groups") ? withGroups(shape) : shape,
     seed,
     seeds,
     from: values.get("--from") ?? 1,

@@ -2,7 +2,7 @@ import { fork } from "node:child_process";
 import { availableParallelism } from "node:os";
 import type { SimOptions } from "./cli-options.ts";
 import type { MakeBroker } from "./cluster/broker-under-test.ts";
-import { type Shape, short } from "./cluster/shape.ts";
+import { flagsOf, type Shape } from "./cluster/shape.ts";
 import { judge, type Report } from "./judge.ts";
 import { keptSeeds } from "./kept-seeds.ts";
 import { reusePages } from "./sim/disk/pages.ts";
@@ -43,7 +43,7 @@ export function runMany({ from, shape, keepGoing }: SimOptions, seeds: number): 
   const cpuMs = new Map<number, number>();
   const began = process.hrtime.bigint();
   const all = seeds + keptSeeds(shape).length;
-  const given = [...(keepGoing ? ["--keep-going"] : []), ...(shape === short ? ["--short"] : []), "--worker", String(workers)];
+  const given = [...(keepGoing ? ["--keep-going"] : []), ...flagsOf(shape), "--worker", String(workers)];
   return new Promise((resolve) => {
     let open = workers;
     let failed = false;
@@ -79,5 +79,5 @@ export function runMany({ from, shape, keepGoing }: SimOptions, seeds: number): 
 
 /** The command that runs this seed again. */
 export function commandFor(seed: number, shape: Shape): string {
-  return `npm run sim -- --seed ${seed}${shape === short ? " --short" : ""}`;
+  return ["npm run sim -- --seed", seed, ...flagsOf(shape)].join(" ");
 }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { it } from "node:test";
 import { parseOptions } from "../../src/testing/cli-options.ts";
 import { nothingDone, outOfBounds } from "../../src/testing/cluster/bounds.ts";
-import { short, whole } from "../../src/testing/cluster/shape.ts";
+import { flagsOf, short, whole } from "../../src/testing/cluster/shape.ts";
 import { FaultRun } from "../../src/testing/sim/faults/fault-run.ts";
 import { type PlannedFault, Swarm } from "../../src/testing/sim/faults/plan.ts";
 import { SimRandom } from "../../src/testing/sim/random.ts";
@@ -16,6 +16,12 @@ it("A seed of the simulator is whole unless it is asked to be short, and its fau
   };
   assert.equal(options("--seed", "7").shape, whole);
   assert.equal(options("--short", "--seeds", "7").shape, short);
+  assert.deepEqual(
+    flagsOf(options("--seed", "7", "--short", "--groups").shape),
+    ["--short", "--groups"],
+    "and is asked for again in the same words",
+  );
+  assert.deepEqual(flagsOf(options("--seed", "7").shape), []);
   assert.deepEqual([...(options("--seed", "7", "--faults", "3,17").faults ?? [])], [3, 17]);
   assert.equal(options("--seed", "7", "--faults", "none").faults?.size, 0);
 });

@@ -55,7 +55,7 @@ export interface Span {
 /** Runs seeds of a built mutant, one span after the other, until an expected row refuses one. @param folder of the built mutant */
 export async function hunt(mutant: Mutant, folder: string, spans: readonly Span[]): Promise<Hunted> {
   const tally = new Tally(mutant);
-  for (const span of spans) if (!tally.over) await runSeeds(folder, span, tally);
+  for (const span of spans) if (!tally.over) await runSeeds(folder, span, hasGroups(mutant) ? ["--groups"] : [], tally);
   return tally.result;
 }
 
@@ -117,10 +117,15 @@ class Tally {
   }
 }
 
-function runSeeds(folder: string, span: Span, tally: Tally): Promise<void> {
+/** Rows of consumer groups judge only runs that have some: these are looked for in seeds that all do. */
+function hasGroups({ rows }: Mutant): boolean {
+  return rows.every((row) => row.startsWith("C"));
+}
+
+function runSeeds(folder: string, span: Span, flags: readonly string[], tally: Tally): Promise<void> {
   tally.begin(span);
   const shape = span.short ? ["--short"] : [];
-  const args = [...shape, "--worker", "1", "--from", String(span.from), "--seeds", String(span.seeds), "--keep-going"];
+  const args = [...shape, ...flags, "--worker", "1", "--from", String(span.from), "--seeds", String(span.seeds), "--keep-going"];
   const child = fork(join(folder, "src/testing/main.js"), args, { execArgv: WORKER_FLAGS, stdio: ["ignore", "ignore", "pipe", "ipc"] });
   let said = "";
   child.stderr?.on("data", (piece: Buffer) => {

@@ -1,5 +1,6 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { groupCheckers } from "../../src/testing/checkers/groups/index.ts";
 import { checkers } from "../../src/testing/checkers/index.ts";
 import { RaftInvariants } from "../../src/testing/checkers/raft/raft-invariants.ts";
 import { undamaged } from "../../src/testing/checkers/undamaged.ts";
@@ -30,7 +31,7 @@ export interface Mutant {
 /** Rows that a run judges: by the invariants of the inside, by the history, and that it comes to rest at all. */
 export const judgedRows: ReadonlySet<string> = new Set([
   ...new RaftInvariants().verdicts().map(({ row }) => row),
-  ...checkers.map(({ row }) => row),
+  ...[...checkers, ...groupCheckers].map(({ row }) => row),
   undamaged(new Map(), 0, []).row,
   "V1",
 ]);

@@ -85,6 +85,7 @@ const WHOLE_PACES = [
 ] as const;
 
 const always = [1, 1] as const;
+const GROUPS = "groups";
 
 const common: readonly PlannedWorkload[] = [
   { name: "produce", workload: produce, on: "every client", chance: always },
@@ -122,7 +123,7 @@ export const short: Shape = {
     { name: "operate", workload: operate, on: "one client", chance: [1, 8] },
     { name: "describe", workload: describe, on: "one client", chance: [1, 8] },
     { name: "rivals", workload: rivals, on: "every client", chance: [1, 8] },
-    { name: "groups", workload: useGroups, on: "every client", chance: [1, 40] },
+    { name: GROUPS, workload: useGroups, on: "every client", chance: [1, 40] },
   ],
   expiring: [1, 8],
   bounds: { simulatedMs: 1_000, operations: 1, okPercent: 0, faults: 0 },
@@ -158,7 +159,7 @@ export const whole: Shape = {
     { name: "operate", workload: operate, on: "one client", chance: [1, 2] },
     { name: "describe", workload: describe, on: "every client", chance: [1, 2] },
     { name: "rivals", workload: rivals, on: "every client", chance: [1, 3] },
-    { name: "groups", workload: useGroups, on: "every client", chance: [1, 4] },
+    { name: GROUPS, workload: useGroups, on: "every client", chance: [1, 4] },
   ],
   expiring: [1, 5],
   bounds: { simulatedMs: 60_000, operations: 1_000, okPercent: 50, faults: 10 },
@@ -168,4 +169,16 @@ export const whole: Shape = {
 /** Whether a seed has this workload. */
 export function has({ chance: [times, outOf] }: PlannedWorkload, random: SimRandom): boolean {
   return random.chance(times, outOf);
+}
+
+/** The same, and every seed has consumer groups. */
+export function withGroups(shape: Shape): Shape {
+  const workloads = shape.workloads.map((planned) => (planned.name === GROUPS ? { ...planned, chance: always } : planned));
+  return { ...shape, workloads };
+}
+
+/** What a run of this shape has to be asked for with, beside its seed. */
+export function flagsOf({ name, workloads }: Shape): readonly string[] {
+  const groups = workloads.some((planned) => planned.name === GROUPS && planned.chance === always);
+  return [...(name === "short" ? ["--short"] : []), ...(groups ? ["--groups"] : [])];
 }
