@@ -11,6 +11,7 @@ import { type SetAside, setAsideIf } from "../log/set-aside.ts";
 import { openLogStore } from "../log/store.ts";
 import type { LogStore } from "../log/types.ts";
 import { GroupConfig } from "../protocol/routing.ts";
+import type { Coordinator } from "./groups/coordinator/coordinator.ts";
 import type { GroupsShards } from "./groups/shards.ts";
 import { Member } from "./member.ts";
 import { MemberRole } from "./members.ts";
@@ -76,7 +77,7 @@ export interface Broker {
   /** For tests and simulation: every open replica. */
   readonly replicas: Iterable<Replica>;
   /** For tests and simulation: the shards of `__groups`; undefined while it belongs to no cluster. */
-  readonly groups: GroupsShards | undefined;
+  readonly groups: GroupsShards<Coordinator> | undefined;
   /** For `/metrics`; undefined while it belongs to no cluster. */
   readonly numbers: BrokerNumbers | undefined;
 }
@@ -152,7 +153,7 @@ class BrokerProcess implements Broker {
   get replicas(): Iterable<Replica> {
     return this.#member?.host.replicas ?? [];
   }
-  get groups(): GroupsShards | undefined {
+  get groups(): GroupsShards<Coordinator> | undefined {
     return this.#member?.shards;
   }
   get numbers(): BrokerNumbers | undefined {
@@ -254,8 +255,10 @@ class BrokerProcess implements Broker {
       if (fenced) member.partitions.hold(recovered);
       else opened.push(member.partitions.openRecovered(recovered));
     }
-    await Promise.all(opened);
-    if (this.#stopping) return;
+    if (opened.some((one) => one !== undefined)) {
+      await Promise.all(opened);
+      if (this.#stopping) return;
+    }
     if (fenced) await this.#leaveMetadata(store, member);
     else await this.#openMetadata(store, member, form, meta);
     await member.register();

@@ -74,6 +74,33 @@ describe("the replicas of a shard of consumer groups", () => {
     cluster.close();
   });
 
+  it("are led by another broker when theirs stops, which answers before what waits for a commit", async () => {
+    const run = await ShardRun.start({ seed: 514 });
+    const { cluster } = run;
+    await run.commit(GROUP, 0, 1);
+    const leader = run.leader(SHARD) as number;
+    const shard = run.shard(leader, SHARD) ?? assert.fail();
+    const stopped = cluster.broker(leader).stop();
+    const codes: string[] = [];
+    let offset = 1;
+    // Commits go on until others lead; each is done, or refused as one that was not begun.
+    await cluster.until(() => {
+      offset += 1;
+      const offsets = [{ topic: "t", topicId: undefined, partition: 0, offset, term: -1, metadata: "", highWatermark: undefined }];
+      run.decider(shard).submit({ kind: "commitOffsets", groupId: GROUP, member: undefined, offsets }, (answer) => {
+        codes.push("error" in answer ? answer.error.code : "done");
+      });
+      return !shard.replica.leads;
+    }, "another broker leads");
+    await cluster.settle(stopped);
+    assert.ok(codes.includes("done"), "until the handover commits are taken");
+    assert.deepEqual([...new Set(codes)].sort(), ["NOT_LEADER", "done"]);
+    cluster.kill(leader);
+    await cluster.until(() => run.leader(SHARD) !== undefined, "it is led");
+    await run.commit(GROUP, 0, offset + 1);
+    cluster.close();
+  });
+
   it("take the snapshot of another broker when both of their own are rotten (scenario 49)", async () => {
     const run = await ShardRun.start({ seed: 511 });
     const { cluster } = run;
