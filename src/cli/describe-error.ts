@@ -17,6 +17,8 @@ const advice: Partial<Record<ErrorCode, string>> = {
   INSUFFICIENT_BROKERS: "start more brokers, or ask for fewer --replicas",
   OFFSET_OUT_OF_RANGE: "--from start or an offset in the range",
   METADATA_OUTCOME_UNKNOWN: "look with `describe` whether it took effect before you try again",
+  UNKNOWN_GROUP: "`millrace group list` shows those there are",
+  GROUP_NOT_EMPTY: "stop its members first; `group seek --force` removes them",
   CONNECTION_LOST: "the outcome is unknown; look before you try again",
 };
 
@@ -25,7 +27,7 @@ export function adviceOn(error: MillraceError): string | undefined {
   return advice[error.code];
 }
 
-const absent: ReadonlySet<ErrorCode> = new Set(["UNKNOWN_TOPIC", "UNKNOWN_PARTITION", "UNKNOWN_BROKER"]);
+const absent: ReadonlySet<ErrorCode> = new Set(["UNKNOWN_TOPIC", "UNKNOWN_PARTITION", "UNKNOWN_BROKER", "UNKNOWN_GROUP"]);
 
 /** One line for stderr, and the exit code. */
 export function describeError(error: unknown): { readonly line: string; readonly exitCode: ExitCode } {

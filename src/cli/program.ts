@@ -14,6 +14,7 @@ const commands = {
   topic: async (program, terminal) => program.command((await import("./commands/topic.ts")).topicCommand(terminal)),
   produce: async (program, terminal) => program.command((await import("./commands/produce.ts")).produceCommand(terminal)),
   consume: async (program, terminal) => program.command((await import("./commands/consume.ts")).consumeCommand(terminal)),
+  group: async (program, terminal) => program.command((await import("./commands/group.ts")).groupCommand(terminal)),
   cluster: async (program, terminal) => program.command((await import("./commands/cluster.ts")).clusterCommand(terminal)),
   partition: async (program, terminal) => program.command((await import("./commands/partition.ts")).partitionCommand(terminal)),
   recover: async (program, terminal) => program.command((await import("./commands/recover.ts")).recoverCommand(terminal)),

@@ -29,19 +29,11 @@ import {
   TrimTopicResponse,
 } from "../protocol/public.ts";
 import { errorOf } from "../protocol/rpc-status.ts";
+import { AdminCalls, type AdminOptions } from "./admin-calls.ts";
 import { listOffsets } from "./consumer/locate.ts";
 import type { ClientCore } from "./core.ts";
 import { describeTopics } from "./describe-topics.ts";
-
-/** For one admin call, over all brokers. */
-const TIMEOUT_MS = 30_000;
-
-export interface AdminOptions {
-  /** Default 30 s. */
-  readonly timeoutMs?: number;
-  /** Give up after so long when every address known refuses the connection. Default: `timeoutMs`. */
-  readonly reachMs?: number;
-}
+import { GroupAdmin } from "./group-admin.ts";
 
 export interface NewTopic {
   readonly name: string;
@@ -81,24 +73,25 @@ export interface ConfigChange {
   readonly validateOnly?: boolean | undefined;
 }
 
-/** Topics, partitions and the cluster. Changes whose outcome is unknown are not repeated: describe, and see. */
+/** Topics, partitions, consumer groups and the cluster. Changes whose outcome is unknown are not repeated: describe, and see. */
 export class Admin {
   readonly #core: ClientCore;
-  readonly #timeoutMs: number;
-  readonly #reachMs: number | undefined;
+  readonly #calls: AdminCalls;
+  /** Consumer groups and their offsets. */
+  readonly groups: GroupAdmin;
 
   /** @param defaults for calls that do not say */
   constructor(core: ClientCore, defaults: AdminOptions = {}) {
     this.#core = core;
-    this.#timeoutMs = timeoutOf(defaults.timeoutMs ?? TIMEOUT_MS);
-    this.#reachMs = defaults.reachMs;
+    this.#calls = new AdminCalls(core.calls, defaults);
+    this.groups = new GroupAdmin(this.#calls);
   }
 
   /** @returns undefined with `validateOnly` @throws {MillraceError} TOPIC_EXISTS, INVALID_NAME, INVALID_CONFIG, INSUFFICIENT_BROKERS … */
   async createTopic(topic: NewTopic, options: AdminOptions = {}): Promise<TopicDescription | undefined> {
     const { name, partitions, replicas, configs, validateOnly } = topic;
     const request = CreateTopicRequest.encode({ name, partitions, replicas, configs: mapOf(configs), validateOnly });
-    const reply = await this.#change(AdminService.CreateTopic.path, request, options);
+    const reply = await this.#calls.change(AdminService.CreateTopic.path, request, options);
     return CreateTopicResponse.decode(reply).topic;
   }
 
@@ -111,19 +104,18 @@ export class Admin {
     names: readonly string[] = [],
     options: AdminOptions & { readonly latest?: boolean } = {},
   ): Promise<readonly TopicDescription[]> {
-    const { timeoutMs = this.#timeoutMs, reachMs = this.#reachMs, latest } = options;
-    return describeTopics(this.#core.calls, names, { timeoutMs: timeoutOf(timeoutMs), reachMs, latest });
+    return describeTopics(this.#core.calls, names, { ...this.#calls.limits(options), latest: options.latest });
   }
 
   /** By name. */
   async listTopics(options: AdminOptions = {}): Promise<readonly TopicListing[]> {
-    return ListTopicsResponse.decode(await this.#read(AdminService.ListTopics.path, ListTopicsRequest.encode({}), options)).topics;
+    return ListTopicsResponse.decode(await this.#calls.read(AdminService.ListTopics.path, ListTopicsRequest.encode({}), options)).topics;
   }
 
   /** Sets configuration keys, and puts those in `reset` back to their default; all or none. */
   async alterTopic(name: string, change: ConfigChange, options: AdminOptions = {}): Promise<readonly ConfigEntry[]> {
     const request = AlterTopicRequest.encode({ name, set: mapOf(change.set), delete: change.reset, validateOnly: change.validateOnly });
-    return AlterTopicResponse.decode(await this.#change(AdminService.AlterTopic.path, request, options)).configs;
+    return AlterTopicResponse.decode(await this.#calls.change(AdminService.AlterTopic.path, request, options)).configs;
   }
 
   /**
@@ -138,7 +130,7 @@ export class Admin {
     options: AdminOptions & { readonly validateOnly?: boolean | undefined } = {},
   ): Promise<TopicDescription | undefined> {
     const request = AddPartitionsRequest.encode({ name, partitions, validateOnly: options.validateOnly });
-    const reply = await this.#change(AdminService.AddPartitions.path, request, options);
+    const reply = await this.#calls.change(AdminService.AddPartitions.path, request, options);
     this.#core.metadata.refresh(name);
     return AddPartitionsResponse.decode(reply).topic;
   }
@@ -156,7 +148,7 @@ export class Admin {
     options: AdminOptions & { readonly topicId?: string } = {},
   ): Promise<readonly TrimmedPartition[]> {
     const partitions = trims.map(({ partition, before }) => ({ partition, beforeOffset: before ?? -1 }));
-    const reply = await this.#change(
+    const reply = await this.#calls.change(
       AdminService.TrimTopic.path,
       TrimTopicRequest.encode({ name, partitions, topicId: options.topicId }),
       options,
@@ -169,24 +161,26 @@ export class Admin {
 
   /** @param topicId when given, must be the topic's @throws {MillraceError} UNKNOWN_TOPIC */
   async deleteTopic(name: string, topicId?: string, options: AdminOptions = {}): Promise<void> {
-    const reply = await this.#change(AdminService.DeleteTopic.path, DeleteTopicRequest.encode({ name, topicId }), options);
+    const reply = await this.#calls.change(AdminService.DeleteTopic.path, DeleteTopicRequest.encode({ name, topicId }), options);
     DeleteTopicResponse.decode(reply);
     this.#core.metadata.forget(name);
   }
 
   async describeCluster(options: AdminOptions = {}): Promise<DescribeClusterResponse> {
-    return DescribeClusterResponse.decode(await this.#read(AdminService.DescribeCluster.path, DescribeClusterRequest.encode({}), options));
+    return DescribeClusterResponse.decode(
+      await this.#calls.read(AdminService.DescribeCluster.path, DescribeClusterRequest.encode({}), options),
+    );
   }
 
   async clusterHealth(options: AdminOptions = {}): Promise<GetClusterHealthResponse> {
     return GetClusterHealthResponse.decode(
-      await this.#read(AdminService.GetClusterHealth.path, GetClusterHealthRequest.encode({}), options),
+      await this.#calls.read(AdminService.GetClusterHealth.path, GetClusterHealthRequest.encode({}), options),
     );
   }
 
   /** Settings that topics get when they have none of their own, each with its default or the cluster's value. */
   async clusterConfigs(options: AdminOptions = {}): Promise<readonly ConfigEntry[]> {
-    const reply = await this.#read(AdminService.ListClusterConfigs.path, ListClusterConfigsRequest.encode({}), options);
+    const reply = await this.#calls.read(AdminService.ListClusterConfigs.path, ListClusterConfigsRequest.encode({}), options);
     return ListClusterConfigsResponse.decode(reply).configs;
   }
 
@@ -197,13 +191,13 @@ export class Admin {
       delete: change.reset,
       validateOnly: change.validateOnly,
     });
-    return AlterClusterConfigsResponse.decode(await this.#change(AdminService.AlterClusterConfigs.path, request, options)).configs;
+    return AlterClusterConfigsResponse.decode(await this.#calls.change(AdminService.AlterClusterConfigs.path, request, options)).configs;
   }
 
   /** @param toBrokerId absent: whichever in-sync replica is furthest @throws {MillraceError} TRANSFER_FAILED */
   async transferLeader(topic: string, partition: number, toBrokerId?: number, options: AdminOptions = {}): Promise<TransferLeaderResponse> {
     const request = TransferLeaderRequest.encode({ topic, partition, toBrokerId });
-    return TransferLeaderResponse.decode(await this.#change(AdminService.TransferLeader.path, request, options));
+    return TransferLeaderResponse.decode(await this.#calls.change(AdminService.TransferLeader.path, request, options));
   }
 
   /**
@@ -218,28 +212,10 @@ export class Admin {
     partitions: readonly number[] = [],
     options: AdminOptions & { readonly timeMs?: number; readonly topicId?: string } = {},
   ): Promise<readonly PartitionOffsets[]> {
-    const { timeMs, topicId, timeoutMs } = options;
-    const found = await listOffsets(this.#core, { topic, topicId }, partitions, timeMs, timeoutMs ?? this.#timeoutMs);
+    const { timeMs, topicId } = options;
+    const found = await listOffsets(this.#core, { topic, topicId }, partitions, timeMs, this.#calls.limits(options).timeoutMs);
     return [...found.values()].sort((a, b) => a.partition - b.partition);
   }
-
-  #read(path: string, request: Uint8Array, options: AdminOptions): Promise<Uint8Array> {
-    return this.#call(path, request, options, true);
-  }
-
-  #change(path: string, request: Uint8Array, options: AdminOptions): Promise<Uint8Array> {
-    return this.#call(path, request, options, false);
-  }
-
-  #call(path: string, request: Uint8Array, options: AdminOptions, repeatable: boolean): Promise<Uint8Array> {
-    const timeoutMs = timeoutOf(options.timeoutMs ?? this.#timeoutMs);
-    return this.#core.calls.unary(path, request, { timeoutMs, repeatable, reachMs: options.reachMs ?? this.#reachMs });
-  }
-}
-
-function timeoutOf(timeoutMs: number): number {
-  if (timeoutMs > 0) return timeoutMs;
-  throw new MillraceError("INVALID_REQUEST", `timeoutMs must be above 0: got ${timeoutMs}`, { field: "timeoutMs" });
 }
 
 function mapOf(entries: Readonly<Record<string, string>> | undefined): ReadonlyMap<string, string> | undefined {

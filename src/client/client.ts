@@ -1,6 +1,7 @@
 import { parseAddress } from "../base/address.ts";
 import { MillraceError } from "../base/errors.ts";
-import { Admin, type AdminOptions } from "./admin.ts";
+import { Admin } from "./admin.ts";
+import type { AdminOptions } from "./admin-calls.ts";
 import { Brokers } from "./brokers.ts";
 import { Calls } from "./calls.ts";
 import { Consumer } from "./consumer/consumer.ts";

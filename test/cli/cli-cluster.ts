@@ -38,6 +38,8 @@ export class CliCluster extends FakeCluster {
   readonly lies = new Map<string, Lie>();
   /** What happens once, before a call of this path is answered. */
   readonly before = new Map<string, () => void>();
+  /** Answers of calls this fake knows nothing of. */
+  readonly scripted = new Map<string, (request: Uint8Array) => Uint8Array>();
   readonly #configs = new Map<string, Map<string, string>>();
   readonly #clusterConfigs = new Map<string, string>();
 
@@ -46,6 +48,8 @@ export class CliCluster extends FakeCluster {
     const first = this.before.get(path);
     this.before.delete(path);
     first?.();
+    const scripted = this.scripted.get(path);
+    if (scripted !== undefined) return scripted(request);
     switch (path) {
       case AdminService.CreateTopic.path:
         return this.#create(CreateTopicRequest.decode(request));

@@ -1,6 +1,7 @@
 import { Admin } from "../../client/admin.ts";
 import { Consumer } from "../../client/consumer/consumer.ts";
 import { GroupConsumer } from "../../client/group/group-consumer.ts";
+import { GroupAdmin } from "../../client/group-admin.ts";
 import { Producer } from "../../client/producer/producer.ts";
 
 /** Lets virtual time move until what a call returned has settled. */
@@ -16,6 +17,7 @@ export function tracked<T extends object>(target: T, name: string, track: Track)
     get(_target, key) {
       // The object itself is asked, not the proxy: its private fields are its own.
       const value: unknown = Reflect.get(target, key, target);
+      if (value instanceof GroupAdmin) return tracked(value, `${name}.groups`, track);
       if (typeof value !== "function" || key === "constructor") return value;
       let method = bound.get(key);
       if (method === undefined) {
