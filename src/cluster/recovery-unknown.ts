@@ -24,7 +24,8 @@ export interface UnknownPartition {
  * Copies of groups that the metadata does not know: what made their topic was lost with the metadata's majority, or their topic was deleted
  * while their disk was away. Where nobody can tell which, nobody serves them, and no broker deletes them (`MetadataImage.wasDeleted`).
  *
- * @param metadataLost what it recorded last is lost as well; else a group above all that it gave out is only one that it has not heard of yet
+ * @param metadataLost what it recorded last is lost as well; else a group above all that it gave out is only one that it has not heard of yet, and
+ * one that was deleted goes as soon as its broker is registered
  */
 export function unknownPartitions(
   { image, held }: Survey,
@@ -36,7 +37,7 @@ export function unknownPartitions(
   const deleted = new Set([...image.tombstones.values()].flatMap(({ replicas }) => replicas.map(({ groupId }) => groupId)));
   return [...byGroup]
     .filter(([groupId]) => groupId !== METADATA_GROUP && image.partitionOfGroup(groupId) === undefined && !deleted.has(groupId))
-    .filter(([groupId]) => metadataLost || groupId < image.nextIds.group)
+    .filter(([groupId]) => metadataLost || (groupId < image.nextIds.group && !image.wasDeleted(groupId)))
     .sort(([a], [b]) => a - b)
     .map(([groupId, standings]) => {
       const copies = [...standings].sort((a, b) => better(a, b, []));
