@@ -74,6 +74,11 @@ export interface OffsetToCommit {
   readonly metadata: string;
   /** High watermark of the partition, known to be at least as new as the commit; undefined: not known, and nothing is judged by it. */
   readonly highWatermark: number | undefined;
+  /**
+   * What was committed here (0: nothing) before the high watermark was asked for. Only if it still is may a commit go back, where the log has
+   * lost its end: a high watermark below a commit that came after it was asked for says nothing. Absent: it may not.
+   */
+  readonly seen?: number;
 }
 
 export interface CommitOffsets {

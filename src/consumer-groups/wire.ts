@@ -6,7 +6,7 @@ import type {
   MemberHeartbeat,
   MemberState as MemberStateMessage,
 } from "../protocol/public/group-service.ts";
-import type { CommitOffsets, Heartbeat, JoinGroup, LeaveGroup, TopicPartitions } from "./commands.ts";
+import type { CommitOffsets, Heartbeat, JoinGroup, LeaveGroup, OffsetToCommit, TopicPartitions } from "./commands.ts";
 import type { MemberState } from "./decision.ts";
 import { invalid } from "./refusals.ts";
 import type { GroupSettings } from "./settings.ts";
@@ -71,10 +71,13 @@ export function memberMessage(
   };
 }
 
-/** @param highWatermark of a partition, where it is known to be at least as new as the call */
+/** What is known of a partition to judge a commit by. @see OffsetToCommit */
+export type KnownEnd = Pick<OffsetToCommit, "seen"> & { readonly highWatermark: number };
+
+/** @param end of a partition, where it is known to be at least as new as the call */
 export function commitCommand(
   { groupId, memberId, memberEpoch, offsets }: CommitOffsetsRequest,
-  highWatermark: (topic: string, partition: number) => number | undefined,
+  end: (topic: string, partition: number) => KnownEnd | undefined,
 ): CommitOffsets | MillraceError {
   if (memberId === "" && memberEpoch !== -1) return invalid("member_id", "it is empty; a commit from outside has member_epoch -1");
   return {
@@ -88,7 +91,8 @@ export function commitCommand(
       offset,
       term: term ?? -1,
       metadata,
-      highWatermark: highWatermark(topic, partition),
+      highWatermark: undefined,
+      ...end(topic, partition),
     })),
   };
 }

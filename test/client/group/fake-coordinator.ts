@@ -146,7 +146,10 @@ export class FakeGroups extends FakeCluster {
   }
 
   #commit(request: Uint8Array): Uint8Array {
-    const command = commitCommand(CommitOffsetsRequest.decode(request), (topic, partition) => this.logs(topic)[partition]?.end);
+    const command = commitCommand(CommitOffsetsRequest.decode(request), (topic, partition) => {
+      const log = this.logs(topic)[partition];
+      return log === undefined ? undefined : { highWatermark: log.end };
+    });
     if (command instanceof MillraceError) throw command;
     if (this.#silenced.has(command.member?.id ?? "")) throw new MillraceError("NOT_READY", "nothing of it arrives");
     let reply: GroupReply;

@@ -1,6 +1,6 @@
 import { MillraceError } from "../../../base/errors.ts";
 import { commitAnswer } from "../../../consumer-groups/answers.ts";
-import { commitCommand } from "../../../consumer-groups/wire.ts";
+import { commitCommand, type KnownEnd } from "../../../consumer-groups/wire.ts";
 import { CommitOffsetsRequest, CommitOffsetsResponse, type OffsetCommit } from "../../../protocol/public/group-service.ts";
 import { decided, topicsKnown } from "./ask-coordinator.ts";
 import type { GroupCall, GroupMethod } from "./group-method.ts";
@@ -25,7 +25,7 @@ export const commitOffsets: GroupMethod = {
         call.until,
       );
     }
-    const ends = few ? await highWatermarks(call, request.groupId, offsets) : new Map<string, number>();
+    const ends = few ? await endsOf(call, request.groupId, offsets) : new Map<string, KnownEnd>();
     const command = commitCommand(request, (topic, partition) => ends.get(keyOf(topic, partition)));
     if (command instanceof MillraceError) throw command;
     const { refused } = await decided(call, command, "offsets");
@@ -39,19 +39,19 @@ const keyOf = (topic: string, partition: number): string => `${partition}:${topi
  * Of those partitions whose commit cannot be judged by what this broker has: what it knows to be committed is committed, but a commit
  * beyond it, or one that goes back, is judged by the leader (only a log that lost its end lets a commit go back, ADR 0017).
  */
-async function highWatermarks(call: GroupCall, groupId: string, offsets: readonly OffsetCommit[]): Promise<ReadonlyMap<string, number>> {
+async function endsOf(call: GroupCall, groupId: string, offsets: readonly OffsetCommit[]): Promise<ReadonlyMap<string, KnownEnd>> {
   const { topics, ends, clock } = call.parts;
-  const known = new Map<string, number>();
+  const known = new Map<string, KnownEnd>();
   const asking: Promise<void>[] = [];
   for (const { topic: name, partition, offset } of offsets) {
     const topic = topics.byName(name);
     if (topic === undefined || partition < 0 || partition >= topic.partitions) continue;
-    const before = call.shard.leader.offsetOf(groupId, topic.id, partition)?.offset ?? 0;
-    if (offset >= before && offset <= (ends.here(topic.id, partition)?.highWatermark ?? -1)) continue;
+    const seen = call.shard.leader.offsetOf(groupId, topic.id, partition)?.offset ?? 0;
+    if (offset >= seen && offset <= (ends.here(topic.id, partition)?.highWatermark ?? -1)) continue;
     const until = { ...call.until, deadline: Math.min(call.until.deadline, clock.monotonic() + ENDS_MS) };
     asking.push(
       ends.of(name, partition, {}, until).then(
-        ({ highWatermark }) => void known.set(keyOf(name, partition), highWatermark),
+        ({ highWatermark }) => void known.set(keyOf(name, partition), { highWatermark, seen }),
         (error: unknown) => {
           // Its leader cannot be asked: the commit waits for nobody else.
           if (!(error instanceof MillraceError) || error.code === "CALL_CANCELLED") throw error;
