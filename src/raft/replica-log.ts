@@ -65,10 +65,12 @@ export class ReplicaLog<P> {
   termAt(index: number): Term | undefined {
     return this.#terms.termAt(index);
   }
-  /** @returns the first entry of the hole that this one is in */
+  /** What was trimmed away is in none, whatever `holes` still says. @returns the first entry of the hole that this one is in */
   holeAt(index: number): LogIndex | undefined {
-    if (index >= this.#inMemoryFrom) return undefined;
-    return this.holes.find(({ first, last }) => first <= index && index <= last)?.first;
+    const { startIndex } = this;
+    if (index <= startIndex || index >= this.#inMemoryFrom) return undefined;
+    const hole = this.holes.find(({ first, last }) => first <= index && index <= last);
+    return hole === undefined ? undefined : (Math.max(hole.first, startIndex + 1) as LogIndex);
   }
   /**
    * No frame here proves the term of this entry: it may be one that was inferred. From a later entry it is too high, which matches nothing

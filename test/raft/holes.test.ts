@@ -136,6 +136,26 @@ describe("A leader whose frames are missing", () => {
     assert.deepEqual([lost > 0, leader.core.role, leader.core.commit, progress(leader)?.match], [true, "leader", 5, 5]);
   });
 
+  it("asks about its start when they were trimmed away, of which nobody has told it yet", () => {
+    const cluster = new TestCluster();
+    const committed = [1, 1, 2, 2, 3, 4, 4, 5];
+    for (const n of [1, 2, 3]) {
+      const own = n === 2 ? committed.slice(0, 5) : committed;
+      cluster.add(optionsFor(n, voters(1, 2, 3)), entriesOf(...own), 6, undefined, n === 2 ? 0 : own.length);
+    }
+    const leader = cluster.at(1);
+    leader.core = createRaft(leader.options, { ...recoveredFrom(leader.log, 6, undefined, 8), holes: [HOLE] }, 0);
+    leader.forgetBelow(9);
+    cluster.isolate(2);
+    cluster.now += 2 * leader.options.electionMaxMs;
+    leader.tick();
+    cluster.settle();
+    leader.core.trimmed({ index: index(5), term: 3 as Term });
+    cluster.heal();
+    cluster.advance(1_000);
+    assert.deepEqual([leader.core.role, progress(leader)?.match, asked(leader).at(-1)], ["leader", 5, { to: 2, from: 6, upTo: 9 }]);
+  });
+
   it("is a last resort as long as there are any", () => {
     const { leader } = holed(LATER, []);
     assert.equal(leader.core.lastResort, true);
