@@ -6,7 +6,7 @@ import type { Shape } from "./cluster/shape.ts";
  */
 const kept: Readonly<Record<string, readonly number[]>> = {
   short: [9_096, 30_316, 60_095, 61_177, 80_045, 80_057, 81_014],
-  whole: [1_001, 77_004],
+  whole: [1_001, 71_046, 77_004],
 };
 
 /** Seeds that are run before any other of this shape. */

@@ -6,6 +6,8 @@ export interface Step {
   readonly tRet: number;
   /** Nobody knows whether it was done. */
   readonly optional: boolean;
+  /** It may be done any number of times. Only of one that is optional, and that leads to one state. */
+  readonly again?: true;
   /** @returns the state after it; undefined: it cannot have been answered so in this state */
   readonly apply: (state: string) => string | undefined;
 }
@@ -26,9 +28,11 @@ export function findOrder(given: readonly Step[], start: string): string | undef
   let left = TRIES_MAX;
   let furthest: Step | undefined;
   /** All before `first` are done. */
-  const goOn = (from: number, state: string): boolean => {
+  const goOn = (from: number, state: string, now: number): boolean => {
+    // What was not done in its time is not done any more.
+    const over = (k: number): boolean => done[k] === true || (steps[k]?.optional === true && (steps[k]?.tRet ?? now) < now);
     let first = from;
-    while (done[first] === true) first++;
+    while (first < steps.length && over(first)) first++;
     const key = `${first} ${state} ${done.slice(first).reduce((text, is, k) => (is ? `${text}${k},` : text), "")}`;
     if (tried.has(key) || left <= 0) return false;
     tried.add(key);
@@ -41,16 +45,16 @@ export function findOrder(given: readonly Step[], start: string): string | undef
     for (let k = first; k < steps.length; k++) {
       const step = steps[k];
       if (step === undefined || step.tInv > due) break;
-      if (done[k] === true) continue;
+      if (over(k)) continue;
       const after = step.apply(state);
-      if (after === undefined) continue;
+      if (after === undefined || (step.again === true && after === state)) continue;
       if (furthest === undefined || step.tInv > furthest.tInv) furthest = step;
-      done[k] = true;
-      if (goOn(first, after)) return true;
+      done[k] = step.again !== true;
+      if (goOn(first, after, step.optional ? now : Math.max(now, step.tInv))) return true;
       done[k] = false;
     }
     return false;
   };
-  if (goOn(0, start)) return undefined;
+  if (goOn(0, start, Number.NEGATIVE_INFINITY)) return undefined;
   return left <= 0 ? "given up" : (furthest?.name ?? "the first step");
 }

@@ -53,6 +53,26 @@ export const plantedGroups: readonly Planted[] = [
     says: /g t-0: no order explains what was answered/,
   },
   {
+    row: "C1",
+    what: "nothing is committed before it may have expired",
+    evidence: {
+      ...withGroupRows(leave(60, "b"), leave(61, "c"), beat(62, "d", 0, [], [9, ["t-0"]]), committed(63, undefined)),
+      groupRetentionMs: 100,
+      clockAheadMs: 0,
+    },
+    says: /g t-0: no order explains what was answered/,
+  },
+  {
+    row: "C1",
+    what: "what has expired is there again",
+    evidence: {
+      ...withGroupRows(leave(60, "b"), leave(61, "c"), move(80, undefined, 2), committed(81, 4)),
+      groupRetentionMs: 100,
+      clockAheadMs: 0,
+    },
+    says: /g t-0: no order explains what was answered/,
+  },
+  {
     row: "C2",
     what: "a late commit of the former owner is taken",
     evidence: withGroupRows(commit(60, "a", 2, 4)),
@@ -197,5 +217,33 @@ export const sound = [
   [
     "offsets of a group without members expire",
     { ...withGroupRows(leave(60, "b"), leave(61, "c"), committed(80, undefined)), groupRetentionMs: 100, clockAheadMs: 0 },
+  ],
+  [
+    "offsets have expired, and whoever comes next begins anew",
+    {
+      ...withGroupRows(
+        leave(60, "b"),
+        leave(61, "c"),
+        beat(80, "d", 0, [], [9, ["t-0"]]),
+        resume(81, "d", 0, undefined),
+        committed(82, undefined),
+      ),
+      groupRetentionMs: 100,
+      clockAheadMs: 0,
+    },
+  ],
+  [
+    "offsets have expired, and the group is moved, is committed from outside, and expires once more",
+    {
+      ...withGroupRows(
+        leave(60, "b"),
+        leave(61, "c"),
+        move(80, undefined, 2),
+        commit(81, "out", undefined, 3),
+        commit(100, "out", undefined, 1),
+      ),
+      groupRetentionMs: 100,
+      clockAheadMs: 0,
+    },
   ],
 ] as const;

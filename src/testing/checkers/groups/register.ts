@@ -1,6 +1,6 @@
-import type { Evidence } from "../history.ts";
 import { findOrder, type Step } from "../linearizable.ts";
 import type { Checker } from "../verdict.ts";
+import { type Expiry, expiriesIn } from "./expiries.ts";
 import { type CommitRow, type CommittedRow, type ForgetRow, grouped, groupRows, type MoveRow } from "./rows.ts";
 
 /** State of a partition that a group has committed nothing of. */
@@ -18,6 +18,7 @@ export const offsetsRegister: Checker = {
     const moves = groupRows(evidence, "move");
     const reads = groupRows(evidence, "committed");
     const forgets = groupRows(evidence, "forget");
+    const expiries = expiriesIn(evidence);
     const keyed = grouped([...commits, ...moves, ...reads], ({ group, partition }) => `${group} ${partition}`);
     for (const [key, rows] of keyed) {
       const [one] = rows;
@@ -26,7 +27,11 @@ export const offsetsRegister: Checker = {
         ({ group, partition }) => group === one.group && (partition === undefined || partition === one.partition),
       );
       const wanted = valuesRead(rows);
-      const steps = [...rows.flatMap((row) => stepsOf(row, wanted)), ...gone.flatMap(forgetStep), ...expiries(evidence, one.group, rows)];
+      const steps = [
+        ...rows.flatMap((row) => stepsOf(row, wanted)),
+        ...gone.flatMap(forgetStep),
+        ...expiries(one.group, one.partition).map(expiryStep),
+      ];
       const found = findOrder(steps, NOTHING);
       if (found === "given up") continue;
       findings.judgeAll(rows.length, found === undefined, () => `${key}: no order explains what was answered, not even up to ${found}`);
@@ -71,19 +76,7 @@ function forgetStep({ i, type, tInv, tRet }: ForgetRow): readonly Step[] {
   return type === "fail" ? [] : [{ name: `row ${i} (forget)`, tInv, tRet, optional: type === "info", apply: () => NOTHING }];
 }
 
-/** What may have been forgotten when nothing is there any more, because nobody had been heard of for so long. */
-function expiries(evidence: Evidence, group: string, rows: readonly Row[]): readonly Step[] {
-  const { groupRetentionMs, clockAheadMs = Number.POSITIVE_INFINITY } = evidence;
-  if (groupRetentionMs === undefined) return [];
-  const active = [...groupRows(evidence, "beat"), ...groupRows(evidence, "commit"), ...groupRows(evidence, "move")]
-    .filter((row) => row.group === group && row.type === "ok")
-    .map(({ tInv }) => tInv)
-    .sort((a, b) => a - b);
-  return rows.flatMap((row) => {
-    if (row.f !== "committed" || row.type !== "ok" || row.offset !== undefined) return [];
-    const last = active.findLast((at) => at <= row.tInv) ?? 0;
-    const from = Math.max(last, last + groupRetentionMs - clockAheadMs);
-    if (from > row.tRet) return [];
-    return [{ name: `what expired before row ${row.i}`, tInv: from, tRet: Number.POSITIVE_INFINITY, optional: true, apply: () => NOTHING }];
-  });
+/** Nobody need have seen it, and it may come more than once. */
+function expiryStep({ from, to }: Expiry): Step {
+  return { name: `what expired after ${from}`, tInv: from, tRet: to, optional: true, again: true, apply: () => NOTHING };
 }
