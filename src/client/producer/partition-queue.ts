@@ -376,7 +376,6 @@ export class PartitionQueue implements BatchOwner {
     const from = this.#window.findIndex((batch) => batch.failure !== undefined || batch.needsIdentity);
     if (from < 0) return;
     const behind = this.#window.splice(from);
-    const first = behind[0] as Batch;
     let renew = false;
     for (const batch of behind) {
       renew ||= batch.needsIdentity || batch.maybeWritten;
@@ -386,10 +385,10 @@ export class PartitionQueue implements BatchOwner {
     }
     if (!this.#host.settings.idempotent) return;
     if (renew) {
-      this.#staleIdentity = first.identity ?? this.#identity;
+      // The newest one, also where the first batch has an older: the log may have what went out under it, and would take the next for that.
+      this.#staleIdentity = this.#identity ?? this.#staleIdentity;
       this.#identity = undefined;
-    } else if (first.sequence >= 0) this.#nextSequence = first.sequence;
-    // Else it failed before it was numbered anew: it took no sequence.
+    } else this.#nextSequence = behind.find(({ identity }) => identity === this.#identity)?.sequence ?? this.#nextSequence;
     for (const batch of this.#window.slice(from)) {
       batch.needsIdentity = false;
       batch.sequence = -1;

@@ -15,6 +15,7 @@ import {
   InitProducerResponse,
   ListOffsetsRequest,
   ListOffsetsResponse,
+  type ProduceRequest,
 } from "../../../src/protocol/public.ts";
 import { statusOf } from "../../../src/protocol/rpc-status.ts";
 import { PartitionLog } from "./partition-log.ts";
@@ -76,6 +77,8 @@ export class FakeCluster implements RpcClient {
   /** What ListOffsets says of a partition instead of its offsets. */
   readonly refusals = new Map<PartitionLog, MillraceError>();
   faults: Faults = noFaults;
+  /** What becomes of a batch before anything else is looked at; undefined: what the rules say. */
+  judges: (batch: ProduceRequest, log: PartitionLog) => MillraceError | undefined = () => undefined;
   creditBytes = 256 * 1024;
   /** So much longer a subscription without news waits before it looks again. */
   idleMs = 0;

@@ -87,6 +87,8 @@ export class FakeProduceStream implements ServerSide {
     const { faults } = this.#cluster;
     const request = batch.request as ProduceRequest;
     try {
+      const judged = log && this.#cluster.judges(request, log);
+      if (judged !== undefined) throw judged;
       if (lane.failed) throw new MillraceError("PRECEDING_FAILED", "an earlier batch failed");
       if (log === undefined) throw new MillraceError("UNKNOWN_TOPIC", "no such topic");
       if (this.#cluster.dead.has(log.leader)) throw new MillraceError("LEADER_UNKNOWN", "no leader");
@@ -145,7 +147,8 @@ function bodyOf(request: ProduceRequest): Uint8Array {
   return request.records ?? request.compressedRecords;
 }
 
-function appendOf(request: ProduceRequest) {
+/** What the log takes of it. */
+export function appendOf(request: ProduceRequest) {
   const compressed = request.records === undefined;
   return {
     producerId: request.producerId,
