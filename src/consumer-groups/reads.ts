@@ -8,15 +8,17 @@ import { assignmentOf } from "./member-state.ts";
 
 export type GroupPhase = "empty" | "reconciling" | "stable";
 
-/** Stable: everybody holds what is meant for them. */
+/**
+ * Stable: everybody holds what is meant for them. A static member that is away goes on holding what it held; what it never held waits for it
+ * in nobody's hands until its session ends, and is read by nobody: that is no rest.
+ */
 export function phaseOf(group: GroupState): GroupPhase {
   if (group.members.size === 0) return "empty";
   if (group.revoking > 0) return "reconciling";
   for (const { topicId, owners } of group.target.values()) {
     const held = group.held.of(topicId);
     for (let partition = 0; partition < owners.length; partition += 1) {
-      const owner = owners[partition];
-      if (held[partition]?.member !== owner && group.members.get(owner ?? "")?.away !== true) return "reconciling";
+      if (held[partition]?.member !== owners[partition]) return "reconciling";
     }
   }
   return "stable";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { phaseOf } from "../../src/consumer-groups/reads.ts";
-import { beating, Coordinator, flat, joining, offset } from "./groups-fixture.ts";
+import { beating, Coordinator, flat, joining, offset, topicUuid } from "./groups-fixture.ts";
 
 function twoOfFour(): { c: Coordinator; a: number; b: number } {
   const c = new Coordinator();
@@ -192,6 +192,29 @@ describe("static members", () => {
     const before = c.group("g").targetEpoch;
     c.told(joining("g", "c", ["t"], asX));
     assert.equal(c.group("g").targetEpoch, before);
+  });
+
+  it("what is meant for it, and another still has when it goes away, is in nobody's hands until its session ends: reconciling, and says so", () => {
+    const c = new Coordinator();
+    c.topics.make("t", 2);
+    const b = c.told(joining("g", "b", ["t"])).memberEpoch;
+    c.told(joining("g", "a", ["t"], asX));
+    c.ok(leaving("a", false, "x"));
+    const asked = c.told(beating("g", "b", b));
+    assert.deepEqual(flat(asked.assignment), ["1:0"]);
+    c.told(beating("g", "b", asked.memberEpoch, { owned: owned(c, 0) }));
+    assert.equal(c.group("g").held.get(topicUuid(1), 1), undefined);
+    assert.equal(phaseOf(c.group("g")), "reconciling");
+    c.pass(44_999);
+    c.told(beating("g", "b", asked.memberEpoch));
+    c.pass(1);
+    assert.deepEqual(flat(c.told(beating("g", "b", asked.memberEpoch)).assignment), ["1:0", "1:1"]);
+    assert.equal(phaseOf(c.group("g")), "stable");
+  });
+
+  it("what it held when it went away it holds: stable", () => {
+    const { c } = away();
+    assert.equal(phaseOf(c.group("g")), "stable");
   });
 
   it("what comes back after its successor did is fenced, and cannot commit", () => {

@@ -83,13 +83,7 @@ export interface DescribeRow extends GroupRowBase {
   readonly f: "describe";
   readonly state: "empty" | "reconciling" | "stable";
   readonly epoch: number;
-  readonly members: readonly {
-    readonly id: string;
-    readonly epoch: number;
-    readonly assignment: readonly string[];
-    /** What the group wants it to hold. */
-    readonly target?: readonly string[];
-  }[];
+  readonly members: readonly { readonly id: string; readonly epoch: number; readonly assignment: readonly string[] }[];
   /** All partitions of the topics that its members want. */
   readonly partitions: readonly string[];
 }

@@ -1,6 +1,6 @@
 import type { RpcChannel } from "../../../../base/ports/rpc-client.ts";
 import { GroupService } from "../../../../protocol/methods.ts";
-import { type AssignedPartitions, DescribeGroupRequest, DescribeGroupResponse, GroupState } from "../../../../protocol/public.ts";
+import { DescribeGroupRequest, DescribeGroupResponse, GroupState } from "../../../../protocol/public.ts";
 import type { DescribeRow } from "../../../checkers/groups/rows.ts";
 import { partitionName, partitionsOf } from "../../topic.ts";
 import type { WorkloadContext } from "../workload.ts";
@@ -23,17 +23,12 @@ export async function describeOnce(
   if (!("answer" in said)) return said.error === "UNKNOWN_GROUP" ? "no group" : undefined;
   const { state: number, groupEpoch: epoch } = said.answer;
   const state = number === GroupState.unspecified ? "empty" : states[number];
-  const members = said.answer.members.map(({ memberId: id, memberEpoch: epoch, assignment, target }) => ({
+  const members = said.answer.members.map(({ memberId: id, memberEpoch, assignment }) => ({
     id,
-    epoch,
-    assignment: assignment.flatMap(namesOf),
-    target: target.flatMap(namesOf),
+    epoch: memberEpoch,
+    assignment: assignment.flatMap(({ topic, partitions }) => partitions.map((partition) => partitionName(topic, partition))),
   }));
   const partitions = partitionsOf(group.topics).map(({ name }) => name);
   history.group({ f: "describe", proc, group: group.id, state, epoch, members, partitions }, tInv, "ok");
   return { state, members };
-}
-
-function namesOf({ topic, partitions }: AssignedPartitions): readonly string[] {
-  return partitions.map((partition) => partitionName(topic, partition));
 }
