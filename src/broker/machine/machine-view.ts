@@ -27,7 +27,8 @@ export class MachineView<Image extends MachineImage<Fact>, Fact> {
   readonly #facts: Pick<FactCodec<Fact>, "decode">;
   #position: ViewPosition = { start: { index: 0 as LogIndex, term: 0 as Term, offset: 0 as Offset }, appendTime: 0 };
   #appliedBytes = 0;
-  readonly #listeners: ((facts: readonly Fact[] | undefined) => void)[] = [];
+  /** Replaced, never changed: one of them may take itself out while they are called. */
+  #listeners: readonly ((facts: readonly Fact[] | undefined) => void)[] = [];
   readonly #waiting: Waiting[] = [];
 
   /** @param image as of an empty log */
@@ -87,9 +88,13 @@ export class MachineView<Image extends MachineImage<Fact>, Fact> {
     for (const waiting of ready) waiting.run();
   }
 
-  /** Called after each frame that held facts, with these; undefined: a snapshot took the place of everything. */
-  onChange(listener: (facts: readonly Fact[] | undefined) => void): void {
-    this.#listeners.push(listener);
+  /** Called after each frame that held facts, with these; undefined: a snapshot took the place of everything. @returns ends that */
+  onChange(listener: (facts: readonly Fact[] | undefined) => void): () => void {
+    const own: typeof listener = (facts) => listener(facts);
+    this.#listeners = [...this.#listeners, own];
+    return () => {
+      this.#listeners = this.#listeners.filter((one) => one !== own);
+    };
   }
 
   /** Runs once everything up to `index` is replayed; at once when it is. @returns forgets the wait */

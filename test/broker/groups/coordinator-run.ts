@@ -10,6 +10,7 @@ import type { LedReplica } from "../../../src/broker/machine/decider.ts";
 import { MachineView } from "../../../src/broker/machine/machine-view.ts";
 import type { GroupCommand } from "../../../src/consumer-groups/commands.ts";
 import type { MemberState } from "../../../src/consumer-groups/decision.ts";
+import type { GroupFacts } from "../../../src/consumer-groups/facts.ts";
 import { GroupsImage } from "../../../src/consumer-groups/image.ts";
 import { groupFacts } from "../../../src/consumer-groups/machine.ts";
 import type { FrameDraft } from "../../../src/records/frame-types.ts";
@@ -71,11 +72,24 @@ export class HandClock implements Clock {
   }
 }
 
+/** One that knows how many listen to it. */
+class CountedView extends MachineView<GroupsImage, GroupFacts> {
+  listening = 0;
+  override onChange(listener: (facts: readonly GroupFacts[] | undefined) => void): () => void {
+    const end = super.onChange(listener);
+    this.listening += 1;
+    return () => {
+      end();
+      this.listening -= 1;
+    };
+  }
+}
+
 /** A coordinator on a replica whose role and commits are said by hand: what it appends is committed at once, unless `held`. */
 export class CoordinatorRun implements LedReplica {
   readonly clock = new HandClock();
   readonly topics = new Topics();
-  readonly view = new MachineView({ name: "groups" }, GroupsImage.empty(), groupFacts);
+  readonly view = new CountedView({ name: "groups" }, GroupsImage.empty(), groupFacts);
   readonly settings: GroupSettings;
   readonly coordinator: Coordinator;
   readonly core: { role: "leader" | "follower"; term: Term; lastIndex: LogIndex } = { role: "leader", term: term(1), lastIndex: index(0) };

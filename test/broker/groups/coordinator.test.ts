@@ -233,6 +233,14 @@ describe("A coordinator", () => {
     assert.equal(run.coordinator.active, false);
   });
 
+  it("listens to the view no more once its replica is closed: the view goes on when a log begins anew", () => {
+    const { run } = one();
+    assert.equal(run.view.listening, 1);
+    run.coordinator.closed();
+    run.coordinator.closed();
+    assert.equal(run.view.listening, 0);
+  });
+
   it("follows the lag of partitions by what its broker has of them, and says what it is worth when it is asked", () => {
     const { run, t, epoch } = one({ sessionTimeoutMs: DAY_MS });
     let highWatermark = 10;

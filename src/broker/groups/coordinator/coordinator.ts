@@ -55,6 +55,8 @@ export class Coordinator implements ShardLeader {
   readonly #parts: CoordinatorParts;
   readonly #decider: Decider<GroupsImage, GroupCommand, GroupFacts, GroupReply>;
   readonly #watches = new MemberWatches();
+  /** The view outlives this one when the replica is reset. */
+  readonly #deaf: () => void;
   #tenure: Tenure | undefined;
   #reads: TurnReads<GroupsImage> | undefined;
   #closed = false;
@@ -66,7 +68,7 @@ export class Coordinator implements ShardLeader {
     const machine = groupsMachine(topics, settings, (groupId, memberId, now) => this.#tenure?.timers.seen(groupId, memberId, now));
     const hooks = { began: () => this.#began(), ended: () => this.#ended() };
     this.#decider = new Decider(clock, parts.replica, parts.view, machine, hooks, parts.admit);
-    parts.view.onChange((facts) => this.#replayed(facts));
+    this.#deaf = parts.view.onChange((facts) => this.#replayed(facts));
   }
 
   get active(): boolean {
@@ -83,6 +85,7 @@ export class Coordinator implements ShardLeader {
   closed(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#deaf();
     this.#ended();
   }
 
