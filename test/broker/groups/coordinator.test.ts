@@ -270,6 +270,18 @@ describe("A coordinator", () => {
     assert.equal(verdict(), "warn", "it goes on, and falls behind");
   });
 
+  it("follows all partitions of a topic that a group without members has committed something of", () => {
+    const run = new CoordinatorRun();
+    const t = run.topics.make("t", 2);
+    const ends = { logStartOffset: 0, highWatermark: 10 };
+    run.ends = () => ends;
+    run.ask(committing("g", undefined, offset("t", 0, 10)));
+    run.clock.pass(80_000);
+    const group = run.view.image.group("g") ?? assert.fail();
+    const verdicts = [0, 1].map((partition) => run.coordinator.verdictOf(group, t, partition, ends));
+    assert.deepEqual(verdicts, ["ok", "stopped"]);
+  });
+
   it("confirms itself once for all reads of a turn, and again for a read that comes later", () => {
     const { run } = one();
     let asked = 0;

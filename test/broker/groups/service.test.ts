@@ -86,6 +86,21 @@ describe("Groups of a cluster", () => {
     await groups.cluster.call(3, rpc.DeleteGroup, { groupId: "list-1" });
   });
 
+  it("tell the lag also of those partitions of a topic that nobody has committed anything of, though nobody is in them", async () => {
+    await groups.commit(1, "partly", undefined, { "t:1": 20 });
+    const { state, partitions } = await groups.cluster.call(2, rpc.DescribeGroup, { groupId: "partly" });
+    assert.equal(state, GroupState.empty);
+    assert.deepEqual(
+      partitions.map(({ partition, committedOffset, lag }) => [partition, committedOffset, lag]),
+      [
+        [0, undefined, 20],
+        [1, 20, 0],
+        [2, undefined, 20],
+        [3, undefined, 20],
+      ],
+    );
+  });
+
   it("say of each partition who holds it, what is committed, and how far behind that is", async () => {
     const member = await groups.join(1, "described", "a", ["t"], { instanceId: "one" });
     await groups.commit(1, "described", member, { "t:0": 5, "t:1": 20 });

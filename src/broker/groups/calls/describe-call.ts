@@ -50,14 +50,13 @@ interface Place {
   readonly partition: number;
 }
 
-/** Of all topics that the group reads, and of those it has committed offsets of. */
+/** All of all topics that the group reads or has committed something of: it would begin the others at their start, so they are lag too. */
 function partitionsOf({ parts: { topics } }: GroupCall, { target, offsets }: GroupState): readonly Place[] {
   const places: Place[] = [];
   for (const id of new Set([...target.keys(), ...offsets.topics()])) {
     const topic = topics.byId(id);
     if (topic === undefined) continue;
-    for (let partition = 0; partition < topic.partitions; partition += 1)
-      if (target.has(id) || offsets.get(id, partition) !== undefined) places.push({ topicId: id, topic: topic.name, partition });
+    for (let partition = 0; partition < topic.partitions; partition += 1) places.push({ topicId: id, topic: topic.name, partition });
   }
   return places.sort((a, b) => (a.topic === b.topic ? a.partition - b.partition : a.topic < b.topic ? -1 : 1));
 }

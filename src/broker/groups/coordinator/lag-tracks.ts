@@ -82,7 +82,6 @@ export class LagTracks {
       const partitions = topics.byId(id)?.partitions ?? 0;
       for (let partition = 0; partition < partitions; partition += 1) {
         const committed = group.offsets.get(id, partition)?.offset;
-        if (committed === undefined && !group.target.has(id)) continue;
         samples += 1;
         const known = ends(id, partition);
         // A replica that has not heard of what is committed already says nothing of lag.
