@@ -6,8 +6,19 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
+import { MillraceError } from "../../src/base/errors.ts";
 import { runProgram } from "../../src/cli/program.ts";
 import { ReaderGone } from "../../src/cli/terminal.ts";
+import { GroupService } from "../../src/protocol/methods.ts";
+import {
+  DeleteGroupRequest,
+  DeleteGroupResponse,
+  DescribeGroupRequest,
+  DescribeGroupResponse,
+  ListGroupsResponse,
+  SeekGroupRequest,
+  SeekGroupResponse,
+} from "../../src/protocol/public.ts";
 import { helpTexts } from "../../tools/docs/cli-page.ts";
 import { type FakeBrokers, startFakeBrokers } from "./fake-broker.ts";
 import { run } from "./run-here.ts";
@@ -91,6 +102,20 @@ const rows: readonly Row[] = [
   { command: "consume", code: 1, why: "an offset that is not there", args: ["here", "--from", "99"], at: "brokers" },
   { command: "consume", code: 2, why: "no place", args: ["here", "--from", "x"] },
   { command: "consume", code: 3, why: "no such partition", args: ["here", "-p", "9"], at: "brokers" },
+  { command: "group list", code: 0, why: "shown", at: "brokers" },
+  { command: "group list", code: 2, why: "no format", args: ["--format", "x"] },
+  { command: "group list", code: 1, why: "nobody there", at: "nobody" },
+  { command: "group describe", code: 0, why: "shown", args: ["here"], at: "brokers" },
+  { command: "group describe", code: 2, why: "no group named" },
+  { command: "group describe", code: 3, why: "no such group", args: ["gone"], at: "brokers" },
+  { command: "group seek", code: 0, why: "moved", args: ["here", "--to", "start", "--yes"], at: "brokers" },
+  { command: "group seek", code: 1, why: "it has members", args: ["busy", "--to", "start", "--yes"], at: "brokers" },
+  { command: "group seek", code: 2, why: "no place", args: ["here", "--to", "x"] },
+  { command: "group seek", code: 3, why: "no such group", args: ["gone", "--to", "end"], at: "brokers" },
+  { command: "group delete", code: 0, why: "deleted", args: ["here"], at: "brokers" },
+  { command: "group delete", code: 1, why: "it has members", args: ["busy"], at: "brokers" },
+  { command: "group delete", code: 2, why: "no group named" },
+  { command: "group delete", code: 3, why: "no such group", args: ["gone"], at: "brokers" },
   { command: "cluster info", code: 0, why: "shown", at: "brokers" },
   { command: "cluster info", code: 2, why: "no format", args: ["--format", "x"] },
   { command: "cluster info", code: 1, why: "nobody there", at: "nobody" },
@@ -142,6 +167,29 @@ const SAYS_ONLY = new Set(["produce", "debug bundle", "topic create", "topic add
 
 const HOLE = { groupId: 7, path: "groups/7-3/1.log", position: 64, first: 1, last: 3, what: "bad CRC" };
 
+/** Groups: `here` is empty, `busy` has members, there are no others. @throws {MillraceError} */
+function refuseGroup(groupId: string): void {
+  if (groupId === "busy") throw new MillraceError("GROUP_NOT_EMPTY", "it has members");
+  if (groupId !== "here") throw new MillraceError("UNKNOWN_GROUP", `no group ${groupId}`);
+}
+
+const groupAnswers: Readonly<Record<string, (request: Uint8Array) => Uint8Array>> = {
+  [GroupService.ListGroups.path]: () => ListGroupsResponse.encode({ groups: [{ groupId: "here" }] }),
+  [GroupService.DescribeGroup.path]: (request) => {
+    const { groupId } = DescribeGroupRequest.decode(request);
+    refuseGroup(groupId);
+    return DescribeGroupResponse.encode({ groupId });
+  },
+  [GroupService.SeekGroup.path]: (request) => {
+    refuseGroup(SeekGroupRequest.decode(request).groupId);
+    return SeekGroupResponse.encode({ results: [{ topic: "here", after: 4 }] });
+  },
+  [GroupService.DeleteGroup.path]: (request) => {
+    refuseGroup(DeleteGroupRequest.decode(request).groupId);
+    return DeleteGroupResponse.encode({});
+  },
+};
+
 /** An admin address of which `debug scrub` hears that a pass is over, with these places left. */
 async function scrubServer(holes: readonly object[]): Promise<Server> {
   const status = { running: false, groups: 1, segments: 1, bytes: 100, found: holes, rebuilt: [], holes };
@@ -156,6 +204,7 @@ describe("Exit codes", { timeout: 120_000 }, () => {
   before(async () => {
     fake = await startFakeBrokers(1);
     for (const topic of ["here", "grows", "doomed"]) fake.cluster.addTopic(topic, 2);
+    for (const [path, answer] of Object.entries(groupAnswers)) fake.cluster.scripted.set(path, answer);
     Object.assign(fake.cluster.addTopic("full", 1)[0] ?? {}, { end: 5 });
     await writeStored(stored);
     for (const holes of [[], [HOLE]]) scrubbed.push(await scrubServer(holes));
