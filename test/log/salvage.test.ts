@@ -30,6 +30,13 @@ function checkpoint(frames: number): BlockRecord[] {
   return [{ kind: "op", op: { kind: "checkpoint", image: only.encode() } }];
 }
 
+/** Frames up to here are in a segment. */
+function synced(at: number): BlockRecord[] {
+  const segment = { baseIndex: index(1), baseOffset: offset(0), position: 4096, sealed: false };
+  const mark = { index: index(at), term: term(1), offset: offset(at), appendTime: at, ...segment };
+  return [{ kind: "op", op: { kind: "synced", groupId: GROUP, replicaId: replica(3), mark, terms: [] } }];
+}
+
 /** Salvages blocks by their sequence. @returns the last index and the indexes of the frames that are left */
 function salvaged(blocks: Readonly<Record<number, readonly BlockRecord[]>>): { lastIndex: number; frames: number[]; doubted: boolean } {
   const salvage = new Salvage();
@@ -62,5 +69,20 @@ describe("What a damaged write-ahead log still proves", () => {
   it("ends before a frame that stands nowhere, and the group is doubted", () => {
     const blocks = { 4: records(frame(1)), 6: checkpoint(3), 7: records(frame(3)) };
     assert.deepEqual(salvaged(blocks), { lastIndex: 1, frames: [1], doubted: true });
+  });
+
+  it("needs no frame that was synced behind the checkpoint, together with later ones", () => {
+    const blocks = { 6: checkpoint(3), 7: records(frame(4), frame(5)), 8: synced(5), 9: records(frame(6)) };
+    assert.deepEqual(salvaged(blocks), { lastIndex: 6, frames: [6], doubted: false });
+  });
+
+  it("is that also where blocks behind it are missing, and the group is doubted", () => {
+    const blocks = { 6: checkpoint(3), 7: records(frame(4), frame(5)), 8: synced(5), 9: records(frame(6)), 11: records(frame(7)) };
+    assert.deepEqual(salvaged(blocks), { lastIndex: 7, frames: [6, 7], doubted: true });
+  });
+
+  it("ends where blocks that follow one another contradict, and the group is doubted", () => {
+    const blocks = { 6: checkpoint(3), 7: records(frame(3), frame(5)), 8: records(frame(4)), 5: records(frame(1), frame(2)) };
+    assert.deepEqual(salvaged(blocks), { lastIndex: 4, frames: [1, 2, 3, 4], doubted: true });
   });
 });

@@ -59,12 +59,12 @@ export class Salvage {
         for (const event of this.#blocks[i]?.events ?? []) if (!(event instanceof HeldFrame)) this.#image.apply(event);
       (this.#blocks[base.last] as SalvagedBlock).life.checkpointed = true;
     }
-    const gap = this.#blocks.some((block, i) => i >= Math.max(1, after) && block.sequence !== (this.#blocks[i - 1]?.sequence ?? 0) + 1);
-    const forgot = base === undefined || gap || doubtAll;
-    if (base !== undefined) this.#passSynced(after);
+    const whole = base === undefined ? 0 : this.#follow(after);
+    const forgot = base === undefined || whole < this.#blocks.length || doubtAll;
+    if (base !== undefined) this.#passSynced(whole);
     this.#findFrames();
     if (forgot) for (const groupId of this.#image.groups.keys()) this.#doubted.add(groupId);
-    for (const { flags, events } of this.#blocks.slice(after)) {
+    for (const { flags, events } of this.#blocks.slice(whole)) {
       // The beginning of a checkpoint that was not finished.
       if ((flags & BlockFlag.checkpoint) !== 0) continue;
       for (const event of events) {
@@ -73,6 +73,31 @@ export class Salvage {
       }
     }
     return { image: this.#image, groups: this.#result(), forgot };
+  }
+
+  /**
+   * The blocks behind the checkpoint as far as none is missing: they say all there is to say, also of frames that were synced since and
+   * whose blocks were given up then, before or behind the checkpoint.
+   *
+   * @returns the first block that does not follow
+   */
+  #follow(after: number): number {
+    for (let i = after; i < this.#blocks.length; i += 1) {
+      const { sequence, flags, events } = this.#blocks[i] as SalvagedBlock;
+      if (sequence !== (this.#blocks[i - 1]?.sequence ?? 0) + 1) return i;
+      // The beginning of a checkpoint that was not finished.
+      if ((flags & BlockFlag.checkpoint) !== 0) continue;
+      try {
+        for (const event of events) {
+          if (event instanceof HeldFrame) this.#image.frame(event.owner.groupId, event);
+          else this.#image.apply(event);
+        }
+      } catch (error) {
+        if (error instanceof Malformed) return i;
+        throw error;
+      }
+    }
+    return this.#blocks.length;
   }
 
   #newestCheckpoint(): { readonly first: number; readonly last: number } | undefined {
