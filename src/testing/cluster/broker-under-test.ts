@@ -41,6 +41,7 @@ export interface ReplicaUnderTest {
     | "durableVote"
     | "commit"
     | "durable"
+    | "holes"
     | "lastIndex"
     | "configuration"
     | "configurationIndex"

@@ -79,6 +79,10 @@ export class BrokerReplicaView implements ReplicaView {
     return this.#under.core.termAt(index as LogIndex);
   }
 
+  unproved(index: number): boolean {
+    return this.#under.core.holes.some(({ first, last }) => first <= index && index <= last);
+  }
+
   trimAt(index: number): number | undefined {
     const frame = this.#under.log.frame(index as LogIndex);
     return frame === undefined ? undefined : trimOf(frame);

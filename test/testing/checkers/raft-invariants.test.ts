@@ -16,6 +16,8 @@ interface Sketch {
   readonly commit?: number;
   readonly durable?: number;
   readonly body?: (index: number) => string;
+  /** Entries of which no frame is there. */
+  readonly hole?: readonly [first: number, last: number];
 }
 
 function view(sketch: Sketch): ReplicaView {
@@ -35,6 +37,7 @@ function view(sketch: Sketch): ReplicaView {
     voters: [1, 2, 3],
     oldVoters: undefined,
     termAt: (index) => (index === 0 ? 0 : log[index - 1]),
+    unproved: (index) => sketch.hole !== undefined && sketch.hole[0] <= index && index <= sketch.hole[1],
     hashAt: (index) => sketch.body?.(index) ?? `${index}:${log[index - 1]}`,
   };
 }
@@ -65,10 +68,21 @@ const healthy: readonly Sketch[] = [
   { replica: 2, log: [1, 1, 2], life: 2, votedFor: 2 },
 ];
 
+/** Two voters that hold what the third one, their leader, commits. */
+const healthyDisks: readonly Sketch[] = [1, 3].map((replica) => ({ replica, log: [1, 2, 2, 2, 3] }));
+
 it("A healthy group passes, and every invariant judged something", () => {
   const invariants = observed(...healthy);
   assert.equal(invariants.broken, undefined);
   for (const { row, judged } of invariants.verdicts()) assert.ok(judged > 0, `${row} judged nothing`);
+});
+
+it("What is inferred of the terms in a hole is held against nobody, and what is known of them is", () => {
+  const whole: readonly Sketch[] = [{ replica: 1, log: [1, 2, 2, 2, 3], role: "leader", commit: 5 }];
+  const inferred: Sketch = { replica: 2, log: [1, 1, 1, 2, 3], commit: 5 };
+  assert.equal(observed(...healthyDisks, ...whole, { ...inferred, hole: [2, 4] }).broken, undefined);
+  assert.match(observed(...healthyDisks, ...whole, inferred).broken ?? "", /^R3 /);
+  assert.match(observed(...healthyDisks, ...whole, { ...inferred, hole: [2, 2] }).broken ?? "", /^R[13] /);
 });
 
 it("What a crash may forget is held against nobody", () => {

@@ -128,7 +128,8 @@ export class RaftInvariants {
     }
     for (let index = Math.max(shared, view.startIndex) + 1; index <= view.lastIndex; index++) {
       const term = view.termAt(index);
-      if (term === undefined) continue;
+      // Of a hole's terms nobody is told, and what is said of them here is no claim.
+      if (term === undefined || view.unproved?.(index) || view.unproved?.(index - 1)) continue;
       const wrong = book.entry(index, term, view.termAt(index - 1) ?? 0, view.hashAt(index));
       this.#judge("R3", wrong === undefined, () => `${at(view)}: entry ${index} of term ${term} ${wrong}`);
     }
@@ -186,7 +187,7 @@ export class RaftInvariants {
     memory.commit = reborn ? view.commit : Math.max(memory.commit, view.commit);
     for (let index = Math.max(memory.compared, view.startIndex) + 1; index <= view.commit; index++) {
       const term = view.termAt(index);
-      if (term === undefined) continue;
+      if (term === undefined || view.unproved?.(index)) continue;
       const chosen = group.book.chosenTerm(index);
       if (chosen !== undefined) {
         this.#judge(

@@ -21,6 +21,8 @@ export interface ReplicaView {
   readonly voters: readonly number[];
   readonly oldVoters: readonly number[] | undefined;
   termAt(index: number): number | undefined;
+  /** No frame here proves the term of this entry: it lies in a hole, and its term may be one that was inferred (ADR 0009). Absent: every one is proved. */
+  unproved?(index: number): boolean;
   /** Of the whole entry; undefined when it is no longer in memory. */
   hashAt(index: number): string | undefined;
 }
