@@ -188,7 +188,7 @@ export class PartitionReader {
     const highWatermark = partition.highWatermark;
     if (offset < partition.logStartOffset) return this.#outOfRange(offset);
     if (offset > highWatermark) return this.#beyond(request, stopped);
-    if (offset === highWatermark) return this.#reply(request, [], offset);
+    if (offset === highWatermark) return this.#reply(request, [], offset, partition.replica.core.term);
     return this.#collect(request, offset, stopped);
   }
 
@@ -221,6 +221,8 @@ export class PartitionReader {
 
   #collect(request: ReadRequest, from: Offset, stopped: () => boolean): ReadReply | MillraceError | Promise<ReadReply | MillraceError> {
     const { log, core } = this.#partition.replica;
+    // By the time the disk has answered this broker may follow another one, in a term it never led.
+    const { term } = core;
     const result = log.readFrom(from, request.maxBytes, core.commit, stopped);
     const take = (read: Awaited<typeof result>): ReadReply | MillraceError => {
       if (read.kind === "below-start") {
@@ -231,12 +233,13 @@ export class PartitionReader {
           high_watermark: String(highWatermark),
         });
       }
-      return this.#reply(request, read.frames, from);
+      return this.#reply(request, read.frames, from, term);
     };
     return result instanceof Promise ? result.then(take) : take(result);
   }
 
-  #reply(request: ReadRequest, frames: readonly Frame[], from: Offset): ReadReply | MillraceError {
+  /** @param term in which this broker led when the read began */
+  #reply(request: ReadRequest, frames: readonly Frame[], from: Offset, term: Term): ReadReply | MillraceError {
     const batches: ReadBatch[] = [];
     let nextOffset = from;
     let bytes = 0;
@@ -277,7 +280,7 @@ export class PartitionReader {
       highWatermark: this.#partition.highWatermark,
       logStartOffset: this.#partition.logStartOffset,
       nextOffset,
-      term: this.#partition.replica.core.term,
+      term,
     };
   }
 }

@@ -23,6 +23,7 @@ function partition() {
   const frames: Frame[] = [];
   const state = {
     serves: true,
+    term: TERM,
     commit: 0,
     logStart: 0,
     confirmed: true,
@@ -60,7 +61,9 @@ function partition() {
         get commit() {
           return state.commit as LogIndex;
         },
-        term: TERM,
+        get term() {
+          return state.term;
+        },
       },
       log: {
         readFrom,
@@ -276,6 +279,20 @@ describe("A read of a partition", () => {
     await it.pass(1);
     assert.equal(damaged.error.code, "DATA_LOSS");
     assert.match(damaged.error.message, /t-0: bad checksum/);
+  });
+
+  it("names the term in which this broker led, when another one leads by the time the disk has answered (M1)", async () => {
+    const { state, ...it } = partition();
+    it.batch(["a"]);
+    let go = (): void => {};
+    state.cold = new Promise((resolve) => {
+      go = resolve;
+    });
+    const read = it.read({ offset: 0 });
+    Object.assign(state, { serves: false, term: TERM + 1 });
+    go();
+    await it.pass(1);
+    assert.deepEqual([valuesOf(read.reply), read.reply.term], [["a"], TERM]);
   });
 });
 
