@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import grpc
-from google.rpc import error_details_pb2
+from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
 # Statuses worth another try; every other one says that the request itself must change.
@@ -15,6 +15,7 @@ _AGAIN = {
     grpc.StatusCode.RESOURCE_EXHAUSTED,
     grpc.StatusCode.ABORTED,
 }
+_CODES = {code.value[0]: code for code in grpc.StatusCode}
 _UNKNOWN = {grpc.StatusCode.UNKNOWN, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED}
 
 
@@ -40,12 +41,16 @@ class Failure:
 
 
 def failure_of(error: grpc.RpcError) -> Failure:
+    return failure_in(rpc_status.from_call(error), error.code())
+
+
+def failure_in(status: status_pb2.Status | None, code: grpc.StatusCode | None = None) -> Failure:
+    """Also of one item of an answer, which has a google.rpc.Status of its own."""
     reason, metadata, retry_after = "", {}, None
-    status = rpc_status.from_call(error)
     for detail in status.details if status else ():
         info, retry = error_details_pb2.ErrorInfo(), error_details_pb2.RetryInfo()
         if detail.Unpack(info) and info.domain == "millrace":
             reason, metadata = info.reason, dict(info.metadata)
         elif detail.Unpack(retry):
             retry_after = retry.retry_delay.ToTimedelta().total_seconds()
-    return Failure(error.code(), reason, metadata, retry_after)
+    return Failure(code or _CODES[status.code if status else 0], reason, metadata, retry_after)
