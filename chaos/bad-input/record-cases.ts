@@ -227,7 +227,11 @@ export const recordCases: readonly BadInput[] = [
             ["INVALID_NAME"],
           ],
         ),
-        ...["__proto__", "constructor", "toString", "../t", ""].map(
+        // Whatever begins so is the cluster's own, whether there is one or not.
+        ...["__proto__", "__groups"].map(
+          (topic): Row => [`a fetch of ${JSON.stringify(topic)}`, FETCH, FetchRequest.encode({ topic }), ["INTERNAL_TOPIC"]],
+        ),
+        ...["constructor", "toString", "../t", ""].map(
           (topic): Row => [`a fetch of ${JSON.stringify(topic)}`, FETCH, FetchRequest.encode({ topic }), ["UNKNOWN_TOPIC"]],
         ),
         [
