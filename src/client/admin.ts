@@ -64,6 +64,11 @@ export interface TrimmedPartition {
   readonly error: MillraceError | undefined;
 }
 
+export interface TopicOptions extends AdminOptions {
+  /** When given, the topic must have it: what was read of one topic says nothing of another that was made under its name since. */
+  readonly topicId?: string | undefined;
+}
+
 /** All or none. */
 export interface ConfigChange {
   readonly set?: Readonly<Record<string, string>>;
@@ -112,9 +117,10 @@ export class Admin {
     return ListTopicsResponse.decode(await this.#calls.read(AdminService.ListTopics.path, ListTopicsRequest.encode({}), options)).topics;
   }
 
-  /** Sets configuration keys, and puts those in `reset` back to their default; all or none. */
-  async alterTopic(name: string, change: ConfigChange, options: AdminOptions = {}): Promise<readonly ConfigEntry[]> {
-    const request = AlterTopicRequest.encode({ name, set: mapOf(change.set), delete: change.reset, validateOnly: change.validateOnly });
+  /** Sets configuration keys, and puts those in `reset` back to their default; all or none. @throws {MillraceError} UNKNOWN_TOPIC … */
+  async alterTopic(name: string, change: ConfigChange, options: TopicOptions = {}): Promise<readonly ConfigEntry[]> {
+    const { set, reset, validateOnly } = change;
+    const request = AlterTopicRequest.encode({ name, set: mapOf(set), delete: reset, validateOnly, topicId: options.topicId });
     return AlterTopicResponse.decode(await this.#calls.change(AdminService.AlterTopic.path, request, options)).configs;
   }
 
@@ -127,9 +133,10 @@ export class Admin {
   async addPartitions(
     name: string,
     partitions: number,
-    options: AdminOptions & { readonly validateOnly?: boolean | undefined } = {},
+    options: TopicOptions & { readonly validateOnly?: boolean | undefined } = {},
   ): Promise<TopicDescription | undefined> {
-    const request = AddPartitionsRequest.encode({ name, partitions, validateOnly: options.validateOnly });
+    const { validateOnly, topicId } = options;
+    const request = AddPartitionsRequest.encode({ name, partitions, validateOnly, topicId });
     const reply = await this.#calls.change(AdminService.AddPartitions.path, request, options);
     this.#core.metadata.refresh(name);
     return AddPartitionsResponse.decode(reply).topic;
@@ -140,13 +147,9 @@ export class Admin {
    * them any more. Below the log start offset nothing changes, and `moved` is false.
    *
    * @param trims `before` undefined: all that are committed now
-   * @param options `topicId`: when given, the topic must have it: offsets that were read of one topic are none of another
+   * @param options `topicId`: offsets that were read of one topic are none of another
    */
-  async trimTopic(
-    name: string,
-    trims: readonly TrimOf[],
-    options: AdminOptions & { readonly topicId?: string } = {},
-  ): Promise<readonly TrimmedPartition[]> {
+  async trimTopic(name: string, trims: readonly TrimOf[], options: TopicOptions = {}): Promise<readonly TrimmedPartition[]> {
     const partitions = trims.map(({ partition, before }) => ({ partition, beforeOffset: before ?? -1 }));
     const reply = await this.#calls.change(
       AdminService.TrimTopic.path,
@@ -195,8 +198,8 @@ export class Admin {
   }
 
   /** @param toBrokerId absent: whichever in-sync replica is furthest @throws {MillraceError} TRANSFER_FAILED */
-  async transferLeader(topic: string, partition: number, toBrokerId?: number, options: AdminOptions = {}): Promise<TransferLeaderResponse> {
-    const request = TransferLeaderRequest.encode({ topic, partition, toBrokerId });
+  async transferLeader(topic: string, partition: number, toBrokerId?: number, options: TopicOptions = {}): Promise<TransferLeaderResponse> {
+    const request = TransferLeaderRequest.encode({ topic, partition, toBrokerId, topicId: options.topicId });
     return TransferLeaderResponse.decode(await this.#calls.change(AdminService.TransferLeader.path, request, options));
   }
 
@@ -204,13 +207,12 @@ export class Admin {
    * Where partitions begin and end and, with `timeMs`, their first record of that time or a later one. Linearizable.
    *
    * @param partitions none: all of which a leader answers now; those that are named are waited for
-   * @param options `topicId`: when given, the topic must have it
    * @throws {MillraceError} UNKNOWN_TOPIC …
    */
   async listOffsets(
     topic: string,
     partitions: readonly number[] = [],
-    options: AdminOptions & { readonly timeMs?: number; readonly topicId?: string } = {},
+    options: TopicOptions & { readonly timeMs?: number } = {},
   ): Promise<readonly PartitionOffsets[]> {
     const { timeMs, topicId } = options;
     const found = await listOffsets(this.#core, { topic, topicId }, partitions, timeMs, this.#calls.limits(options).timeoutMs);

@@ -72,6 +72,8 @@ export const AlterTopic = message("millrace.internal.v1.AlterTopic", {
   set: map(2),
   delete: repeated(string(3)),
   validateOnly: bool(4),
+  /** When given it must be the topic's. */
+  topicId: optional(topicIdField(5)),
 });
 
 /** New partitions behind the ones there are; those keep their records and leaders. */
@@ -82,6 +84,8 @@ export const AddPartitions = message("millrace.internal.v1.AddPartitions", {
   validateOnly: bool(3),
   /** As in `CreateTopic`. */
   seed: int64(4),
+  /** When given it must be the topic's. */
+  topicId: optional(topicIdField(5)),
 });
 
 export const DeleteTopic = message("millrace.internal.v1.DeleteTopic", {

@@ -4,8 +4,8 @@ import type { CommandOf } from "./commands.ts";
 import { type DecideLimits, type Decision, done, refuse } from "./decision.ts";
 import type { MetadataImage } from "./image.ts";
 import { internalTopic, isInternalTopic } from "./internal-topics.ts";
+import { namedTopic } from "./named-topics.ts";
 import { placePartitions, refuseFewBrokers, refusePartitions } from "./new-partitions.ts";
-import { unknownTopic } from "./refusals.ts";
 
 /**
  * Raises the number of partitions of a topic, all at once or not at all. The number it has already is fine and changes nothing, so that
@@ -13,8 +13,8 @@ import { unknownTopic } from "./refusals.ts";
  */
 export function decideAddPartitions(image: MetadataImage, command: CommandOf<"addPartitions">, limits: DecideLimits): Decision {
   if (isInternalTopic(command.name)) return refuse(internalTopic("add partitions to", command.name));
-  const topic = image.topicByName(command.name);
-  if (topic === undefined) return refuse(unknownTopic(command.name));
+  const topic = namedTopic(image, command.name, command.topicId);
+  if (topic instanceof MillraceError) return refuse(topic);
   const present = topic.groups.length;
   if (command.partitions === present) return done([]);
   if (command.partitions < present) {

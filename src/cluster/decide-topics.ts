@@ -3,11 +3,11 @@ import type { CommandOf } from "./commands.ts";
 import { type DecideLimits, type Decision, done, refuse } from "./decision.ts";
 import type { Fact } from "./facts.ts";
 import type { MetadataImage } from "./image.ts";
-import type { TopicImage } from "./image-state.ts";
 import { internalTopic, isInternalTopic } from "./internal-topics.ts";
+import { namedTopic } from "./named-topics.ts";
 import { refuseTopicName } from "./names.ts";
 import { placePartitions, refuseFewBrokers, refusePartitions } from "./new-partitions.ts";
-import { refuseConfigs, unknownTopic } from "./refusals.ts";
+import { refuseConfigs } from "./refusals.ts";
 
 /** Names, counts and settings are checked before anything is recorded; the topic and all its partitions are one frame. */
 export function decideCreateTopic(image: MetadataImage, command: CommandOf<"createTopic">, limits: DecideLimits): Decision {
@@ -49,8 +49,8 @@ function refuseExisting(image: MetadataImage, name: string): MillraceError | und
 /** Sets and resets keys of a topic, all or none. */
 export function decideAlterTopic(image: MetadataImage, command: CommandOf<"alterTopic">): Decision {
   if (isInternalTopic(command.name)) return refuse(internalTopic("alter", command.name));
-  const topic = image.topicByName(command.name);
-  if (topic === undefined) return refuse(unknownTopic(command.name));
+  const topic = namedTopic(image, command.name, command.topicId);
+  if (topic instanceof MillraceError) return refuse(topic);
   const error = refuseConfigs(command.set, command.delete, topic.replicas);
   if (error !== undefined) return refuse(error);
   const changes = command.set.size + command.delete.length > 0 && !command.validateOnly;
@@ -60,8 +60,8 @@ export function decideAlterTopic(image: MetadataImage, command: CommandOf<"alter
 /** The name is free at once; the data goes by the tombstone, which names the uuid: a topic made anew under the name is another one. */
 export function decideDeleteTopic(image: MetadataImage, command: CommandOf<"deleteTopic">): Decision {
   if (isInternalTopic(command.name)) return refuse(internalTopic("delete", command.name));
-  const topic: TopicImage | undefined = image.topicByName(command.name);
-  if (topic === undefined || (command.topicId !== undefined && command.topicId !== topic.id)) return refuse(unknownTopic(command.name));
+  const topic = namedTopic(image, command.name, command.topicId);
+  if (topic instanceof MillraceError) return refuse(topic);
   return { facts: [{ kind: "topicDeleted", topicId: topic.id }], reply: { kind: "topicGone", topicId: topic.id } };
 }
 

@@ -35,7 +35,3 @@ export function refuseConfigs(
     key: "min.insync.replicas",
   });
 }
-
-export function unknownTopic(name: string): MillraceError {
-  return new MillraceError("UNKNOWN_TOPIC", `No topic ${JSON.stringify(name.slice(0, 250))}`, { topic: name.slice(0, 250) });
-}

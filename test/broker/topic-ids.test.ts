@@ -47,6 +47,34 @@ describe("A batch or a read that names the topic by its id", () => {
   });
 });
 
+describe("A change that names the topic by its id", () => {
+  it("is refused at every broker when another topic has that name, and made otherwise", async () => {
+    const cluster = await Cluster.start({ seed: 44 });
+    await cluster.createTopic("t");
+    const former = (await cluster.call(1, stubs.DescribeTopics, { names: ["t"] })).topics[0]?.topicId ?? "";
+    await cluster.call(1, stubs.DeleteTopic, { name: "t", topicId: former });
+    const made = (await cluster.call(2, stubs.CreateTopic, { name: "t", partitions: 1 })).topic?.topicId ?? "";
+    for (const n of cluster.numbers) {
+      const refused = async <In>(rpc: stubs.Rpc<In, unknown>, request: In): Promise<void> => {
+        const { metadata, message } = await cluster.refused(n, rpc, request, "UNKNOWN_TOPIC");
+        assert.equal(metadata["topic_id"], former, message);
+      };
+      await refused(stubs.AlterTopic, { name: "t", set: new Map([["retention.ms", "1000"]]), topicId: former });
+      await refused(stubs.AddPartitions, { name: "t", partitions: 9, topicId: former });
+      await refused(stubs.TransferLeader, { topic: "t", partition: 0, topicId: former });
+      await refused(stubs.DeleteTopic, { name: "t", topicId: former });
+      const set = new Map([["retention.ms", `${n}000000`]]);
+      const { configs } = await cluster.call(n, stubs.AlterTopic, { name: "t", set, topicId: made });
+      assert.equal(configs.find(({ key }) => key === "retention.ms")?.value, `${n}000000`);
+      const grown = await cluster.call(n, stubs.AddPartitions, { name: "t", partitions: n + 1, topicId: made });
+      assert.deepEqual([grown.topic?.topicId, grown.topic?.partitions.length], [made, n + 1]);
+      assert.ok((await cluster.call(n, stubs.TransferLeader, { topic: "t", partition: 0, topicId: made })).leaderId > 0);
+    }
+    await cluster.call(3, stubs.DeleteTopic, { name: "t", topicId: made });
+    cluster.close();
+  });
+});
+
 describe("A subscription, or offsets, of a topic that was deleted and made again under its name", () => {
   it("are of the one that was meant, at every broker, and a stream never passes from the one to the other", async () => {
     const cluster = await Cluster.start({ seed: 42 });

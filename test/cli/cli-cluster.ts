@@ -96,7 +96,7 @@ export class CliCluster extends FakeCluster {
   }
 
   #alter(request: AlterTopicRequest): Uint8Array {
-    this.logs(request.name);
+    this.logs(request.name, request.topicId);
     const configs = this.#configs.get(request.name) ?? new Map<string, string>();
     changeConfigs(configs, request);
     this.#configs.set(request.name, configs);
@@ -107,23 +107,23 @@ export class CliCluster extends FakeCluster {
     return entries(this.#configs.get(topic) ?? new Map(), this.#clusterConfigs);
   }
 
-  #grow({ name, partitions, validateOnly }: AddPartitionsRequest): Uint8Array {
-    const present = this.logs(name).length;
+  #grow({ name, partitions, validateOnly, topicId }: AddPartitionsRequest): Uint8Array {
+    const present = this.logs(name, topicId).length;
     if (partitions < present) throw new MillraceError("INVALID_REQUEST", `Cannot make ${name} smaller: it has ${present}`);
-    if (!validateOnly) this.addTopic(name, partitions);
+    if (!validateOnly) this.grow(name, partitions);
     const described = super.answer(AdminService.DescribeTopics.path, DescribeTopicsRequest.encode({ names: [name] }));
     const [topic] = DescribeTopicsResponse.decode(described).topics;
     return AddPartitionsResponse.encode(topic === undefined ? {} : { topic });
   }
 
-  #delete({ name }: DeleteTopicRequest): Uint8Array {
-    this.logs(name);
+  #delete({ name, topicId }: DeleteTopicRequest): Uint8Array {
+    this.logs(name, topicId);
     this.topics.delete(name);
     return DeleteTopicResponse.encode({});
   }
 
-  #transfer({ topic, partition }: TransferLeaderRequest): Uint8Array {
-    const log = this.logs(topic)[partition];
+  #transfer({ topic, partition, topicId }: TransferLeaderRequest): Uint8Array {
+    const log = this.logs(topic, topicId)[partition];
     if (log === undefined) throw new MillraceError("UNKNOWN_PARTITION", `${topic} has no partition ${partition}`);
     log.term++;
     return TransferLeaderResponse.encode({ leaderId: 1, term: log.term });

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
+import { AdminService } from "../../src/protocol/methods.ts";
 import { type FakeBrokers, startFakeBrokers } from "./fake-broker.ts";
 import { run } from "./run-here.ts";
 
@@ -27,6 +28,14 @@ describe("topic add-partitions", () => {
     const same = await grow("t", "--partitions", "6");
     assert.deepEqual([same.code, same.out], [0, ""]);
     assert.match(same.talk, /has 6 partitions already/);
+  });
+
+  it("adds none to another topic that was made under the name after it was looked at", async () => {
+    fake.cluster.addTopic("again", 1);
+    fake.cluster.before.set(AdminService.AddPartitions.path, () => void fake.cluster.addTopic("again", 2));
+    const { code, out, talk } = await grow("again", "--partitions", "4");
+    assert.deepEqual([code, out, fake.cluster.logs("again").length], [3, "", 2], talk);
+    assert.match(talk, /UNKNOWN_TOPIC/);
   });
 
   it("exits 1 for fewer, 2 without a number, 3 for no such topic", async () => {

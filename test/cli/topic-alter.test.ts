@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, beforeEach, describe, it } from "node:test";
+import { AdminService } from "../../src/protocol/methods.ts";
 import { defaultOf } from "./cli-cluster.ts";
 import { type FakeBrokers, startFakeBrokers } from "./fake-broker.ts";
 import { run } from "./run-here.ts";
@@ -35,6 +36,14 @@ describe("topic alter", () => {
       ["acks.min", "QUORUM", "NONE", "default"],
       ["retention.ms", defaultOf("retention.ms"), "86400000", "topic"],
     ]);
+  });
+
+  it("alters no other topic that was made under the name after it was looked at", async () => {
+    fake.cluster.before.set(AdminService.AlterTopic.path, () => void fake.cluster.addTopic(topic, 1));
+    const { code, out, talk } = await alter("--config", "acks.min=QUORUM");
+    assert.deepEqual([code, out], [3, ""], talk);
+    assert.match(talk, /UNKNOWN_TOPIC/);
+    assert.match((await alter("--reset", "acks.min")).out, /^acks\.min +NONE +NONE +default$/m);
   });
 
   it("says it as JSON, one setting a line, and knows --set too", async () => {

@@ -86,10 +86,10 @@ describe("the topic of consumer groups", () => {
     for (const name of [GROUPS_TOPIC, "__other", GROUPS_TOPIC]) {
       cluster.refused(cluster.creation(name), "INVALID_NAME");
       cluster.refused(
-        { kind: "alterTopic", name, set: new Map([["retention.ms", "1000"]]), delete: [], validateOnly: false },
+        { kind: "alterTopic", name, set: new Map([["retention.ms", "1000"]]), delete: [], validateOnly: false, topicId: undefined },
         "INTERNAL_TOPIC",
       );
-      cluster.refused({ kind: "addPartitions", name, partitions: 32, validateOnly: false, seed: 1 }, "INTERNAL_TOPIC");
+      cluster.refused({ kind: "addPartitions", name, partitions: 32, validateOnly: false, seed: 1, topicId: undefined }, "INTERNAL_TOPIC");
       cluster.refused({ kind: "deleteTopic", name, topicId: undefined }, "INTERNAL_TOPIC");
       if (name === "__other") cluster.done(ensure());
     }

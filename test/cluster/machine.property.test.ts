@@ -161,9 +161,17 @@ function commandOf(each: Intent, image: MetadataImage, step: number): Command {
         set: new Map([["min.insync.replicas", each.value]]),
         delete: [],
         validateOnly: false,
+        topicId: undefined,
       };
     case "grow":
-      return { kind: "addPartitions", name: `t${each.name}`, partitions: each.partitions, validateOnly: false, seed: each.seed };
+      return {
+        kind: "addPartitions",
+        name: `t${each.name}`,
+        partitions: each.partitions,
+        validateOnly: false,
+        seed: each.seed,
+        topicId: undefined,
+      };
     case "delete":
       return { kind: "deleteTopic", name: `t${each.name}`, topicId: undefined };
     case "confirm": {
@@ -403,7 +411,14 @@ describe("the metadata machine under random commands", () => {
     hashes.add(cluster.image.hash());
     cluster.fence(1);
     hashes.add(cluster.image.hash());
-    cluster.done({ kind: "alterTopic", name: "a", set: new Map([["acks.min", "ALL"]]), delete: [], validateOnly: false });
+    cluster.done({
+      kind: "alterTopic",
+      name: "a",
+      set: new Map([["acks.min", "ALL"]]),
+      delete: [],
+      validateOnly: false,
+      topicId: undefined,
+    });
     hashes.add(cluster.image.hash());
     assert.equal(hashes.size, 4);
   });

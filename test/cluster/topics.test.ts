@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { METADATA_GROUP, toBrokerId, toReplicaId } from "../../src/base/ids.ts";
+import { METADATA_GROUP, type TopicId, toBrokerId, toReplicaId } from "../../src/base/ids.ts";
 import { defaultDecideLimits } from "../../src/cluster/decision.ts";
 import { brokersOf, Cluster, disk, topicUuid } from "./cluster-fixture.ts";
 
@@ -98,8 +98,8 @@ describe("createTopic", () => {
 });
 
 describe("addPartitions", () => {
-  const grow = (partitions: number, validateOnly = false, name = "t") =>
-    ({ kind: "addPartitions", name, partitions, validateOnly, seed: 5 }) as const;
+  const grow = (partitions: number, validateOnly = false, name = "t", topicId: TopicId | undefined = undefined) =>
+    ({ kind: "addPartitions", name, partitions, validateOnly, seed: 5, topicId }) as const;
 
   it("adds partitions behind those there are, which stay as they are, and spreads the leaders", () => {
     const cluster = Cluster.ofThree();
@@ -150,7 +150,7 @@ describe("alterTopic", () => {
     const cluster = Cluster.ofThree();
     cluster.create("t", 1, 3, { "segment.ms": "5000" });
     const alter = (set: Readonly<Record<string, string>>, gone: string[] = [], name = "t") =>
-      ({ kind: "alterTopic", name, set: new Map(Object.entries(set)), delete: gone, validateOnly: false }) as const;
+      ({ kind: "alterTopic", name, set: new Map(Object.entries(set)), delete: gone, validateOnly: false, topicId: undefined }) as const;
     cluster.done(alter({ "retention.ms": "-1", "acks.min": "ALL" }, ["segment.ms"]));
     const topic = cluster.image.topicByName("t");
     assert.ok(topic !== undefined);
@@ -246,13 +246,28 @@ describe("deleteTopic", () => {
     cluster.refused(confirm(3, 2, 1), "STALE_VERSION");
   });
 
-  it("does not delete a topic made anew under the name of the one that was meant", () => {
+  it("takes no name for a topic that has none", () => {
     const cluster = Cluster.ofThree();
-    cluster.create("t");
-    cluster.done({ kind: "deleteTopic", name: "t", topicId: undefined });
-    const [anew] = cluster.create("t");
-    cluster.refused({ kind: "deleteTopic", name: "t", topicId: topicUuid(1) }, "UNKNOWN_TOPIC");
-    assert.notEqual(anew?.topicId, topicUuid(1));
     cluster.refused({ kind: "deleteTopic", name: "toString", topicId: undefined }, "UNKNOWN_TOPIC");
+  });
+});
+
+describe("A topic that was made anew under the name of the one that was meant", () => {
+  it("is neither deleted nor altered nor grown by a command that names the former one, also where both wait for their commit", () => {
+    const cluster = Cluster.ofThree();
+    const change = (topicId: TopicId | undefined) =>
+      [
+        { kind: "alterTopic", name: "t", set: new Map([["retention.ms", "1000"]]), delete: [], validateOnly: false, topicId },
+        { kind: "addPartitions", name: "t", partitions: 3, validateOnly: false, seed: 1, topicId },
+        { kind: "deleteTopic", name: "t", topicId },
+      ] as const;
+    const former = cluster.create("t")[0]?.topicId;
+    cluster.done({ kind: "deleteTopic", name: "t", topicId: former });
+    for (const command of change(former)) assert.match(cluster.refused(command, "UNKNOWN_TOPIC"), /^No topic is named "t"$/);
+    const made = cluster.create("t")[0]?.topicId;
+    assert.notEqual(made, former);
+    for (const command of change(former)) assert.match(cluster.refused(command, "UNKNOWN_TOPIC"), /"t" is not .*: that one was deleted/);
+    for (const command of change(made)) cluster.done(command);
+    assert.equal(cluster.image.topicByName("t"), undefined);
   });
 });

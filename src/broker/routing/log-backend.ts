@@ -7,6 +7,7 @@ import { type Until, waitUntil } from "../../base/until.ts";
 import type { MetadataImage } from "../../cluster/image.ts";
 import type { TopicImage } from "../../cluster/image-state.ts";
 import { internalTopic, isInternalTopic } from "../../cluster/internal-topics.ts";
+import { namedTopic, unknownPartition } from "../../cluster/named-topics.ts";
 import { type FetchRequest, FetchResponse } from "../../protocol/public.ts";
 import { ForwardedFetch, ForwardedTrim, ForwardedTrimmed } from "../../protocol/routing.ts";
 import type { HostedPartition } from "../hosted-partition.ts";
@@ -19,7 +20,6 @@ import type { PartitionSet } from "../partition-set.ts";
 import type { PeerLinks } from "../peers/peer-links.ts";
 import { fetchResponse, readRequestOf } from "../services/fetch-codec.ts";
 import type { LogBackend, OffsetsOf, OffsetsOptions, RouteOptions, Target } from "../services/log-service.ts";
-import { unknownPartition, unknownTopic, unknownTopicId } from "../services/unknown-names.ts";
 import { decodeForwardedAppended, decodeForwardedOffsets, encodeForwardedAppend, forwardedOffsets } from "./forwarded.ts";
 import type { Router } from "./router.ts";
 
@@ -294,9 +294,7 @@ export class RoutedLog implements LogBackend {
 
   #named(topic: string, topicId: string): TopicImage | MillraceError {
     if (isInternalTopic(topic)) return internalTopic("use", topic);
-    const known = this.#image.topicByName(topic);
-    if (known === undefined) return unknownTopic(topic);
-    return topicId === "" || topicId === known.id ? known : unknownTopicId(topic, topicId);
+    return namedTopic(this.#image, topic, topicId);
   }
 
   #lookUp(topic: string, partition: number, topicId: string): Target | MillraceError {

@@ -6,6 +6,7 @@ import type { Caller, Until } from "../../base/until.ts";
 import type { Command } from "../../cluster/commands.ts";
 import type { MetadataImage } from "../../cluster/image.ts";
 import type { PartitionImage, TopicImage } from "../../cluster/image-state.ts";
+import { namedTopic } from "../../cluster/named-topics.ts";
 import type { Reply } from "../../cluster/replies.ts";
 import type { PublicMethod } from "../../protocol/methods.ts";
 import type { MetadataGroup } from "../metadata/metadata-group.ts";
@@ -13,7 +14,6 @@ import type { Trimmed } from "../partition/trim-partition.ts";
 import type { Transferred } from "../transfers.ts";
 import type { ClusterReports } from "./health.ts";
 import type { ReplyRoom } from "./reply-room.ts";
-import { unknownTopic, unknownTopicId } from "./unknown-names.ts";
 
 /** What the admin service asks of the broker. */
 export interface AdminBackend {
@@ -111,11 +111,9 @@ export class AdminCalls {
    * @throws {MillraceError} UNKNOWN_TOPIC
    */
   async topicNamed(name: string, until: Until, topicId = ""): Promise<TopicImage> {
-    const meant = (topic: TopicImage | undefined): boolean => topic !== undefined && (topicId === "" || topicId === topic.id);
-    if (!meant(this.image.topicByName(name))) await this.parts.group.barrier(until);
-    const topic = this.image.topicByName(name);
-    if (topic === undefined) throw unknownTopic(name);
-    if (!meant(topic)) throw unknownTopicId(name, topicId);
+    if (namedTopic(this.image, name, topicId) instanceof MillraceError) await this.parts.group.barrier(until);
+    const topic = namedTopic(this.image, name, topicId);
+    if (topic instanceof MillraceError) throw topic;
     return topic;
   }
 }

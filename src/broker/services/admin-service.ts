@@ -3,6 +3,7 @@ import { MillraceError } from "../../base/errors.ts";
 import type { Clock } from "../../base/ports/clock.ts";
 import type { Random } from "../../base/ports/random.ts";
 import type { RpcServer } from "../../base/ports/rpc-server.ts";
+import { unknownPartition } from "../../cluster/named-topics.ts";
 import { AdminService } from "../../protocol/methods.ts";
 import { TransferLeaderRequest, TransferLeaderResponse } from "../../protocol/public.ts";
 import { type AdminBackend, AdminCalls } from "./admin-calls.ts";
@@ -10,7 +11,6 @@ import { registerClusterCalls } from "./admin-cluster.ts";
 import { registerTopicCalls } from "./admin-topics.ts";
 import { registerTrimCall } from "./admin-trim.ts";
 import type { ReplyRoom } from "./reply-room.ts";
-import { unknownPartition } from "./unknown-names.ts";
 
 /**
  * Registers what this version knows of `millrace.v1.AdminService`; the RPC server answers the rest NOT_IMPLEMENTED by name.
@@ -32,7 +32,7 @@ export function registerAdminService(
 
   calls.change(AdminService.TransferLeader, async (bytes, until) => {
     const request = TransferLeaderRequest.decode(bytes);
-    const topic = await calls.topicNamed(request.topic, until);
+    const topic = await calls.topicNamed(request.topic, until, request.topicId);
     const groupId = topic.groups[request.partition];
     const partition = groupId === undefined ? undefined : calls.image.partitionOfGroup(groupId);
     if (partition === undefined) throw unknownPartition(topic.name, topic.groups.length, request.partition);

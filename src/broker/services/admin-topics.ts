@@ -73,10 +73,11 @@ export function registerTopicCalls(calls: AdminCalls, { log }: BrokerConfig, ran
   });
 
   calls.change(AdminService.AlterTopic, async (bytes, until) => {
-    const { name, set, delete: remove, validateOnly, minMetadataVersion } = AlterTopicRequest.decode(bytes);
+    const { name, set, delete: remove, validateOnly, minMetadataVersion, topicId: asked } = AlterTopicRequest.decode(bytes);
     await calls.seen(minMetadataVersion, until);
-    const { metadataVersion } = await calls.submit({ kind: "alterTopic", name, set, delete: remove, validateOnly }, until);
-    const topic = calls.recorded.image.topicByName(name);
+    const topicId = givenId(asked);
+    const { metadataVersion } = await calls.submit({ kind: "alterTopic", name, set, delete: remove, validateOnly, topicId }, until);
+    const topic = changed(calls, name, topicId);
     return AlterTopicResponse.encode({
       ...(topic === undefined ? {} : { configs: topicConfigs(topic, calls.recorded, log) }),
       metadataVersion,
@@ -84,13 +85,14 @@ export function registerTopicCalls(calls: AdminCalls, { log }: BrokerConfig, ran
   });
 
   calls.change(AdminService.AddPartitions, async (bytes, until) => {
-    const { name, partitions, validateOnly, minMetadataVersion } = AddPartitionsRequest.decode(bytes);
+    const { name, partitions, validateOnly, minMetadataVersion, topicId: asked } = AddPartitionsRequest.decode(bytes);
     await calls.seen(minMetadataVersion, until);
+    const topicId = givenId(asked);
     const { metadataVersion } = await calls.submit(
-      { kind: "addPartitions", name, partitions, validateOnly, seed: random.below(2 ** 31) },
+      { kind: "addPartitions", name, partitions, validateOnly, seed: random.below(2 ** 31), topicId },
       until,
     );
-    const topic = calls.recorded.image.topicByName(name);
+    const topic = changed(calls, name, topicId);
     return AddPartitionsResponse.encode({
       ...(topic === undefined ? {} : { topic: describeTopic(topic, calls.recorded, log) }),
       metadataVersion,
@@ -100,10 +102,19 @@ export function registerTopicCalls(calls: AdminCalls, { log }: BrokerConfig, ran
   calls.change(AdminService.DeleteTopic, async (bytes, until) => {
     const request = DeleteTopicRequest.decode(bytes);
     await calls.seen(request.minMetadataVersion, until);
-    const topicId = request.topicId === "" ? undefined : (request.topicId as TopicId);
-    const { metadataVersion } = await calls.submit({ kind: "deleteTopic", name: request.name, topicId }, until);
+    const { metadataVersion } = await calls.submit({ kind: "deleteTopic", name: request.name, topicId: givenId(request.topicId) }, until);
     return DeleteTopicResponse.encode({ metadataVersion });
   });
+}
+
+function givenId(topicId: string): TopicId | undefined {
+  return topicId === "" ? undefined : (topicId as TopicId);
+}
+
+/** What a command has changed; undefined: it is deleted since. */
+function changed(calls: AdminCalls, name: string, topicId: TopicId | undefined): TopicImage | undefined {
+  const { image } = calls.recorded;
+  return topicId === undefined ? image.topicByName(name) : image.topics.get(topicId);
 }
 
 /** By name. The cluster's own ones are shown to who asks for them. */

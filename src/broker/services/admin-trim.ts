@@ -3,13 +3,13 @@ import { toOffset } from "../../base/ids.ts";
 import type { Until } from "../../base/until.ts";
 import type { TopicImage } from "../../cluster/image-state.ts";
 import { internalTopic, isInternalTopic } from "../../cluster/internal-topics.ts";
+import { unknownPartition } from "../../cluster/named-topics.ts";
 import type { MessageInput } from "../../protocol/codec/index.ts";
 import { AdminService } from "../../protocol/methods.ts";
 import { type PartitionTrim, type PartitionTrimmed, TrimTopicRequest, TrimTopicResponse } from "../../protocol/public.ts";
 import { statusOf } from "../../protocol/rpc-status.ts";
 import type { AdminCalls } from "./admin-calls.ts";
 import { requireDistinct } from "./named-partitions.ts";
-import { unknownPartition } from "./unknown-names.ts";
 
 /** "All that are committed now", in place of an offset. */
 const ALL_COMMITTED = -1;

@@ -2,6 +2,7 @@ import { MillraceError } from "../../base/errors.ts";
 import { limits } from "../../base/limits.ts";
 import type { Clock } from "../../base/ports/clock.ts";
 import type { ServerStream } from "../../base/ports/rpc-server.ts";
+import { isTooLong, unknownTopic } from "../../cluster/named-topics.ts";
 import type { MessageInput } from "../../protocol/codec/index.ts";
 import {
   type ProduceBatch,
@@ -15,7 +16,6 @@ import { statusOf } from "../../protocol/rpc-status.ts";
 import type { AppendBatch } from "../partition/partition.ts";
 import { type KeptMessage, KeptMessages } from "./kept-messages.ts";
 import type { StreamRoom } from "./stream-room.ts";
-import { isTooLong, unknownTopic } from "./unknown-names.ts";
 
 type Result = MessageInput<typeof ProduceStreamResponse>["results"] extends readonly (infer R)[] | undefined ? R : never;
 type Response = MessageInput<typeof ProduceResponse>;

@@ -33,9 +33,10 @@ export function addPartitionsCommand(terminal: Terminal): CommandModule<object, 
       if (partitions === undefined) throw new UsageError("Say how many partitions it shall have: --partitions N");
       await withClient(args.brokers, async (client) => {
         const admin = client.admin(ADMIN);
-        const [before] = await admin.describeTopics([args.topic]);
+        const [before] = await admin.describeTopics([args.topic], { latest: true });
         const from = before?.partitions.length ?? 0;
-        const topic = await admin.addPartitions(args.topic, partitions, { validateOnly: args.validateOnly });
+        const { validateOnly } = args;
+        const topic = await admin.addPartitions(args.topic, partitions, { validateOnly, topicId: before?.topicId });
         if (args.validateOnly) terminal.say(`${args.topic} could have ${counted(partitions, "partition")}; nothing was changed`);
         else if (from === partitions) terminal.say(`${args.topic} has ${counted(from, "partition")} already; nothing was changed`);
         else if (args.format === "json")

@@ -145,8 +145,9 @@ function alterCommand(terminal: Terminal): CommandModule<object, Alter> {
       if (named.length === 0) throw new UsageError("Say what to change: --config KEY=VALUE or --reset KEY");
       await withClient(args.brokers, async (client) => {
         const admin = client.admin(ADMIN);
-        const [topic] = await admin.describeTopics([args.topic]);
-        const after = await admin.alterTopic(args.topic, change);
+        const [topic] = await admin.describeTopics([args.topic], { latest: true });
+        // What is shown as the value before is that of the topic that is altered.
+        const after = await admin.alterTopic(args.topic, change, { topicId: topic?.topicId });
         if (args.validateOnly) terminal.say(`${args.topic} could be altered so; nothing was changed`);
         else await terminal.data(alteredText(args.format, named, topic?.configs ?? [], after));
       });

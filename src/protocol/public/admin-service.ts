@@ -102,6 +102,7 @@ export const AlterTopicRequest = message("millrace.v1.AlterTopicRequest", {
   delete: repeated(string(3)),
   validateOnly: bool(4),
   minMetadataVersion: int64(5),
+  topicId: string(6),
 });
 export type AlterTopicRequest = MessageOf<typeof AlterTopicRequest>;
 
@@ -128,6 +129,7 @@ export const AddPartitionsRequest = message("millrace.v1.AddPartitionsRequest", 
   partitions: int32(2),
   validateOnly: bool(3),
   minMetadataVersion: int64(4),
+  topicId: string(5),
 });
 export type AddPartitionsRequest = MessageOf<typeof AddPartitionsRequest>;
 
@@ -256,6 +258,7 @@ export const TransferLeaderRequest = message("millrace.v1.TransferLeaderRequest"
   topic: string(1),
   partition: int32(2),
   toBrokerId: int32(3),
+  topicId: string(4),
 });
 export type TransferLeaderRequest = MessageOf<typeof TransferLeaderRequest>;
 
