@@ -227,6 +227,13 @@ export const events = {
     means: "A snapshot of consumer groups found no room on the disk; it is tried again after as many bytes.",
     todo: "Make room on the disk.",
   },
+  "log.configuration_proved": {
+    level: "warn",
+    fields: ["group", "index"],
+    means:
+      "A damaged write-ahead log forgot which replicas of a group vote as of this index. The newest segment says it, and that is believed.",
+    todo: "Nothing for this group. Look at the disk: its write-ahead log was damaged (log.wal_found_damaged).",
+  },
   "log.folder_set_aside": {
     level: "warn",
     fields: ["folder", "aside"],

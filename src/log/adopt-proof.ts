@@ -1,4 +1,5 @@
 import type { LogIndex } from "../base/ids.ts";
+import { invariant } from "../base/invariant.ts";
 import type { GroupImage } from "./model/image.ts";
 import type { ReplayedGroup } from "./model/replay.ts";
 import type { Proof } from "./segment-proof.ts";
@@ -27,5 +28,13 @@ export async function adoptProof(wal: Wal, image: GroupImage, replayed: Replayed
     wal.system({ kind: "op", op, owner, durable: () => {} });
   }
   const op = { kind: "synced", groupId, replicaId, mark, terms, config } as const;
+  await new Promise<void>((durable) => wal.system({ kind: "op", op, owner, durable }));
+}
+
+/** Says in the write-ahead log again which configuration is in force as of the last mark. Resolves when that is durable. */
+export async function adoptConfig(wal: Wal, image: GroupImage, { owner }: ReplayedGroup, config: Uint8Array): Promise<void> {
+  const { groupId, replicaId, synced } = image;
+  invariant(synced !== undefined, () => `group ${groupId} has nothing in segments`);
+  const op = { kind: "synced", groupId, replicaId, mark: synced, terms: [], config } as const;
   await new Promise<void>((durable) => wal.system({ kind: "op", op, owner, durable }));
 }

@@ -1,7 +1,8 @@
 import type { GroupId } from "../base/ids.ts";
 import type { Disk } from "../base/ports/disk.ts";
 import type { Telemetry } from "../base/ports/telemetry.ts";
-import { adoptProof } from "./adopt-proof.ts";
+import { adoptConfig, adoptProof } from "./adopt-proof.ts";
+import { configAsOfMark } from "./config-proof.ts";
 import type { DiskDoubts } from "./disk-doubts.ts";
 import type { Failure } from "./failure.ts";
 import type { GroupImage } from "./model/image.ts";
@@ -31,13 +32,22 @@ export async function settleDoubted({ disk, telemetry, wal, image, replayed, dou
   for (const group of doubted) raiseTerm(wal, group);
   await failure.guard(wal.barrier());
 
-  /** Committed frames above the last `synced` record that is left are said to be synced again, so that they stay. */
+  /**
+   * Committed frames above the last `synced` record that is left are said to be synced again, so that they stay; and who votes, where the
+   * frame that said so was in a block that is gone.
+   */
   async function prove(group: GroupImage): Promise<void> {
-    const proof = await proveAbove(disk, group);
     const found = replayed.get(group.groupId);
-    if (proof === undefined || found === undefined) return;
-    telemetry.log("warn", "log.frames_proved", { group: group.groupId, first: group.syncedIndex + 1, last: proof.mark.index });
-    await failure.guard(adoptProof(wal, group, found, proof));
+    if (found === undefined) return;
+    const proof = await proveAbove(disk, group);
+    if (proof !== undefined) {
+      telemetry.log("warn", "log.frames_proved", { group: group.groupId, first: group.syncedIndex + 1, last: proof.mark.index });
+      await failure.guard(adoptProof(wal, group, found, proof));
+    }
+    const config = await configAsOfMark(disk, group);
+    if (config === undefined || Buffer.compare(config, group.configs.base) === 0) return;
+    telemetry.log("warn", "log.configuration_proved", { group: group.groupId, index: group.syncedIndex });
+    await failure.guard(adoptConfig(wal, group, found, config));
   }
 }
 
