@@ -188,6 +188,8 @@ export interface Evidence {
   readonly history: readonly HistoryRow[];
   readonly finals: readonly FinalRead[];
   readonly dumps: readonly ReplicaDump[];
+  /** The furthest that a committed entry of a partition of `dumps` was seen to let go of, while brokers ran; only where one was seen. */
+  readonly trimmed?: ReadonlyMap<string, number>;
   /** Partitions that were deleted with their topic: nobody promised to keep what they held. */
   readonly deleted?: ReadonlySet<string>;
   readonly leaders?: readonly LeaderSeen[];

@@ -71,11 +71,14 @@ function judgeAges(evidence: Evidence, partition: string, retentionMs: number, t
   }
 }
 
-/** Machine groups let go of what is in a snapshot, which R10 judges. */
-function judgeReplicas({ dumps }: Evidence, findings: Findings): void {
+/**
+ * Machine groups let go of what is in a snapshot, which R10 judges. An entry that lets go is let go of itself where a segment began behind it that
+ * holds no record before the same offset: then it was only seen while brokers ran.
+ */
+function judgeReplicas({ dumps, trimmed }: Evidence, findings: Findings): void {
   const committed = new Map<string, number>();
   for (const { partition, commit } of dumps) committed.set(partition, Math.max(commit, committed.get(partition) ?? 0));
-  const most = new Map<string, number>();
+  const most = new Map<string, number>(trimmed);
   for (const { partition, trims = [] } of dumps)
     for (const { index, before } of trims)
       if (index <= (committed.get(partition) ?? 0)) most.set(partition, Math.max(before, most.get(partition) ?? 0));

@@ -21,16 +21,27 @@ export class TrimsObeyed {
   readonly #starts = new Map<object, number>();
   /** Highest index that any replica of the group had committed. */
   readonly #commits = new Map<number, number>();
+  readonly #asked = new Map<number, number>();
 
   get verdict(): Verdict {
     return { row: "L15", judged: this.#findings.judged, violations: this.#findings.violations };
   }
 
+  /** By group, the furthest offset that a committed entry was seen to let go up to. It may be gone since, with what it let go of. */
+  get asked(): ReadonlyMap<number, number> {
+    return this.#asked;
+  }
+
   /** Something has changed in this replica; always with the same object in one life of it. */
   look(replica: Trimmed): void {
     const { group, commit, startOffset, lastIndex } = replica;
-    const committed = Math.max(commit, this.#commits.get(group) ?? 0);
+    const known = this.#commits.get(group) ?? 0;
+    const committed = Math.max(commit, known);
     this.#commits.set(group, committed);
+    for (let index = committed; index > Math.max(known, committed - ENTRIES_MAX); index--) {
+      const before = replica.trimAt(index) ?? 0;
+      if (before > (this.#asked.get(group) ?? 0)) this.#asked.set(group, before);
+    }
     const before = this.#starts.get(replica);
     if (before === startOffset) return;
     this.#starts.set(replica, startOffset);

@@ -52,6 +52,7 @@ export async function collect(run: Run): Promise<Evidence> {
     history,
     finals,
     dumps,
+    trimmed: new Map([...cluster.trims.asked].map(([group, before]) => [dumpName(group), before])),
     deleted,
     groupStates: [...live, ...statesIn(dumps)],
     ...(run.groups.used ? { groups: run.restedGroups, groupRetentionMs: cluster.groupRetentionMs } : {}),

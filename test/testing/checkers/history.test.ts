@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { it } from "node:test";
 import type { TopicRow } from "../../../src/testing/checkers/history.ts";
 import { checkHistory } from "../../../src/testing/checkers/index.ts";
-import { end, final, good, refusals, send, topic, trim, withRows } from "./rows.ts";
+import { dump, end, final, good, refusals, send, topic, trim, withRows } from "./rows.ts";
 
 const P = "t-0";
 
@@ -14,6 +14,16 @@ it("A run in which all went well passes, and every checker judged something", ()
 it("What retention removed is no loss", () => {
   assert.deepEqual(refusals({ ...withRows(trim(20, 2)), finals: [final(["c", "e"], 2)] }), []);
   assert.deepEqual(refusals({ ...withRows(trim(20, 1, "info")), finals: [final(["b", "c", "e"], 1)] }), [], "nor is the rest of a batch");
+});
+
+it("A trim whose entry is gone with what it let go of was seen before", () => {
+  const dumps = [{ ...dump("1", [[1, "x"]]), logStart: 2 }];
+  const gone = { ...withRows(trim(20, 2)), finals: [final(["c", "e"], 2)], dumps };
+  assert.deepEqual(refusals({ ...gone, trimmed: new Map([[P, 2]]) }), []);
+  assert.match(
+    refusals({ ...gone, trimmed: new Map([[P, 1]]) }).join(),
+    /has let go of t-0 up to 2, and no committed entry says more than 1/,
+  );
 });
 
 it("What was written before is somewhere, or was let go of", () => {

@@ -99,7 +99,7 @@ describe("L13: disks that nobody damaged", () => {
 
 describe("L15: a trim", () => {
   /** Its third entry lets go of what lies below 7. */
-  const judged = (...steps: Partial<Trimmed>[]) => {
+  const looked = (...steps: Partial<Trimmed>[]) => {
     const trims = new TrimsObeyed();
     const replica = {
       group: 1,
@@ -110,12 +110,18 @@ describe("L15: a trim", () => {
       trimAt: (index: number) => (index === 3 ? 7 : undefined),
     };
     for (const step of [{}, ...steps]) trims.look(Object.assign(replica, step));
-    return trims.verdict;
+    return trims;
   };
+  const judged = (...steps: Partial<Trimmed>[]) => looked(...steps).verdict;
 
   it("is obeyed once it is committed", () => {
     const { judged: facts, violations } = judged({ commit: 3 }, { startOffset: 7 });
     assert.deepEqual({ facts, violations }, { facts: 1, violations: [] });
+  });
+
+  it("is remembered once it is committed, and not before", () => {
+    assert.deepEqual([...looked({ lastIndex: 5 }).asked], []);
+    assert.deepEqual([...looked({ commit: 4 }, { startOffset: 7 }).asked], [[1, 7]]);
   });
 
   it("is refused when it is obeyed before", () => {
