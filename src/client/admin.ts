@@ -34,6 +34,7 @@ import { listOffsets } from "./consumer/locate.ts";
 import type { ClientCore } from "./core.ts";
 import { describeTopics } from "./describe-topics.ts";
 import { GroupAdmin } from "./group-admin.ts";
+import { TopicIdsObeyed } from "./topic-ids-obeyed.ts";
 
 export interface NewTopic {
   readonly name: string;
@@ -65,7 +66,10 @@ export interface TrimmedPartition {
 }
 
 export interface TopicOptions extends AdminOptions {
-  /** When given, the topic must have it: what was read of one topic says nothing of another that was made under its name since. */
+  /**
+   * When given, the topic must have it: what was read of one topic says nothing of another that was made under its name since. A change that gives
+   * it is refused with UNSUPPORTED_FEATURE_LEVEL while a broker of before, which would pass over it, may take the call (`obeysTopicIds`).
+   */
   readonly topicId?: string | undefined;
 }
 
@@ -82,6 +86,7 @@ export interface ConfigChange {
 export class Admin {
   readonly #core: ClientCore;
   readonly #calls: AdminCalls;
+  readonly #ids: TopicIdsObeyed;
   /** Consumer groups and their offsets. */
   readonly groups: GroupAdmin;
 
@@ -89,6 +94,7 @@ export class Admin {
   constructor(core: ClientCore, defaults: AdminOptions = {}) {
     this.#core = core;
     this.#calls = new AdminCalls(core.calls, defaults);
+    this.#ids = new TopicIdsObeyed(this.#calls);
     this.groups = new GroupAdmin(this.#calls);
   }
 
@@ -119,6 +125,7 @@ export class Admin {
 
   /** Sets configuration keys, and puts those in `reset` back to their default; all or none. @throws {MillraceError} UNKNOWN_TOPIC … */
   async alterTopic(name: string, change: ConfigChange, options: TopicOptions = {}): Promise<readonly ConfigEntry[]> {
+    await this.#ids.demand(`alter topic ${name}`, options.topicId, options);
     const { set, reset, validateOnly } = change;
     const request = AlterTopicRequest.encode({ name, set: mapOf(set), delete: reset, validateOnly, topicId: options.topicId });
     return AlterTopicResponse.decode(await this.#calls.change(AdminService.AlterTopic.path, request, options)).configs;
@@ -136,6 +143,7 @@ export class Admin {
     options: TopicOptions & { readonly validateOnly?: boolean | undefined } = {},
   ): Promise<TopicDescription | undefined> {
     const { validateOnly, topicId } = options;
+    await this.#ids.demand(`add partitions to topic ${name}`, topicId, options);
     const request = AddPartitionsRequest.encode({ name, partitions, validateOnly, topicId });
     const reply = await this.#calls.change(AdminService.AddPartitions.path, request, options);
     this.#core.metadata.refresh(name);
@@ -150,6 +158,7 @@ export class Admin {
    * @param options `topicId`: offsets that were read of one topic are none of another
    */
   async trimTopic(name: string, trims: readonly TrimOf[], options: TopicOptions = {}): Promise<readonly TrimmedPartition[]> {
+    await this.#ids.demand(`trim topic ${name}`, options.topicId, options);
     const partitions = trims.map(({ partition, before }) => ({ partition, beforeOffset: before ?? -1 }));
     const reply = await this.#calls.change(
       AdminService.TrimTopic.path,
@@ -167,6 +176,11 @@ export class Admin {
     const reply = await this.#calls.change(AdminService.DeleteTopic.path, DeleteTopicRequest.encode({ name, topicId }), options);
     DeleteTopicResponse.decode(reply);
     this.#core.metadata.forget(name);
+  }
+
+  /** Every broker obeys `topicId` of a change. False while brokers of two versions meet, and then true for good. */
+  obeysTopicIds(options: AdminOptions = {}): Promise<boolean> {
+    return this.#ids.obeyed(options);
   }
 
   async describeCluster(options: AdminOptions = {}): Promise<DescribeClusterResponse> {
@@ -199,6 +213,7 @@ export class Admin {
 
   /** @param toBrokerId absent: whichever in-sync replica is furthest @throws {MillraceError} TRANSFER_FAILED */
   async transferLeader(topic: string, partition: number, toBrokerId?: number, options: TopicOptions = {}): Promise<TransferLeaderResponse> {
+    await this.#ids.demand(`transfer the leader of topic ${topic}`, options.topicId, options);
     const request = TransferLeaderRequest.encode({ topic, partition, toBrokerId, topicId: options.topicId });
     return TransferLeaderResponse.decode(await this.#calls.change(AdminService.TransferLeader.path, request, options));
   }

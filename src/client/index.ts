@@ -14,7 +14,7 @@ export type {
 } from "../protocol/public.ts";
 export { BrokerState, GroupState, LagVerdict } from "../protocol/public.ts";
 export type { RecordHeader } from "../records/log-record.ts";
-export { Admin, type ConfigChange, type NewTopic, type TrimmedPartition, type TrimOf } from "./admin.ts";
+export { Admin, type ConfigChange, type NewTopic, type TopicOptions, type TrimmedPartition, type TrimOf } from "./admin.ts";
 export type { AdminOptions } from "./admin-calls.ts";
 export { Client, type ClientOptions } from "./client.ts";
 export type { ConsumedBatch } from "./consumer/consumed-batch.ts";

@@ -29,7 +29,8 @@ export const featureLevels: readonly FeatureLevel[] = [
     since: "0.1.0",
     brings:
       "of the cluster: the fact `featureLevelRaised`; `in_place_of` and `fenced` of `partitionRecovered`; `topic_id` of requests is obeyed by every broker; `__groups` holds consumer groups",
-    checked: "`raiseLevel`, `refuseRecoveryBelow`, `decideEnsureGroups`; brokers that do not understand it are refused (`refuseLevels`)",
+    checked:
+      "`raiseLevel`, `refuseRecoveryBelow`, `decideEnsureGroups`; the client, before a change that names its topic by id (`TopicIdsObeyed`); brokers that do not understand it are refused (`refuseLevels`)",
   },
 ];
 
@@ -41,6 +42,9 @@ export const RAISED_LEVEL_MIN = 3;
 export const GROUPS_LEVEL = 3;
 /** From this level on recovered partitions name who is out besides those that were placed, and where a forgotten survivor stands. */
 export const RECOVERY_NAMES_LEVEL = 3;
+
+/** From this level on every broker obeys `topic_id` of requests; one of before passes over it. */
+export const TOPIC_ID_LEVEL = 3;
 
 /** What a broker understands: it may be in a cluster whose level is one of these. */
 export interface FeatureLevels {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, beforeEach, describe, it } from "node:test";
+import { supportedLevels, TOPIC_ID_LEVEL } from "../../src/cluster/feature-levels.ts";
 import { AdminService } from "../../src/protocol/methods.ts";
 import { defaultOf } from "./cli-cluster.ts";
 import { type FakeBrokers, startFakeBrokers } from "./fake-broker.ts";
@@ -44,6 +45,14 @@ describe("topic alter", () => {
     assert.deepEqual([code, out], [3, ""], talk);
     assert.match(talk, /UNKNOWN_TOPIC/);
     assert.match((await alter("--reset", "acks.min")).out, /^acks\.min +NONE +NONE +default$/m);
+  });
+
+  it("goes by the name while brokers of before may take the call", async () => {
+    fake.cluster.featureLevel = TOPIC_ID_LEVEL - 1;
+    const { code, out, talk } = await alter("--config", "acks.min=QUORUM");
+    fake.cluster.featureLevel = supportedLevels.max;
+    assert.equal(code, 0, talk);
+    assert.match(out, /^acks\.min +NONE +QUORUM +topic$/m);
   });
 
   it("says it as JSON, one setting a line, and knows --set too", async () => {

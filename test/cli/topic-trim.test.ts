@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, beforeEach, describe, it } from "node:test";
 import { MillraceError } from "../../src/base/errors.ts";
+import { supportedLevels, TOPIC_ID_LEVEL } from "../../src/cluster/feature-levels.ts";
 import { AdminService, LogService } from "../../src/protocol/methods.ts";
 import { type FakeBrokers, startFakeBrokers } from "./fake-broker.ts";
 import { run } from "./run-here.ts";
@@ -18,6 +19,7 @@ describe("topic trim", () => {
   });
   /** Two partitions: offsets 10 to 30, and none. */
   beforeEach(() => {
+    fake.cluster.featureLevel = supportedLevels.max;
     topic = `t${topics++}`;
     fake.cluster.addTopic(topic, 2);
     const [first] = fake.cluster.logs(topic);
@@ -67,6 +69,25 @@ describe("topic trim", () => {
     assert.equal(code, 3, talk);
     assert.match(talk, /UNKNOWN_TOPIC/);
     assert.deepEqual(starts(), [0, 0]);
+  });
+
+  it("is refused while brokers of before may take the call: they would go by the name (ADR 0020)", async () => {
+    for (const level of [0, 1, TOPIC_ID_LEVEL - 1]) {
+      fake.cluster.featureLevel = level;
+      fake.cluster.before.set(AdminService.TrimTopic.path, () => {
+        for (const log of fake.cluster.addTopic(topic, 2)) log.end = 100;
+      });
+      const { code, out, talk } = await trim("--before", "25", "--yes");
+      assert.deepEqual([code, out, starts()], [1, "", [10, 0]], talk);
+      assert.match(talk, /UNSUPPORTED_FEATURE_LEVEL/);
+      assert.match(talk, new RegExp(`Cannot trim topic ${topic} by its id: the cluster is at feature level ${Math.max(1, level)}`));
+      assert.match(talk, /start every registered broker with version \d/);
+      assert.match((await trim("--before", "25")).talk, /15 records would go; nothing was changed/, "to look is fine");
+    }
+    fake.cluster.before.clear();
+    fake.cluster.featureLevel = TOPIC_ID_LEVEL;
+    assert.equal((await trim("--before", "25", "--yes")).code, 0);
+    assert.deepEqual(starts(), [25, 0]);
   });
 
   it("waits for a partition that has no leader, instead of leaving it out without a word", async () => {

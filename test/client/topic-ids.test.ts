@@ -2,6 +2,8 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { silentTelemetry } from "../../src/base/ports/telemetry.ts";
 import { Client, type ClientOptions, type Consumer, MillraceError, type Producer, TopicDeleted } from "../../src/client/index.ts";
+import { TOPIC_ID_LEVEL } from "../../src/cluster/feature-levels.ts";
+import { AdminService } from "../../src/protocol/methods.ts";
 import { records } from "../../src/records/log-record.ts";
 import { RecordSetBuilder } from "../../src/records/record-set-builder.ts";
 import { FakeCluster, fakeAddresses, noFaults } from "./fake/cluster.ts";
@@ -205,5 +207,38 @@ describe("A consumer whose topic was deleted, and made again under its name", ()
       assert.deepEqual(seen, []);
     }
     await assert.rejects(world.until(client.admin().listOffsets("t", [], { topicId })), { code: "UNKNOWN_TOPIC" });
+  });
+});
+
+describe("A change that gives the id of its topic", () => {
+  it("is refused with both levels while brokers of before may pass over the id, asks once, and goes by the name without one", async () => {
+    const { world, cluster, client } = setup(11);
+    const admin = client.admin();
+    const topicId = cluster.topicId("t");
+    const changes: (() => Promise<unknown>)[] = [
+      () => admin.alterTopic("t", { set: { "acks.min": "ALL" } }, { topicId }),
+      () => admin.addPartitions("t", 3, { topicId }),
+      () => admin.trimTopic("t", [{ partition: 0, before: undefined }], { topicId }),
+      () => admin.transferLeader("t", 0, undefined, { topicId }),
+    ];
+    const levels = (): number => cluster.calls.filter((path) => path === AdminService.DescribeCluster.path).length;
+    for (const level of [0, TOPIC_ID_LEVEL - 1]) {
+      cluster.featureLevel = level;
+      assert.equal(await world.until(admin.obeysTopicIds()), false);
+      for (const change of changes) {
+        await assert.rejects(world.until(change()), (error: unknown) => {
+          assert.ok(error instanceof MillraceError && error.code === "UNSUPPORTED_FEATURE_LEVEL", String(error));
+          const { feature_level, needs_level } = error.metadata;
+          assert.deepEqual([feature_level, needs_level], [String(Math.max(1, level)), String(TOPIC_ID_LEVEL)]);
+          return true;
+        });
+      }
+      // What the fake knows nothing of has been sent then.
+      await assert.rejects(world.until(admin.addPartitions("t", 3)), { code: "NOT_IMPLEMENTED" });
+    }
+    cluster.featureLevel = TOPIC_ID_LEVEL;
+    const before = levels();
+    for (const change of changes) await assert.rejects(world.until(change()), { code: "NOT_IMPLEMENTED" });
+    assert.equal(levels() - before, 1, "the level never falls");
   });
 });

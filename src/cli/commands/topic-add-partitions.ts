@@ -3,6 +3,7 @@ import { counted } from "../../base/plural.ts";
 import { ADMIN, withClient } from "../connect.ts";
 import { UsageError } from "../exit-code.ts";
 import { formatOption, wholeFlag } from "../flags.ts";
+import { seenTopic } from "../seen-topic.ts";
 import type { Terminal } from "../terminal.ts";
 
 interface AddPartitions {
@@ -36,7 +37,7 @@ export function addPartitionsCommand(terminal: Terminal): CommandModule<object, 
         const [before] = await admin.describeTopics([args.topic], { latest: true });
         const from = before?.partitions.length ?? 0;
         const { validateOnly } = args;
-        const topic = await admin.addPartitions(args.topic, partitions, { validateOnly, topicId: before?.topicId });
+        const topic = await admin.addPartitions(args.topic, partitions, { validateOnly, ...(await seenTopic(admin, before)) });
         if (args.validateOnly) terminal.say(`${args.topic} could have ${counted(partitions, "partition")}; nothing was changed`);
         else if (from === partitions) terminal.say(`${args.topic} has ${counted(from, "partition")} already; nothing was changed`);
         else if (args.format === "json")

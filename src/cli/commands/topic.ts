@@ -4,6 +4,7 @@ import type { TopicDescription } from "../../client/index.ts";
 import { ADMIN, withClient } from "../connect.ts";
 import { UsageError } from "../exit-code.ts";
 import { eachOnce, formatOption, pairsFlag, wholeFlag } from "../flags.ts";
+import { seenTopic } from "../seen-topic.ts";
 import { table } from "../table.ts";
 import type { Terminal } from "../terminal.ts";
 import { alteredText, type ChangeFlags, changeOf, changeOptions, sourceName, topicSettings } from "./altered.ts";
@@ -147,7 +148,7 @@ function alterCommand(terminal: Terminal): CommandModule<object, Alter> {
         const admin = client.admin(ADMIN);
         const [topic] = await admin.describeTopics([args.topic], { latest: true });
         // What is shown as the value before is that of the topic that is altered.
-        const after = await admin.alterTopic(args.topic, change, { topicId: topic?.topicId });
+        const after = await admin.alterTopic(args.topic, change, await seenTopic(admin, topic));
         if (args.validateOnly) terminal.say(`${args.topic} could be altered so; nothing was changed`);
         else await terminal.data(alteredText(args.format, named, topic?.configs ?? [], after));
       });

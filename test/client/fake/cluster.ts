@@ -6,6 +6,7 @@ import {
   type RpcClient,
   RpcFailure,
 } from "../../../src/base/ports/rpc-client.ts";
+import { supportedLevels, TOPIC_ID_LEVEL } from "../../../src/cluster/feature-levels.ts";
 import { AdminService, LogService } from "../../../src/protocol/methods.ts";
 import {
   BrokerState,
@@ -86,6 +87,8 @@ export class FakeCluster implements RpcClient {
   nextProducerId = 1000;
   /** Rules the client broke. */
   readonly complaints: string[] = [];
+  /** Of the cluster; 0: its brokers know of none, and pass over ids of topics. */
+  featureLevel = supportedLevels.max;
   /** Unary calls answered, by path. */
   readonly calls: string[] = [];
   readonly streams = new Set<FakeStream>();
@@ -159,7 +162,7 @@ export class FakeCluster implements RpcClient {
         return InitProducerResponse.encode({ producerId: this.nextProducerId++, producerEpoch: 0 });
       case AdminService.DescribeCluster.path: {
         const brokers = this.addresses.map((address, i) => ({ brokerId: i + 1, address, state: BrokerState.live }));
-        return DescribeClusterResponse.encode({ clusterId: "fake", controllerId: 1, brokers });
+        return DescribeClusterResponse.encode({ clusterId: "fake", controllerId: 1, brokers, featureLevel: this.featureLevel });
       }
       case AdminService.DescribeTopics.path:
         return this.#describeTopics(DescribeTopicsRequest.decode(request));
@@ -208,7 +211,8 @@ export class FakeCluster implements RpcClient {
   logs(topic: string, topicId = ""): PartitionLog[] {
     const logs = this.topics.get(topic);
     if (logs === undefined) throw new MillraceError("UNKNOWN_TOPIC", `no topic ${topic}`);
-    if (topicId !== "" && topicId !== this.topicId(topic)) throw new MillraceError("UNKNOWN_TOPIC", "another one", { topic_id: topicId });
+    if (this.featureLevel >= TOPIC_ID_LEVEL && topicId !== "" && topicId !== this.topicId(topic))
+      throw new MillraceError("UNKNOWN_TOPIC", "another one", { topic_id: topicId });
     return logs;
   }
 
