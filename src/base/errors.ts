@@ -129,6 +129,10 @@ export const errors = {
     "The group has committed a later offset (`committed_offset`). Commits go forwards only; `SeekGroup` goes back.",
   ),
   OFFSET_METADATA_TOO_LARGE: refused("INVALID_ARGUMENT", "The text beside a committed offset is longer than `limit` allows."),
+  NO_COMMITTED_OFFSETS: refused(
+    "FAILED_PRECONDITION",
+    "A group was to be moved to where another one (`group`) is, and that one has committed nothing of these partitions. Name others, or another group.",
+  ),
   GROUP_NOT_EMPTY: refused(
     "FAILED_PRECONDITION",
     "The group has members (`members`). Stop them first; `SeekGroup` can also be forced, which makes them join again.",

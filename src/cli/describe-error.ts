@@ -19,6 +19,7 @@ const advice: Partial<Record<ErrorCode, string>> = {
   METADATA_OUTCOME_UNKNOWN: "look with `describe` whether it took effect before you try again",
   UNKNOWN_GROUP: "`millrace group list` shows those there are",
   GROUP_NOT_EMPTY: "stop its members first; `group seek --force` removes them",
+  NO_COMMITTED_OFFSETS: "`millrace group describe NAME` shows what it has committed",
   CONNECTION_LOST: "the outcome is unknown; look before you try again",
 };
 

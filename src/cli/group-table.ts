@@ -1,8 +1,17 @@
 import { counted } from "../base/plural.ts";
 import { type DescribeGroupResponse, GroupState, LagVerdict, type PartitionLag } from "../client/index.ts";
+import { oneOf } from "./flags.ts";
+import { offsetsText } from "./offsets-file.ts";
 import { table } from "./table.ts";
 
 /** What `group list` and `group describe` print. */
+
+/** What verbs that print offsets of a group take. */
+export const offsetsFormatOption = {
+  ...oneOf("--format", ["text", "json", "csv"]),
+  default: "text" as const,
+  describe: "For people, JSON, or topic,partition,offset as `group seek --from-file` reads",
+};
 
 const states = new Map<number, string>(Object.entries(GroupState).map(([name, number]) => [number, name]));
 const verdicts = new Map<number, string>(Object.entries(LagVerdict).map(([name, number]) => [number, name]));
@@ -77,6 +86,15 @@ export function groupJson(group: DescribeGroupResponse) {
       verdict: verdictName(partition.verdict),
     })),
   };
+}
+
+/** What is committed, as `group seek --from-file` reads it. */
+export function groupCsv({ partitions }: Pick<DescribeGroupResponse, "partitions">): string {
+  return offsetsText(
+    partitions.flatMap(({ topic, partition, committedOffset }) =>
+      committedOffset === undefined ? [] : [{ topic, partition, offset: committedOffset }],
+    ),
+  );
 }
 
 /** One line of the group, one table of its partitions, and with `members` one of those. */

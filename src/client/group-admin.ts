@@ -28,6 +28,13 @@ export interface TopicSelection {
   readonly partitions?: readonly number[];
 }
 
+/** A partition, and the next offset to be read of it. */
+export interface SeekPlace {
+  readonly topic: string;
+  readonly partition: number;
+  readonly offset: number;
+}
+
 /** Where committed offsets are to go; `timeMs`: to the first record of that time or later, `shiftBy`: so many records on, or back. */
 export type SeekTo =
   | "start"
@@ -35,10 +42,14 @@ export type SeekTo =
   | { readonly offset: number }
   | { readonly timeMs: number }
   /** It stops at the ends of the log. */
-  | { readonly shiftBy: number };
+  | { readonly shiftBy: number }
+  /** To where this other group is, in partitions it has committed offsets of. */
+  | { readonly group: string }
+  /** Each to its own; goes without `topics`. */
+  | { readonly positions: readonly SeekPlace[] };
 
 export interface SeekOptions extends AdminOptions {
-  /** None: all partitions that the group reads or has committed offsets of. */
+  /** None: all partitions that the group reads or has committed offsets of; of a group that has none, all that the other one has. */
   readonly topics?: readonly TopicSelection[];
   /** Says what would be, changes nothing. */
   readonly dryRun?: boolean;
@@ -85,7 +96,7 @@ export class GroupAdmin {
   /**
    * Moves the committed offsets of a group without members, or with `force` of any; all of them or none.
    *
-   * @throws {MillraceError} GROUP_NOT_EMPTY, OFFSET_OUT_OF_RANGE, UNKNOWN_GROUP, UNKNOWN_TOPIC …
+   * @throws {MillraceError} GROUP_NOT_EMPTY, OFFSET_OUT_OF_RANGE, NO_COMMITTED_OFFSETS, UNKNOWN_GROUP, UNKNOWN_TOPIC …
    */
   async seek(groupId: string, to: SeekTo, options: SeekOptions = {}): Promise<readonly SeekResult[]> {
     const { topics, dryRun, force } = options;
@@ -119,5 +130,6 @@ export class GroupAdmin {
 
 function destination(to: SeekTo): MessageInput<typeof SeekGroupRequest> {
   if (to === "start") return { start: true };
-  return to === "end" ? { end: true } : to;
+  if (to === "end") return { end: true };
+  return "positions" in to ? { positions: { positions: to.positions } } : to;
 }

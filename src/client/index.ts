@@ -33,7 +33,7 @@ export type {
   RecordHandler,
   StartPlace,
 } from "./group/options.ts";
-export { GroupAdmin, type RefusedPartition, type SeekOptions, type SeekTo, type TopicSelection } from "./group-admin.ts";
+export { GroupAdmin, type RefusedPartition, type SeekOptions, type SeekPlace, type SeekTo, type TopicSelection } from "./group-admin.ts";
 export type { ClientPorts } from "./ports.ts";
 export type { AcksName, CompressionName, ProducerOptions } from "./producer/options.ts";
 export { Producer, type ProducerStats } from "./producer/producer.ts";

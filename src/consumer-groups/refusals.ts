@@ -58,12 +58,13 @@ export function groupNotEmpty(groupId: string, members: number, doing: string): 
 }
 
 export function unknownTopic(name: string): MillraceError {
-  return new MillraceError("UNKNOWN_TOPIC", `No topic ${JSON.stringify(name.slice(0, 250))}`, { topic: name.slice(0, 250) });
+  return new MillraceError("UNKNOWN_TOPIC", `No topic is named ${JSON.stringify(name.slice(0, 250))}`, { topic: name.slice(0, 250) });
 }
 
 export function unknownPartition(topic: string, partition: number, partitions: number): MillraceError {
   return new MillraceError("UNKNOWN_PARTITION", `Topic ${topic} has no partition ${partition}: it has ${partitions}`, {
     topic,
+    partition: String(partition),
     partitions: String(partitions),
   });
 }

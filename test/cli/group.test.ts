@@ -119,6 +119,12 @@ describe("group", () => {
       );
     });
 
+    it("as CSV shows what is committed, and nothing else, of one group", async () => {
+      answer(GroupService.DescribeGroup.path, () => DescribeGroupResponse.encode(described));
+      assert.deepEqual(await group("describe", "etl", "--format", "csv"), { code: 0, out: "t,0,90\nt,2,0\n", talk: "" });
+      assert.equal((await group("describe", "etl", "other", "--format", "csv")).code, 2);
+    });
+
     it("exits 3 where there is no such group, and names what there is to do", async () => {
       answer(GroupService.DescribeGroup.path, (request) => {
         throw new MillraceError("UNKNOWN_GROUP", `no group ${DescribeGroupRequest.decode(request).groupId}`);
@@ -167,6 +173,9 @@ describe("group", () => {
         assert.deepEqual([topics, dryRun, force], [[{ topic: "t", partitions: [1] }], false, true]);
         for (const [key, value] of Object.entries(expected)) assert.equal(Reflect.get(rest, key), value, key);
       }
+      await group("seek", "etl", "--to-group", "other");
+      const copied = asked.at(-1);
+      assert.deepEqual([copied?.group, copied?.dryRun, copied?.topics], ["other", true, []]);
       const json = await group("seek", "etl", "--to", "end", "--yes", "--format", "json");
       assert.equal(json.out.split("\n")[0], '{"topic":"t","partition":0,"before":null,"after":4}');
     });
@@ -180,6 +189,9 @@ describe("group", () => {
         ["--by", "0"],
         ["--by", "x"],
         ["--to", "end", "-p", "1"],
+        ["--to-group", "etl"],
+        ["--to-group", "other", "--to", "end"],
+        ["--from-file", "/nowhere.csv"],
       ];
       for (const args of wrong) assert.equal((await group("seek", "etl", ...args)).code, 2, args.join(" "));
       assert.equal(asked.length, 0);

@@ -3,6 +3,13 @@ import type { TopicId } from "../../base/ids.ts";
 import type { Clock } from "../../base/ports/clock.ts";
 import type { Fact } from "../../cluster/facts.ts";
 import type { MetadataImage } from "../../cluster/image.ts";
+import {
+  type CommittedOffset,
+  DescribeGroupRequest,
+  FetchOffsetsRequest,
+  FetchOffsetsResponse,
+  type TopicPartitions,
+} from "../../protocol/public/group-service.ts";
 import type { MetadataGroup } from "../metadata/metadata-group.ts";
 import type { MetadataView } from "../metadata/metadata-view.ts";
 import type { PartitionSet } from "../partition-set.ts";
@@ -79,13 +86,15 @@ export function groupCalls(from: GroupCallsParts): GroupCalls {
     offsets: (target, timeMs, options, done) => log.offsets(target, timeMs, options, done),
     here: (topicId, partition) => endsHere(image, partitions, topicId, partition),
   });
-  return new GroupCalls({
+  const calls: GroupCalls = new GroupCalls({
     parts: {
       clock,
       brokerId: config.brokerId,
       settings: config.groups,
       topics: topicDirectory(image),
       ends,
+      committed: (groupId, topics, until) =>
+        committedOf((name, request) => calls.call(name, groupId, request, { until, clientAddress: "" }), groupId, topics),
       barrier: (until) => group.barrier(until),
     },
     shards,
@@ -94,4 +103,17 @@ export function groupCalls(from: GroupCallsParts): GroupCalls {
     forwardWaitMs: config.timings.forwardWaitMs,
     failed,
   });
+  return calls;
+}
+
+/** @throws {MillraceError} UNKNOWN_GROUP */
+async function committedOf(
+  ask: (name: "FetchOffsets" | "DescribeGroup", request: Uint8Array) => Promise<Uint8Array>,
+  groupId: string,
+  topics: readonly TopicPartitions[],
+): Promise<readonly CommittedOffset[]> {
+  const { offsets } = FetchOffsetsResponse.decode(await ask("FetchOffsets", FetchOffsetsRequest.encode({ groupId, topics })));
+  // A group nobody knows has committed nothing, says FetchOffsets; who names one to go where it is wants to hear that there is none.
+  if (offsets.every(({ offset }) => offset === undefined)) await ask("DescribeGroup", DescribeGroupRequest.encode({ groupId }));
+  return offsets;
 }

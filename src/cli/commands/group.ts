@@ -1,8 +1,10 @@
 import type { Argv, CommandModule } from "yargs";
 import { counted } from "../../base/plural.ts";
+import type { DescribeGroupResponse } from "../../client/index.ts";
 import { ADMIN, withClient } from "../connect.ts";
+import { UsageError } from "../exit-code.ts";
 import { eachOnce, formatOption } from "../flags.ts";
-import { groupJson, groupText, stateName } from "../group-table.ts";
+import { groupCsv, groupJson, groupText, offsetsFormatOption, stateName } from "../group-table.ts";
 import { table } from "../table.ts";
 import type { Terminal } from "../terminal.ts";
 import { seekCommand } from "./group-seek.ts";
@@ -63,20 +65,25 @@ function describeCommand(terminal: Terminal): CommandModule<object, Describe> {
       yargs
         .positional("groups", { type: "string", array: true, demandOption: true, describe: "Names" })
         .option("members", { type: "boolean", default: false, describe: "Also each member, what it holds and is to hold" })
-        .option("format", formatOption)
+        .option("format", offsetsFormatOption)
+        .example("$0 group describe etl --format csv > offsets.csv", "")
         .epilogue(
           "LAG counts records not yet committed; TIME LAG is how far the group is behind in the log's own time, OLDEST how long its first such record has been waiting. VERDICT: ok; warn: it commits, and falls behind all the same; stalled: a member holds the partition and commits nothing; stopped: nobody holds it; rewind: it was moved back lately.",
         ) as Argv<Describe>,
-    handler: (args) =>
-      withClient(args.brokers, async (client) => {
+    handler: async (args) => {
+      const names = eachOnce("group describe", args.groups);
+      if (args.format === "csv" && names.length > 1) throw new UsageError("--format csv is of one group: its lines do not name it");
+      await withClient(args.brokers, async (client) => {
         const { groups } = client.admin(ADMIN);
-        for (const name of eachOnce("group describe", args.groups)) {
-          const group = await groups.describe(name);
-          const text = args.format === "json" ? `${JSON.stringify(groupJson(group))}\n` : groupText(group, args.members === true);
-          await terminal.data(text);
-        }
-      }),
+        for (const name of names) await terminal.data(shown(await groups.describe(name), args));
+      });
+    },
   };
+}
+
+function shown(group: DescribeGroupResponse, { format, members }: Describe): string {
+  if (format === "csv") return groupCsv(group);
+  return format === "json" ? `${JSON.stringify(groupJson(group))}\n` : groupText(group, members === true);
 }
 
 interface Delete {

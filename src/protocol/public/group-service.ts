@@ -153,6 +153,12 @@ export const DescribeGroupResponse = message("millrace.v1.DescribeGroupResponse"
 });
 export type DescribeGroupResponse = MessageOf<typeof DescribeGroupResponse>;
 
+export const SeekPosition = message("millrace.v1.SeekPosition", { topic: string(1), partition: int32(2), offset: int64(3) });
+export type SeekPosition = MessageOf<typeof SeekPosition>;
+
+export const SeekPositions = message("millrace.v1.SeekPositions", { positions: repeated(submessage(1, SeekPosition)) });
+export type SeekPositions = MessageOf<typeof SeekPositions>;
+
 export const SeekGroupRequest = message("millrace.v1.SeekGroupRequest", {
   groupId: string(1),
   topics: repeated(submessage(2, TopicPartitions)),
@@ -161,6 +167,8 @@ export const SeekGroupRequest = message("millrace.v1.SeekGroupRequest", {
   timeMs: oneof("to", int64(5)),
   offset: oneof("to", int64(6)),
   shiftBy: oneof("to", int64(7)),
+  group: oneof("to", string(10)),
+  positions: oneof("to", submessage(11, SeekPositions)),
   dryRun: bool(8),
   force: bool(9),
 });

@@ -28,6 +28,7 @@ function calls(answers: ErrorCode[], via: "here" | "there") {
     settings: run.settings,
     topics: run.topics,
     ends: new PartitionEnds({ clock: run.clock, resolve: target, offsets: () => () => {}, here: () => undefined }),
+    committed: async () => [],
     barrier: async () => {},
   };
   const read = (done: (image: typeof run.view.image | undefined) => void) => {

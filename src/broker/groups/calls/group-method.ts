@@ -4,6 +4,7 @@ import type { Until } from "../../../base/until.ts";
 import type { TopicDirectory } from "../../../consumer-groups/decision.ts";
 import type { GroupsImage } from "../../../consumer-groups/image.ts";
 import type { GroupSettings } from "../../../consumer-groups/settings.ts";
+import type { CommittedOffset, TopicPartitions } from "../../../protocol/public/group-service.ts";
 import type { Coordinator } from "../coordinator/coordinator.ts";
 import type { Shard } from "../shards.ts";
 import type { PartitionEnds } from "./partition-ends.ts";
@@ -24,6 +25,11 @@ export interface GroupCallParts {
   readonly topics: TopicDirectory;
   /** Ends of the partitions' logs, by their leaders. */
   readonly ends: PartitionEnds;
+  /**
+   * What another group has committed, by its coordinator, wherever that is; without topics: all of it. Linearizable.
+   * @throws {MillraceError} UNKNOWN_GROUP
+   */
+  committed(groupId: string, topics: readonly TopicPartitions[], until: Until): Promise<readonly CommittedOffset[]>;
   /** This broker's metadata holds everything that was recorded when this was called. @throws {MillraceError} */
   barrier(until: Until): Promise<void>;
 }
