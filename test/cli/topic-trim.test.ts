@@ -53,8 +53,26 @@ describe("topic trim", () => {
     assert.match(talk, /holds no records before that; nothing was changed/);
   });
 
+  it("trims nothing when a partition ends before the offset", async () => {
+    const [, second] = fake.cluster.logs(topic);
+    Object.assign(second ?? assert.fail(), { logStart: 2, end: 12 });
+    for (const more of [[], ["--yes"]]) {
+      const { code, out, talk } = await trim("--before", "25", ...more);
+      assert.deepEqual([code, out, starts()], [1, "", [10, 2]], talk);
+      assert.match(talk, /OFFSET_OUT_OF_RANGE: Cannot trim t\d+-1 to offset 25: it holds 2 to 12; nothing was changed \(name an offset/);
+    }
+    const both = await trim("--before", "40", "--yes");
+    assert.match(both.talk, /-0 to offset 40: it holds 10 to 30, and 1 partition more; nothing was changed/);
+    assert.equal((await trim("--before", "25", "-p", "0", "--yes")).code, 0);
+    assert.deepEqual(starts(), [25, 2]);
+  });
+
   it("fails with the reason of the partition that refused, after what went well", async () => {
-    const { code, out, talk } = await trim("--before", "31", "--partition", "0", "--yes");
+    // Its log loses its end after it was looked at.
+    fake.cluster.before.set(AdminService.TrimTopic.path, () => {
+      Object.assign(fake.cluster.logs(topic)[0] ?? assert.fail(), { end: 20 });
+    });
+    const { code, out, talk } = await trim("--before", "30", "--partition", "0", "--yes");
     assert.equal(code, 1);
     assert.match(out, /\/0 was not trimmed: Cannot trim/);
     assert.match(talk, /OFFSET_OUT_OF_RANGE/);

@@ -62,6 +62,7 @@ export function trimCommand(terminal: Terminal): CommandModule<object, Trim> {
             plan.map((one) => [one.partition, one.start, one.before, one.end, one.records]),
           ).trimEnd(),
         );
+        refuseBeyondEnd(args.topic, plan);
         const records = plan.reduce((sum, one) => sum + one.records, 0);
         if (records === 0) return terminal.say(`${args.topic} holds no records before that; nothing was changed`);
         if (args.yes !== true) return terminal.say(`${counted(records, "record")} would go; nothing was changed. Add --yes to delete them`);
@@ -97,6 +98,18 @@ async function planned(
     const wanted = typeof position === "object" && "offset" in position ? position.offset : timeMs === undefined ? end : (offset ?? end);
     return { partition, start, before: wanted, end, records: Math.max(0, Math.min(wanted, end) - start) };
   });
+}
+
+/** All or nothing: what can be seen to be refused is refused before anything goes. An empty partition has nothing that could. */
+function refuseBeyondEnd(topic: string, plan: readonly Planned[]): void {
+  const beyond = plan.filter(({ start, before, end }) => before > end && end > start);
+  const [first] = beyond;
+  if (first === undefined) return;
+  const others = beyond.length === 1 ? "" : `, and ${counted(beyond.length - 1, "partition")} more`;
+  throw new MillraceError(
+    "OFFSET_OUT_OF_RANGE",
+    `Cannot trim ${topic}-${first.partition} to offset ${first.before}: it holds ${first.start} to ${first.end}${others}; nothing was changed`,
+  );
 }
 
 function line({ topic, format }: Trim, { partition, logStartOffset, error }: TrimmedPartition): string {
