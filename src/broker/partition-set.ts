@@ -325,7 +325,8 @@ export class PartitionSet {
       if (here !== undefined) await this.#setAside(here);
       const topic = image.topics.get(partition.topicId)?.name ?? "";
       const config = configOfPlaced(partition, replica, topic);
-      const log = await this.#made(this.#store.create(partition.groupId, replica.replicaId, emptyStart, GroupConfig.encode(config)));
+      const alone = config.members.length === 1 && replica.joined === undefined;
+      const log = await this.#made(this.#store.create(partition.groupId, replica.replicaId, emptyStart, GroupConfig.encode(config), alone));
       if (log === undefined) all = false;
       if (log === undefined) continue;
       if (this.#closed) return false;

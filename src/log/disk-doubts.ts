@@ -46,10 +46,12 @@ export class DiskDoubts {
 
   /**
    * A replica that is made now, or was since this start, may have been here before, and have voted. What `meta.json` says proves nothing of
-   * it: that may come from an old copy of this disk, which has forgotten newer ones too.
+   * it: that may come from an old copy of this disk, which has forgotten newer ones too. But for one that votes `alone`, whose doubt nobody
+   * could end: it is taken for new where `meta.json` says so, as on a disk that never forgot, until a peer remembers more.
    */
-  doubts(replicaId: ReplicaId): boolean {
-    return this.#forgot && replicaId < (this.#next ?? Number.POSITIVE_INFINITY);
+  doubts(replicaId: ReplicaId, alone = false): boolean {
+    const next = this.#next ?? Number.POSITIVE_INFINITY;
+    return this.#forgot && replicaId < (alone ? Math.min(next, this.#firstNew ?? next) : next);
   }
 
   /** A replica that this start found was made before it was known to be new. */

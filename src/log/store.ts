@@ -269,7 +269,7 @@ class LogStoreImpl implements LogStore, WalEvents {
     return this.#image.dropped.has(replicaId);
   }
 
-  async create(groupId: GroupId, replicaId: ReplicaId, start: StartPoint, config: Uint8Array): Promise<GroupLog> {
+  async create(groupId: GroupId, replicaId: ReplicaId, start: StartPoint, config: Uint8Array, alone = false): Promise<GroupLog> {
     this.#requireRunning();
     invariant(!this.#open.has(groupId) && !this.#waiting.has(groupId), () => `group ${groupId} is open`);
     invariant(!this.#image.dropped.has(replicaId), () => `replica ${replicaId} was dropped and may never come back`);
@@ -281,7 +281,7 @@ class LogStoreImpl implements LogStore, WalEvents {
       const owner = new FrameOwner(groupId);
       this.#wal.op({ kind: "open", groupId, replicaId, start, config }, owner);
       // A crash between the two finds `forgot` in meta.json.
-      const doubted = this.#doubts.doubts(replicaId);
+      const doubted = this.#doubts.doubts(replicaId, alone);
       if (doubted) this.#wal.op({ kind: "doubt", groupId, replicaId, doubted: true }, owner);
       await this.#failure.guard(this.#wal.barrier());
       const log = new GroupLogImpl(
@@ -304,7 +304,7 @@ class LogStoreImpl implements LogStore, WalEvents {
       );
       this.#open.set(groupId, log);
       // Found meanwhile.
-      if (this.#doubts.doubts(replicaId)) log.doubt();
+      if (this.#doubts.doubts(replicaId, alone)) log.doubt();
       return log;
     } finally {
       this.#creating.delete(replicaId);

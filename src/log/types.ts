@@ -242,13 +242,13 @@ export interface LogStore {
   /** Opens a recovered group. What was trimmed goes at once, but for what is `needed` (as `GroupLog.keepFor`). */
   open(groupId: GroupId, needed?: () => LogIndex): GroupLog;
   /**
-   * Makes a new replica: WAL record `open{group, replica id, folder}` and its folder. Resolves when durable.
+   * Makes a new replica: WAL record `open{group, replica id, folder}` and its folder. Resolves when durable. `alone`: nobody else votes.
    * @throws when the group is open, or the replica id was dropped once (it may never come back)
    */
-  create(groupId: GroupId, replicaId: ReplicaId, start: StartPoint, config: Uint8Array): Promise<GroupLog>;
+  create(groupId: GroupId, replicaId: ReplicaId, start: StartPoint, config: Uint8Array, alone?: boolean): Promise<GroupLog>;
   /**
    * Groups were open here that the damaged write-ahead log does not name any more: whoever is created may have been here before, and is
-   * doubted, until `remembered`; but for ids that were given out since (`registered`).
+   * doubted, until `remembered`; but for ids that were given out since (`registered`), or, where one votes alone, since a former start registered.
    */
   readonly forgot: boolean;
   /** This replica may be one of those. */

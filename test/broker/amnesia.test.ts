@@ -19,7 +19,7 @@ function fileOf(cluster: Cluster, n: number, path: string): FileNode {
 function metaOf(
   cluster: Cluster,
   n: number,
-): { readonly incarnation: string; readonly forgot?: boolean; readonly admittedBlockSequence?: number } {
+): { readonly incarnation: string; readonly forgot?: boolean; readonly firstNew?: number; readonly admittedBlockSequence?: number } {
   const file = fileOf(cluster, n, "meta.json");
   const bytes = new Uint8Array(file.size);
   file.read(0, bytes);
@@ -108,6 +108,48 @@ describe("A disk whose damaged log does not know which replicas it had", () => {
     await cluster.until(() => cluster.replica(3, group) !== undefined, "the replica is made");
     assert.equal(doubted(cluster, 3, group), true);
     await cluster.until(() => metaOf(cluster, 3).forgot === undefined, "it knows all it had");
+    expectDamage(cluster);
+    cluster.close();
+  });
+
+  it("takes a partition with one replica for new that was placed while it was down, though it is made before this start registers", async () => {
+    const { cluster, group } = await forgetful(37);
+    for (let i = 0; i < 100; i += 1) cluster.disk(3).failNext("makeDirectory", "ENOSPC", `groups/${group}-`);
+    cluster.boot(3);
+    await cluster.settle(cluster.started(3));
+    await cluster.until(() => metaOf(cluster, 3).firstNew !== undefined, "the disk says who is new");
+    cluster.kill(3);
+    // Its session lasts: there is still something to be placed on it.
+    const { topic } = await cluster.call(1, stubs.CreateTopic, { name: "lonely", partitions: 3, replicas: 1 });
+    const placed = topic?.partitions.find(({ replicas }) => replicas[0]?.brokerId === 3);
+    const lonely = (placed?.groupId ?? assert.fail("no partition on broker 3")) as GroupId;
+    await cluster.restart(3);
+    await cluster.until(() => cluster.replica(3, lonely) !== undefined, "it is made");
+    assert.deepEqual([metaOf(cluster, 3).forgot, doubted(cluster, 3, lonely)], [true, false]);
+    await cluster.until(() => cluster.serving(lonely) === 3, "it leads");
+    cluster.disk(3).forgetFailures();
+    await cluster.until(() => cluster.replica(3, group) !== undefined, "the replica is made");
+    assert.equal(doubted(cluster, 3, group), true, "what others vouch for is doubted as before");
+    expectDamage(cluster);
+    cluster.close();
+  });
+
+  it("says who is new as soon as there is room, when there was none as it registered", async () => {
+    const { cluster, group } = await forgetful(38);
+    for (let i = 0; i < 100; i += 1) cluster.disk(3).failNext("makeDirectory", "ENOSPC", `groups/${group}-`);
+    cluster.boot(3);
+    await cluster.until(() => metaOf(cluster, 3).forgot === true, "it has read its log");
+    for (let i = 0; i < 3; i += 1) cluster.disk(3).failNext("write", "ENOSPC", "meta.json");
+    await cluster.settle(cluster.started(3));
+    await cluster.pass(500);
+    assert.equal(metaOf(cluster, 3).firstNew, undefined);
+    const lonely = await onlyOn3(cluster);
+    assert.equal(doubted(cluster, 3, lonely), false);
+    await cluster.until(() => metaOf(cluster, 3).firstNew !== undefined, "there is room again");
+    assert.equal(metaOf(cluster, 3).forgot, true);
+    cluster.kill(3);
+    await cluster.restart(3);
+    assert.equal(doubted(cluster, 3, lonely), false);
     expectDamage(cluster);
     cluster.close();
   });

@@ -263,6 +263,47 @@ describe("Damage in the write-ahead log", () => {
     assert.equal(await firstNew(), undefined);
   });
 
+  it("who votes alone, and has an id that was given out after a former start registered, is new: nobody could end its doubt", async () => {
+    const { machine, all } = await tenBlocks();
+    flip(machine, all[0] as Block);
+    flip(machine, all[1] as Block);
+    let store = await machine.open(SMALL);
+    const make = async (id: number): Promise<boolean> =>
+      (await machine.run(store.create(group(id), replica(id), EMPTY, text(""), true))).doubted;
+    assert.equal(await make(10), true, "nothing is known of ids yet");
+    await machine.run(store.registered(replica(20)));
+    machine.crash(true);
+    store = await machine.open(SMALL);
+    assert.equal(store.forgot, true);
+    // Before this start registers, and after.
+    assert.deepEqual([await make(19), await make(20)], [true, false]);
+    await machine.run(store.registered(replica(40)));
+    assert.deepEqual([await make(18), await make(30), await make(40)], [true, false, false]);
+    machine.crash(true);
+    store = await machine.open(SMALL);
+    assert.deepEqual(
+      [18, 19, 20, 30, 40].map((id) => found(store, id)?.doubted),
+      [true, true, false, false, false],
+    );
+    // A peer remembers more of this disk: whatever was given out before this process registered may have been here.
+    await machine.run(store.admit(1_000));
+    assert.equal(await make(50), true);
+    machine.crash(true);
+    store = await machine.open(SMALL);
+    assert.deepEqual(
+      [20, 30, 40].map((id) => found(store, id)?.doubted),
+      [true, true, true],
+    );
+    await machine.run(store.registered(replica(60)));
+    for (let id = 61; id < 64; id += 1) assert.equal(await make(id), false);
+    // The log goes bad: what `meta.json` says was before that.
+    const now = blocks(machine, store);
+    machine.crash(true);
+    flip(machine, now.at(-3) as Block);
+    store = await machine.open(SMALL);
+    assert.equal(await make(65), true);
+  });
+
   it("what a peer remembers is held against who was here before, and not against who is new since this process registered", async () => {
     const machine = new Machine(1);
     let store = await machine.open(SMALL);

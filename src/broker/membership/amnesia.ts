@@ -63,8 +63,12 @@ export class Amnesia {
     this.#ports.store.registered(next).then(
       () => this.recall(),
       (error: unknown) => {
-        if (!isNoSpace(error)) this.#ports.failed(error);
-        else this.recall();
+        if (!isNoSpace(error)) return this.#ports.failed(error);
+        this.recall();
+        // Who is made meanwhile is new for this process only, and doubted by the next one, until the disk says so.
+        this.#ports.clock.after(RETRY_MS, () => {
+          if (!this.#closed) this.registered(next);
+        });
       },
     );
   }
