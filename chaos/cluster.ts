@@ -177,13 +177,17 @@ export class Cluster {
 
   /** The same without npx, which alone takes as long as a broker to start. */
   async startAgainDirectly(id: number): Promise<void> {
-    const outcome = await this.cli(["dev", "start", `${id}`, "--data", this.folder]);
+    const outcome = await this.cli(["dev", "start", `${id}`, "--data", this.folder], RESTART_MS, this.#environment);
     if (outcome.exitCode !== 0) throw new Error(`millrace dev start ${id} ended with ${outcome.exitCode}:\n${outcome.stderr}`);
   }
 
   /** Runs `millrace ARGS` against this cluster. */
-  cli(args: readonly string[], timeoutMs: number = RESTART_MS): Promise<CommandOutcome> {
-    return run(process.execPath, [main, ...args], timeoutMs, { MILLRACE_BROKERS: this.addresses.join(",") });
+  cli(
+    args: readonly string[],
+    timeoutMs: number = RESTART_MS,
+    environment: Readonly<Record<string, string>> = {},
+  ): Promise<CommandOutcome> {
+    return run(process.execPath, [main, ...args], timeoutMs, { ...environment, MILLRACE_BROKERS: this.addresses.join(",") });
   }
 
   /** `millrace cluster health --wait`, asked of every broker through the client: each must say that all are live and all is well. */
@@ -236,10 +240,16 @@ export class Cluster {
     throw new Error(`${what} did not appear within 30 s ${last}`);
   }
 
+  /** All that a broker logged, over its restarts. */
+  brokerLog(id: number): string {
+    const { logFile } = this.broker(id);
+    return existsSync(logFile) ? readFileSync(logFile, "utf8") : "";
+  }
+
   /** What brokers logged as an error: a broker that dies of a bug says so, and nothing else should. */
   complaints(): readonly string[] {
-    return this.brokers.flatMap(({ id, logFile }) =>
-      (existsSync(logFile) ? readFileSync(logFile, "utf8") : "")
+    return this.brokers.flatMap(({ id }) =>
+      this.brokerLog(id)
         .split("\n")
         .filter((line) => line.includes('"level":"error"') || line.includes('"level":"fatal"'))
         .map((line) => `broker ${id}: ${line.slice(0, 500)}`),

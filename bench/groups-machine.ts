@@ -12,7 +12,7 @@ import { defaultGroupSettings } from "../src/consumer-groups/settings.ts";
  * on the speculative image, decode and replay on the committed one; a follower does the last two. Prints one JSON line per
  * figure; milliseconds are of CPU.
  *
- * `npm run bench:groups`, with `node --expose-gc dist/bench/groups.js` for the figures of memory
+ * `npm run bench -- groups-machine`, or `npm run bench:groups`
  */
 const topicId = "00000000-0000-4000-8000-000000000001" as TopicId;
 const MiB = 1024 * 1024;
