@@ -6,8 +6,10 @@ export type RecordWriter = (record: ConsumedRecord) => readonly (Uint8Array | st
 
 const NOTHING = new Uint8Array(0);
 
-/** The letters of `kcat -f`, `%v` besides its `%s`. Lengths are -1 for what is absent; what is absent prints nothing. */
-const letters: Readonly<Record<string, (record: ConsumedRecord) => Uint8Array | string>> = {
+type Letter = (record: ConsumedRecord, nowMs: () => number) => Uint8Array | string;
+
+/** The letters of `kcat -f`, `%v` besides its `%s`, and `%N`. Lengths are -1 for what is absent; what is absent prints nothing. */
+const letters: Readonly<Record<string, Letter>> = {
   t: (record) => record.topic,
   p: (record) => String(record.partition),
   o: (record) => String(record.offset),
@@ -18,18 +20,19 @@ const letters: Readonly<Record<string, (record: ConsumedRecord) => Uint8Array | 
   S: (record) => String(record.value?.length ?? -1),
   T: (record) => String(record.timestampMs),
   h: headersText,
+  N: (_, nowMs) => String(nowMs()),
 };
 
 export const TEMPLATE_HELP =
-  "TEMPLATE knows the letters of kcat: %t topic, %p partition, %o offset, %k key, %v or %s value, %T timestamp in milliseconds, %h headers as name=value,…, %K and %S length of key and value (-1: none), %% a percent sign, and \\n \\t \\r \\0 \\\\ \\xHH.";
+  "TEMPLATE knows the letters of kcat: %t topic, %p partition, %o offset, %k key, %v or %s value, %T timestamp in milliseconds, %N the time now in milliseconds, %h headers as name=value,…, %K and %S length of key and value (-1: none), %% a percent sign, and \\n \\t \\r \\0 \\\\ \\xHH.";
 
-/** @throws {UsageError} for a letter or an escape it does not know */
-export function recordTemplate(option: string, template: string): RecordWriter {
+/** @param nowMs milliseconds since 1970 @throws {UsageError} for a letter or an escape it does not know */
+export function recordTemplate(option: string, template: string, nowMs: () => number = Date.now): RecordWriter {
   const pieces = parse(option, template);
-  return (record) => pieces.map((piece) => (typeof piece === "function" ? piece(record) : piece));
+  return (record) => pieces.map((piece) => (typeof piece === "function" ? piece(record, nowMs) : piece));
 }
 
-type Piece = Uint8Array | ((record: ConsumedRecord) => Uint8Array | string);
+type Piece = Uint8Array | Letter;
 
 function parse(option: string, template: string): readonly Piece[] {
   const pieces: Piece[] = [];

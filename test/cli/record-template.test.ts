@@ -20,6 +20,13 @@ describe("recordTemplate", () => {
     assert.equal(written("%t/%p@%o %T %k=%v|%s %K %S %h 100%%\\n", parts).toString(), "t/3@12 77 k1=värde|värde 2 6 a=1,b=NULL 100%\n");
   });
 
+  it("tells the time at which a record is printed, beside its own", () => {
+    const times = [1_000, 2_000];
+    const write = recordTemplate("--template", "%T %N", () => times.shift() ?? 0);
+    assert.equal(write(consumed({ timestampMs: 77 })).join(""), "77 1000");
+    assert.equal(write(consumed({ timestampMs: 78 })).join(""), "78 2000");
+  });
+
   it("prints nothing for what is absent, and -1 for its length", () => {
     assert.equal(written("[%k][%v][%h] %K %S", {}).toString(), "[][][] -1 -1");
     assert.equal(written("%K %S", { key: "", value: "" }).toString(), "0 0");
