@@ -1,11 +1,6 @@
 import { fdatasyncSync, openSync, writeSync } from "node:fs";
 import { parentPort, workerData } from "node:worker_threads";
-
-/** An `fdatasync` that took long: before and after, milliseconds since 1970 with fractions. */
-export interface Stall {
-  readonly from: number;
-  readonly until: number;
-}
+import type { Stall } from "./stall-watch.ts";
 
 const STALL_MS = 50;
 /** Between two calls: far fewer than the brokers make, so that watching is no load. */
