@@ -150,4 +150,50 @@ describe("A subscription, or offsets, of a topic that was deleted and made again
     assert.equal(stream.error, undefined);
     cluster.close();
   });
+
+  it("that are asked for by name alone are of the topic made anew also where the broker had not heard of it", async () => {
+    const cluster = await Cluster.start({ seed: 45 });
+    await cluster.createTopic("t");
+    await cluster.moveController(1);
+    await cluster.moveLeader("t", 0, 1);
+    await cluster.call(1, stubs.Produce, { topic: "t", records: recordSet(["a", "b"]), acks: Acks.all });
+    cluster.world.network.partition([["b1", "b2"], ["b3"]]);
+    await cluster.call(1, stubs.DeleteTopic, { name: "t" });
+    await cluster.call(2, stubs.CreateTopic, { name: "t", partitions: 1 });
+    await cluster.call(2, stubs.Produce, { topic: "t", records: recordSet(["A", "B", "C"]), acks: Acks.quorum });
+    const streams = [{ offset: 0 }, { offset: 1 }, { timeMs: 0 }, {}].map((start) =>
+      cluster.subscribe(3, { topic: "t", partitions: [{ partition: 0, ...start }] }),
+    );
+    await cluster.pass(500);
+    cluster.world.network.heal();
+    const all = ["A", "B", "C"];
+    for (const [at, stream] of streams.entries()) {
+      const expected = at === 1 ? all.slice(1) : all;
+      assert.deepEqual(await stream.has(0, expected.length), expected);
+    }
+    // They are of that one now.
+    await cluster.call(1, stubs.DeleteTopic, { name: "t" });
+    await cluster.call(2, stubs.CreateTopic, { name: "t", partitions: 1 });
+    for (const stream of streams) {
+      await stream.over();
+      assert.ok(stream.error instanceof MillraceError && stream.error.code === "UNKNOWN_TOPIC", String(stream.error));
+    }
+    cluster.close();
+  });
+
+  it("that waits for its first record ends when its topic is deleted and made again, though nothing was read of it", async () => {
+    const cluster = await Cluster.start({ seed: 46 });
+    await cluster.createTopic("t");
+    const streams = cluster.numbers.map((n) => cluster.subscribe(n, { topic: "t", partitions: [{ partition: 0, offset: 0 }] }));
+    await cluster.pass(50);
+    await cluster.call(1, stubs.DeleteTopic, { name: "t" });
+    await cluster.call(2, stubs.CreateTopic, { name: "t", partitions: 1 });
+    await cluster.call(2, stubs.Produce, { topic: "t", records: recordSet(["A"]), acks: Acks.all });
+    for (const stream of streams) {
+      await stream.over();
+      assert.ok(stream.error instanceof MillraceError && stream.error.code === "UNKNOWN_TOPIC", String(stream.error));
+      assert.deepEqual(stream.of(0), []);
+    }
+    cluster.close();
+  });
 });

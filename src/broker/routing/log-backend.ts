@@ -88,6 +88,11 @@ export class RoutedLog implements LogBackend {
     return { topicId: known.id, partitions: known.groups.length };
   }
 
+  async latestOf(topic: string, until: Until): Promise<{ readonly topicId: string }> {
+    await this.#group.barrier(until);
+    return this.topicOf(topic, until);
+  }
+
   leadsHere(target: Target): boolean {
     return this.#partitions.get(target.groupId as GroupId)?.partition.accepts === true;
   }

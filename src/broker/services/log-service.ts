@@ -71,6 +71,8 @@ export interface LogBackend {
   resolve(topic: string, partition: number, until: Until, topicId?: string): Target | Promise<Target>;
   /** The topic that has this name, and how many partitions it has. @param topicId as of `resolve` @throws {MillraceError} UNKNOWN_TOPIC, NOT_READY */
   topicOf(topic: string, until: Until, topicId?: string): Promise<{ readonly topicId: string; readonly partitions: number }>;
+  /** The topic that has this name as recorded when this is called. @throws {MillraceError} UNKNOWN_TOPIC, NOT_READY */
+  latestOf(topic: string, until: Until): Promise<{ readonly topicId: string }>;
   append(
     target: Target,
     batch: AppendBatch,
@@ -264,9 +266,10 @@ export function registerLogService(
           const lookups = new OffsetLookups(clock);
           const until = (): Until => ({ deadline: clock.monotonic() + DEFAULT_DEADLINE_MS, caller: stream.call });
           const topicOf: SubscriptionBackend["topicOf"] = (topic, topicId) => running().topicOf(topic, until(), topicId);
+          const latestOf: SubscriptionBackend["latestOf"] = (topic) => running().latestOf(topic, until());
           const positions: SubscriptionBackend["positions"] = (topic, start) => positionsOf(topic, start, running(), lookups, until());
           const read: SubscriptionBackend["read"] = (wanted, done) => readForSubscription(wanted, stream.call, done);
-          const subscription = new Subscription(stream, request, { topicOf, read, positions }, clock, {
+          const subscription = new Subscription(stream, request, { topicOf, latestOf, read, positions }, clock, {
             creditBytesMax: config.limits.streamCreditBytes,
             room,
           });

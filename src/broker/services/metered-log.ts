@@ -64,6 +64,9 @@ export class MeteredLog implements LogBackend {
   topicOf(topic: string, until: Until, topicId?: string): ReturnType<LogBackend["topicOf"]> {
     return this.#log.topicOf(topic, until, topicId);
   }
+  latestOf(topic: string, until: Until): ReturnType<LogBackend["latestOf"]> {
+    return this.#log.latestOf(topic, until);
+  }
   offsets(
     target: Target,
     timeMs: number | undefined,

@@ -29,6 +29,8 @@ export interface SubscriptionFetch extends SubscribedTopic {
 export interface SubscriptionBackend {
   /** @param topicId what the name must stand for; empty: anything @throws {MillraceError} */
   topicOf(topic: string, topicId: string): Promise<{ readonly topicId: string }>;
+  /** The topic that has this name now, whatever this broker has heard. @throws {MillraceError} UNKNOWN_TOPIC; no controller answers */
+  latestOf(topic: string): Promise<{ readonly topicId: string }>;
   /** Waits for records; `done` exactly once unless cancelled. */
   read(request: SubscriptionFetch, done: (outcome: FetchResponse | MillraceError) => void): () => void;
   /** Turns the ends of one partition into offsets. @throws {MillraceError} */
@@ -83,6 +85,12 @@ export class Subscription {
   readonly #request: SubscribeRequest;
   /** Its id is known from `#open` on. */
   #topic: SubscribedTopic;
+  /** The topic is settled: it was asked for by id, the metadata has confirmed it, or its leader has answered. */
+  #settled: boolean;
+  /** Of `#open`. */
+  #attempt = 0;
+  /** Of the topic that an earlier one named, and what was said of it. */
+  #deleted: { readonly topicId: string; readonly error: MillraceError } | undefined;
   readonly #pumps: Pump[] = [];
   /** Waiting for room or for their turn, first come first. */
   readonly #stalled = new Set<Pump>();
@@ -103,6 +111,7 @@ export class Subscription {
     this.#stream = stream;
     this.#request = request;
     this.#topic = { topic: request.topic, topicId: request.topicId };
+    this.#settled = request.topicId !== "";
     this.#backend = backend;
     this.#clock = clock;
     this.#room = limits.room;
@@ -143,6 +152,9 @@ export class Subscription {
   }
 
   async #open(): Promise<void> {
+    this.#attempt += 1;
+    const attempt = this.#attempt;
+    const over = (): boolean => this.#over || attempt !== this.#attempt;
     try {
       const { partitions, maxRate, creditBytes } = this.#request;
       if (partitions.length === 0)
@@ -151,11 +163,14 @@ export class Subscription {
         throw new MillraceError("INVALID_REQUEST", `Cannot subscribe at ${maxRate} records per second`, { field: "max_rate" });
       if (creditBytes < 0)
         throw new MillraceError("INVALID_REQUEST", `Cannot subscribe with a credit of ${creditBytes} bytes`, { field: "credit_bytes" });
-      const { topic, topicId } = this.#topic;
+      const { topic, topicId } = this.#request;
       const named: SubscribedTopic = { topic, topicId: (await this.#backend.topicOf(topic, topicId)).topicId };
+      if (over()) return;
+      if (named.topicId === this.#deleted?.topicId) throw this.#deleted.error;
       this.#topic = named;
+      void this.#settle(attempt);
       const opened = await Promise.all(partitions.map(async (start) => ({ start, at: await this.#backend.positions(named, start) })));
-      if (this.#over) return;
+      if (over()) return;
       for (const { start, at } of opened)
         this.#pumps.push({
           partition: start.partition,
@@ -166,11 +181,49 @@ export class Subscription {
           cancel: undefined,
           done: false,
         });
-      for (const pump of this.#pumps) this.#next(pump);
+      for (const pump of [...this.#pumps]) this.#next(pump);
     } catch (error) {
       if (!(error instanceof MillraceError)) throw error;
-      this.close(error);
+      if (!over()) this.#refused(error);
     }
+  }
+
+  /**
+   * A name may have been given to another topic that this broker has not heard of yet, and which was there when the stream was asked for. It begins
+   * by what was heard, without a wait, and the controller is asked meanwhile.
+   */
+  async #settle(attempt: number): Promise<void> {
+    if (this.#settled) return;
+    let latest: string | undefined;
+    try {
+      latest = (await this.#backend.latestOf(this.#topic.topic)).topicId;
+    } catch (error) {
+      if (!(error instanceof MillraceError)) throw error;
+      // Without a controller the name stands for what was heard last.
+      if (error.code !== "UNKNOWN_TOPIC") return;
+    }
+    if (this.#over || this.#settled || attempt !== this.#attempt) return;
+    if (latest === this.#topic.topicId) this.#settled = true;
+    else this.#beginAgain();
+  }
+
+  /** Nothing was read of the topic: what stands under its name now is asked for. */
+  #beginAgain(): void {
+    for (const pump of this.#pumps) {
+      pump.done = true;
+      pump.cancel?.();
+    }
+    this.#pumps.length = 0;
+    this.#stalled.clear();
+    this.#topic = { topic: this.#request.topic, topicId: "" };
+    void this.#open();
+  }
+
+  #refused(error: MillraceError): void {
+    const { topicId } = this.#topic;
+    if (this.#settled || topicId === "" || error.code !== "UNKNOWN_TOPIC") return this.close(error);
+    this.#deleted = { topicId, error };
+    this.#beginAgain();
   }
 
   #next(pump: Pump): void {
@@ -197,6 +250,7 @@ export class Subscription {
   }
 
   #pass(pump: Pump, fetched: FetchResponse): void {
+    this.#settled = true;
     pump.highWatermark = fetched.highWatermark;
     if (fetched.batches.length > 0) {
       if (!this.#mayWrite()) {
@@ -258,7 +312,7 @@ export class Subscription {
   }
 
   #failed(pump: Pump, error: MillraceError): void {
-    if (!error.retriable) return this.close(error);
+    if (!error.retriable) return this.#refused(error);
     pump.highWatermark = UNKNOWN;
     // Reading again is harmless, whatever became of the call before.
     const timer = this.#clock.after(error.retryAfterMs ?? RETRY_MS, () => {

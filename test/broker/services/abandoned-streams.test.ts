@@ -27,6 +27,7 @@ function streams() {
       return whileCalled<Target>(caller, () => () => void seen.asking--);
     },
     topicOf: async () => ({ topicId: "", partitions: 1 }),
+    latestOf: async () => ({ topicId: "" }),
     append: () => () => {},
     read: () => {
       seen.reads++;

@@ -16,7 +16,10 @@ interface Open {
 }
 
 /** One subscription; its fetches stay open until the test answers them. Positions are 10 to `until`, or refused. */
-function subscription(input: MessageInput<typeof SubscribeRequest>, options: { until?: number; refused?: MillraceError } = {}) {
+function subscription(
+  input: MessageInput<typeof SubscribeRequest>,
+  options: { until?: number; refused?: MillraceError; heard?: () => string; latest?: () => Promise<string> } = {},
+) {
   const world = new World(1);
   const { clock } = world.machine("a").boot();
   const sent: SubscribeResponse[] = [];
@@ -28,7 +31,8 @@ function subscription(input: MessageInput<typeof SubscribeRequest>, options: { u
     sent.push(SubscribeResponse.decode(bytes));
   });
   const backend = {
-    topicOf: async (_topic: string, topicId: string) => ({ topicId }),
+    topicOf: async (_topic: string, topicId: string) => ({ topicId: topicId === "" ? (options.heard?.() ?? "") : topicId }),
+    latestOf: async () => ({ topicId: (await options.latest?.()) ?? "" }),
     positions: async () => {
       if (options.refused !== undefined) throw options.refused;
       return { from: 10, until: options.until };
@@ -266,5 +270,47 @@ describe("Subscription", () => {
       assert.ok(it.seen.ended instanceof MillraceError);
       assert.deepEqual([it.seen.ended.code, it.seen.gone, it.reads.length, it.sent.length], [code, 1, 0, 0]);
     }
+  });
+
+  it("begins again under its name when the controller says another topic, or the one it heard of is gone, before anything was read", async () => {
+    const gone = new MillraceError("UNKNOWN_TOPIC", "deleted", { topic_id: "old" });
+    const none = new MillraceError("NOT_READY", "no controller");
+    const stale = (latest: () => Promise<string>) => {
+      const names = ["old", "new"];
+      return subscription(two, { heard: () => names.shift() ?? "new", latest });
+    };
+    const ids = (it: ReturnType<typeof subscription>) => it.reads.map(({ request, cancelled }) => [request.topicId, cancelled]);
+    let say: (latest: string) => void = () => assert.fail("it was not asked");
+    const told = stale(
+      () =>
+        new Promise((resolve) => {
+          say = resolve;
+        }),
+    );
+    const alone = stale(() => Promise.reject(none));
+    const settled = stale(async () => "old");
+    const answered = stale(() => Promise.reject(none));
+    for (const it of [told, alone, settled, answered]) await it.turn();
+    answered.answer([], 1);
+    say("new");
+    for (const it of [alone, settled, answered]) it.reads[0]?.done(gone);
+    for (const it of [told, alone, settled, answered]) await it.turn();
+    for (const it of [told, alone]) {
+      assert.deepEqual(ids(it).slice(-2), [
+        ["new", false],
+        ["new", false],
+      ]);
+      assert.deepEqual([it.reads[1]?.cancelled, it.reads.length, it.seen.ended], [true, 4, undefined]);
+      it.answer(["a"], 1);
+      assert.equal(it.sent.length, 1);
+      it.reads[2]?.done(gone);
+      assert.deepEqual([it.seen.ended, it.seen.gone], [gone, 1]);
+    }
+    for (const it of [settled, answered]) assert.deepEqual([it.seen.ended, it.seen.gone], [gone, 1]);
+    const same = subscription(one, { heard: () => "old", latest: () => Promise.reject(none) });
+    await same.turn();
+    same.reads[0]?.done(gone);
+    await same.turn();
+    assert.deepEqual([same.seen.ended, same.seen.gone, same.reads.length], [gone, 1, 1]);
   });
 });

@@ -29,6 +29,7 @@ function services(subscribePartitionsMax = 10) {
       seen.asked++;
       return { topicId: "", partitions: 1 };
     },
+    latestOf: async () => ({ topicId: "" }),
     append: () => () => {},
     read: () => {
       seen.reads++;
