@@ -55,6 +55,25 @@ export interface PartitionNumbers {
   readonly pendingBatches: number;
 }
 
+/** A partition of a group, as it is now. */
+export interface GroupPartitionNumbers {
+  readonly topic: string;
+  readonly partition: number;
+  /** Undefined: neither its leader nor a replica here could be asked. */
+  readonly lagRecords: number | undefined;
+  /** From the first record the group has not done with to the newest, in the log's own time. Undefined: there is lag, and its age could not be read. */
+  readonly lagSeconds: number | undefined;
+  readonly verdict: "ok" | "warn" | "stalled" | "stopped" | "rewind";
+}
+
+/** A consumer group that this broker coordinates, as it is now. */
+export interface GroupNumbers {
+  readonly group: string;
+  readonly state: "empty" | "reconciling" | "stable";
+  readonly members: number;
+  readonly partitions: readonly GroupPartitionNumbers[];
+}
+
 /** What a broker knows about itself now. Every number is read when it is asked for. */
 export interface BrokerNumbers {
   /** It leads the metadata group. */
@@ -87,4 +106,8 @@ export interface BrokerNumbers {
   readonly partitionCount: number;
   /** One at a time, so that the reader may pause between two. */
   partitions(): Iterable<PartitionNumbers>;
+  /** Consumer groups that it coordinates. */
+  readonly groupCount: number;
+  /** So many of them at most, one at a time. Leaders of partitions are asked for the ends of their logs, which takes no longer than two seconds. */
+  groups(most: number): AsyncIterable<GroupNumbers>;
 }

@@ -158,7 +158,7 @@ class BrokerProcess implements Broker {
   }
   get numbers(): BrokerNumbers | undefined {
     if (this.#member === undefined || this.#store === undefined || this.#state === "stopped") return undefined;
-    return brokerNumbers(this.#member, this.#links, this.#store, this.#config);
+    return brokerNumbers(this.#member, this.#links, this.#store, this.#config, this.#ports.clock);
   }
 
   scrub(): Promise<void> {

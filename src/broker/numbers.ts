@@ -1,14 +1,19 @@
 import type { BrokerConfig } from "../base/broker-config.ts";
 import type { BrokerId } from "../base/ids.ts";
 import type { BrokerNumbers, PartitionNumbers } from "../base/metrics.ts";
+import type { Clock } from "../base/ports/clock.ts";
 import { isInternalTopic } from "../cluster/internal-topics.ts";
 import type { LogStore } from "../log/types.ts";
+import { topicDirectory } from "./groups/coordinator/topic-directory.ts";
+import { coordinatedGroups, groupNumbers } from "./groups/group-numbers.ts";
+import { partitionEnds } from "./groups/group-parts.ts";
+import type { GroupPlace } from "./groups/group-places.ts";
 import type { Member } from "./member.ts";
 import type { Partition } from "./partition/partition.ts";
 import type { PeerLinks } from "./peers/peer-links.ts";
 
 /** What a broker that belongs to a cluster knows about itself, for `/metrics`. */
-export function brokerNumbers(member: Member, links: PeerLinks, store: LogStore, config: BrokerConfig): BrokerNumbers {
+export function brokerNumbers(member: Member, links: PeerLinks, store: LogStore, config: BrokerConfig, clock: Clock): BrokerNumbers {
   const { image, group, router, partitions } = member;
   const others = (): readonly BrokerId[] => [...image.brokers.keys()].filter((broker) => broker !== config.brokerId);
   return {
@@ -44,6 +49,17 @@ export function brokerNumbers(member: Member, links: PeerLinks, store: LogStore,
     partitionCount: partitions.all.length,
     *partitions() {
       for (const { partition } of partitions.all) yield partitionNumbers(partition);
+    },
+    get groupCount() {
+      return coordinatedGroups(member.shards.all);
+    },
+    groups(most) {
+      const leads = ({ topicId, partition }: GroupPlace): boolean => {
+        const groupId = image.topics.get(topicId)?.groups[partition];
+        return groupId !== undefined && partitions.get(groupId)?.partition.replica.serves === true;
+      };
+      const ends = partitionEnds({ clock, image, log: member.log, partitions });
+      return groupNumbers({ clock, shards: member.shards.all, topics: topicDirectory(image), ends, leads }, most);
     },
   };
 }

@@ -375,7 +375,7 @@ export const settings = {
     default: 900,
     min: 0,
     max: 900,
-    doc: "Partitions with series of their own in /metrics; the rest is told in sums, and how many were left out.",
+    doc: "Partitions with series of their own in /metrics, of which consumer groups take the room of up to a half; the rest is told in sums, and how many were left out.",
   }),
   reflection: flag({ default: true, doc: "Serve gRPC reflection, so that tools need no .proto files." }),
 };

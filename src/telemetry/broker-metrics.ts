@@ -1,5 +1,6 @@
 import type { BrokerNumbers, PartitionNumbers } from "../base/metrics.ts";
 import { header, type Labels, sample } from "./exposition.ts";
+import { type GroupSeries, groupSeries } from "./group-metrics.ts";
 import type { MetricsSource } from "./metrics.ts";
 
 /** Partitions looked at, and written, in one go: some tenths of a millisecond (design §3: no piece takes 5 ms). */
@@ -37,7 +38,12 @@ export const brokerGauges = {
   millrace_partitions_under_min_isr: "Of those it leads, those that refuse acks=all.",
   millrace_produce_pending_bytes: "Bytes of batches that wait for their acks level.",
   millrace_produce_pending_batches: "Batches that wait for their acks level.",
+  millrace_groups: "Consumer groups this broker coordinates.",
   millrace_metrics_partitions_dropped: "Partitions left out of the series per partition, because of metrics.partitions.max.",
+  millrace_metrics_groups_dropped:
+    "Of the groups this broker coordinates, those left out of the series per group, because of metrics.partitions.max.",
+  millrace_metrics_group_partitions_dropped:
+    "Partitions of groups with series that have none of their own, because of metrics.partitions.max.",
 } as const;
 
 /** What is told of each partition, up to `metrics.partitions.max` of them. */
@@ -48,19 +54,24 @@ export const partitionGauges = {
   millrace_partition_in_sync_replicas: "In-sync replicas, told by the leader only.",
 } as const;
 
+const PER_PARTITION = Object.keys(partitionGauges).length;
+
 export interface BrokerMetricsOptions {
   /** Undefined while the broker belongs to no cluster. */
   readonly numbers: () => BrokerNumbers | undefined;
   readonly ready: () => boolean;
   readonly connections: () => number;
   readonly openCalls: () => number;
-  /** Setting metrics.partitions.max. */
+  /**
+   * Setting metrics.partitions.max. Series of groups take their room from those of partitions, up to a half of it: what a broker exports is
+   * bounded, whatever there is of either.
+   */
   readonly partitionsMax: number;
 }
 
 /** The gauges of a broker, read at every scrape: one look at each partition, in slices. */
 export function brokerMetrics({ numbers, ready, connections, openCalls, partitionsMax }: BrokerMetricsOptions): MetricsSource {
-  return function* () {
+  return async function* () {
     const now = numbers();
     const values = new Map<keyof typeof brokerGauges, number>([
       ["millrace_broker_ready", Number(ready())],
@@ -68,24 +79,28 @@ export function brokerMetrics({ numbers, ready, connections, openCalls, partitio
       ["millrace_client_calls_open", openCalls()],
     ]);
     const perPartition = new Map(Object.entries(partitionGauges).map(([name, help]) => [name, [header(name, "gauge", help)]]));
+    let groups: GroupSeries | undefined;
     if (now !== undefined) {
+      groups = await groupSeries(now, Math.floor((partitionsMax * PER_PARTITION) / 2));
+      const rows = partitionsMax - Math.ceil(groups.count / PER_PARTITION);
       tellBroker(now, values);
+      tellGroups(now, groups, values);
       const totals = new Totals();
       let seen = 0;
       for (const partition of now.partitions()) {
         totals.add(partition);
-        if (seen++ < partitionsMax) tellPartition(partition, perPartition);
+        if (seen++ < rows) tellPartition(partition, perPartition);
         // Nothing is said yet, but others get their turn.
         if (seen % PARTITIONS_PER_SLICE === 0) yield "";
       }
       totals.tell(values);
-      values.set("millrace_metrics_partitions_dropped", Math.max(0, seen - partitionsMax));
+      values.set("millrace_metrics_partitions_dropped", Math.max(0, seen - rows));
     }
     for (const [name, help] of Object.entries(brokerGauges)) {
       const value = values.get(name as keyof typeof brokerGauges);
       if (value !== undefined) yield header(name, "gauge", help) + sample(name, value);
     }
-    for (const lines of perPartition.values()) {
+    for (const lines of [...perPartition.values(), ...(groups?.lines.values() ?? [])]) {
       if (lines.length === 1) continue;
       for (let at = 0; at < lines.length; at += PARTITIONS_PER_SLICE) yield lines.slice(at, at + PARTITIONS_PER_SLICE).join("");
     }
@@ -111,6 +126,12 @@ function tellBroker(now: BrokerNumbers, values: Map<keyof typeof brokerGauges, n
   values.set("millrace_catchup_rate_bytes", now.catchUpBytesPerSecond);
   if (now.clockAheadSeconds !== undefined) values.set("millrace_clock_ahead_seconds", now.clockAheadSeconds);
   values.set("millrace_retention_suspended", Number(!now.ageTrusted));
+}
+
+function tellGroups(now: BrokerNumbers, groups: GroupSeries, values: Map<keyof typeof brokerGauges, number>): void {
+  values.set("millrace_groups", now.groupCount);
+  values.set("millrace_metrics_groups_dropped", groups.groupsDropped);
+  values.set("millrace_metrics_group_partitions_dropped", groups.partitionsDropped);
 }
 
 /** What the partitions add up to. */

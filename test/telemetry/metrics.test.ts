@@ -2,14 +2,14 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { errors } from "../../src/base/errors.ts";
 import { events } from "../../src/base/events.ts";
-import type { BrokerNumbers, PartitionNumbers } from "../../src/base/metrics.ts";
+import type { BrokerNumbers, GroupNumbers, PartitionNumbers } from "../../src/base/metrics.ts";
 import { publicMethods } from "../../src/protocol/methods.ts";
 import { brokerMetrics, PARTITIONS_PER_SLICE } from "../../src/telemetry/broker-metrics.ts";
 import { createMetrics, type Metrics } from "../../src/telemetry/metrics.ts";
 
 const PARTITIONS_MAX = 900;
 
-function numbersOf(partitions: Iterable<PartitionNumbers>, partitionCount: number): BrokerNumbers {
+function numbersOf(partitions: Iterable<PartitionNumbers>, partitionCount: number, groups: readonly GroupNumbers[] = []): BrokerNumbers {
   return {
     controller: true,
     controllerKnown: true,
@@ -31,6 +31,10 @@ function numbersOf(partitions: Iterable<PartitionNumbers>, partitionCount: numbe
     ageTrusted: true,
     partitionCount,
     partitions: () => partitions,
+    groupCount: groups.length,
+    async *groups(most) {
+      yield* groups.slice(0, most);
+    },
   };
 }
 
@@ -55,11 +59,14 @@ function partition(number: number, change: Partial<PartitionNumbers> = {}): Part
 }
 
 /** Metrics of a broker with these partitions; `pause` is called between two slices. */
-function metricsOf(partitions: Iterable<PartitionNumbers>, options: { pause?: () => Promise<void>; process?: boolean } = {}): Metrics {
+function metricsOf(
+  partitions: Iterable<PartitionNumbers>,
+  { groups, ...options }: { pause?: () => Promise<void>; process?: boolean; groups?: readonly GroupNumbers[] } = {},
+): Metrics {
   const metrics = createMetrics({ process: false, ...options });
   metrics.add(
     brokerMetrics({
-      numbers: () => numbersOf(partitions, 0),
+      numbers: () => numbersOf(partitions, 0, groups),
       ready: () => true,
       connections: () => 4,
       openCalls: () => 5,
@@ -168,6 +175,30 @@ describe("Metrics", () => {
     assert.match(text, /^millrace_partitions 10000$/m);
   });
 
+  it("exports no more with groups beside them: these take up to half of the room of partitions, and what was left out is said", async () => {
+    const partitions = Array.from({ length: 10_000 }, (_, number) => partition(number));
+    const alone = samplesOf(await metricsOf(partitions).text());
+    const groups = Array.from({ length: 5_000 }, (_, n) => ({
+      group: `g${n}`,
+      state: "stable" as const,
+      members: 1,
+      partitions: Array.from({ length: 10 }, (_, at) => ({
+        ...{ topic: "t", partition: at, lagRecords: 1, lagSeconds: 1, verdict: "ok" as const },
+      })),
+    }));
+    const text = await metricsOf(partitions, { groups }).text();
+    const series = samplesOf(text);
+    assert.ok(series.length <= alone.length, `${series.length} series, ${alone.length} without groups`);
+    assert.equal(series.filter((line) => line.startsWith("millrace_partition_high_watermark")).length, PARTITIONS_MAX / 2);
+    assert.equal(series.filter((line) => line.startsWith("millrace_group_members")).length, 180);
+    assert.match(text, /^millrace_groups 5000$/m);
+    assert.match(text, /^millrace_metrics_groups_dropped 4820$/m);
+    assert.match(text, /^millrace_metrics_group_partitions_dropped 1500$/m);
+    assert.match(text, /^millrace_metrics_partitions_dropped 9550$/m);
+    // With no groups nothing is kept free for them.
+    assert.match(await metricsOf(partitions, { groups: [] }).text(), /^millrace_metrics_partitions_dropped 9100$/m);
+  });
+
   it("looks at so many partitions at most before others get a turn", async () => {
     let sincePause = 0;
     let most = 0;
@@ -189,7 +220,10 @@ describe("Metrics", () => {
   });
 
   it("gives every metric a name as Prometheus wants it, a type and a help text", async () => {
-    const text = await metricsOf([partition(0)], { process: true }).text();
+    const at = { topic: "t", partition: 0, lagRecords: 1, lagSeconds: 1, verdict: "ok" } as const;
+    const groups = [{ group: "g", state: "stable", members: 1, partitions: [at] }] as const;
+    const text = await metricsOf([partition(0)], { process: true, groups }).text();
+    assert.match(text, /^# HELP millrace_group_lag_seconds /m);
     const helps = new Map([...text.matchAll(/^# HELP (\S+) (.*)$/gm)].map(([, name = "", help = ""]) => [name, help]));
     const types = new Map([...text.matchAll(/^# TYPE (\S+) (\S+)$/gm)].map(([, name = "", type = ""]) => [name, type]));
     assert.deepEqual([...helps.keys()].sort(), [...types.keys()].sort());

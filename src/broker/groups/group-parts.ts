@@ -77,15 +77,25 @@ export interface GroupCallsParts {
   readonly failed: (error: unknown) => void;
 }
 
-/** The way of calls to coordinators, here and elsewhere. */
-export function groupCalls(from: GroupCallsParts): GroupCalls {
-  const { clock, config, image, group, shards, log, partitions, router, links, failed } = from;
-  const ends = new PartitionEnds({
+/** Where the logs of partitions end; who asks much has one of its own, so that nobody waits behind it. */
+export function partitionEnds({
+  clock,
+  image,
+  log,
+  partitions,
+}: Pick<GroupCallsParts, "clock" | "image" | "log" | "partitions">): PartitionEnds {
+  return new PartitionEnds({
     clock,
     resolve: (topic, partition, until) => log.resolve(topic, partition, until),
     offsets: (target, timeMs, options, done) => log.offsets(target, timeMs, options, done),
     here: (topicId, partition) => endsHere(image, partitions, topicId, partition),
   });
+}
+
+/** The way of calls to coordinators, here and elsewhere. */
+export function groupCalls(from: GroupCallsParts): GroupCalls {
+  const { clock, config, image, group, shards, router, links, failed } = from;
+  const ends = partitionEnds(from);
   const calls: GroupCalls = new GroupCalls({
     parts: {
       clock,

@@ -1,5 +1,4 @@
 import { MillraceError } from "../../../base/errors.ts";
-import type { TopicId } from "../../../base/ids.ts";
 import { describeAnswer } from "../../../consumer-groups/answers.ts";
 import type { GroupState } from "../../../consumer-groups/group-state.ts";
 import { lagOf, lagTimes } from "../../../consumer-groups/lag.ts";
@@ -8,6 +7,7 @@ import type { Verdict } from "../../../consumer-groups/verdict.ts";
 import type { MessageInput } from "../../../protocol/codec/index.ts";
 import { DescribeGroupRequest, DescribeGroupResponse, LagVerdict, type PartitionLag } from "../../../protocol/public/group-service.ts";
 import type { OffsetsOf } from "../../services/log-service.ts";
+import { type GroupPlace, placesOf } from "../group-places.ts";
 import { imageNow } from "./ask-coordinator.ts";
 import { fitting } from "./fetch-call.ts";
 import type { GroupCall, GroupMethod } from "./group-method.ts";
@@ -35,7 +35,7 @@ export const describeGroup: GroupMethod = {
     const group = (await imageNow(call)).group(groupId);
     if (group === undefined) throw unknownGroup(groupId);
     const answer = describeAnswer(group, call.parts.topics);
-    const partitions = await Promise.all(partitionsOf(call, group).map((each) => lagOfPartition(call, group, each)));
+    const partitions = await Promise.all(placesOf(call.parts.topics, group).map((each) => lagOfPartition(call, group, each)));
     const encoded = DescribeGroupResponse.encode({ ...answer, partitions, coordinatorId: call.parts.brokerId });
     return fitting(encoded, "FetchOffsets tells the offsets of those partitions it names");
   },
@@ -44,24 +44,7 @@ export const describeGroup: GroupMethod = {
   },
 };
 
-interface Place {
-  readonly topicId: TopicId;
-  readonly topic: string;
-  readonly partition: number;
-}
-
-/** All of all topics that the group reads or has committed something of: it would begin the others at their start, so they are lag too. */
-function partitionsOf({ parts: { topics } }: GroupCall, { target, offsets }: GroupState): readonly Place[] {
-  const places: Place[] = [];
-  for (const id of new Set([...target.keys(), ...offsets.topics()])) {
-    const topic = topics.byId(id);
-    if (topic === undefined) continue;
-    for (let partition = 0; partition < topic.partitions; partition += 1) places.push({ topicId: id, topic: topic.name, partition });
-  }
-  return places.sort((a, b) => (a.topic === b.topic ? a.partition - b.partition : a.topic < b.topic ? -1 : 1));
-}
-
-async function lagOfPartition(call: GroupCall, group: GroupState, place: Place): Promise<Lag> {
+async function lagOfPartition(call: GroupCall, group: GroupState, place: GroupPlace): Promise<Lag> {
   const { topicId, topic, partition } = place;
   const committed = group.offsets.get(topicId, partition);
   const { highWatermark, logStartOffset, ages } = await endsOf(call, place, committed?.offset ?? 0);
@@ -89,7 +72,7 @@ async function lagOfPartition(call: GroupCall, group: GroupState, place: Place):
  */
 async function endsOf(
   call: GroupCall,
-  { topicId, topic, partition }: Place,
+  { topicId, topic, partition }: GroupPlace,
   agesFrom: number,
 ): Promise<KnownEnds & Pick<OffsetsOf, "ages">> {
   const { ends, clock } = call.parts;
