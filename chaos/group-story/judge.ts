@@ -11,6 +11,8 @@ export interface Verdict {
 export interface Limits {
   /** Records that may be handled twice when a partition moves because its owner was killed or stopped. */
   readonly twiceMax: number;
+  /** Besides, of each partition, those that a worker begins when it goes on after it was stopped, before it hears that it has lost them. */
+  readonly lateMax: number;
   /** Of partitions that stay, beyond the delay of the handler; absent: not judged. */
   readonly pauseMsMax: number | undefined;
   /** Of partitions whose leader was killed, around that; absent: not judged. */
@@ -54,7 +56,12 @@ export function judge(story: Story, limits: Limits): Judged {
     {
       promise: `of a partition that moved because its owner was killed or stopped at most ${limits.twiceMax} records are handled twice`,
       facts: moves.filter(({ cause }) => cause !== "handed over").length,
-      wrong: moves.filter((move) => move.cause !== "handed over" && move.twice > limits.twiceMax).map(moveText),
+      wrong: moves.filter((move) => move.cause !== "handed over" && move.twice - move.late > limits.twiceMax).map(moveText),
+    },
+    {
+      promise: `of what it has lost a worker that was stopped and goes on begins at most ${limits.lateMax} records of a partition`,
+      facts: moves.filter(({ cause }) => cause === "stopped").length,
+      wrong: moves.filter(({ late }) => late > limits.lateMax).map(moveText),
     },
     {
       promise: "of a partition that was handed over none is",
@@ -153,8 +160,8 @@ function isFailover({ brokerKilled }: Story, { partition, from, until }: Pause):
   return until >= brokerKilled.at && from <= brokerKilled.at + FAILOVER_MS;
 }
 
-function moveText({ partition, from, to, cause, twice }: Move): string {
-  return `partition ${partition}, from worker ${from} (${cause}) to ${to}: ${twice}`;
+function moveText({ partition, from, to, cause, twice, late }: Move): string {
+  return `partition ${partition}, from worker ${from} (${cause}) to ${to}: ${twice}${late > 0 ? `, ${late} of them late` : ""}`;
 }
 
 export function pauseText({ partition, worker, ms, from }: Pause): string {

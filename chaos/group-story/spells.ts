@@ -18,6 +18,8 @@ export interface Move {
   readonly at: number;
   /** Records that both handled. */
   readonly twice: number;
+  /** Those among them that the former owner began when it had been stopped and went on, before it heard that it has them no more. */
+  readonly late: number;
 }
 
 /** Time between two records of one spell. */
@@ -79,7 +81,8 @@ export function movesOf(story: Story, spells: readonly Spell[]): readonly Move[]
       const twice = common(from, to);
       if (twice === 0 && from !== former.at(-1)) continue;
       const cause = story.killed.has(from.worker) ? "killed" : wasStopped(story, from) ? "stopped" : "handed over";
-      moves.push({ partition: to.partition, from: from.worker, to: to.worker, cause, at: firstOf(to).at, twice });
+      const late = cause === "stopped" ? lateOf(story, from, to) : 0;
+      moves.push({ partition: to.partition, from: from.worker, to: to.worker, cause, at: firstOf(to).at, twice, late });
     }
   }
   return moves;
@@ -92,6 +95,12 @@ function wasStopped({ stopped }: Story, spell: Spell): boolean {
   return span !== undefined && firstOf(spell).at <= span.from && lastOf(spell).at >= span.from - STOP_SLACK_MS;
 }
 const STOP_SLACK_MS = 2_000;
+
+function lateOf({ stopped }: Story, from: Spell, to: Spell): number {
+  const continued = stopped.get(from.worker)?.until ?? Number.POSITIVE_INFINITY;
+  const [first, last] = [firstOf(to).offset, lastOf(to).offset];
+  return from.records.filter(({ at, offset }) => at >= continued && offset >= first && offset <= last).length;
+}
 
 function common(a: Spell, b: Spell): number {
   return Math.max(0, Math.min(lastOf(a).offset, lastOf(b).offset) - Math.max(firstOf(a).offset, firstOf(b).offset) + 1);

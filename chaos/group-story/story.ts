@@ -1,3 +1,5 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import type { Cluster } from "../cluster.ts";
 import type { CpuWatch } from "../cpu-watch.ts";
 import type { Draws } from "../draws.ts";
@@ -39,6 +41,8 @@ const COMMIT_INTERVAL_MS = 1_000;
 const PAUSE_MS = 200;
 /** As `npm run gaps` judges it. */
 const FAILOVER_MS = 2_000;
+/** One begins at once when a worker goes on, and one more while the news is on its way. */
+const LATE_MAX = 2;
 const BEGIN_MS = 30_000;
 /** After the last record is handled: until everything is committed and owned. */
 const SETTLE_MS = 30_000;
@@ -194,13 +198,14 @@ async function happen(options: StoryOptions, { topic, group, workers, start }: S
   return { killed, stopped, brokerKilled, brokerBack, text: texts.join(", ") };
 }
 
-function verdicts({ report, cpu, settings, name }: StoryOptions, story: Story, began: number): void {
+function verdicts({ cluster, report, cpu, settings, name, run }: StoryOptions, story: Story, began: number): void {
   const origin = performance.timeOrigin;
   const stalled = (from: number, to: number): number => cpu.stalledWithin(from - origin, to - origin);
   // One record in its hands, and what it handled since its last commit.
   const interval = Math.ceil(COMMIT_INTERVAL_MS / settings.handlerDelayMs);
   const judged = judge(story, {
     twiceMax: 1 + interval * (settings.timesJudged ? 1 : 2),
+    lateMax: settings.timesJudged ? LATE_MAX : 10 * LATE_MAX,
     pauseMsMax: settings.timesJudged ? PAUSE_MS : undefined,
     failoverMsMax: settings.timesJudged ? FAILOVER_MS : undefined,
     stalled,
@@ -208,9 +213,15 @@ function verdicts({ report, cpu, settings, name }: StoryOptions, story: Story, b
   for (const line of judgedText(story, judged, stalled)) console.log(`${name}: ${line}`);
   console.log(`${name}: beside it ${cpu.text(began, performance.now())}`);
   for (const { promise, facts, wrong } of judged.verdicts) {
-    report.check(`${name}: ${promise}`, facts > 0 && wrong.length === 0, () =>
+    const ok = report.check(`${name}: ${promise}`, facts > 0 && wrong.length === 0, () =>
       facts === 0 ? "nothing was seen that shows it" : `${wrong.length} of ${facts}: ${wrong.slice(0, 5).join("; ")}`,
     );
+    // For who wants to judge it again: beside the brokers' data, which stays as well.
+    if (!ok)
+      writeFileSync(
+        join(cluster.folder, `story-${run}.json`),
+        JSON.stringify(story, (_, value) => (value instanceof Map ? [...value] : value)),
+      );
   }
 }
 
@@ -220,7 +231,10 @@ function judgedText(
   stalled: (from: number, until: number) => number,
 ): readonly string[] {
   const records = ends.reduce((sum, end) => sum + end, 0);
-  const moved = moves.map(({ partition, from, to, cause, twice: count }) => `${partition}: ${from}→${to} ${cause} ${count}`);
+  const moved = moves.map(
+    ({ partition, from, to, cause, twice: count, late }) =>
+      `${partition}: ${from}→${to} ${cause} ${count}${late > 0 ? ` (${late} late)` : ""}`,
+  );
   const longest = (all: typeof pauses): string => {
     if (all.length === 0) return "none seen";
     const raw = all.map(({ ms }) => ms);

@@ -9,7 +9,7 @@ import { drawPlan } from "../../chaos/group-story/plan.ts";
 const DELAY_MS = 50;
 const RECORDS = 200;
 const KILLED_AT = 5_000;
-const limits: Limits = { twiceMax: 21, pauseMsMax: 200, failoverMsMax: 2_000, stalled: () => 0 };
+const limits: Limits = { twiceMax: 21, lateMax: 2, pauseMsMax: 200, failoverMsMax: 2_000, stalled: () => 0 };
 
 /** A worker that handles records of one partition one after the other. */
 function handled(worker: number, partition: number, from: number, until: number, at: number): Handled[] {
@@ -66,7 +66,9 @@ describe("the judge of the group story", () => {
   it("finds nothing wrong where nothing is, and has facts for every promise", () => {
     const found = judge(story(), limits);
     assert.deepEqual(broken(found), []);
-    for (const { promise, facts } of found.verdicts) assert.ok(facts > 0, promise);
+    const unshown = found.verdicts.filter(({ facts }) => facts === 0).map(({ promise }) => promise);
+    assert.equal(unshown.length, 1, "nobody was stopped");
+    assert.match(unshown[0] ?? "", /^of what it has lost a worker that was stopped/);
     assert.deepEqual(found.twice, [0, 0, 15, 0]);
     assert.deepEqual(
       found.moves.map(({ partition, cause, twice }) => [partition, cause, twice]),
@@ -109,6 +111,21 @@ describe("the judge of the group story", () => {
     assert.match(
       judged({ handled: more(100 - 22) })[0] ?? "",
       /because its owner was killed or stopped at most 21 .*: partition 2, from worker 2 \(killed\) to 3: 22$/,
+    );
+  });
+
+  it("counts apart what a stopped worker begins when it goes on, and finds more than two", () => {
+    const stopped = new Map([[2, { from: KILLED_AT, until: 20_000 }]]);
+    const goesOn = (until: number): readonly Handled[] => [
+      ...without(({ worker, partition }) => worker === 3 && partition === 2),
+      ...handled(2, 2, 100, until, 20_001),
+      ...handled(3, 2, 100 - 21, RECORDS, 8_000),
+    ];
+    const change = { killed: new Map(), stopped };
+    assert.deepEqual(judged({ ...change, handled: goesOn(102) }), []);
+    assert.match(
+      judged({ ...change, handled: goesOn(103) })[0] ?? "",
+      /^of what it has lost a worker that was stopped and goes on begins at most 2 .*\(stopped\) to 3: 24, 3 of them late$/,
     );
   });
 
