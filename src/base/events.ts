@@ -470,6 +470,13 @@ export const events = {
     means: "A connection was refused by the hello of one side.",
     todo: "The reason says whether it belongs to another cluster or is no broker.",
   },
+  "peer.level_unsupported": {
+    level: "warn",
+    fields: ["broker", "address", "reason"],
+    means:
+      "A broker that this one dials does not understand the feature level of the cluster: it is left outside, and asked every second or two whether it does by now. Told once.",
+    todo: "Start that broker with the version that `reason` names. Its data is whole.",
+  },
   "peer.unreachable": {
     level: "info",
     fields: ["broker", "address", "kind", "reason"],

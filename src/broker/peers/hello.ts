@@ -70,7 +70,8 @@ export function shakeHands(
   /** The dialer's intention; undefined for the side that accepted. */
   dialed: { readonly kind: LinkKind; readonly to: BrokerId | undefined } | undefined,
   greeted: (peer: Greeted) => void,
-  failed: (reason: string) => void,
+  /** @param outside the other side does not understand the level of this cluster; one of before has taken itself for connected meanwhile */
+  failed: (reason: string, outside?: MillraceError) => void,
   /** Of the disks of that broker. */
   remembered: (of: BrokerId) => readonly DiskMemory[] = () => [],
   /** The other side says it belongs to a later recovery epoch of this cluster (ADR 0014). `failed` is called as well, but for "join". */
@@ -81,12 +82,12 @@ export function shakeHands(
   unsupported: (error: MillraceError) => void = () => {},
 ): void {
   let over = false;
-  const end = (reason: string): void => {
+  const end = (reason: string, outside?: MillraceError): void => {
     if (over) return;
     over = true;
     timer.cancel();
     connection.close(reason);
-    failed(reason);
+    failed(reason, outside);
   };
   const timer = clock.after(HANDSHAKE_MS, () => end("no hello in time"));
   const sayHello = (kind: LinkKind, to: number): void => {
@@ -143,8 +144,10 @@ export function shakeHands(
         )
           sayHello(hello.kind as LinkKind, hello.fromBroker);
         if (unfit?.side === "ours") unsupported(unfit.error);
-        connection.send(REFUSED, [new TextEncoder().encode(why)]);
-        return end(why);
+        const outside = unfit?.side === "theirs" ? unfit.error : undefined;
+        // Whoever was dialed and has said hello is past the handshake: it would take a refusal for a broken message, again and again.
+        if (dialed === undefined || outside === undefined) connection.send(REFUSED, [new TextEncoder().encode(why)]);
+        return end(why, outside);
       }
       over = true;
       timer.cancel();

@@ -30,6 +30,8 @@ const RaftKind = { records: 1, append: 2, beat: 3 } as const;
 const CONTROL_UNSENT_MAX = 1024 * 1024;
 const REDIAL_MIN_MS = 10;
 const REDIAL_MAX_MS = 500;
+/** Pause between looks whether a broker that the cluster's level leaves outside runs another version by now. */
+const OUTSIDE_MS = 1_000;
 /** When to call a broker again that takes nothing. */
 const AGAIN_MS = 100;
 
@@ -249,12 +251,14 @@ export class PeerLinks {
   }
 
   #dial(peer: Peer, kind: Exclude<LinkKind, "join">, attempt: number): void {
-    if (this.#closed) return;
-    const again = (reason: string): void => {
+    if (this.#closed || waitsOutside(peer, kind)) return;
+    const again = (reason: string, outside?: MillraceError): void => {
       if (this.#closed) return;
-      if (attempt === 5)
+      if (outside !== undefined) this.#leaveOutside(peer, outside);
+      else if (attempt === 5)
         this.#ports.telemetry.log("info", "peer.unreachable", { broker: peer.broker, address: peer.address, kind, reason });
-      const delay = Math.min(REDIAL_MAX_MS, REDIAL_MIN_MS * 2 ** Math.min(attempt, 8));
+      if (waitsOutside(peer, kind)) return;
+      const delay = outside === undefined ? Math.min(REDIAL_MAX_MS, REDIAL_MIN_MS * 2 ** Math.min(attempt, 8)) : OUTSIDE_MS;
       this.#ports.clock.after(delay + this.#ports.random.below(delay + 1), () => this.#dial(peer, kind, attempt + 1));
     };
     this.#ports.transport.dial(peer.address, DIAL_TIMEOUT_MS).then(
@@ -266,8 +270,8 @@ export class PeerLinks {
           this.#identity,
           { kind, to: peer.broker },
           (greeted) => this.#greeted(greeted),
-          (reason) => {
-            again(reason);
+          (reason, outside) => {
+            again(reason, outside);
             if (reason.includes(TAKEN)) this.#events.taken(peer.broker);
           },
           (broker) => this.#disks.of(broker),
@@ -278,6 +282,19 @@ export class PeerLinks {
       },
       (error: unknown) => again(error instanceof Error ? error.message : String(error)),
     );
+  }
+
+  /** Told once, for as long as it lasts. */
+  #leaveOutside(peer: Peer, { message: reason }: MillraceError): void {
+    if (peer.outside) return;
+    peer.outside = true;
+    this.#ports.telemetry.log("warn", "peer.level_unsupported", { broker: peer.broker, address: peer.address, reason });
+  }
+
+  #letIn(peer: Peer): void {
+    if (!peer.outside) return;
+    peer.outside = false;
+    for (const kind of ["control", "log"] as const) if (peer[kind] === undefined) this.#redial(peer, kind);
   }
 
   #greeted(greeted: Greeted): void {
@@ -308,6 +325,7 @@ export class PeerLinks {
     if (kind === "control") this.#useControl(link, connection, incarnation);
     else if (kind === "log") this.#useLog(link, connection);
     else this.#useBulk(link, connection);
+    this.#letIn(link);
   }
 
   #useControl(peer: Peer, connection: Connection, incarnation: Incarnation): void {
@@ -449,6 +467,11 @@ export class PeerLinks {
       connection.close(error.message);
     }
   }
+}
+
+/** Of the three connections one is enough to ask by. It is the one whose loss says nothing of whether a broker lives. */
+function waitsOutside({ outside }: Peer, kind: LinkKind): boolean {
+  return outside && kind !== "bulk";
 }
 
 /** Both ends of its control connection know of groups at rest, of beats and of `wake`. */

@@ -21,6 +21,11 @@ export interface Peer {
   outbox: AddressedMessage[];
   /** Both sides of the control connection understand it. */
   featureLevel: number;
+  /**
+   * It does not understand the level of the cluster (ADR 0020): it is asked on one connection now and then whether it does by now, and gets the others
+   * then. One of before takes each that it answers for a peer that comes and goes.
+   */
+  outside: boolean;
   gone: boolean;
   grace: Timer | undefined;
 }
@@ -36,6 +41,7 @@ export function newPeer(broker: BrokerId, address: string): Peer {
     bulk: undefined,
     outbox: [],
     featureLevel: 0,
+    outside: false,
     gone: true,
     grace: undefined,
   };
