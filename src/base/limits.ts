@@ -51,7 +51,10 @@ export const limits = {
     doc: "Epochs of a consumer group, which it takes two thousand million joins to use up: `TOO_MANY_REQUESTS` to who joins.",
   },
   "session.heartbeats.waiting": { value: 64, doc: "Heartbeats of one `Session` that were read and not answered: `TOO_MANY_REQUESTS`." },
-  "group.answer.max.bytes": { value: 3 * MiB, doc: "What is told of one group in one answer: `REQUEST_TOO_LARGE`." },
+  "group.answer.max.bytes": {
+    value: 3 * MiB,
+    doc: "What is told of one group, or of all in a list without pages, in one answer: `REQUEST_TOO_LARGE`.",
+  },
   "timestamp.ahead.max.ms": { value: 3_600_000, doc: "How far ahead of the leader's clock a record may be stamped: `TIMESTAMP_TOO_NEW`." },
 } as const satisfies Readonly<Record<string, FixedLimit>>;
 

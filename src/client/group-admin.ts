@@ -64,6 +64,9 @@ export interface RefusedPartition {
   readonly error: MillraceError;
 }
 
+/** Asked for at a time: a fraction of what an answer may hold. */
+const PAGE_GROUPS = 1_000;
+
 /** Consumer groups, as an operator sees them. */
 export class GroupAdmin {
   readonly #calls: AdminCalls;
@@ -72,12 +75,17 @@ export class GroupAdmin {
     this.#calls = calls;
   }
 
-  /** By name. @throws {MillraceError} LEADER_UNKNOWN when some coordinator could not be asked */
+  /** By name; asked for in pages. @throws {MillraceError} LEADER_UNKNOWN when some coordinator could not be asked */
   async list(options: AdminOptions = {}): Promise<readonly GroupListing[]> {
-    const { groups } = ListGroupsResponse.decode(
-      await this.#calls.read(GroupService.ListGroups.path, ListGroupsRequest.encode({}), options),
-    );
-    return [...groups].sort((a, b) => (a.groupId < b.groupId ? -1 : 1));
+    const all: GroupListing[] = [];
+    for (let pageToken = ""; ; ) {
+      const request = ListGroupsRequest.encode({ pageSize: PAGE_GROUPS, pageToken });
+      const { groups, nextPageToken } = ListGroupsResponse.decode(await this.#calls.read(GroupService.ListGroups.path, request, options));
+      all.push(...groups);
+      if (nextPageToken === "") break;
+      pageToken = nextPageToken;
+    }
+    return all.sort((a, b) => (a.groupId < b.groupId ? -1 : 1));
   }
 
   /** Members, what they hold, and how far the group is in each partition. @throws {MillraceError} UNKNOWN_GROUP */

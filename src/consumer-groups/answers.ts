@@ -11,6 +11,7 @@ import { statusOf } from "../protocol/rpc-status.ts";
 import type { OffsetToCommit, TopicPartitions } from "./commands.ts";
 import type { RefusedOffset, SeekStep, TopicDirectory } from "./decision.ts";
 import type { GroupState } from "./group-state.ts";
+import { type GroupsPage, pageOf } from "./groups-page.ts";
 import type { GroupsImage } from "./image.ts";
 import { describeMembers, type FetchedOffset, type GroupPhase, phaseOf } from "./reads.ts";
 
@@ -50,9 +51,10 @@ export function seekAnswer(steps: readonly SeekStep[], topics: TopicDirectory): 
   };
 }
 
-export function listAnswer(image: GroupsImage): MessageInput<typeof ListGroupsResponse> {
+/** Of a shard: those of the page, by name. Whoever asks all shards cuts the page out of their answers. */
+export function listAnswer(image: GroupsImage, page: GroupsPage): MessageInput<typeof ListGroupsResponse> {
   return {
-    groups: [...image.groups.values()].map((group) => ({
+    groups: pageOf([...image.groups.values()], ({ id }) => id, page).listed.map((group) => ({
       groupId: group.id,
       state: numberOf[phaseOf(group)],
       members: group.members.size,

@@ -12,6 +12,7 @@ import {
   DescribeGroupResponse,
   GroupState,
   LagVerdict,
+  ListGroupsRequest,
   ListGroupsResponse,
   SeekGroupRequest,
   SeekGroupResponse,
@@ -87,6 +88,15 @@ describe("group", () => {
       answer(GroupService.ListGroups.path, () => ListGroupsResponse.encode({ groups }));
       assert.equal((await group("list")).out, "GROUP  STATE        MEMBERS\nearly  empty        0\nlate   reconciling  3\n");
       assert.equal((await group("list", "--format", "json")).out.split("\n")[0], '{"group":"early","state":"empty","members":0}');
+      answer(GroupService.ListGroups.path, (request) => {
+        const { pageToken, pageSize } = ListGroupsRequest.decode(request);
+        assert.ok(pageSize > 0);
+        const next: Readonly<Record<string, readonly [string, string]>> = { "": ["a", "a"], a: ["b", "b"], b: ["c", ""] };
+        const [groupId, nextPageToken] = next[pageToken] ?? assert.fail(pageToken);
+        return ListGroupsResponse.encode({ groups: [{ groupId }], nextPageToken });
+      });
+      assert.deepEqual((await group("list")).out.match(/^[abc](?= )/gm), ["a", "b", "c"], "page by page");
+      answer(GroupService.ListGroups.path, () => ListGroupsResponse.encode({ groups }));
       groups = [];
       assert.match((await group("list")).talk, /there are no consumer groups/);
     });

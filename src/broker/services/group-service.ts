@@ -1,6 +1,7 @@
 import type { MillraceError } from "../../base/errors.ts";
 import type { Clock } from "../../base/ports/clock.ts";
 import type { CallContext, RpcServer } from "../../base/ports/rpc-server.ts";
+import { refusePage } from "../../consumer-groups/groups-page.ts";
 import { GroupService } from "../../protocol/methods.ts";
 import {
   CommitOffsetsRequest,
@@ -14,6 +15,7 @@ import {
 } from "../../protocol/public/group-service.ts";
 import type { GroupCaller, GroupCalls } from "../groups/calls/group-calls.ts";
 import type { GroupMethodName } from "../groups/calls/group-methods.ts";
+import { listedGroups } from "../groups/calls/list-call.ts";
 import { beatOf } from "../groups/calls/member-calls.ts";
 import { GroupSession } from "./group-session.ts";
 import type { ReplyRoom } from "./reply-room.ts";
@@ -75,12 +77,13 @@ export function registerGroupService(
     kind: "unary",
     handle: (request, call) =>
       room.answer(call, async () => {
-        ListGroupsRequest.decode(request);
+        const page = ListGroupsRequest.decode(request);
+        const refused = refusePage(page);
+        if (refused !== undefined) throw refused;
         const caller = callerOf(call);
         const { groupCalls: groups } = parts();
         if (!(await groups.any(caller))) return ListGroupsResponse.encode({});
-        const all = await groups.callAll("ListGroups", request, caller);
-        return ListGroupsResponse.encode({ groups: all.flatMap((shard) => ListGroupsResponse.decode(shard).groups) });
+        return listedGroups(await groups.callAll("ListGroups", request, caller), page);
       }),
   });
 

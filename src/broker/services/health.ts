@@ -3,6 +3,7 @@ import type { BrokerId } from "../../base/ids.ts";
 import { counted } from "../../base/plural.ts";
 import type { MetadataImage } from "../../cluster/image.ts";
 import type { PartitionImage } from "../../cluster/image-state.ts";
+import { isInternalTopic } from "../../cluster/internal-topics.ts";
 import type { MessageInput } from "../../protocol/codec/index.ts";
 import type { GetClusterHealthResponse } from "../../protocol/public.ts";
 import type { BrokerReport, LedGroup } from "../../protocol/routing.ts";
@@ -42,6 +43,7 @@ export function healthOf(image: MetadataImage, config: BrokerConfig, reports: Cl
     partition: partition.partition,
   });
   const partitions = [...image.partitions.values()];
+  const internal = partitions.filter(({ topicId }) => isInternalTopic(image.topics.get(topicId)?.name ?? "")).length;
   const leaderless = partitions.filter((partition) => !leaders.has(partition.groupId));
   const underReplicated = partitions.filter((partition) => partition.isr.length < partition.replicas.length);
   const underMinIsr = partitions.filter((partition) => {
@@ -63,7 +65,8 @@ export function healthOf(image: MetadataImage, config: BrokerConfig, reports: Cl
     reasons,
     brokersLive: reports.size,
     brokersKnown: Math.max(image.brokers.size, config.seeds.length),
-    partitions: partitions.length,
+    partitions: partitions.length - internal,
+    internalPartitions: internal,
     leaderlessCount: leaderless.length,
     underReplicatedCount: underReplicated.length,
     underMinIsrCount: underMinIsr.length,

@@ -121,6 +121,11 @@ async function lookOnce(client: Client, timeoutMs: number): Promise<HealthReply 
 }
 
 function healthText(health: HealthReply): string {
-  const head = `${health.healthy ? "healthy" : "NOT healthy"}: ${health.brokersLive} of ${counted(health.brokersKnown, "broker")} live, ${counted(health.partitions, "partition")}, ${health.leaderlessCount} without leader, ${health.underReplicatedCount} under-replicated, ${health.underMinIsrCount} below min.insync.replicas\n`;
+  const head = `${health.healthy ? "healthy" : "NOT healthy"}: ${health.brokersLive} of ${counted(health.brokersKnown, "broker")} live, ${counted(health.partitions, "partition")}${own(health)}, ${health.leaderlessCount} without leader, ${health.underReplicatedCount} under-replicated, ${health.underMinIsrCount} below min.insync.replicas\n`;
   return head + health.reasons.map((reason) => `  ${reason.code}: ${reason.text}\n`).join("");
+}
+
+/** Those of consumer groups, once there are any. */
+function own({ internalPartitions }: HealthReply): string {
+  return internalPartitions === 0 ? "" : ` and ${internalPartitions} of consumer groups`;
 }

@@ -226,6 +226,7 @@ export const GetClusterHealthResponse = message("millrace.v1.GetClusterHealthRes
   underMinIsr: repeated(submessage(11, TopicPartition)),
   controllerId: int32(12),
   metadataVersion: int64(13),
+  internalPartitions: int32(14),
 });
 export type GetClusterHealthResponse = MessageOf<typeof GetClusterHealthResponse>;
 

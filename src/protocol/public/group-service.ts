@@ -99,7 +99,7 @@ export type CommittedOffset = MessageOf<typeof CommittedOffset>;
 export const FetchOffsetsResponse = message("millrace.v1.FetchOffsetsResponse", { offsets: repeated(submessage(1, CommittedOffset)) });
 export type FetchOffsetsResponse = MessageOf<typeof FetchOffsetsResponse>;
 
-export const ListGroupsRequest = message("millrace.v1.ListGroupsRequest", {});
+export const ListGroupsRequest = message("millrace.v1.ListGroupsRequest", { pageSize: int32(1), pageToken: string(2) });
 export type ListGroupsRequest = MessageOf<typeof ListGroupsRequest>;
 
 export const GroupListing = message("millrace.v1.GroupListing", {
@@ -109,7 +109,10 @@ export const GroupListing = message("millrace.v1.GroupListing", {
 });
 export type GroupListing = MessageOf<typeof GroupListing>;
 
-export const ListGroupsResponse = message("millrace.v1.ListGroupsResponse", { groups: repeated(submessage(1, GroupListing)) });
+export const ListGroupsResponse = message("millrace.v1.ListGroupsResponse", {
+  groups: repeated(submessage(1, GroupListing)),
+  nextPageToken: string(2),
+});
 export type ListGroupsResponse = MessageOf<typeof ListGroupsResponse>;
 
 export const DescribeGroupRequest = message("millrace.v1.DescribeGroupRequest", { groupId: string(1) });

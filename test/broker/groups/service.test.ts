@@ -86,6 +86,30 @@ describe("Groups of a cluster", () => {
     await groups.cluster.call(3, rpc.DeleteGroup, { groupId: "list-1" });
   });
 
+  it("are listed in pages by name, over all coordinators: each group in one of them, also while others come and go", async () => {
+    const names = Array.from({ length: 23 }, (_, n) => `page-${String(n).padStart(2, "0")}`);
+    for (const name of names) await groups.commit(1, name, undefined, { "t:0": 1 });
+    const sizes: number[] = [];
+    const told: string[] = [];
+    for (let pageToken = "page-"; ; ) {
+      const page = await groups.cluster.call(2, rpc.ListGroups, { pageSize: 10, pageToken });
+      const here = page.groups.map(({ groupId }) => groupId);
+      assert.deepEqual(here, here.toSorted());
+      sizes.push(here.length);
+      told.push(...here.filter((name) => names.includes(name)));
+      if (sizes.length === 1) await groups.cluster.call(3, rpc.DeleteGroup, { groupId: "page-05" });
+      if (page.nextPageToken === "") break;
+      assert.equal(page.nextPageToken, here.at(-1));
+      pageToken = page.nextPageToken;
+    }
+    assert.deepEqual(told, names);
+    assert.ok(sizes.slice(0, -1).every((size) => size === 10));
+    const last = await groups.cluster.call(1, rpc.ListGroups, { pageSize: 5_000 });
+    assert.equal(last.nextPageToken, "", "a page that has all is the last one");
+    await groups.cluster.refused(1, rpc.ListGroups, { pageSize: -1 }, "INVALID_REQUEST");
+    await groups.cluster.refused(1, rpc.ListGroups, { pageToken: "no name\u0000" }, "INVALID_REQUEST");
+  });
+
   it("tell the lag also of those partitions of a topic that nobody has committed anything of, though nobody is in them", async () => {
     await groups.commit(1, "partly", undefined, { "t:1": 20 });
     const { state, partitions } = await groups.cluster.call(2, rpc.DescribeGroup, { groupId: "partly" });

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { type BrokerId, toBrokerId } from "../../../src/base/ids.ts";
+import { type BrokerId, type TopicId, toBrokerId } from "../../../src/base/ids.ts";
 import { healthOf } from "../../../src/broker/services/health.ts";
 import type { PartitionImage } from "../../../src/cluster/image-state.ts";
 import type { BrokerReport, LedGroup } from "../../../src/protocol/routing.ts";
@@ -51,6 +51,7 @@ describe("healthOf", () => {
       brokersLive: 3,
       brokersKnown: 3,
       partitions: 2,
+      internalPartitions: 0,
       leaderlessCount: 0,
       underReplicatedCount: 0,
       underMinIsrCount: 0,
@@ -138,6 +139,15 @@ describe("healthOf", () => {
     it.cluster.fence(4);
     it.cluster.register(4, 2);
     assert.equal(it.codes()?.filter((code) => code === "REPLICAS_LOST").length, 1);
+  });
+
+  it("counts the cluster's own partitions by themselves, and what is wrong with them as with any", () => {
+    const it = judged();
+    for (const partition of it.cluster.create("t", 2)) it.lead(partition);
+    it.cluster.run({ kind: "ensureGroups", topicId: "00000000-0000-4000-8000-0000000000aa" as TopicId, seed: 1 });
+    const health = it.health();
+    assert.deepEqual([health.partitions, health.internalPartitions, health.leaderlessCount], [2, 16, 16]);
+    assert.equal(health.leaderless?.[0]?.topic, "__groups");
   });
 
   it("lists so many by name and counts them all", () => {
