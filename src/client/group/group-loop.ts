@@ -9,6 +9,7 @@ import { CommitWaits } from "./commit-waits.ts";
 import { sendCommit } from "./commits.ts";
 import { GroupCore } from "./core.ts";
 import { Fetching } from "./fetching.ts";
+import { LEFT_MS_MAX } from "./keeper.ts";
 import { errorSaid, type KeeperHandle, type KeeperNews, type StartKeeper } from "./keeper-words.ts";
 import { takenAway } from "./lane.ts";
 import { Lanes } from "./lanes.ts";
@@ -20,6 +21,8 @@ import type { Tenure } from "./tenure.ts";
 
 /** A member that is thrown out again within so long waits ever longer before it comes back, milliseconds. */
 const SETTLED_MS = 10_000;
+/** Should its keeper not say that the member has left, it is taken for left after so long. */
+const LEFT_MS = LEFT_MS_MAX + 1_000;
 /** For what was put aside and not acknowledged yet, when everything ends. */
 const REPORT_MS = 5_000;
 
@@ -53,7 +56,8 @@ export class GroupLoop {
   #commitTimer: Timer | undefined;
   #deadline: Timer | undefined;
   #forGood = false;
-  #leaving = false;
+  /** The life that is being left, as long as that is the last one. */
+  #leaving: { readonly life: number; readonly deadline: Timer } | undefined;
   #ended = false;
   #failure: MillraceError | undefined;
   /** What a handler threw that is to end it. */
@@ -201,13 +205,7 @@ export class GroupLoop {
         this.#keeper.hear({ ...effect, memberId: this.#memberId });
         return;
       case "leave":
-        this.#leaving = true;
-        this.#keeper.hear({
-          kind: "leave",
-          life: effect.life,
-          memberId: this.#memberId,
-          forAWhile: settings.instanceId !== "" && !this.#forGood && !effect.forGood,
-        });
+        this.#leave(effect);
         return;
       case "assigned": {
         const { tenures } = effect;
@@ -254,7 +252,7 @@ export class GroupLoop {
         );
         return;
       case "begins":
-        this.#leaving = false;
+        this.#stay();
         this.#tell(
           "",
           () => undefined,
@@ -280,7 +278,7 @@ export class GroupLoop {
         return;
       }
       case "left":
-        if (!this.#leaving) this.#end();
+        if (this.#leaving === undefined) this.#end();
         return;
       default:
         unreachable(effect);
@@ -328,16 +326,29 @@ export class GroupLoop {
           });
         return;
       case "left":
-        if (this.#leaving && this.#core.isOver) this.#end();
+        if (this.#leaving?.life === news.life && this.#core.isOver) this.#end();
         return;
       default:
         return unreachable(news);
     }
   }
 
+  #leave({ life, forGood }: Extract<GroupEffect, { kind: "leave" }>): void {
+    this.#stay();
+    this.#leaving = { life, deadline: this.#client.ports.clock.after(LEFT_MS, () => this.#end()) };
+    const forAWhile = this.#settings.instanceId !== "" && !this.#forGood && !forGood;
+    this.#keeper.hear({ kind: "leave", life, memberId: this.#memberId, forAWhile });
+  }
+
+  /** It leaves to come back, or has left. */
+  #stay(): void {
+    this.#leaving?.deadline.cancel();
+    this.#leaving = undefined;
+  }
+
   #died(reason: string): void {
     this.#failure ??= new MillraceError("INTERNAL", `The thread that keeps the group's member alive has ended: ${reason}`);
-    this.#leaving = false;
+    this.#stay();
     this.#step({ kind: "abandon" });
   }
 
@@ -396,6 +407,7 @@ export class GroupLoop {
     this.#ended = true;
     this.#commitTimer?.cancel();
     this.#deadline?.cancel();
+    this.#stay();
     this.#fetching.close();
     this.#keeper.close();
     this.#waits.end(this.#failure ?? new MillraceError("CLIENT_CLOSED", "The consumer is closed"));

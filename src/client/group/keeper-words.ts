@@ -28,15 +28,15 @@ export interface Beat {
   readonly owned: readonly GroupPartition[];
 }
 
-export type KeeperWord =
-  | Beat
-  | {
-      readonly kind: "leave";
-      readonly memberId: string;
-      readonly life: number;
-      /** A static member that will be back. */
-      readonly forAWhile: boolean;
-    };
+export interface Leave {
+  readonly kind: "leave";
+  readonly memberId: string;
+  readonly life: number;
+  /** A static member that will be back. */
+  readonly forAWhile: boolean;
+}
+
+export type KeeperWord = Beat | Leave;
 
 /** An error as it crosses threads. */
 export interface SaidError {

@@ -9,7 +9,7 @@ import { asMillraceError } from "../errors.ts";
 import type { ClientPorts } from "../ports.ts";
 import { CoordinatorAddress } from "./coordinator-address.ts";
 import { assignmentOf, leaving, sessionBeat, sessionState, unaryBeat, unaryState } from "./heartbeats.ts";
-import { type Beat, type KeeperNews, type KeeperSpec, type KeeperWord, saidError } from "./keeper-words.ts";
+import { type Beat, type KeeperNews, type KeeperSpec, type KeeperWord, type Leave, saidError } from "./keeper-words.ts";
 
 /** Until the coordinator has said how often it wants to hear of the member. */
 const HEARTBEAT_MS = 3_000;
@@ -22,9 +22,12 @@ const MUTE_SESSIONS_MAX = 2;
 const UNARY_MS = 60_000;
 /** Leaving is tried for so long; after that the session timeout does it. */
 const LEAVE_MS = 5_000;
-
+/** At one broker. */
+const LEAVE_TRY_MS = 2_000;
 /** Joining is waited for so long before it is left again: else it might arrive after the leaving. */
 const JOIN_MS = 1_000;
+/** Whoever says that it leaves hears that it has left within so long, whether the coordinator did or not. */
+export const LEFT_MS_MAX = JOIN_MS + LEAVE_MS;
 
 const ENDED = new RpcFailure("UNAVAILABLE", "the session was ended", false);
 
@@ -59,6 +62,8 @@ export class Keeper {
   #unaryUntil = 0;
   #next: Timer | undefined;
   #patience: Timer | undefined;
+  /** It leaves as soon as it is known what became of its joining, or after a while: nothing else is said any more. */
+  #parting: { readonly leave: Leave; readonly timer: Timer } | undefined;
   #closed = false;
 
   constructor(spec: KeeperSpec, ports: KeeperPorts, tell: (news: KeeperNews) => void) {
@@ -72,10 +77,11 @@ export class Keeper {
   hear(word: KeeperWord): void {
     if (this.#closed) return;
     if (word.kind === "leave") {
-      this.#leave(word.memberId, word.life, word.forAWhile);
+      this.#leave(word);
       return;
     }
     if (word.life <= this.#over || (this.#beat !== undefined && word.life < this.#beat.life)) return;
+    this.#part();
     // Another life, another stream: whatever is still under way on the old one is of the old one.
     if (word.life !== this.#beat?.life) this.#drop();
     this.#beat = word;
@@ -86,6 +92,7 @@ export class Keeper {
     if (this.#closed) return;
     this.#closed = true;
     this.#beat = undefined;
+    this.#parting?.timer.cancel();
     this.#drop();
     this.#brokers.close();
   }
@@ -93,7 +100,7 @@ export class Keeper {
   #say(): void {
     this.#next?.cancel();
     const beat = this.#beat;
-    if (beat === undefined || this.#closed) return;
+    if (beat === undefined || this.#parting !== undefined || this.#closed) return;
     this.#next = this.#ports.clock.after(this.#intervalMs, () => this.#say());
     if (this.#session === undefined && this.#ports.clock.monotonic() < this.#unaryUntil) {
       this.#call(beat);
@@ -199,6 +206,7 @@ export class Keeper {
     this.#address = address;
     const beat = this.#beat;
     if (state === undefined || beat === undefined || beat.life !== life) return;
+    if (this.#parting !== undefined) return this.#part();
     if (state.heartbeatIntervalMs > 0) this.#intervalMs = Math.max(HEARTBEAT_MS_MIN, state.heartbeatIntervalMs);
     this.#coordinatorId = state.coordinatorId;
     // It is a member now. To join again would be to begin yet another life, should the application not have time to answer before the next heartbeat.
@@ -212,6 +220,7 @@ export class Keeper {
     const error = asMillraceError(thrown, address);
     if (error !== thrown || error.status === "UNAVAILABLE") this.#brokers.failed(address);
     if (this.#beat?.life !== life || this.#closed) return;
+    if (this.#parting !== undefined) return this.#part();
     this.#patience?.cancel();
     this.#patience = undefined;
     if (!error.retriable) {
@@ -230,23 +239,30 @@ export class Keeper {
     this.#next = this.#ports.clock.after(pause, () => this.#say());
   }
 
-  #leave(memberId: string, life: number, forAWhile: boolean): void {
-    this.#over = life;
-    if (this.#beat?.memberEpoch === 0) {
-      this.#next?.cancel();
-      this.#next = this.#ports.clock.after(JOIN_MS, () => this.#sayLeave(memberId, life, forAWhile));
-    } else this.#sayLeave(memberId, life, forAWhile);
+  #leave(leave: Leave): void {
+    this.#over = leave.life;
+    const joins = this.#beat?.memberEpoch === 0 && (this.#patience !== undefined || this.#calling);
+    if (!joins) return this.#sayLeave(leave);
+    // A timer of its own: whatever becomes of the joining meanwhile does not cancel the leaving.
+    this.#parting ??= { leave, timer: this.#ports.clock.after(JOIN_MS, () => this.#part()) };
   }
 
-  #sayLeave(memberId: string, life: number, forAWhile: boolean): void {
+  #part(): void {
+    const parting = this.#parting;
+    if (parting === undefined) return;
+    this.#parting = undefined;
+    parting.timer.cancel();
+    this.#sayLeave(parting.leave);
+  }
+
+  #sayLeave({ memberId, life, forAWhile }: Leave): void {
     this.#beat = undefined;
     this.#drop();
     const request = leaving(this.#spec, memberId, forAWhile);
     const { clock, random } = this.#ports;
     const deadline = clock.monotonic() + LEAVE_MS;
-    const attempt = (failures: number): void => {
-      const address = this.#where();
-      const timeoutMs = Math.max(1, deadline - clock.monotonic());
+    const attempt = (failures: number, address: string): void => {
+      const timeoutMs = Math.max(1, Math.min(LEAVE_TRY_MS, deadline - clock.monotonic()));
       this.#brokers
         .channel(address)
         .unary(GroupService.Heartbeat.path, request, { timeoutMs })
@@ -256,12 +272,15 @@ export class Keeper {
             const error = asMillraceError(thrown, address);
             if (error !== thrown || error.status === "UNAVAILABLE") this.#brokers.failed(address);
             const pause = backoffMs(failures, random, error.retryAfterMs);
-            if (this.#closed || !error.retriable || clock.monotonic() + pause >= deadline) this.#tell({ kind: "left", life });
-            else clock.after(pause, () => attempt(failures + 1));
+            if (this.#closed || !error.retriable || clock.monotonic() + pause >= deadline) return this.#tell({ kind: "left", life });
+            clock.after(pause, () => {
+              // Not the one that is thought to be the best: it may hang for longer than it is avoided.
+              if (!this.#closed) attempt(failures + 1, this.#brokers.pick(address));
+            });
           },
         );
     };
-    attempt(1);
+    attempt(1, this.#where());
   }
 
   #drop(): void {

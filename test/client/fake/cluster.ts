@@ -75,6 +75,8 @@ export class FakeCluster implements RpcClient {
   /** Nobody can say what is recorded now. */
   controllerless = false;
   readonly dead = new Set<string>();
+  /** Brokers that take what is sent and say nothing. */
+  readonly hung = new Set<string>();
   /** What ListOffsets says of a partition instead of its offsets. */
   readonly refusals = new Map<PartitionLog, MillraceError>();
   faults: Faults = noFaults;
@@ -139,15 +141,19 @@ export class FakeCluster implements RpcClient {
   channel(address: string): RpcChannel {
     return {
       address,
-      unary: (path, request) => this.#unary(address, path, request),
+      unary: (path, request, { timeoutMs }) => this.#unary(address, path, request, timeoutMs),
       openStream: (path) => new FakeStream(this, address, path),
       close: () => undefined,
     };
   }
 
-  async #unary(address: string, path: string, request: Uint8Array): Promise<Uint8Array> {
+  async #unary(address: string, path: string, request: Uint8Array, timeoutMs: number): Promise<Uint8Array> {
     await new Promise<void>((resolve) => this.world.after(this.delay(), resolve));
     if (this.dead.has(address)) throw new RpcFailure("UNAVAILABLE", "connection refused", true);
+    if (this.hung.has(address)) {
+      await new Promise<void>((resolve) => this.world.after(timeoutMs, resolve));
+      throw new RpcFailure("DEADLINE_EXCEEDED", "no answer", false);
+    }
     const reply = this.answer(path, request);
     this.calls.push(path);
     await new Promise<void>((resolve) => this.world.after(this.delay(), resolve));

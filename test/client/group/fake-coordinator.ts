@@ -39,8 +39,6 @@ export class FakeGroups extends FakeCluster {
   override idleMs = 50;
   /** What the last heartbeat said is held. */
   lastOwned: MemberHeartbeat["owned"] = [];
-  /** Brokers that take what is sent and say nothing. */
-  readonly hung = new Set<string>();
   readonly #silenced = new Set<string>();
   /** Sessions are cut as soon as they begin, as by a proxy that knows no streams. */
   takesSessions = true;

@@ -117,4 +117,56 @@ describe("Keeper", () => {
     assert.deepEqual([cluster.members("g"), news.at(-1)?.kind], [[], "left"]);
     keeper.close();
   });
+
+  it("leaves also when its joining is given up meanwhile, and does not join again", async () => {
+    const { world, cluster, keeper, news } = setup(1);
+    for (const address of cluster.addresses) cluster.hung.add(address);
+    keeper.hear(beat(1, 0));
+    await world.run(4_500, () => false);
+    keeper.hear({ kind: "leave", memberId: MEMBER, life: 1, forAWhile: false });
+    await world.run(5_400, () => false);
+    cluster.hung.clear();
+    await world.run(120_000, () => false);
+    assert.deepEqual(cluster.members("g"), []);
+    assert.deepEqual(
+      news.filter(({ kind }) => kind === "left"),
+      [{ kind: "left", life: 1 }],
+    );
+    assert.equal(cluster.beats.get(MEMBER), undefined, "it never joined");
+    keeper.close();
+  });
+
+  it("waits for its joining before it leaves, so that the leaving is not the first to arrive", async () => {
+    const { world, cluster, keeper, news } = setup(5);
+    keeper.hear(beat(1, 0));
+    keeper.hear({ kind: "leave", memberId: MEMBER, life: 1, forAWhile: false });
+    await world.run(500, () => false);
+    assert.deepEqual([cluster.beats.get(MEMBER), cluster.members("g"), news.at(-1)], [2, [], { kind: "left", life: 1 }]);
+    keeper.close();
+  });
+
+  it("leaves through the broker that answers", async () => {
+    const { world, cluster, keeper, news } = setup(6);
+    keeper.hear(beat(1, 0));
+    await world.run(1_000, () => false);
+    const [first = "", second = ""] = cluster.addresses;
+    cluster.hung.add(first).add(second);
+    keeper.hear({ kind: "leave", memberId: MEMBER, life: 1, forAWhile: false });
+    await world.run(6_000, () => false);
+    assert.deepEqual([cluster.members("g"), news.at(-1)], [[], { kind: "left", life: 1 }]);
+    keeper.close();
+  });
+
+  it("leaves a life although the next one begins before it is known what became of its joining", async () => {
+    const { world, cluster, keeper } = setup(7);
+    keeper.hear(beat(1, 0));
+    // Its joining has arrived, and the answer is under way.
+    assert.ok(await world.run(1_000, () => cluster.members("g").length === 1));
+    keeper.hear({ kind: "leave", memberId: MEMBER, life: 1, forAWhile: false });
+    const other = "00000000-0000-4000-8000-000000000002";
+    keeper.hear({ ...beat(2, 0), memberId: other });
+    await world.run(10_000, () => false);
+    assert.deepEqual(cluster.members("g"), [other]);
+    keeper.close();
+  });
 });

@@ -1,3 +1,4 @@
+import type { SideThreads } from "../../../src/base/ports/side-thread.ts";
 import { silentTelemetry, type Telemetry } from "../../../src/base/ports/telemetry.ts";
 import { Client } from "../../../src/client/client.ts";
 import type { ConsumedRecord } from "../../../src/client/consumer/consumed-record.ts";
@@ -33,12 +34,14 @@ export class Scene {
     tick();
   }
 
-  client(telemetry: Telemetry = silentTelemetry): Client {
+  /** @param threads what keepers live on; absent: this thread */
+  client(telemetry: Telemetry = silentTelemetry, threads?: SideThreads): Client {
     const random = {
       below: (bound: number) => this.world.random.below(bound),
       uuid: () => `00000000-0000-4000-8000-${String(++this.#uuids).padStart(12, "0")}`,
     };
-    return new Client({ brokers: this.cluster.addresses }, { rpc: this.cluster, clock: this.world, random, telemetry });
+    const ports = { rpc: this.cluster, clock: this.world, random, telemetry };
+    return new Client({ brokers: this.cluster.addresses }, threads === undefined ? ports : { ...ports, threads });
   }
 
   /** Appends `count` records to each partition. */
