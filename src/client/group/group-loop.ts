@@ -348,8 +348,9 @@ export class GroupLoop {
 
   #died(reason: string): void {
     this.#failure ??= new MillraceError("INTERNAL", `The thread that keeps the group's member alive has ended: ${reason}`);
-    this.#stay();
     this.#step({ kind: "abandon" });
+    // There is nobody any more to say the leaving, or that it was said.
+    this.#end();
   }
 
   #commit({ id, memberEpoch, positions }: Extract<GroupEffect, { kind: "commit" }>): void {
