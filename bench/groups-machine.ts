@@ -30,7 +30,12 @@ class Machine {
       byName: (name: string) => (name === "t" ? topic : undefined),
       byId: (id: TopicId) => (id === topicId ? topic : undefined),
     };
-    this.#world = { topics, settings: { ...defaultGroupSettings, groupsMax: 1_000_000 }, wall: 1_700_000_000_000 };
+    this.#world = {
+      topics,
+      settings: { ...defaultGroupSettings, groupsMax: 1_000_000 },
+      wall: 1_700_000_000_000,
+      stampMs: 1_700_000_000_000,
+    };
   }
 
   run(command: GroupCommand): GroupReply {

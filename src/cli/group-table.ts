@@ -77,7 +77,7 @@ export function groupJson(group: DescribeGroupResponse) {
       owner: partition.memberId === "" ? null : partition.memberId,
       committed: partition.committedOffset ?? null,
       metadata: partition.metadata,
-      committedAtMs: partition.committedOffset === undefined ? null : partition.committedAtMs,
+      committedAtMs: partition.committedOffset === undefined || partition.committedAtMs === 0 ? null : partition.committedAtMs,
       logStartOffset: partition.logStartOffset,
       highWatermark: partition.highWatermark,
       lag: partition.lag,

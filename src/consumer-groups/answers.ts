@@ -9,7 +9,7 @@ import {
 } from "../protocol/public/group-service.ts";
 import { statusOf } from "../protocol/rpc-status.ts";
 import type { OffsetToCommit, TopicPartitions } from "./commands.ts";
-import type { RefusedOffset, SeekStep, TopicDirectory } from "./decision.ts";
+import { type RefusedOffset, type SeekStep, type TopicDirectory, UNKNOWN_TIME } from "./decision.ts";
 import type { GroupState } from "./group-state.ts";
 import { type GroupsPage, pageOf } from "./groups-page.ts";
 import type { GroupsImage } from "./image.ts";
@@ -33,6 +33,11 @@ export function commitAnswer(
   };
 }
 
+/** As the API tells it: 0, when the coordinator could not trust its clock. */
+export function knownTime(ms: number): number {
+  return ms === UNKNOWN_TIME ? 0 : ms;
+}
+
 export function fetchAnswer(fetched: readonly FetchedOffset[], topics: TopicDirectory): MessageInput<typeof FetchOffsetsResponse> {
   return {
     offsets: fetched.flatMap(({ topicId, partition, committed }) => {
@@ -40,7 +45,7 @@ export function fetchAnswer(fetched: readonly FetchedOffset[], topics: TopicDire
       if (topic === undefined) return [];
       if (committed === undefined) return [{ topic, topicId, partition }];
       const { offset, metadata, committedAtMs, term } = committed;
-      return [{ topic, topicId, partition, offset, metadata, committedAtMs, ...(term >= 0 ? { term } : {}) }];
+      return [{ topic, topicId, partition, offset, metadata, committedAtMs: knownTime(committedAtMs), ...(term >= 0 ? { term } : {}) }];
     }),
   };
 }

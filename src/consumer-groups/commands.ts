@@ -124,6 +124,8 @@ export interface DeleteGroup {
 export interface ExpireOffsets {
   readonly kind: "expireOffsets";
   readonly groupId: string;
+  /** What happened at an unknown time (`UNKNOWN_TIME`) counts as of then: of this coordinator's first look with a clock it may trust. */
+  readonly unknownSinceMs: number;
 }
 
 export type GroupCommand =

@@ -56,7 +56,7 @@ export function decideCommit(image: GroupsImage, command: CommitOffsets, world: 
   }
   const committed = [...topics].map(([topicId, positions]) => ({ topicId, positions: [...positions.values()] }));
   return {
-    facts: committed.length === 0 ? [] : [{ kind: "offsetsCommitted", atMs: world.wall, topics: committed }],
+    facts: committed.length === 0 ? [] : [{ kind: "offsetsCommitted", atMs: world.stampMs, topics: committed }],
     reply: { kind: "offsets", refused },
   };
 }

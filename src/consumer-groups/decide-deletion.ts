@@ -1,7 +1,7 @@
 import type { TopicId } from "../base/ids.ts";
 import type { DeleteGroup, DeleteOffsets, ExpireOffsets, TopicPartitions } from "./commands.ts";
 import { refuseMany } from "./decide-commit.ts";
-import { type Decision, done, type GroupWorld, type RefusedOffset, refuse } from "./decision.ts";
+import { type Decision, done, type GroupWorld, type RefusedOffset, refuse, UNKNOWN_TIME } from "./decision.ts";
 import { DroppedBecause, type Fact } from "./facts.ts";
 import type { GroupsImage } from "./image.ts";
 import { groupNotEmpty, unknownGroup } from "./refusals.ts";
@@ -40,17 +40,22 @@ export function decideDeleteOffsets(image: GroupsImage, { groupId, topics }: Del
  * A group without members forgets what was neither committed nor in use for `offsetsRetentionMs`, and is gone with the last of it. A group
  * with members forgets nothing, however long ago it was committed (C7).
  */
-export function decideExpireOffsets(image: GroupsImage, { groupId }: ExpireOffsets, { settings, wall }: GroupWorld): Decision {
+export function decideExpireOffsets(
+  image: GroupsImage,
+  { groupId, unknownSinceMs }: ExpireOffsets,
+  { settings, wall }: GroupWorld,
+): Decision {
   const group = image.group(groupId);
   if (group === undefined || group.members.size > 0) return done();
   // Nothing is kept in it: whoever only tried to join leaves no group behind.
   if (group.offsets.size === 0) return done([{ kind: "groupDeleted" }]);
   const before = wall - settings.offsetsRetentionMs;
-  if (group.emptySinceMs > before) return done();
+  const isRecent = (ms: number): boolean => (ms === UNKNOWN_TIME ? unknownSinceMs : ms) > before;
+  if (isRecent(group.emptySinceMs)) return done();
   const topics = new Map<TopicId, number[]>();
   let expired = 0;
   group.offsets.forEach(({ committedAtMs }, topicId, partition) => {
-    if (committedAtMs > before) return;
+    if (isRecent(committedAtMs)) return;
     const partitions = topics.get(topicId);
     if (partitions === undefined) topics.set(topicId, [partition]);
     else partitions.push(partition);

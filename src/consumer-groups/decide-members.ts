@@ -155,7 +155,7 @@ function remove(
   because: RemovedBecause,
 ): Decision {
   const draft = new Draft(image, groupId);
-  draft.record({ kind: "memberRemoved", memberId, because, atMs: world.wall });
+  draft.record({ kind: "memberRemoved", memberId, because, atMs: world.stampMs });
   retarget(draft, world.topics);
   reconcile(draft);
   return done(draft.facts);

@@ -20,9 +20,17 @@ export interface TopicDirectory {
 export interface GroupWorld {
   readonly topics: TopicDirectory;
   readonly settings: GroupSettings;
-  /** Coordinator's wall clock, milliseconds since 1970: it stamps, and expires offsets. Sessions are not judged by it (`GroupTimers`). */
+  /** Coordinator's wall clock, milliseconds since 1970: it expires offsets. Sessions are not judged by it (`GroupTimers`). */
   readonly wall: number;
+  /** What is recorded as the time of a fact: `wall`, or `UNKNOWN_TIME` while that clock may be wrong. */
+  readonly stampMs: number;
 }
+
+/**
+ * When something happened, as a coordinator says whose wall clock is not trusted: a stamp is believed by others long after, so one that may
+ * be wrong is not made. What has it counts as of the time in office of whoever expires (`ExpireOffsets.unknownSinceMs`): kept longer, never shorter.
+ */
+export const UNKNOWN_TIME = -1;
 
 /** What a member is told. */
 export interface MemberState {

@@ -42,7 +42,7 @@ export type RemovedBecause = (typeof RemovedBecause)[keyof typeof RemovedBecause
 export const MemberRemoved = message("millrace.internal.v1.MemberRemoved", {
   memberId: string(1),
   because: enumeration(2, RemovedBecause),
-  /** Coordinator's wall clock. */
+  /** Coordinator's wall clock; -1: it was not trusted (`UNKNOWN_TIME`). */
   atMs: int64(3),
 });
 

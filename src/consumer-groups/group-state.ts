@@ -66,7 +66,7 @@ export interface GroupState {
   /** Holdings that are to be given back. */
   revoking: number;
   offsets: PartitionMap<CommittedOffset>;
-  /** When the last member went, milliseconds since 1970 by the coordinator's wall clock; 0: it never had one. */
+  /** When the last member went, milliseconds since 1970 by the coordinator's wall clock; 0: it never had one; -1: unknown (`UNKNOWN_TIME`). */
   emptySinceMs: number;
 }
 

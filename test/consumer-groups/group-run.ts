@@ -171,7 +171,7 @@ export class GroupRun {
     if (n % 3 === 0) this.step({ kind: "deleteGroup", groupId: GROUP });
     else if (n % 3 === 1) {
       this.c.wall += 8 * DAY * (n % 2);
-      this.step({ kind: "expireOffsets", groupId: GROUP });
+      this.step({ kind: "expireOffsets", groupId: GROUP, unknownSinceMs: 0 });
     } else if (group.members.size === 0) {
       const topicId = this.c.topics.byName("t")?.id ?? assert.fail();
       this.step({ kind: "deleteOffsets", groupId: GROUP, topics: [{ topicId, partitions: [n % 4] }] });

@@ -2,7 +2,13 @@ import assert from "node:assert/strict";
 import type { ErrorCode } from "../../src/base/errors.ts";
 import type { LogIndex, TopicId } from "../../src/base/ids.ts";
 import type { GroupCommand, Heartbeat, JoinGroup, OffsetToCommit, TopicPartitions } from "../../src/consumer-groups/commands.ts";
-import type { GroupReply, GroupTopic, MemberState, TopicDirectory } from "../../src/consumer-groups/decision.ts";
+import {
+  type GroupReply,
+  type GroupTopic,
+  type MemberState,
+  type TopicDirectory,
+  UNKNOWN_TIME,
+} from "../../src/consumer-groups/decision.ts";
 import { decodeFacts, type Fact, type FactOf } from "../../src/consumer-groups/facts.ts";
 import type { GroupState } from "../../src/consumer-groups/group-state.ts";
 import { GroupsImage } from "../../src/consumer-groups/image.ts";
@@ -91,13 +97,20 @@ export class Coordinator {
   timers = new GroupTimers(defaultGroupSettings);
   monotonic = 0;
   wall = 1_700_000_000_000;
+  /** Its wall clock may stamp. */
+  trusted = true;
   readonly log: Uint8Array[] = [];
   #index = 0;
 
   /** Decides and replays; a refusal is returned. */
   step(command: GroupCommand): GroupsDecided {
     const hash = this.image.version % 16 === 0 ? this.image.hash() : undefined;
-    const decision = decideGroups(this.image, command, { topics: this.topics, settings: this.settings, wall: this.wall });
+    const decision = decideGroups(this.image, command, {
+      topics: this.topics,
+      settings: this.settings,
+      wall: this.wall,
+      stampMs: this.trusted ? this.wall : UNKNOWN_TIME,
+    });
     if (hash !== undefined) assert.equal(this.image.hash(), hash, "a decision changes nothing");
     if ("error" in decision) return decision;
     for (const { groupId, facts } of decision.facts) this.append(groupId, facts);

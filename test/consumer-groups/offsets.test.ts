@@ -231,7 +231,7 @@ describe("what operators do to a group", () => {
 });
 
 describe("expiry of offsets", () => {
-  const expire = { kind: "expireOffsets", groupId: "g" } as const;
+  const expire = { kind: "expireOffsets", groupId: "g", unknownSinceMs: 0 } as const;
 
   it("never touches a group that has members, however long ago it committed", () => {
     const { c, id, a } = one();
@@ -258,6 +258,25 @@ describe("expiry of offsets", () => {
     const { c } = one();
     c.ok({ kind: "leave", groupId: "g", memberId: "a", instanceId: undefined, forGood: true });
     c.ok(expire);
+    assert.equal(c.image.group("g"), undefined);
+  });
+
+  it("counts what happened at an unknown time from when the one that expires began to know", () => {
+    const { c, id, a } = one();
+    c.trusted = false;
+    c.wall -= 8 * DAY;
+    c.commit("g", a, offset("t", 0, 8));
+    c.ok({ kind: "leave", groupId: "g", memberId: "a", instanceId: undefined, forGood: true });
+    c.failOver();
+    c.trusted = true;
+    c.wall += 8 * DAY;
+    const since = c.wall;
+    c.ok({ ...expire, unknownSinceMs: since });
+    c.wall += 7 * DAY - 1;
+    c.ok({ ...expire, unknownSinceMs: since });
+    assert.equal(c.committed("g", id, 0), 8);
+    c.wall += 1;
+    c.ok({ ...expire, unknownSinceMs: since });
     assert.equal(c.image.group("g"), undefined);
   });
 
@@ -318,7 +337,7 @@ describe("bad input to a group", () => {
   it("a group nobody knows has no members, and expires or refreshes nothing", () => {
     const c = new Coordinator();
     assert.equal(c.refused(beating("g", "a", 1)), "UNKNOWN_MEMBER");
-    c.ok({ kind: "expireOffsets", groupId: "g" });
+    c.ok({ kind: "expireOffsets", groupId: "g", unknownSinceMs: 0 });
     c.ok({ kind: "refreshTopics", groupId: "g", deleted: [] });
     c.ok({ kind: "expireMember", groupId: "g", memberId: "a", joinEpoch: 1, revoking: undefined });
     assert.equal(c.image.version, 0);

@@ -1,5 +1,5 @@
 import { MillraceError } from "../../../base/errors.ts";
-import { describeAnswer } from "../../../consumer-groups/answers.ts";
+import { describeAnswer, knownTime } from "../../../consumer-groups/answers.ts";
 import type { GroupState } from "../../../consumer-groups/group-state.ts";
 import { lagOf, lagTimes } from "../../../consumer-groups/lag.ts";
 import { unknownGroup } from "../../../consumer-groups/refusals.ts";
@@ -62,7 +62,7 @@ async function lagOfPartition(call: GroupCall, group: GroupState, place: GroupPl
     memberId: group.held.get(topicId, partition)?.member ?? "",
     ...(committed === undefined
       ? {}
-      : { committedOffset: committed.offset, metadata: committed.metadata, committedAtMs: committed.committedAtMs }),
+      : { committedOffset: committed.offset, metadata: committed.metadata, committedAtMs: knownTime(committed.committedAtMs) }),
   };
 }
 

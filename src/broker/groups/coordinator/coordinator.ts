@@ -62,10 +62,10 @@ export class Coordinator implements ShardLeader {
   #closed = false;
 
   constructor(parts: CoordinatorParts, ports: CoordinatorPorts) {
-    const { clock, topics, settings } = ports;
+    const { clock, topics, settings, trusted } = ports;
     this.#ports = ports;
     this.#parts = parts;
-    const machine = groupsMachine(topics, settings, (groupId, memberId, now) => this.#tenure?.timers.seen(groupId, memberId, now));
+    const machine = groupsMachine(topics, settings, trusted, (groupId, memberId, now) => this.#tenure?.timers.seen(groupId, memberId, now));
     const hooks = { began: () => this.#began(), ended: () => this.#ended() };
     this.#decider = new Decider(clock, parts.replica, parts.view, machine, hooks, parts.admit);
     this.#deaf = parts.view.onChange((facts) => this.#replayed(facts));

@@ -1,5 +1,6 @@
 import type { Clock, Timer } from "../../../base/ports/clock.ts";
 import type { ExpireOffsets } from "../../../consumer-groups/commands.ts";
+import { UNKNOWN_TIME } from "../../../consumer-groups/decision.ts";
 import type { GroupsImage } from "../../../consumer-groups/image.ts";
 import type { GroupSettings } from "../../../consumer-groups/settings.ts";
 
@@ -8,7 +9,7 @@ const CHECK_MS_MAX = 10 * 60_000;
 const CHECKS = 10;
 
 export interface ExpiryPorts {
-  readonly clock: Pick<Clock, "after" | "wall">;
+  readonly clock: Pick<Clock, "after" | "monotonic" | "wall">;
   readonly settings: Pick<GroupSettings, "offsetsRetentionMs">;
   /** This broker's wall clock may say how old something is (FC1). */
   readonly trusted: () => boolean;
@@ -22,6 +23,8 @@ export interface ExpiryPorts {
 export class Expiry {
   readonly #ports: ExpiryPorts;
   readonly #checkMs: number;
+  /** Monotonic: when the wall clock was looked at and trusted for the first time. */
+  #trustedSince: number | undefined;
   #timer: Timer;
 
   constructor(ports: ExpiryPorts) {
@@ -45,8 +48,13 @@ export class Expiry {
   #look(): void {
     const { clock, settings, trusted, image, expire } = this.#ports;
     if (!trusted()) return;
+    const now = clock.monotonic();
+    this.#trustedSince ??= now;
+    const unknownSinceMs = clock.wall() - (now - this.#trustedSince);
     const before = clock.wall() - settings.offsetsRetentionMs;
-    for (const { id, members, offsets, emptySinceMs } of [...(image()?.groups.values() ?? [])])
-      if (members.size === 0 && (offsets.size === 0 || emptySinceMs <= before)) expire({ kind: "expireOffsets", groupId: id });
+    for (const { id, members, offsets, emptySinceMs } of [...(image()?.groups.values() ?? [])]) {
+      const since = emptySinceMs === UNKNOWN_TIME ? unknownSinceMs : emptySinceMs;
+      if (members.size === 0 && (offsets.size === 0 || since <= before)) expire({ kind: "expireOffsets", groupId: id, unknownSinceMs });
+    }
   }
 }

@@ -1,6 +1,6 @@
 import { MillraceError } from "../../../base/errors.ts";
 import type { GroupCommand } from "../../../consumer-groups/commands.ts";
-import type { GroupReply, TopicDirectory } from "../../../consumer-groups/decision.ts";
+import { type GroupReply, type TopicDirectory, UNKNOWN_TIME } from "../../../consumer-groups/decision.ts";
 import type { GroupFacts } from "../../../consumer-groups/facts.ts";
 import type { GroupsImage } from "../../../consumer-groups/image.ts";
 import { decideGroups, groupFacts } from "../../../consumer-groups/machine.ts";
@@ -23,18 +23,20 @@ const refusals: LeaderRefusals = {
 
 /**
  * Consumer groups as a machine of the loop (ADR 0018).
+ * @param trusted the wall clock may say how old something is, so it may stamp too
  * @param heard a member sent this, on the monotonic clock, and it was not refused
  */
 export function groupsMachine(
   topics: TopicDirectory,
   settings: GroupSettings,
+  trusted: () => boolean,
   heard: (groupId: string, memberId: string, now: number) => void,
 ): Machine<GroupsImage, GroupCommand, GroupFacts, GroupReply> {
   return {
     facts: groupFacts,
     refusals,
     decide(image, command, { monotonic, wall }) {
-      const decided = decideGroups(image, command, { topics, settings, wall });
+      const decided = decideGroups(image, command, { topics, settings, wall, stampMs: trusted() ? wall : UNKNOWN_TIME });
       if ("error" in decided) return decided;
       if (command.kind === "heartbeat") heard(command.groupId, command.memberId, monotonic);
       else if (command.kind === "commitOffsets" && command.member !== undefined) heard(command.groupId, command.member.id, monotonic);
