@@ -146,6 +146,12 @@ export const plantedGroups: readonly Planted[] = [
   },
   {
     row: "C5",
+    what: "a member begins at the beginning, long before anything may have expired",
+    evidence: { ...withGroupRows(resume(60, "c", 0, undefined)), groupRetentionMs: 604_800_000, clockAheadMs: 0 },
+    says: /row 60 \(resume\): c begins with t-0 of g as if nothing were committed; row 45 had made it 4/,
+  },
+  {
+    row: "C5",
     what: "a member begins where the group was before",
     evidence: withGroupRows(resume(60, "c", 3, 3)),
     says: /row 60 \(resume\): c begins with t-0 of g as if 3 were committed; row 45 had made it 4/,

@@ -1,5 +1,6 @@
 import type { Evidence } from "../history.ts";
 import type { Checker } from "../verdict.ts";
+import { type Expiry, expiriesIn } from "./expiries.ts";
 import { type CommitRow, type ForgetRow, grouped, groupRows, type MoveRow, type ResumeRow } from "./rows.ts";
 
 /**
@@ -10,6 +11,7 @@ export const resumePoint: Checker = {
   row: "C5",
   promise: "a member goes on where its group is",
   check(evidence, findings) {
+    const expiries = expiriesIn(evidence);
     const writes = grouped(writesIn(evidence), ({ key }) => key);
     for (const row of groupRows(evidence, "resume")) {
       if (row.type !== "ok") continue;
@@ -26,7 +28,7 @@ export const resumePoint: Checker = {
           () => `${what} at ${from}, and was told that ${committed} is committed`,
         );
       const known = [...(writes.get(`${group} ${partition}`) ?? []), ...(writes.get(`${group} `) ?? [])];
-      const why = refuted(row, known, evidence.groupRetentionMs !== undefined);
+      const why = refuted(row, known, expiries(group, partition));
       findings.judge(why === undefined, () => `${what} as if ${committed ?? "nothing"} were committed; ${why}`);
     }
   },
@@ -58,12 +60,13 @@ function writesIn(evidence: Evidence): readonly Write[] {
   ];
 }
 
-/** @returns why what it was told cannot have been so */
-function refuted({ tInv, tRet, committed }: ResumeRow, writes: readonly Write[], expires: boolean): string | undefined {
+/** @param expiries when offsets may have been forgotten @returns why what it was told cannot have been so */
+function refuted({ tInv, tRet, committed }: ResumeRow, writes: readonly Write[], expiries: readonly Expiry[]): string | undefined {
   const before = writes.filter((one) => one.tRet < tInv);
   const newest = before.reduce<Write | undefined>((last, one) => (last === undefined || one.tInv > last.tInv ? one : last), undefined);
   if (newest === undefined && committed === undefined) return undefined;
-  if (committed === undefined && expires) return undefined;
+  const expired = expiries.some(({ from, to }) => from <= tRet && to >= (newest?.tInv ?? 0));
+  if (committed === undefined && expired) return undefined;
   // One that comes after the newest found at least that much, unless somebody moved the group in between.
   const moved = newest === undefined || writes.some((one) => !one.commits && one.tRet >= newest.tInv);
   const least = moved ? 0 : (newest.value ?? 0);
