@@ -15,6 +15,25 @@ export interface Until {
   readonly caller?: Caller | undefined;
 }
 
+/** Waits that end together. */
+export class Scope implements Caller {
+  readonly #runs = new Set<() => void>();
+  #over = false;
+
+  onCancel(run: () => void): () => void {
+    if (this.#over) run();
+    else this.#runs.add(run);
+    return () => void this.#runs.delete(run);
+  }
+
+  end(): void {
+    if (this.#over) return;
+    this.#over = true;
+    for (const run of [...this.#runs]) run();
+    this.#runs.clear();
+  }
+}
+
 /** Nobody hears what becomes of a call whose caller went. */
 export function callerGone(): MillraceError {
   return new MillraceError("CALL_CANCELLED", "The caller went away; what it asked for may be done");
@@ -79,4 +98,16 @@ export function pause(clock: Clock, ms: number, caller: Caller | undefined): Pro
     const timer = clock.after(ms, () => done(undefined));
     return () => timer.cancel();
   });
+}
+
+/** Answers of all, to one call. When one fails nobody waits for the others: they are given up. @throws {MillraceError} of the first that fails */
+export async function allOrNone<T>({ deadline, caller }: Until, ask: (until: Until) => readonly Promise<T>[]): Promise<readonly T[]> {
+  const scope = new Scope();
+  const forget = caller?.onCancel(() => scope.end());
+  try {
+    return await Promise.all(ask({ deadline, caller: scope }));
+  } finally {
+    forget?.();
+    scope.end();
+  }
 }

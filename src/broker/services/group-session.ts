@@ -2,7 +2,7 @@ import { MillraceError } from "../../base/errors.ts";
 import { limits } from "../../base/limits.ts";
 import type { Clock } from "../../base/ports/clock.ts";
 import type { ServerStream } from "../../base/ports/rpc-server.ts";
-import { type Caller, pause, type Until } from "../../base/until.ts";
+import { type Caller, pause, Scope, type Until } from "../../base/until.ts";
 import { invalid } from "../../consumer-groups/refusals.ts";
 import {
   HeartbeatResponse,
@@ -42,24 +42,6 @@ interface Told {
   readonly groupId: string;
   readonly memberId: string;
   epoch: number;
-}
-
-/** Waits that end together. */
-class Scope implements Caller {
-  readonly #runs = new Set<() => void>();
-  #over = false;
-
-  onCancel(run: () => void): () => void {
-    if (this.#over) run();
-    else this.#runs.add(run);
-    return () => void this.#runs.delete(run);
-  }
-  end(): void {
-    if (this.#over) return;
-    this.#over = true;
-    for (const run of [...this.#runs]) run();
-    this.#runs.clear();
-  }
 }
 
 /**

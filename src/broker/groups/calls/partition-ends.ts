@@ -2,7 +2,7 @@ import { MillraceError } from "../../../base/errors.ts";
 import type { TopicId } from "../../../base/ids.ts";
 import type { Clock } from "../../../base/ports/clock.ts";
 import type { Until } from "../../../base/until.ts";
-import { whileCalled } from "../../../base/until.ts";
+import { waitUntil, whileCalled } from "../../../base/until.ts";
 import type { OffsetsOf, OffsetsOptions, Target } from "../../services/log-service.ts";
 
 export interface PartitionEndsPorts {
@@ -30,11 +30,14 @@ export interface EndsQuestion {
 
 /** Questions to leaders that are under way at the same time, of all groups that this broker coordinates. */
 const ASKED_MAX = 256;
+/** No question has longer, whatever deadline its caller has: a leader that does not answer keeps a place that others wait for. */
+const QUESTION_MS = 10_000;
 
 /** Where the logs of partitions begin and end, as their leaders say. */
 export class PartitionEnds {
   readonly #ports: PartitionEndsPorts;
-  readonly #waiting: (() => void)[] = [];
+  /** In the order in which they came. */
+  readonly #waiting = new Set<() => void>();
   #asked = 0;
 
   constructor(ports: PartitionEndsPorts) {
@@ -46,16 +49,17 @@ export class PartitionEnds {
     return this.#ports.here(topicId, partition);
   }
 
-  /** As of no earlier than the call. @throws {MillraceError} */
-  async of(topic: string, partition: number, { timeMs, agesFrom }: EndsQuestion, until: Until): Promise<OffsetsOf> {
+  /** As of no earlier than the call, within `QUESTION_MS` of its turn. @throws {MillraceError} */
+  async of(topic: string, partition: number, { timeMs, agesFrom }: EndsQuestion, wanted: Until): Promise<OffsetsOf> {
     const { clock, resolve, offsets } = this.#ports;
-    await this.#turn(until);
+    await this.#turn(wanted, () => late(topic, partition));
+    const until = { ...wanted, deadline: Math.min(wanted.deadline, clock.monotonic() + QUESTION_MS) };
     try {
       const target = await resolve(topic, partition, until);
       return await whileCalled<OffsetsOf>(until.caller, (done) => {
         const timer = clock.after(Math.max(0, until.deadline - clock.monotonic()), () => {
           stop();
-          done(new MillraceError("DEADLINE_PASSED", `The deadline passed before the offsets of ${topic}-${partition} were known`));
+          done(late(topic, partition));
         });
         const options = { deadline: until.deadline, direct: false, ...(agesFrom === undefined ? {} : { agesFrom }) };
         const stop = offsets(target, timeMs, options, (outcome) => {
@@ -68,25 +72,29 @@ export class PartitionEnds {
         };
       });
     } finally {
-      const next = this.#waiting.shift();
+      const [next] = this.#waiting;
       if (next === undefined) this.#asked -= 1;
-      else next();
+      else {
+        this.#waiting.delete(next);
+        next();
+      }
     }
   }
 
   /** The place passes to whoever waits longest without becoming free in between. */
-  async #turn({ caller }: Until): Promise<void> {
+  async #turn(until: Until, gone: () => MillraceError): Promise<void> {
     if (this.#asked < ASKED_MAX) {
       this.#asked += 1;
       return;
     }
-    await whileCalled<undefined>(caller, (done) => {
+    await waitUntil<undefined>(this.#ports.clock, until, gone, (done) => {
       const turn = (): void => done(undefined);
-      this.#waiting.push(turn);
-      return () => {
-        const at = this.#waiting.indexOf(turn);
-        if (at >= 0) this.#waiting.splice(at, 1);
-      };
+      this.#waiting.add(turn);
+      return () => void this.#waiting.delete(turn);
     });
   }
+}
+
+function late(topic: string, partition: number): MillraceError {
+  return new MillraceError("DEADLINE_PASSED", `The deadline passed before the offsets of ${topic}-${partition} were known`);
 }

@@ -1,3 +1,4 @@
+import { allOrNone } from "../../../base/until.ts";
 import { seekAnswer } from "../../../consumer-groups/answers.ts";
 import type { SeekPosition } from "../../../consumer-groups/commands.ts";
 import { SeekGroupRequest, SeekGroupResponse } from "../../../protocol/public/group-service.ts";
@@ -16,9 +17,9 @@ export const seekGroup: GroupMethod = {
     await topicsKnown(new Set(named), call.parts, call.until);
     const group = (await imageNow(call)).group(groupId);
     const places = await seekPlaces(call, request, group);
-    const positions = await Promise.all(
+    const positions = await allOrNone(call.until, (until) =>
       places.map(async ({ topic, topicId, partition, to }): Promise<SeekPosition> => {
-        const ends = await call.parts.ends.of(topic, partition, { timeMs }, call.until);
+        const ends = await call.parts.ends.of(topic, partition, { timeMs }, until);
         const { logStartOffset, highWatermark } = ends;
         const before = group?.offsets.get(topicId, partition)?.offset;
         return { topicId, partition, offset: to(ends, before), logStartOffset, highWatermark };
