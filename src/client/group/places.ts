@@ -1,9 +1,10 @@
 import { MillraceError } from "../../base/errors.ts";
+import { invariant } from "../../base/invariant.ts";
 import { GroupService } from "../../protocol/methods.ts";
 import { FetchOffsetsRequest, FetchOffsetsResponse } from "../../protocol/public.ts";
 import { listOffsets } from "../consumer/locate.ts";
 import type { ClientCore } from "../core.ts";
-import { NoCommittedOffset } from "../errors.ts";
+import { NoCommittedOffset, TopicDeleted } from "../errors.ts";
 import type { StartPlace } from "./options.ts";
 import { type GroupPartition, keyOf } from "./tenure.ts";
 
@@ -20,7 +21,8 @@ export interface Place<T extends GroupPartition> {
  * Where the group goes on in these partitions: at the committed offset, linearizable; where there is none, as `start` says.
  *
  * @param address where to ask first
- * @throws {MillraceError} NoCommittedOffset; or what the brokers said last
+ * @throws {MillraceError} NoCommittedOffset; TopicDeleted when what was answered is of another topic of that name, which may pass; or what the
+ *   brokers said last
  */
 export async function locateCommitted<T extends GroupPartition>(
   core: ClientCore,
@@ -34,19 +36,33 @@ export async function locateCommitted<T extends GroupPartition>(
   const topics = [...byTopic].map(([topic, numbers]) => ({ topic, partitions: numbers }));
   const request = FetchOffsetsRequest.encode({ groupId: group, topics });
   const reply = await core.calls.unary(GroupService.FetchOffsets.path, request, { timeoutMs: CALL_MS, repeatable: true, address });
+  const { offsets } = FetchOffsetsResponse.decode(reply);
+  // A partition without a commit is named too. One that is not was not asked about, as the coordinator saw it: whoever answers may not have heard
+  // of our topic yet, or have heard of another one of its name. That says nothing of what is committed of ours.
+  const named = new Set(offsets.map(keyOf));
+  const unnamed = partitions.find((partition) => !named.has(keyOf(partition)));
+  if (unnamed !== undefined) {
+    const { topic, topicId } = unnamed;
+    throw new TopicDeleted(
+      topic,
+      topicId,
+      offsets.some((each) => each.topic === topic && each.topicId !== topicId),
+    );
+  }
   const committed = new Map<string, number>();
-  // A topic made anew under the name has another id: what was committed of the old one says nothing of it.
-  for (const each of FetchOffsetsResponse.decode(reply).offsets) if (each.offset !== undefined) committed.set(keyOf(each), each.offset);
+  for (const each of offsets) if (each.offset !== undefined) committed.set(keyOf(each), each.offset);
   const missing = partitions.filter((partition) => !committed.has(keyOf(partition)));
   if (start === "fail" && missing[0] !== undefined) throw new NoCommittedOffset(group, missing[0].topic, missing[0].partition);
   const ends = start === "fail" ? new Map<string, number>() : await locateEnds(core, missing, start);
   return partitions.map((partition) => {
     const offset = committed.get(keyOf(partition));
-    return { partition, offset: offset ?? ends.get(keyOf(partition)) ?? 0, committed: offset !== undefined };
+    const place = offset ?? ends.get(keyOf(partition));
+    invariant(place !== undefined, () => `${keyOf(partition)} has a place`);
+    return { partition, offset: place, committed: offset !== undefined };
   });
 }
 
-/** Where logs begin or end now, by key. @throws {MillraceError} */
+/** Where logs begin or end now, by key: of each of `partitions`. @throws {MillraceError} */
 export async function locateEnds(
   core: ClientCore,
   partitions: readonly GroupPartition[],

@@ -1,13 +1,16 @@
 import { MillraceError } from "../../base/errors.ts";
+import { invariant } from "../../base/invariant.ts";
 import { backoffMs } from "../backoff.ts";
 import type { ClientCore } from "../core.ts";
-import { NoCommittedOffset, OffsetOutOfRange } from "../errors.ts";
+import { NoCommittedOffset, OffsetOutOfRange, TopicDeleted } from "../errors.ts";
 import type { GroupSettings } from "./options.ts";
 import { locateCommitted, locateEnds, type Place } from "./places.ts";
 import type { Tenure } from "./tenure.ts";
 
 /** A partition that cannot be read, although it is ours, is tried again. */
 const RETRY_MS = 2_000;
+/** So long the coordinator may know another topic by the name than the one it gave out: it takes that back, once it knows. */
+const OTHER_TOPIC_MS = 60_000;
 
 export interface PlacingHost {
   /** It is in hand still. */
@@ -39,12 +42,13 @@ export class Placing {
     for (const topicId of new Set(tenures.map((tenure) => tenure.topicId))) {
       void this.#locateTopic(
         tenures.filter((tenure) => tenure.topicId === topicId),
+        this.#core.ports.clock.monotonic() + OTHER_TOPIC_MS,
         1,
       );
     }
   }
 
-  async #locateTopic(tenures: readonly Tenure[], failures: number): Promise<void> {
+  async #locateTopic(tenures: readonly Tenure[], deadline: number, failures: number): Promise<void> {
     const open = tenures.filter((tenure) => tenure.stage === "locating" && this.#host.isHeld(tenure));
     if (open.length === 0) return;
     const { group, startWithoutCommit } = this.#settings;
@@ -60,10 +64,11 @@ export class Placing {
       for (const place of places) this.#host.located(place, startWithoutCommit === "end");
     } catch (error) {
       if (error instanceof NoCommittedOffset) return this.#host.failed(error);
+      if (error instanceof TopicDeleted && this.#core.ports.clock.monotonic() >= deadline) return this.#host.failed(error);
       const code = error instanceof MillraceError ? error.code : "INTERNAL";
       const { clock, random, telemetry } = this.#core.ports;
       telemetry.log("debug", "consumer.not_located", { topic: open[0]?.topic, partitions: open.length, code, failures });
-      clock.after(backoffMs(failures, random), () => void this.#locateTopic(open, failures + 1));
+      clock.after(backoffMs(failures, random), () => void this.#locateTopic(open, deadline, failures + 1));
     }
   }
 
@@ -80,7 +85,8 @@ export class Placing {
     if (outOfRange === "fail") return this.#host.failed(error);
     locateEnds(this.#core, [tenure], outOfRange).then(
       (ends) => {
-        const offset = ends.get(tenure.key) ?? 0;
+        const offset = ends.get(tenure.key);
+        invariant(offset !== undefined, () => `${tenure.key} has an end`);
         if (!this.#isRunning(tenure)) return;
         const { topic, partition } = tenure;
         this.#core.ports.telemetry.log("warn", "consumer.offset_reset", { group, topic, partition, from: error.offset, offset });

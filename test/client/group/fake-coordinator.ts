@@ -44,6 +44,8 @@ export class FakeGroups extends FakeCluster {
   takesSessions = true;
   /** Of the next commits: taken, but the answer is lost. */
   loseCommits = 0;
+  /** What FetchOffsets takes for the topic of this name, as a broker that has heard of no other. */
+  readonly formerly = new Map<string, string>();
   /** Heartbeats that were taken, by member. */
   readonly beats = new Map<string, number>();
   /** Commits refused for a reason that concerns the member as a whole. */
@@ -136,6 +138,12 @@ export class FakeGroups extends FakeCluster {
           const id = this.coordinator.topics.byName(topic)?.id;
           return id === undefined ? [] : [{ topicId: id, partitions }];
         });
+        if (topics.some(({ topic }) => this.formerly.has(topic)))
+          return FetchOffsetsResponse.encode({
+            offsets: topics.flatMap(({ topic, partitions }) =>
+              partitions.map((partition) => ({ topic, topicId: this.formerly.get(topic), partition })),
+            ),
+          });
         return FetchOffsetsResponse.encode(fetchAnswer(fetchOffsets(this.coordinator.image, groupId, named), this.coordinator.topics));
       }
       default:
