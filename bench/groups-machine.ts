@@ -29,6 +29,8 @@ class Machine {
     const topics = {
       byName: (name: string) => (name === "t" ? topic : undefined),
       byId: (id: TopicId) => (id === topicId ? topic : undefined),
+      matching: () => [],
+      refusePattern: () => undefined,
     };
     this.#world = {
       topics,
@@ -53,7 +55,7 @@ class Machine {
 
   join(groupId: string, memberId: string): number {
     const command = { kind: "join", groupId, memberId, instanceId: undefined, rack: "", clientAddress: "10.0.0.1:40000" } as const;
-    const reply = this.run({ ...command, topics: ["t"], assignor: "", rebalanceTimeoutMs: 0 });
+    const reply = this.run({ ...command, topics: ["t"], topicPattern: "", assignor: "", rebalanceTimeoutMs: 0 });
     return reply.kind === "member" ? reply.state.memberEpoch : 0;
   }
 

@@ -46,6 +46,11 @@ export const limits = {
   "client.keepalive.timeout.ms": { value: 20_000, doc: "And closed when the ping is not answered for so long." },
   "group.name.max": { value: 249, doc: "Characters of the name of a consumer group: `INVALID_NAME`." },
   "group.member.id.max": { value: 255, doc: "Characters of a member id or an instance id: `INVALID_REQUEST`." },
+  "group.topic.pattern.max": { value: 500, doc: "Characters of a pattern that a member subscribes by: `INVALID_REQUEST`." },
+  "group.topic.pattern.program.max": {
+    value: 1_000,
+    doc: "Parts of such a pattern, with its repetitions written out: `INVALID_REQUEST`.",
+  },
   "group.epochs.max": {
     value: 2 ** 31 - 2 ** 24,
     doc: "Epochs of a consumer group, which it takes two thousand million joins to use up: `TOO_MANY_REQUESTS` to who joins.",

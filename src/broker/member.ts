@@ -14,6 +14,7 @@ import { Departure } from "./departure.ts";
 import { DiskNotices } from "./disk-notices.ts";
 import type { GroupCalls } from "./groups/calls/group-calls.ts";
 import type { Coordinator } from "./groups/coordinator/coordinator.ts";
+import { type GroupTopics, topicDirectory } from "./groups/coordinator/topic-directory.ts";
 import { groupCalls, makeCoordinator, tellOfTopics } from "./groups/group-parts.ts";
 import { GroupsHosting } from "./groups/groups-hosting.ts";
 import { GroupsShards } from "./groups/shards.ts";
@@ -74,6 +75,8 @@ export class Member implements MemberParts, AdminBackend {
   readonly shards: GroupsShards<Coordinator>;
   /** Calls of groups, to whoever coordinates them. */
   readonly groupCalls: GroupCalls;
+  /** The topics that groups can read. */
+  readonly groupTopics: GroupTopics;
   readonly recoveries: Recoveries;
   #confirming = false;
 
@@ -155,6 +158,8 @@ export class Member implements MemberParts, AdminBackend {
       partitions: () => this.partitions,
       metadataVersion: () => this.#view.applied,
     });
+    const topics = topicDirectory(this.image, ports.patterns, clock);
+    this.groupTopics = topics;
     this.groups = new GroupsHosting<Coordinator>({
       ...ports,
       links,
@@ -162,7 +167,15 @@ export class Member implements MemberParts, AdminBackend {
       others: (groupId) => this.host.others(groupId),
       snapshotEveryBytes: config.limits.metadataSnapshotBytes,
       recoveryEpoch: () => this.recoveries.epoch,
-      makeLeader: makeCoordinator({ ...ports, config, view: this.#view, group: this.group, partitions: () => this.partitions, failed }),
+      makeLeader: makeCoordinator({
+        ...ports,
+        config,
+        view: this.#view,
+        group: this.group,
+        topics,
+        partitions: () => this.partitions,
+        failed,
+      }),
       changed: (groupId) => this.#leaderChanged(groupId),
       failed,
     });
@@ -203,6 +216,7 @@ export class Member implements MemberParts, AdminBackend {
       clock,
       config,
       image: this.image,
+      topics,
       group: this.group,
       shards: this.shards,
       log: this.log,

@@ -4,7 +4,6 @@ import type { BrokerNumbers, PartitionNumbers } from "../base/metrics.ts";
 import type { Clock } from "../base/ports/clock.ts";
 import { isInternalTopic } from "../cluster/internal-topics.ts";
 import type { LogStore } from "../log/types.ts";
-import { topicDirectory } from "./groups/coordinator/topic-directory.ts";
 import { coordinatedGroups, groupNumbers } from "./groups/group-numbers.ts";
 import { partitionEnds } from "./groups/group-parts.ts";
 import type { GroupPlace } from "./groups/group-places.ts";
@@ -59,7 +58,7 @@ export function brokerNumbers(member: Member, links: PeerLinks, store: LogStore,
         return groupId !== undefined && partitions.get(groupId)?.partition.replica.serves === true;
       };
       const ends = partitionEnds({ clock, image, log: member.log, partitions });
-      return groupNumbers({ clock, shards: member.shards.all, topics: topicDirectory(image), ends, leads }, most);
+      return groupNumbers({ clock, shards: member.shards.all, topics: member.groupTopics, ends, leads }, most);
     },
   };
 }

@@ -2,6 +2,7 @@ import type { Background } from "../base/ports/background.ts";
 import type { Clock } from "../base/ports/clock.ts";
 import type { Disk } from "../base/ports/disk.ts";
 import type { Inflate } from "../base/ports/inflate.ts";
+import type { Patterns } from "../base/ports/patterns.ts";
 import type { Random } from "../base/ports/random.ts";
 import type { RpcServer } from "../base/ports/rpc-server.ts";
 import type { Telemetry } from "../base/ports/telemetry.ts";
@@ -15,6 +16,7 @@ export interface BrokerPorts {
   readonly transport: Transport;
   readonly rpcServer: RpcServer;
   readonly inflate: Inflate;
+  readonly patterns: Patterns;
   readonly background: Background;
   readonly telemetry: Telemetry;
 }

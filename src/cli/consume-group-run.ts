@@ -12,7 +12,10 @@ import type { RecordWriter } from "./record-template.ts";
 import type { Terminal } from "./terminal.ts";
 
 export interface GroupPlan {
-  readonly topic: string;
+  /** Both, or one of them. */
+  readonly topics: readonly string[];
+  /** RE2 syntax; empty: none. */
+  readonly topicPattern: string;
   readonly group: string;
   /** Where partitions begin of which nothing is committed. */
   readonly from: "start" | "end";
@@ -45,7 +48,7 @@ export class ConsumeGroupRun {
     this.#plan = plan;
     this.#terminal = terminal;
     const say = (what: string, names: readonly PartitionName[], why = ""): void => {
-      if (names.length > 0) terminal.say(`${what} ${plan.topic} ${numbersOf(names)}${why}`);
+      if (names.length > 0) terminal.say(`${what} ${placesOf(names, ({ partition }) => `${partition}`)}${why}`);
     };
     this.#consumer = client.consumer({
       group: plan.group,
@@ -56,13 +59,13 @@ export class ConsumeGroupRun {
         say("lost", names);
         terminal.say(`not a member of group ${plan.group} any more: ${error.code}: ${error.message}; joining again`);
       },
-      onCommitRefused: (positions, error) => terminal.say(refusal(plan, positions, error)),
+      onCommitRefused: (positions, error) => terminal.say(refusal(positions, error)),
     });
   }
 
   /** Until the count, or Ctrl-C; a second Ctrl-C ends the process as always. */
   async read(): Promise<void> {
-    const { count, topic } = this.#plan;
+    const { count, topics, topicPattern } = this.#plan;
     if (count === 0) return;
     const signals = ["SIGINT", "SIGTERM"] as const;
     const interrupt = (): void => {
@@ -74,7 +77,7 @@ export class ConsumeGroupRun {
     try {
       const handler = (record: ConsumedRecord, context: HandlerContext): Promise<void> => this.#handle(record, context);
       // What cannot be printed now cannot be later: the reader has gone.
-      await this.#consumer.run({ topics: [topic], concurrency: CONCURRENCY, onError: "stop", handler });
+      await this.#consumer.run({ topics, topicPattern, concurrency: CONCURRENCY, onError: "stop", handler });
     } finally {
       for (const signal of signals) process.off(signal, interrupt);
     }
@@ -123,14 +126,15 @@ function never(signal: AbortSignal): Promise<void> {
   });
 }
 
-function numbersOf(names: readonly PartitionName[]): string {
-  const numbers = names.map(({ partition }) => partition).sort((a, b) => a - b);
-  const more = numbers.length > PARTITIONS_MAX ? ` and ${numbers.length - PARTITIONS_MAX} more` : "";
-  return `${numbers.slice(0, PARTITIONS_MAX).join(" ")}${more}`;
+/** `flights 0 1 2 orders 4`: by topic, each with what is said of its partitions. */
+function placesOf<Name extends PartitionName>(names: readonly Name[], say: (name: Name) => string): string {
+  const shown = [...names]
+    .sort((a, b) => (a.topic === b.topic ? a.partition - b.partition : a.topic < b.topic ? -1 : 1))
+    .slice(0, PARTITIONS_MAX);
+  const words = shown.flatMap((name, at) => (shown[at - 1]?.topic === name.topic ? [say(name)] : [name.topic, say(name)]));
+  return `${words.join(" ")}${names.length > PARTITIONS_MAX ? ` and ${names.length - PARTITIONS_MAX} more` : ""}`;
 }
 
-function refusal({ topic }: GroupPlan, positions: readonly CommitPosition[], error: MillraceError): string {
-  const shown = positions.slice(0, PARTITIONS_MAX).map(({ partition, offset }) => `${partition}:${offset}`);
-  const more = positions.length > PARTITIONS_MAX ? ` and ${positions.length - PARTITIONS_MAX} more` : "";
-  return `commit of ${topic} ${shown.join(" ")}${more} refused: ${error.code}: ${error.message}`;
+function refusal(positions: readonly CommitPosition[], error: MillraceError): string {
+  return `commit of ${placesOf(positions, ({ partition, offset }) => `${partition}:${offset}`)} refused: ${error.code}: ${error.message}`;
 }

@@ -54,6 +54,15 @@ function assignedText(assigned: Assigned): string {
   return text === "" ? "-" : text;
 }
 
+type Wanted = Pick<DescribeGroupResponse["members"][number], "topics" | "topicPattern" | "topicsLeftOut">;
+
+/** `flights /orders\\..*` and how many topics a member has no room for. */
+function wantedText({ topics, topicPattern, topicsLeftOut }: Wanted): string {
+  const words = [...topics, ...(topicPattern === "" ? [] : [`/${topicPattern}/`])];
+  if (topicsLeftOut > 0) words.push(`(${counted(topicsLeftOut, "topic")} left out)`);
+  return words.length === 0 ? "-" : words.join(" ");
+}
+
 /** Ages nobody could read are null. */
 export function groupJson(group: DescribeGroupResponse) {
   return {
@@ -62,11 +71,14 @@ export function groupJson(group: DescribeGroupResponse) {
     epoch: group.groupEpoch,
     assignor: group.assignor,
     coordinator: group.coordinatorId,
-    members: group.members.map(({ memberId, instanceId, clientAddress, memberEpoch, assignment, target }) => ({
+    members: group.members.map(({ memberId, instanceId, clientAddress, memberEpoch, assignment, target, ...wants }) => ({
       memberId,
       instanceId: instanceId === "" ? null : instanceId,
       clientAddress,
       memberEpoch,
+      topics: wants.topics,
+      topicPattern: wants.topicPattern === "" ? null : wants.topicPattern,
+      topicsLeftOut: wants.topicsLeftOut,
       assignment,
       target,
     })),
@@ -125,12 +137,13 @@ function row(partition: PartitionLag, names: ReadonlyMap<string, string>): reado
 
 function membersText({ members }: DescribeGroupResponse): string {
   return table(
-    ["MEMBER", "INSTANCE", "ADDRESS", "EPOCH", "HOLDS", "IS TO HOLD"],
-    members.map(({ memberId, instanceId, clientAddress, memberEpoch, assignment, target }) => [
+    ["MEMBER", "INSTANCE", "ADDRESS", "EPOCH", "READS", "HOLDS", "IS TO HOLD"],
+    members.map(({ memberId, instanceId, clientAddress, memberEpoch, assignment, target, ...wants }) => [
       memberId,
       instanceId === "" ? "-" : instanceId,
       clientAddress,
       memberEpoch,
+      wantedText(wants),
       assignedText(assignment),
       assignedText(target),
     ]),

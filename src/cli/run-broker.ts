@@ -15,6 +15,7 @@ import { collectLessOften } from "../host/heap.ts";
 import { nodeRandom } from "../host/random.ts";
 import { THREADS, threadPoolSize } from "../host/thread-pool.ts";
 import type { SetAside } from "../log/set-aside.ts";
+import { re2Patterns } from "../patterns/re2-patterns.ts";
 import { createAdminHttp } from "../telemetry/admin-http.ts";
 import { brokerMetrics } from "../telemetry/broker-metrics.ts";
 import { meteredDisk, meteredRpcServer } from "../telemetry/metered-ports.ts";
@@ -82,6 +83,7 @@ export async function runBroker(config: ProcessConfig, terminal: Terminal, newIn
       transport: createTcpTransport(),
       rpcServer: meteredRpcServer(rpcServer, clock, telemetry.metrics),
       inflate: new GzipInflate(),
+      patterns: re2Patterns,
       background: nodeBackground,
       telemetry,
     },

@@ -28,7 +28,7 @@ export const featureLevels: readonly FeatureLevel[] = [
     level: 3,
     since: "0.1.0",
     brings:
-      "of the cluster: the fact `featureLevelRaised`; `in_place_of` and `fenced` of `partitionRecovered`; `topic_id` of requests is obeyed by every broker; `__groups` holds consumer groups",
+      "of the cluster: the fact `featureLevelRaised`; `in_place_of` and `fenced` of `partitionRecovered`; `topic_id` of requests is obeyed by every broker; `__groups` holds consumer groups, whose members may subscribe by pattern",
     checked:
       "`raiseLevel`, `refuseRecoveryBelow`, `decideEnsureGroups`; the client, before a change that names its topic by id (`TopicIdsObeyed`); brokers that do not understand it are refused (`refuseLevels`)",
   },

@@ -13,6 +13,7 @@ import { type RefusedOffset, type SeekStep, type TopicDirectory, UNKNOWN_TIME } 
 import type { GroupState } from "./group-state.ts";
 import { type GroupsPage, pageOf } from "./groups-page.ts";
 import type { GroupsImage } from "./image.ts";
+import type { InterestsWorld } from "./interests.ts";
 import { describeMembers, type FetchedOffset, type GroupPhase, phaseOf } from "./reads.ts";
 
 /** What the machine says as the messages of `GroupService`. Topics that are gone have no name and are left out. */
@@ -68,10 +69,10 @@ export function listAnswer(image: GroupsImage, page: GroupsPage): MessageInput<t
 }
 
 /** All but lag and coordinator, which are not the image's to know. */
-export function describeAnswer(group: GroupState, topics: TopicDirectory): MessageInput<typeof DescribeGroupResponse> {
+export function describeAnswer(group: GroupState, world: InterestsWorld): MessageInput<typeof DescribeGroupResponse> {
   const named = (partitions: readonly TopicPartitions[]) =>
     partitions.map(({ topicId, partitions: numbers }) => ({
-      topic: group.target.get(topicId)?.name ?? topics.byId(topicId)?.name ?? "",
+      topic: group.target.get(topicId)?.name ?? world.topics.byId(topicId)?.name ?? "",
       topicId,
       partitions: numbers,
     }));
@@ -80,13 +81,16 @@ export function describeAnswer(group: GroupState, topics: TopicDirectory): Messa
     state: numberOf[phaseOf(group)],
     groupEpoch: group.epoch,
     assignor: group.assignor,
-    members: describeMembers(group).map(({ member, assignment, target }) => ({
+    members: describeMembers(group, world).map(({ member, assignment, target, leftOut }) => ({
       memberId: member.id,
       instanceId: member.instanceId ?? "",
       clientAddress: member.clientAddress,
       memberEpoch: member.epoch,
       assignment: named(assignment),
       target: named(target),
+      topics: member.topics,
+      topicPattern: member.topicPattern,
+      topicsLeftOut: leftOut,
     })),
   };
 }

@@ -16,6 +16,8 @@ export interface JoinGroup {
   readonly rack: string;
   readonly clientAddress: string;
   readonly topics: readonly string[];
+  /** Besides: all topics whose whole name it matches, also those that come later; RE2 syntax. Empty: none. */
+  readonly topicPattern: string;
   /** Empty: no wish. */
   readonly assignor: string;
   /** 0: the default. */
@@ -30,7 +32,7 @@ export interface Heartbeat {
   readonly memberEpoch: number;
   readonly instanceId: string | undefined;
   /** What it wants from now on; undefined: as before. */
-  readonly subscription: Pick<JoinGroup, "topics" | "assignor" | "rebalanceTimeoutMs"> | undefined;
+  readonly subscription: Pick<JoinGroup, "topics" | "topicPattern" | "assignor" | "rebalanceTimeoutMs"> | undefined;
   /** All it holds; undefined: not said. What it was told to give back and is not among them it has given back. */
   readonly owned: readonly TopicPartitions[] | undefined;
 }

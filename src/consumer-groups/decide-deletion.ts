@@ -4,6 +4,7 @@ import { refuseMany } from "./decide-commit.ts";
 import { type Decision, done, type GroupWorld, type RefusedOffset, refuse, UNKNOWN_TIME } from "./decision.ts";
 import { DroppedBecause, type Fact } from "./facts.ts";
 import type { GroupsImage } from "./image.ts";
+import { interestsOf } from "./interests.ts";
 import { groupNotEmpty, unknownGroup } from "./refusals.ts";
 
 /** With its offsets; not while it has members. */
@@ -21,11 +22,14 @@ export function decideDeleteOffsets(image: GroupsImage, { groupId, topics }: Del
   const asked = topics.reduce((sum, { partitions }) => sum + 1 + partitions.length, 0);
   const error = refuseMany(groupId, asked, 2 * world.settings.offsetsPerGroupMax, "group.offsets.max");
   if (error !== undefined) return refuse(error);
+  const interests = interestsOf(group, world);
   const refused: RefusedOffset[] = [];
   const dropped: TopicPartitions[] = [];
   for (const [at, { topicId, partitions }] of topics.entries()) {
     const name = group.target.get(topicId)?.name ?? world.topics.byId(topicId)?.name;
-    const subscribers = [...group.members.values()].filter((member) => member.topics.some((topic) => topic === name)).length;
+    const subscribers = [...group.members.values()].filter(
+      (member) => member.topics.some((topic) => topic === name) || interests.members.get(member.id)?.topics.has(topicId) === true,
+    ).length;
     if (subscribers > 0) refused.push({ at, error: groupNotEmpty(groupId, subscribers, `delete offsets of ${name}`) });
     else {
       const there = [...new Set(partitions)].filter((partition) => group.offsets.get(topicId, partition) !== undefined);

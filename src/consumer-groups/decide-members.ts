@@ -21,7 +21,7 @@ export function decideJoin(image: GroupsImage, command: JoinGroup, world: GroupW
   const { groupId, memberId, instanceId } = command;
   const group = image.group(groupId);
   const had = group === undefined ? undefined : memberOfInstance(group, instanceId);
-  const error = refuseJoin(image, command, world.settings) ?? refuseInstance(command, had);
+  const error = refuseJoin(image, command, world) ?? refuseInstance(command, had);
   if (error !== undefined) return refuse(error);
 
   const draft = new Draft(image, groupId);
@@ -32,12 +32,13 @@ export function decideJoin(image: GroupsImage, command: JoinGroup, world: GroupW
     rack: command.rack,
     clientAddress: command.clientAddress,
     topics: topicNames(command.topics),
+    topicPattern: command.topicPattern,
     assignor: command.assignor,
     rebalanceTimeoutMs: command.rebalanceTimeoutMs === 0 ? world.settings.rebalanceTimeoutMs : command.rebalanceTimeoutMs,
     epoch: draft.epoch,
     replaces: had === undefined || had.id === memberId ? undefined : had.id,
   });
-  retarget(draft, world.topics);
+  retarget(draft, world);
   reconcile(draft);
   return answer(draft, memberId, 0);
 }
@@ -64,18 +65,22 @@ export function decideHeartbeat(image: GroupsImage, command: Heartbeat, world: G
   const wish = { ...member, ...subscription, topics };
   const rebalanceTimeoutMs = wish.rebalanceTimeoutMs === 0 ? world.settings.rebalanceTimeoutMs : wish.rebalanceTimeoutMs;
   const subscribed =
-    topics.join() !== member.topics.join() || wish.assignor !== member.assignor || rebalanceTimeoutMs !== member.rebalanceTimeoutMs;
+    topics.join() !== member.topics.join() ||
+    wish.topicPattern !== member.topicPattern ||
+    wish.assignor !== member.assignor ||
+    rebalanceTimeoutMs !== member.rebalanceTimeoutMs;
   const released = owned === undefined || group.revoking === 0 ? [] : givenBack(group, member, memberEpoch, owned);
   const known = owned !== undefined && !ownsRightly(group, memberId, owned) ? 0 : memberEpoch;
   if (!subscribed && released.length === 0) return { facts: [], reply: { kind: "member", state: memberState(group, member, known) } };
 
-  const refused = subscribed ? refuseSubscription(image, { ...wish, groupId, topics }, world.settings) : undefined;
+  const refused = subscribed ? refuseSubscription(image, { ...wish, groupId, topics }, world) : undefined;
   if (refused !== undefined) return refuse(refused);
   const draft = new Draft(image, groupId);
   if (released.length > 0) draft.record({ kind: "released", topics: released });
   if (subscribed) {
-    draft.record({ kind: "memberSubscribed", memberId, topics, assignor: wish.assignor, rebalanceTimeoutMs });
-    retarget(draft, world.topics);
+    const { topicPattern, assignor } = wish;
+    draft.record({ kind: "memberSubscribed", memberId, topics, topicPattern, assignor, rebalanceTimeoutMs });
+    retarget(draft, world);
   }
   reconcile(draft);
   return answer(draft, memberId, known);
@@ -156,7 +161,7 @@ function remove(
 ): Decision {
   const draft = new Draft(image, groupId);
   draft.record({ kind: "memberRemoved", memberId, because, atMs: world.stampMs });
-  retarget(draft, world.topics);
+  retarget(draft, world);
   reconcile(draft);
   return done(draft.facts);
 }

@@ -19,7 +19,7 @@ export function decideRefreshTopics(image: GroupsImage, command: GroupCommandOf<
       partitions: [...offsets.of(topicId).entries()].flatMap(([partition, value]) => (value === undefined ? [] : [partition])),
     }));
   if (topics.length > 0) draft.record({ kind: "offsetsDropped", because: DroppedBecause.topicDeleted, topics });
-  retarget(draft, world.topics);
+  retarget(draft, world);
   reconcile(draft);
   return done(draft.facts);
 }

@@ -37,7 +37,7 @@ export function decideSeek(image: GroupsImage, command: SeekGroup, world: GroupW
   if (dryRun || steps.length === 0) return { facts: [], reply: { kind: "seek", steps } };
   const draft = new Draft(image, groupId);
   for (const memberId of members) draft.record({ kind: "memberRemoved", memberId, because: RemovedBecause.seek, atMs: world.stampMs });
-  if (members.length > 0) retarget(draft, world.topics);
+  if (members.length > 0) retarget(draft, world);
   const topics = new Map<TopicId, { partition: number; offset: number; term: number; metadata: string }[]>();
   for (const { topicId, partition, offset } of positions) {
     const list = topics.get(topicId) ?? [];

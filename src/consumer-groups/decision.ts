@@ -14,6 +14,10 @@ export interface GroupTopic {
 export interface TopicDirectory {
   byName(name: string): GroupTopic | undefined;
   byId(id: TopicId): GroupTopic | undefined;
+  /** Those whose whole name the pattern matches, never an internal one; none by a pattern that is refused. */
+  matching(pattern: string): readonly GroupTopic[];
+  /** Why nobody can subscribe by this pattern (INVALID_REQUEST, with `position` where there is one), or undefined. */
+  refusePattern(pattern: string): MillraceError | undefined;
 }
 
 /** What a decision rests on besides the image. */

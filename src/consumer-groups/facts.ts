@@ -22,6 +22,8 @@ export const MemberJoined = message("millrace.internal.v1.MemberJoined", {
   epoch: int32(8),
   /** The member that had the instance id and is gone; what was meant for it is meant for this one. */
   replaces: optional(string(9)),
+  /** What it matches is not in here: the target says what came of it. */
+  topicPattern: string(10),
 });
 
 /** Wants something else from now on. */
@@ -30,6 +32,7 @@ export const MemberSubscribed = message("millrace.internal.v1.MemberSubscribed",
   topics: repeated(string(2)),
   assignor: string(3),
   rebalanceTimeoutMs: int32(4),
+  topicPattern: string(5),
 });
 
 /** A static member said it will be back. */

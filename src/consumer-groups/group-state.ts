@@ -13,6 +13,8 @@ export interface MemberImage {
   readonly clientAddress: string;
   /** Names, ascending, each once; they need not exist. */
   readonly topics: readonly string[];
+  /** Topics whose whole name it matches, too; empty: none. */
+  readonly topicPattern: string;
   /** The assignor it asks for; empty: no wish. */
   readonly assignor: string;
   /** Time it has to give partitions back, milliseconds. */

@@ -2,6 +2,7 @@ import type { TopicId } from "../base/ids.ts";
 import type { TopicPartitions } from "./commands.ts";
 import type { CommittedOffset, GroupState, MemberImage } from "./group-state.ts";
 import type { GroupsImage } from "./image.ts";
+import { type InterestsWorld, interestsOf } from "./interests.ts";
 import { assignmentOf } from "./member-state.ts";
 
 /** What may be asked of an image. To be linearizable they are asked of the committed one, behind a read index. */
@@ -54,9 +55,12 @@ export interface MemberDescription {
   readonly assignment: readonly TopicPartitions[];
   /** What the group wants it to hold. */
   readonly target: readonly TopicPartitions[];
+  /** @see Interest */
+  readonly leftOut: number;
 }
 
-export function describeMembers(group: GroupState): readonly MemberDescription[] {
+export function describeMembers(group: GroupState, world: InterestsWorld): readonly MemberDescription[] {
+  const interests = interestsOf(group, world);
   return [...group.members.values()].map((member) => ({
     member,
     assignment: assignmentOf(group, member.id),
@@ -64,5 +68,6 @@ export function describeMembers(group: GroupState): readonly MemberDescription[]
       const partitions = [...owners.entries()].flatMap(([partition, owner]) => (owner === member.id ? [partition] : []));
       return partitions.length === 0 ? [] : [{ topicId, partitions }];
     }),
+    leftOut: interests.members.get(member.id)?.leftOut ?? 0,
   }));
 }

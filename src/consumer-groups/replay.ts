@@ -21,13 +21,14 @@ const replays: { readonly [K in Exclude<Fact["kind"], "groupDeleted">]: Replay<K
       group.members.delete(replaces);
       group.target = renamed(group.target, replaces, memberId);
     }
-    const { instanceId, rack, clientAddress, topics, assignor, rebalanceTimeoutMs, epoch } = fact;
+    const { instanceId, rack, clientAddress, topics, topicPattern, assignor, rebalanceTimeoutMs, epoch } = fact;
     group.members.set(memberId, {
       id: memberId,
       instanceId,
       rack,
       clientAddress,
       topics,
+      topicPattern,
       assignor,
       rebalanceTimeoutMs,
       joinEpoch: epoch,
@@ -37,8 +38,8 @@ const replays: { readonly [K in Exclude<Fact["kind"], "groupDeleted">]: Replay<K
     group.epoch = epoch;
   },
 
-  memberSubscribed(group, { memberId, topics, assignor, rebalanceTimeoutMs }) {
-    group.members.set(memberId, { ...memberOf(group, memberId), topics, assignor, rebalanceTimeoutMs });
+  memberSubscribed(group, { memberId, topics, topicPattern, assignor, rebalanceTimeoutMs }) {
+    group.members.set(memberId, { ...memberOf(group, memberId), topics, topicPattern, assignor, rebalanceTimeoutMs });
   },
 
   memberAway(group, { memberId }) {

@@ -1,21 +1,23 @@
+import type { TopicId } from "../base/ids.ts";
 import type { Assignment, AssignorMember } from "./assignor.ts";
 import { assignorOf, assignors } from "./assignors.ts";
-import type { GroupTopic, TopicDirectory } from "./decision.ts";
+import type { GroupTopic } from "./decision.ts";
 import type { Draft } from "./draft.ts";
 import type { GroupState } from "./group-state.ts";
+import { type InterestsWorld, interestsOf } from "./interests.ts";
 
 /**
  * Records who is to have what from now on, if that is not what stands recorded. Sticky by what was wanted before, not by who holds what:
  * a partition on its way to its next owner goes on its way.
  */
-export function retarget(draft: Draft, directory: TopicDirectory): void {
+export function retarget(draft: Draft, world: InterestsWorld): void {
   const { group } = draft;
-  const topics = subscribedTopics(group, directory);
+  const { topics, members: interests } = interestsOf(group, world);
   const members = [...group.members.values()].map(
     (member): AssignorMember => ({
       id: member.id,
       order: member.instanceId ?? member.id,
-      topics: new Set(member.topics.flatMap((name) => topics.get(name)?.id ?? [])),
+      topics: interests.get(member.id)?.topics ?? new Set(),
     }),
   );
   const assignor = assignorOf([...group.members.values()].map((member) => member.assignor));
@@ -37,19 +39,7 @@ export function retarget(draft: Draft, directory: TopicDirectory): void {
   });
 }
 
-/** Topics that exist and somebody subscribes to, by name. */
-function subscribedTopics(group: GroupState, directory: TopicDirectory): ReadonlyMap<string, GroupTopic> {
-  const topics = new Map<string, GroupTopic>();
-  const names = new Set<string>();
-  for (const member of group.members.values()) for (const name of member.topics) names.add(name);
-  for (const name of names) {
-    const topic = directory.byName(name);
-    if (topic !== undefined) topics.set(name, topic);
-  }
-  return topics;
-}
-
-function isSame({ target }: GroupState, topics: ReadonlyMap<string, GroupTopic>, next: Assignment): boolean {
+function isSame({ target }: GroupState, topics: ReadonlyMap<TopicId, GroupTopic>, next: Assignment): boolean {
   if (target.size !== topics.size) return false;
   for (const { id } of topics.values()) {
     const before = target.get(id)?.owners;
@@ -60,8 +50,8 @@ function isSame({ target }: GroupState, topics: ReadonlyMap<string, GroupTopic>,
 }
 
 /** Whether the topics of the group are others than its target was made for: then `refreshTopics` has something to do. */
-export function isOutdated(group: GroupState, directory: TopicDirectory): boolean {
-  const topics = subscribedTopics(group, directory);
+export function isOutdated(group: GroupState, world: InterestsWorld): boolean {
+  const { topics } = interestsOf(group, world);
   if (topics.size !== group.target.size) return true;
   for (const { id, partitions } of topics.values()) if (group.target.get(id)?.owners.length !== partitions) return true;
   return false;

@@ -42,6 +42,7 @@ const Member = message("millrace.internal.v1.GroupMember", {
   joinEpoch: int32(8),
   epoch: int32(9),
   away: bool(10),
+  topicPattern: string(11),
 });
 
 /** Lists of one topic are as long as each other. A member is named by its place in the group's list, from 1; 0 is nobody. */

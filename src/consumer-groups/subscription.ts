@@ -1,13 +1,14 @@
 import type { MillraceError } from "../base/errors.ts";
 import { isAssignor } from "./assignors.ts";
 import type { JoinGroup } from "./commands.ts";
+import type { GroupWorld } from "./decision.ts";
 import type { GroupsImage } from "./image.ts";
 import { refuseGroupName, refuseMemberName, refuseTopicNames } from "./names.ts";
 import { EPOCH_MAX } from "./recovered.ts";
 import { invalid, tooMany } from "./refusals.ts";
 import type { GroupSettings } from "./settings.ts";
 
-type Subscription = Pick<JoinGroup, "groupId" | "topics" | "assignor" | "rebalanceTimeoutMs">;
+type Subscription = Pick<JoinGroup, "groupId" | "topics" | "topicPattern" | "assignor" | "rebalanceTimeoutMs">;
 
 /** Characters of what a member says about itself for people to read. */
 const TEXT_MAX = 255;
@@ -18,7 +19,11 @@ export function topicNames(topics: readonly string[]): readonly string[] {
 }
 
 /** Judges what a member that wants to join sends, and whether there is room for it. */
-export function refuseJoin(image: GroupsImage, command: JoinGroup, settings: GroupSettings): MillraceError | undefined {
+export function refuseJoin(
+  image: GroupsImage,
+  command: JoinGroup,
+  world: Pick<GroupWorld, "settings" | "topics">,
+): MillraceError | undefined {
   const { groupId, memberId, instanceId, rack, clientAddress } = command;
   return (
     refuseGroupName(groupId) ??
@@ -26,24 +31,24 @@ export function refuseJoin(image: GroupsImage, command: JoinGroup, settings: Gro
     (instanceId === undefined ? undefined : refuseMemberName("instance_id", instanceId)) ??
     (rack.length > TEXT_MAX ? invalid("rack", `it has more than ${TEXT_MAX} characters`) : undefined) ??
     (clientAddress.length > TEXT_MAX ? invalid("client_address", `it has more than ${TEXT_MAX} characters`) : undefined) ??
-    refuseSubscription(image, command, settings) ??
-    refuseMore(image, command, settings)
+    refuseSubscription(image, command, world) ??
+    refuseMore(image, command, world.settings)
   );
 }
 
 /** Topics need not exist yet: a group may be there before they are. */
 export function refuseSubscription(
   image: GroupsImage,
-  { groupId, topics, assignor, rebalanceTimeoutMs }: Subscription,
-  settings: GroupSettings,
+  { groupId, topics, topicPattern, assignor, rebalanceTimeoutMs }: Subscription,
+  { settings, topics: directory }: Pick<GroupWorld, "settings" | "topics">,
 ): MillraceError | undefined {
   const { topicsPerMemberMax, rebalanceTimeoutMsMax } = settings;
   if (image.epochOf(groupId) >= EPOCH_MAX) return tooMany(`Group ${groupId} has used up its epochs`, "group.epochs.max");
-  if (topics.length === 0) return invalid("topics", "a member subscribes to at least one");
+  if (topics.length === 0 && topicPattern === "") return invalid("topics", "a member subscribes to at least one, or by a topic_pattern");
   if (topics.length > topicsPerMemberMax) {
     return tooMany(`Cannot subscribe to ${topics.length} topics: at most ${topicsPerMemberMax}`, "group.topics.per.member.max");
   }
-  const error = refuseTopicNames(topics);
+  const error = refuseTopicNames(topics) ?? (topicPattern === "" ? undefined : directory.refusePattern(topicPattern));
   if (error !== undefined) return error;
   if (assignor !== "" && !isAssignor(assignor))
     return invalid("assignor", `${JSON.stringify(assignor.slice(0, 50))} is none; uniform and range are`);

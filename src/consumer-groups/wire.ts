@@ -19,11 +19,14 @@ const LEAVE_FOR_A_WHILE = -2;
 
 /** What a heartbeat asks for is said by its member epoch. */
 export function memberCommand(beat: MemberHeartbeat, clientAddress: string): JoinGroup | Heartbeat | LeaveGroup | MillraceError {
-  const { groupId, memberId, memberEpoch, topics, topicsChanged, assignor, rebalanceTimeoutMs } = beat;
+  const { groupId, memberId, memberEpoch, topics, topicPattern, topicsChanged, assignor, rebalanceTimeoutMs } = beat;
   const instanceId = beat.instanceId === "" ? undefined : beat.instanceId;
   switch (memberEpoch) {
     case JOIN:
-      return { kind: "join", groupId, memberId, instanceId, rack: beat.rack, clientAddress, topics, assignor, rebalanceTimeoutMs };
+      return {
+        ...{ kind: "join", groupId, memberId, instanceId, rack: beat.rack, clientAddress },
+        ...{ topics, topicPattern, assignor, rebalanceTimeoutMs },
+      };
     case LEAVE:
       return { kind: "leave", groupId, memberId, instanceId, forGood: true };
     case LEAVE_FOR_A_WHILE:
@@ -33,7 +36,7 @@ export function memberCommand(beat: MemberHeartbeat, clientAddress: string): Joi
       if (memberEpoch < LEAVE_FOR_A_WHILE) return invalid("member_epoch", `${memberEpoch} means nothing`);
       const owned = ownedOf(beat.owned);
       if ("code" in owned) return owned;
-      const subscription = topicsChanged ? { topics, assignor, rebalanceTimeoutMs } : undefined;
+      const subscription = topicsChanged ? { topics, topicPattern, assignor, rebalanceTimeoutMs } : undefined;
       return { kind: "heartbeat", groupId, memberId, memberEpoch, instanceId, subscription, owned };
     }
   }

@@ -18,6 +18,7 @@ import { createRpcServer } from "../../src/grpc/rpc-server.ts";
 import { nodeBackground } from "../../src/host/background.ts";
 import { nodeClock } from "../../src/host/clock.ts";
 import { nodeRandom } from "../../src/host/random.ts";
+import { re2Patterns } from "../../src/patterns/re2-patterns.ts";
 import { publicMethods } from "../../src/protocol/methods.ts";
 import { createTcpTransport } from "../../src/transport/tcp-transport.ts";
 import { recordSet, valuesOf } from "./harness.ts";
@@ -71,6 +72,7 @@ describe("Three brokers on real ports", () => {
           transport: createTcpTransport(),
           rpcServer: createRpcServer({ clock }),
           inflate: new GzipInflate(),
+          patterns: re2Patterns,
           background: nodeBackground,
           telemetry: silentTelemetry,
         },

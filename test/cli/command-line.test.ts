@@ -36,11 +36,11 @@ describe("A command line", () => {
   it("that is wrong is told which word of it is: the first that nobody takes, the option without its value, what would be dropped", async () => {
     const takes = "`millrace consume`";
     const wrong: readonly (readonly [string, string])[] = [
-      ["--no-follow extra", `${takes} does not take "extra" (--follow takes no value): millrace consume <topic>`],
-      ["--follow extra --bogus", `${takes} does not take "extra" (--follow takes no value): millrace consume <topic>`],
+      ["--no-follow extra", `${takes} does not take "extra" (--follow takes no value): millrace consume [topic]`],
+      ["--follow extra --bogus", `${takes} does not take "extra" (--follow takes no value): millrace consume [topic]`],
       ["--bogus extra", `Unknown option of ${takes}: --bogus`],
-      ["-o 5 6", `${takes} does not take "6": millrace consume <topic>`],
-      ["follow", `${takes} does not take "follow": millrace consume <topic>; did you mean --follow?`],
+      ["-o 5 6", `${takes} does not take "6": millrace consume [topic]`],
+      ["follow", `${takes} does not take "follow": millrace consume [topic]; did you mean --follow?`],
       ["-follow", `Unknown option of ${takes}: -follow; did you mean --follow?`],
       ["--no-nonsense", `Unknown option of ${takes}: --no-nonsense`],
       ["--no-format json", `Unknown option of ${takes}: --no-format; did you mean --format?`],

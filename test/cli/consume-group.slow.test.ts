@@ -103,6 +103,27 @@ describe("consume --group, and group consumers, on a real broker", { timeout: 12
     assert.match(second.talk, /consumed 25 records in group one \(interrupted\)\n$/);
   });
 
+  it("by pattern prints the records of all topics that match, of one that is made meanwhile too", async () => {
+    for (const topic of ["eu.orders", "other"])
+      assert.equal((await millrace(["topic", "create", topic, "--partitions", "2", "--brokers", address])).code, 0);
+    await produce("eu.orders", 2);
+    await produce("other", 2);
+    const args = ["-f", "%t %p %o\\n", "--brokers", address, "-n", "8"];
+    const reading = new Running(["consume", "-g", "by-pattern", "--topic-pattern", "(eu|us)\\..*", ...args]);
+    await reading.said(/(?:.*\n){4}/);
+    assert.equal((await millrace(["topic", "create", "us.orders", "--partitions", "2", "--brokers", address])).code, 0);
+    await produce("us.orders", 2);
+    assert.equal(await reading.ended, 0, reading.talk);
+    const expected = ["eu.orders", "us.orders"].flatMap((topic) =>
+      [0, 1].flatMap((partition) => [0, 1].map((offset) => `${topic} ${partition} ${offset}`)),
+    );
+    assert.deepEqual([...reading.lines].sort(), expected);
+    assert.match(reading.talk, /assigned eu\.orders 0 1\n[\s\S]*assigned us\.orders 0 1\n/);
+    const bad = await millrace(["consume", "-g", "by-pattern", "--include", "eu(", "--brokers", address]);
+    assert.equal(bad.code, 1);
+    assert.match(bad.stderr, /INVALID_REQUEST: topic_pattern: a \( is not closed at position 3/);
+  });
+
   it("one that was stopped for longer than its session has its late commit refused by name, shows that, and joins again", async () => {
     const stopped = member("two", "--handler-delay", "300ms");
     await stopped.said(/(?:.*\n){8}/);

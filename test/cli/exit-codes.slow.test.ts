@@ -101,6 +101,8 @@ const rows: readonly Row[] = [
   { command: "consume", code: 0, why: "read to the end", args: ["here"], at: "brokers" },
   { command: "consume", code: 1, why: "an offset that is not there", args: ["here", "--from", "99"], at: "brokers" },
   { command: "consume", code: 2, why: "no place", args: ["here", "--from", "x"] },
+  { command: "consume", code: 2, why: "a pattern without a group", args: ["--topic-pattern", "h.*"] },
+  { command: "consume", code: 2, why: "no topic", args: ["-g", "here"] },
   { command: "consume", code: 3, why: "no such partition", args: ["here", "-p", "9"], at: "brokers" },
   { command: "group list", code: 0, why: "shown", at: "brokers" },
   { command: "group list", code: 2, why: "no format", args: ["--format", "x"] },

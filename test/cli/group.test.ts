@@ -35,6 +35,9 @@ const described: MessageInput<typeof DescribeGroupResponse> = {
       memberEpoch: 7,
       assignment: [{ topic: "t", topicId: "id", partitions: [1, 0] }],
       target: [{ topic: "t", topicId: "id", partitions: [0, 1, 2] }],
+      topics: ["t"],
+      topicPattern: "u\\..*",
+      topicsLeftOut: 2,
     },
   ],
   partitions: [
@@ -117,8 +120,12 @@ describe("group", () => {
         "",
       ]);
       const members = (await group("describe", "etl", "--members")).out;
-      assert.match(members, /^m-1 +left +10\.0\.0\.1:5 +7 +t\/0,1 +t\/0,1,2$/m);
+      assert.match(members, /^m-1 +left +10\.0\.0\.1:5 +7 +t \/u\\\.\.\*\/ \(2 topics left out\) +t\/0,1 +t\/0,1,2$/m);
       const json = JSON.parse((await group("describe", "etl", "--format", "json")).out);
+      assert.deepEqual(
+        json.members.map((each: Record<string, unknown>) => [each["topics"], each["topicPattern"], each["topicsLeftOut"]]),
+        [[["t"], "u\\..*", 2]],
+      );
       assert.deepEqual(
         json.partitions.map((each: Record<string, unknown>) => [each["owner"], each["committed"], each["timeLagMs"], each["verdict"]]),
         [

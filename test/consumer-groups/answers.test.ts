@@ -51,7 +51,7 @@ describe("answers about groups", () => {
     c.told(joining("g", "b", ["t"]));
     c.commit("other", undefined, offset("t", 0, 1));
     const all = { topic: "t", topicId: id };
-    const described = DescribeGroupResponse.decode(DescribeGroupResponse.encode(describeAnswer(c.group("g"), c.topics)));
+    const described = DescribeGroupResponse.decode(DescribeGroupResponse.encode(describeAnswer(c.group("g"), c)));
     assert.deepEqual(
       [described.groupId, described.state, described.groupEpoch, described.assignor],
       ["g", 2, c.group("g").epoch, "uniform"],

@@ -39,7 +39,7 @@ const happening = fc.noBias(
   ),
 );
 
-const subscriptions = [["t", "u"], ["t"], ["t", "u"], ["u"]] as const;
+const subscriptions = [["t", "u"], ["t"], ["^[tu]$"], ["u", "^t.*"]] as const;
 
 function happen(run: GroupRun, what: Happening, who: number, n: number): void {
   switch (what) {
@@ -104,6 +104,8 @@ describe("the coordinator of a group", () => {
       "offset PARTITION_NOT_OWNED",
       "offset COMMIT_BEHIND",
       "granted again",
+      "join by pattern",
+      "refreshTopics by pattern",
     ])
       assert.ok((tally.get(what) ?? 0) > 0, `${what}: ${tally.get(what) ?? 0} times`);
   });

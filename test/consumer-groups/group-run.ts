@@ -55,10 +55,13 @@ export class GroupRun {
 
   // What consumers do
 
+  /** @param topics the last one may be a pattern: what begins with `^` */
   join(who: number, topics: readonly string[]): void {
     const client = this.#client(who);
     client.forget();
-    const decision = this.step(joining(GROUP, client.memberId, topics, { instanceId: client.instance }));
+    const names = topics.filter((name) => !name.startsWith("^"));
+    const topicPattern = topics.find((name) => name.startsWith("^")) ?? "";
+    const decision = this.step(joining(GROUP, client.memberId, names, { topicPattern, instanceId: client.instance }));
     if ("error" in decision || decision.reply.kind !== "member") return;
     client.life = decision.reply.state.memberEpoch;
     this.#hear(client, decision.reply.state);
@@ -212,6 +215,7 @@ export class GroupRun {
     assert.ok(this.c.image.epochOf(GROUP) >= epoch, "epochs rise");
     this.#offsetsRule(command, before, had);
     this.#owners();
+    this.#targets(command, decision);
     this.#push();
     return decision;
   }
@@ -296,6 +300,26 @@ export class GroupRun {
     for (const [key, at] of tokens) this.#tokens.set(key, at);
   }
 
+  /** What is meant for anybody is of what the group's members want; all of it, right after it was looked for. */
+  #targets({ kind }: GroupCommand, decision: GroupsDecided): void {
+    const group = this.c.image.group(GROUP);
+    if (group === undefined || "error" in decision || (kind !== "join" && kind !== "refreshTopics")) return;
+    const wanted = new Map([...group.members.keys()].map((id) => [id, this.#reference.wanted(id, this.c.topics)]));
+    const all = new Set([...wanted.values()].flat());
+    const { topics } = this.c;
+    assert.deepEqual(
+      [...group.target.keys()].sort(),
+      topics
+        .all()
+        .filter(({ name }) => all.has(name))
+        .map(({ id }) => id)
+        .sort(),
+    );
+    for (const { name, owners } of group.target.values())
+      for (const owner of owners) assert.ok(owner !== undefined && wanted.get(owner)?.includes(name), `${owner} wants ${name}`);
+    if ([...group.members.values()].some(({ topicPattern }) => topicPattern !== "")) this.#count(`${kind} by pattern`);
+  }
+
   /** Whoever is told something new has it on its stream. */
   #push(): void {
     const group = this.c.image.group(GROUP);
@@ -367,7 +391,7 @@ export class GroupRun {
     group.held.forEach(({ member }, topicId, partition) => {
       assert.equal(holders.get(`${topicId}:${partition}`), member, "C8: who is to hold it does");
     });
-    const wanted = new Set([...group.members.values()].flatMap(({ topics }) => topics));
+    const wanted = new Set([...group.members.keys()].flatMap((id) => this.#reference.wanted(id, this.c.topics)));
     for (const { id, name, partitions } of this.c.topics.all())
       if (wanted.has(name))
         assert.equal(group.held.of(id).filter((holding) => holding !== undefined).length, partitions, "C8: every partition is owned");

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { ErrorCode } from "../../src/base/errors.ts";
+import { type ErrorCode, MillraceError } from "../../src/base/errors.ts";
 import type { LogIndex, TopicId } from "../../src/base/ids.ts";
 import type { GroupCommand, Heartbeat, JoinGroup, OffsetToCommit, TopicPartitions } from "../../src/consumer-groups/commands.ts";
 import {
@@ -42,6 +42,15 @@ export class Topics implements TopicDirectory {
   byId(id: TopicId): GroupTopic | undefined {
     return [...this.#topics.values()].find((topic) => topic.id === id);
   }
+  /** By the engine of JavaScript: another one than brokers have. */
+  matching(pattern: string): readonly GroupTopic[] {
+    const whole = new RegExp(`^(?:${pattern})$`);
+    return this.all().filter(({ name }) => whole.test(name));
+  }
+  refusePattern(pattern: string): MillraceError | undefined {
+    return pattern === "(" ? new MillraceError("INVALID_REQUEST", "topic_pattern: a ( is not closed at position 1") : undefined;
+  }
+  async ready(): Promise<void> {}
   all(): readonly GroupTopic[] {
     return [...this.#topics.values()];
   }
@@ -55,6 +64,7 @@ export const joining = (groupId: string, memberId: string, topics: readonly stri
   rack: "",
   clientAddress: "127.0.0.1:1",
   topics,
+  topicPattern: "",
   assignor: "",
   rebalanceTimeoutMs: 0,
   ...more,

@@ -24,7 +24,7 @@ const rows: readonly (readonly [limit: string, code: ErrorCode, over: (c: Coordi
     "INVALID_REQUEST",
     (c) =>
       beating("g", "a", c.group("g").members.get("a")?.epoch ?? 0, {
-        subscription: { topics: ["t"], assignor: "", rebalanceTimeoutMs: 3_600_001 },
+        subscription: { topics: ["t"], topicPattern: "", assignor: "", rebalanceTimeoutMs: 3_600_001 },
       }),
   ],
   ["group.offsets.per.commit.max", "TOO_MANY_REQUESTS", () => outside(...[0, 1, 2, 3].map((partition) => offset("t", partition, 1)))],

@@ -143,7 +143,7 @@ describe("members of a group", () => {
     c.topics.make("t", 1);
     c.topics.make("u", 1);
     const a = c.told(joining("g", "a", ["t"]));
-    const subscription = { topics: ["u", "u"], assignor: "range", rebalanceTimeoutMs: 0 };
+    const subscription = { topics: ["u", "u"], topicPattern: "", assignor: "range", rebalanceTimeoutMs: 0 };
     c.told(beating("g", "a", a.memberEpoch, { subscription }));
     assert.deepEqual(flat(c.told(beating("g", "a", a.memberEpoch, { owned: [] })).assignment), ["2:0"]);
     assert.equal(c.group("g").assignor, "range");
@@ -321,7 +321,7 @@ describe("timers of a group", () => {
     c.topics.make("t", 1);
     c.topics.make("u", 1);
     const a = c.told(joining("g", "a", ["t", "u"]));
-    const subscription = { topics: ["t"], assignor: "", rebalanceTimeoutMs: 0 };
+    const subscription = { topics: ["t"], topicPattern: "", assignor: "", rebalanceTimeoutMs: 0 };
     const { memberEpoch } = c.told(beating("g", "a", a.memberEpoch, { subscription }));
     c.pass(5_000);
     c.told(beating("g", "a", memberEpoch, { owned: owned(c, 0) }));
@@ -356,7 +356,7 @@ describe("timers of a group", () => {
     c.topics.make("t", 2);
     const { memberEpoch } = c.told(joining("g", "a", ["t"]));
     c.told(joining("g", "b", ["t"]));
-    c.told(beating("g", "a", memberEpoch, { subscription: { topics: ["t"], assignor: "", rebalanceTimeoutMs: 5_000 } }));
+    c.told(beating("g", "a", memberEpoch, { subscription: { topics: ["t"], topicPattern: "", assignor: "", rebalanceTimeoutMs: 5_000 } }));
     c.pass(4_999);
     assert.deepEqual([...c.group("g").members.keys()], ["a", "b"]);
     c.pass(1);

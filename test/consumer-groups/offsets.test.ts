@@ -315,7 +315,7 @@ describe("bad input to a group", () => {
     c.ok({ kind: "leave", groupId: "g", memberId: "a", instanceId: "x", forGood: false });
     c.told(joining("g", "c", ["t"], { instanceId: "x" }));
     const beat = beating("g", "b", c.group("g").members.get("b")?.epoch ?? 0, {
-      subscription: { topics: [], assignor: "", rebalanceTimeoutMs: 0 },
+      subscription: { topics: [], topicPattern: "", assignor: "", rebalanceTimeoutMs: 0 },
     });
     assert.equal(c.refused(beat), "INVALID_REQUEST");
   });
@@ -327,7 +327,7 @@ describe("bad input to a group", () => {
     const last = 2 ** 31 - 2 ** 24;
     c.append("g", [{ ...c.target("g"), epoch: last }]);
     assert.equal(c.refused(joining("g", "b", ["t"])), "TOO_MANY_REQUESTS");
-    const subscription = { topics: ["u"], assignor: "", rebalanceTimeoutMs: 0 };
+    const subscription = { topics: ["u"], topicPattern: "", assignor: "", rebalanceTimeoutMs: 0 };
     assert.equal(c.refused(beating("g", "a", a.memberEpoch, { subscription })), "TOO_MANY_REQUESTS");
     c.told(beating("g", "a", a.memberEpoch));
     c.ok({ kind: "leave", groupId: "g", memberId: "a", instanceId: undefined, forGood: true });

@@ -52,6 +52,7 @@ describe("groups whose log has lost its end", () => {
       rack: "",
       clientAddress: "",
       topics: [],
+      topicPattern: "",
       assignor: "",
       rebalanceTimeoutMs: 1_000,
     };

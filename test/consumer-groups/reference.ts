@@ -1,6 +1,7 @@
 import type { CommitOffsets, GroupCommand, Heartbeat } from "../../src/consumer-groups/commands.ts";
 import type { TopicDirectory } from "../../src/consumer-groups/decision.ts";
 import type { GroupState } from "../../src/consumer-groups/group-state.ts";
+import type { Topics } from "./groups-fixture.ts";
 
 interface Member {
   readonly id: string;
@@ -8,6 +9,8 @@ interface Member {
   life: number;
   epoch: number;
   away: boolean;
+  readonly topics: readonly string[];
+  readonly pattern: string;
 }
 
 interface Owner {
@@ -45,6 +48,16 @@ export class Reference {
     return outcome;
   }
 
+  /** Names of topics that there are and the member wants: the pattern tried on each, by another engine than that of brokers. */
+  wanted(id: string, topics: Topics): readonly string[] {
+    const member = this.members.find((each) => each.id === id);
+    if (member === undefined) return [];
+    return topics
+      .all()
+      .map(({ name }) => name)
+      .filter((name) => member.topics.includes(name) || (member.pattern !== "" && new RegExp(`^(?:${member.pattern})$`).test(name)));
+  }
+
   #change(command: GroupCommand, topics: TopicDirectory, wall: number, retention: number): Outcome {
     switch (command.kind) {
       case "join": {
@@ -52,8 +65,8 @@ export class Reference {
         if (had !== undefined && had.id !== command.memberId && !had.away) return no("INSTANCE_ID_IN_USE");
         for (const id of [had?.id, command.memberId]) if (id !== undefined) this.#remove(id);
         this.epoch += 1;
-        const { memberId: id, instanceId: instance } = command;
-        this.members.push({ id, instance, life: this.epoch, epoch: this.epoch, away: false });
+        const { memberId: id, instanceId: instance, topicPattern: pattern } = command;
+        this.members.push({ id, instance, life: this.epoch, epoch: this.epoch, away: false, topics: command.topics, pattern });
         return OK;
       }
       case "heartbeat": {

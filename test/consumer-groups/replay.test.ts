@@ -15,6 +15,7 @@ const joined = (memberId: string, epoch: number, more: { instanceId?: string; re
   rack: "",
   clientAddress: "",
   topics: ["t"],
+  topicPattern: "",
   assignor: "",
   rebalanceTimeoutMs: 1,
   epoch,

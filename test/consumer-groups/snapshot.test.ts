@@ -23,7 +23,7 @@ const positions = lists(
   }),
 );
 const maybe = fc.option(text, { nil: undefined });
-const subscription = { topics: lists(text), assignor: text, rebalanceTimeoutMs: epoch };
+const subscription = { topics: lists(text), topicPattern: text, assignor: text, rebalanceTimeoutMs: epoch };
 const kind = <K extends Fact["kind"]>(name: K): { kind: fc.Arbitrary<K> } => ({ kind: fc.constant(name) });
 const because = fc.constantFrom(1, 2, 3);
 

@@ -31,9 +31,20 @@ describe("requests of a member", () => {
     const same = beat({ groupId: "g", memberId: "a", memberEpoch: 7, topics: ["t"], owned });
     assert.ok("kind" in same && same.kind === "heartbeat");
     assert.deepEqual([same.subscription, same.owned, same.instanceId], [undefined, owned, undefined]);
-    const other = beat({ groupId: "g", memberId: "a", memberEpoch: 7, topics: ["t"], topicsChanged: true, assignor: "range" });
+    const other = beat({
+      groupId: "g",
+      memberId: "a",
+      memberEpoch: 7,
+      topics: ["t"],
+      topicPattern: "t.*",
+      topicsChanged: true,
+      assignor: "range",
+    });
     assert.ok("kind" in other && other.kind === "heartbeat");
-    assert.deepEqual([other.subscription, other.owned], [{ topics: ["t"], assignor: "range", rebalanceTimeoutMs: 0 }, []]);
+    assert.deepEqual(
+      [other.subscription, other.owned],
+      [{ topics: ["t"], topicPattern: "t.*", assignor: "range", rebalanceTimeoutMs: 0 }, []],
+    );
   });
 
   it("that mean nothing are refused by field", () => {

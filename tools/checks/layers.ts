@@ -42,6 +42,7 @@ export const layers: Readonly<Record<string, Layer>> = {
   telemetry: { floor: 3, imports: [...PURE, "base/ports"], packages: ["node:*", "pino", "prom-client"] },
   compression: { floor: 3, imports: [...PURE, "base/ports"], packages: ["node:*"] },
   checksum: { floor: 3, imports: [...PURE, "base/ports"], packages: ["@node-rs/crc32"] },
+  patterns: { floor: 3, imports: [...PURE, "base/ports"], packages: ["re2js"] },
   config: { floor: 3, imports: [...PURE, "base/ports"], packages: ["node:*", "zod", "yaml"] },
   security: { floor: 3, imports: [...PURE, "base/ports"], packages: ["node:*"] },
 

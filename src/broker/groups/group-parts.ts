@@ -19,7 +19,7 @@ import type { Router } from "../routing/router.ts";
 import { GroupCalls } from "./calls/group-calls.ts";
 import { type KnownEnds, PartitionEnds } from "./calls/partition-ends.ts";
 import { Coordinator } from "./coordinator/coordinator.ts";
-import { topicDirectory } from "./coordinator/topic-directory.ts";
+import type { GroupTopics } from "./coordinator/topic-directory.ts";
 import type { GroupsShards, MakeShardLeader } from "./shards.ts";
 
 /** A coordinator asks the controller for itself no longer than this. */
@@ -30,13 +30,21 @@ export interface CoordinatorsPorts {
   readonly config: Pick<BrokerConfig, "groups">;
   readonly view: Pick<MetadataView, "image">;
   readonly group: Pick<MetadataGroup, "barrier">;
+  readonly topics: GroupTopics;
   readonly partitions: () => Pick<PartitionSet, "age" | "get">;
   readonly failed: (error: unknown) => void;
 }
 
 /** Makes the coordinator of each shard that is opened here. */
-export function makeCoordinator({ clock, config, view, group, partitions, failed }: CoordinatorsPorts): MakeShardLeader<Coordinator> {
-  const topics = topicDirectory(view.image);
+export function makeCoordinator({
+  clock,
+  config,
+  view,
+  group,
+  topics,
+  partitions,
+  failed,
+}: CoordinatorsPorts): MakeShardLeader<Coordinator> {
   return (parts) =>
     new Coordinator(parts, {
       clock,
@@ -68,6 +76,7 @@ export interface GroupCallsParts {
   readonly clock: Clock;
   readonly config: BrokerConfig;
   readonly image: MetadataImage;
+  readonly topics: GroupTopics;
   readonly group: Pick<MetadataGroup, "barrier">;
   readonly shards: GroupsShards<Coordinator>;
   readonly log: Pick<RoutedLog, "resolve" | "offsets">;
@@ -94,14 +103,14 @@ export function partitionEnds({
 
 /** The way of calls to coordinators, here and elsewhere. */
 export function groupCalls(from: GroupCallsParts): GroupCalls {
-  const { clock, config, image, group, shards, router, links, failed } = from;
+  const { clock, config, topics, group, shards, router, links, failed } = from;
   const ends = partitionEnds(from);
   const calls: GroupCalls = new GroupCalls({
     parts: {
       clock,
       brokerId: config.brokerId,
       settings: config.groups,
-      topics: topicDirectory(image),
+      topics,
       ends,
       committed: (groupId, topics, until) =>
         committedOf((name, request) => calls.call(name, groupId, request, { until, clientAddress: "" }), groupId, topics),

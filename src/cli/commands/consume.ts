@@ -15,7 +15,8 @@ import type { Terminal } from "../terminal.ts";
 
 interface Consume {
   readonly brokers?: string | undefined;
-  readonly topic: string;
+  readonly topic?: string | undefined;
+  readonly topicPattern?: string | undefined;
   readonly from: string;
   readonly to?: string | undefined;
   readonly partition?: string[] | undefined;
@@ -32,11 +33,11 @@ const NOTHING = new Uint8Array(0);
 
 export function consumeCommand(terminal: Terminal): CommandModule<object, Consume> {
   return {
-    command: "consume <topic>",
+    command: "consume [topic]",
     describe: "Print the records of a topic, in order per partition",
     builder: (yargs) =>
       yargs
-        .positional("topic", { type: "string", demandOption: true, describe: "Name of the topic" })
+        .positional("topic", { type: "string", describe: "Name of the topic" })
         .option("from", {
           alias: "o",
           type: "string",
@@ -69,6 +70,12 @@ export function consumeCommand(terminal: Terminal): CommandModule<object, Consum
           requiresArg: true,
           describe: "As a member of this consumer group, until Ctrl-C: members share the partitions, and go on where the group is",
         })
+        .option("topic-pattern", {
+          alias: "include",
+          type: "string",
+          requiresArg: true,
+          describe: "With --group: all topics whose whole name this regular expression (RE2) matches, also those made later",
+        })
         .option("handler-delay", {
           type: "string",
           requiresArg: true,
@@ -79,10 +86,13 @@ export function consumeCommand(terminal: Terminal): CommandModule<object, Consum
         .example("$0 consume flights -p 0 --from -10 --follow", "")
         .example("$0 consume flights --from @2026-11-01T00:00 --to @-1h", "")
         .example("$0 consume flights -g billing", "")
+        .example("$0 consume -g billing --topic-pattern 'flights\\..*'", "")
         .epilogue(`${TIME_HELP}\n\n${TEMPLATE_HELP}`) as Argv<Consume>,
     handler: async (args) => {
       if (args.group !== undefined) return consumeInGroup(args, groupPlanOf(args, args.group), terminal);
       if (args.handlerDelay !== undefined) throw new UsageError("--handler-delay goes with --group");
+      if (args.topicPattern !== undefined)
+        throw new UsageError("--topic-pattern goes with --group, whose members the topics are shared by");
       const plan = planOf(args);
       let broke = (): void => undefined;
       const telemetry: Telemetry = {
@@ -117,7 +127,7 @@ async function consumeInGroup(args: Consume, plan: GroupPlan, terminal: Terminal
   };
   const work = async (client: Client): Promise<void> => {
     // A group may wait for its topic; a person who mistyped would wait for ever.
-    await client.admin(ADMIN).describeTopics([plan.topic]);
+    if (plan.topics.length > 0) await client.admin(ADMIN).describeTopics(plan.topics);
     const run = new ConsumeGroupRun(client, plan, terminal);
     await run.read();
     await terminal.flush();
@@ -128,13 +138,16 @@ async function consumeInGroup(args: Consume, plan: GroupPlan, terminal: Terminal
 
 /** @throws {UsageError} */
 function groupPlanOf(args: Consume, group: string): GroupPlan {
-  const { topic, from } = args;
+  const { topic, topicPattern, from } = args;
+  if (topic === undefined && topicPattern === undefined) throw new UsageError("Name a TOPIC, or say which with --topic-pattern");
+  if (topicPattern === "") throw new UsageError("--topic-pattern is empty: it would match no topic");
   if (args.to !== undefined) throw new UsageError("--to goes without --group: a group goes on");
   if (args.partition !== undefined) throw new UsageError("--partition goes without --group: the group gives each member its partitions");
   if (from !== "start" && from !== "end")
     throw new UsageError(`--from must be start or end with --group, for partitions nothing is committed of: got "${from}"`);
   const handlerDelayMs = args.handlerDelay === undefined ? 0 : durationFlag("--handler-delay", args.handlerDelay);
-  return { topic, group, from, count: countOf(args), handlerDelayMs, write: writerOf(args) };
+  const topics = topic === undefined ? [] : [topic];
+  return { topics, topicPattern: topicPattern ?? "", group, from, count: countOf(args), handlerDelayMs, write: writerOf(args) };
 }
 
 function countOf({ count }: Consume): number {
@@ -167,6 +180,7 @@ interface Plan {
 
 /** @throws {UsageError} */
 function planOf(args: Consume): Plan {
+  if (args.topic === undefined) throw new UsageError("`millrace consume` needs TOPIC: millrace consume [topic]");
   if (args.follow && args.to !== undefined) throw new UsageError("--follow has no end: leave --to out");
   const nowMs = Date.now();
   const to = args.follow ? undefined : parsePosition("--to", args.to ?? "end", nowMs);

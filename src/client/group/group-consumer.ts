@@ -60,7 +60,7 @@ export class GroupConsumer {
     if (this.#loop !== undefined) throw new MillraceError("INVALID_REQUEST", "A group consumer runs once; make another one");
     const { threads } = this.#core.ports;
     const start = threads === undefined ? keeperHere(this.#core.ports) : keeperAside(threads);
-    this.#loop = new GroupLoop(this.#core, { settings: this.#settings, run: runSettings(run), topics: run.topics }, start);
+    this.#loop = new GroupLoop(this.#core, { settings: this.#settings, run: runSettings(run) }, start);
     try {
       await this.#loop.done;
     } finally {
@@ -73,9 +73,9 @@ export class GroupConsumer {
    * Records one at a time, of all partitions in turn. A record is done with when the next one is asked for; leaving the loop leaves the
    * group, and the record at hand is handled again by whoever comes next. @throws {MillraceError} as `run`
    */
-  async *records({ topics }: Pick<GroupRun, "topics">): AsyncGenerator<ConsumedRecord> {
+  async *records(subscription: Pick<GroupRun, "topics" | "topicPattern">): AsyncGenerator<ConsumedRecord> {
     const handover = new Handover();
-    const running = this.run({ topics, concurrency: 1, handler: (record) => handover.give(record) });
+    const running = this.run({ ...subscription, concurrency: 1, handler: (record) => handover.give(record) });
     const ended = running.finally(() => handover.end());
     // Whoever leaves the loop early does not wait for it.
     ended.catch(() => undefined);

@@ -29,7 +29,6 @@ const REPORT_MS = 5_000;
 export interface GroupLoopSpec {
   readonly settings: GroupSettings;
   readonly run: RunSettings;
-  readonly topics: readonly string[];
 }
 
 /** One run of a group consumer: performs what its core decides, and tells the core what came of it. */
@@ -104,8 +103,9 @@ export class GroupLoop {
       failed: (error) => this.fail(error),
     });
     const { group: groupId, instanceId, rack, assignor, rebalanceTimeoutMs } = spec.settings;
+    const { topics, topicPattern } = spec.run;
     this.#keeper = start(
-      { brokers: client.brokers.addresses, groupId, instanceId, rack, topics: spec.topics, assignor, rebalanceTimeoutMs },
+      { brokers: client.brokers.addresses, groupId, instanceId, rack, ...{ topics, topicPattern }, assignor, rebalanceTimeoutMs },
       (news) => this.#news(news),
       (reason) => this.#died(reason),
     );

@@ -18,7 +18,9 @@ function heartbeat(spec: KeeperSpec, { memberId, memberEpoch, owned, joins }: Sa
     else known.partitions.push(partition);
   }
   const { groupId, instanceId, rack, assignor, rebalanceTimeoutMs } = spec;
-  const wish = joins ? { rack, topics: spec.topics, topicsChanged: true, assignor, rebalanceTimeoutMs } : {};
+  const wish = joins
+    ? { rack, topics: spec.topics, topicPattern: spec.topicPattern, topicsChanged: true, assignor, rebalanceTimeoutMs }
+    : {};
   return { groupId, memberId, memberEpoch, instanceId, owned: [...topics.values()], ...wish };
 }
 

@@ -10,6 +10,8 @@ export interface KeeperSpec {
   readonly instanceId: string;
   readonly rack: string;
   readonly topics: readonly string[];
+  /** Empty: none. */
+  readonly topicPattern: string;
   /** Empty: the coordinator's default. */
   readonly assignor: string;
   /** 0: the coordinator's default. */

@@ -39,8 +39,13 @@ export type RecordHandler = (record: ConsumedRecord, context: HandlerContext) =>
 export type OnError = "retry" | "stop" | { readonly skipAndReportTo: string };
 
 export interface GroupRun {
-  /** Names; they need not exist yet. */
-  readonly topics: readonly string[];
+  /** Names; they need not exist yet. These, a `topicPattern`, or both. */
+  readonly topics?: readonly string[];
+  /**
+   * All topics whose whole name this matches, also those that are made later. The text of a regular expression in the syntax of RE2
+   * (https://github.com/google/re2/wiki/Syntax), which the brokers match: a `RegExp` of JavaScript means other things and is refused.
+   */
+  readonly topicPattern?: string;
   readonly handler: RecordHandler;
   /** Partitions worked on at the same time. Records of one partition are always handled one after the other. Default 8. */
   readonly concurrency?: number;
@@ -109,6 +114,9 @@ export function groupSettings(options: GroupConsumerOptions): GroupSettings {
 }
 
 export interface RunSettings {
+  readonly topics: readonly string[];
+  /** Empty: none. */
+  readonly topicPattern: string;
   readonly handler: RecordHandler;
   readonly concurrency: number;
   readonly onError: OnError;
@@ -117,17 +125,26 @@ export interface RunSettings {
 
 /** @throws {MillraceError} INVALID_REQUEST naming the option */
 export function runSettings(run: GroupRun): RunSettings {
-  if (run.topics.length === 0) refuse("topics", "must name at least one");
+  const subscription = subscribed(run);
   const { onError = "retry", handlerTimeoutMs } = run;
   if (typeof run.handler !== "function") refuse("handler", "must be a function");
   if (onError !== "retry" && onError !== "stop" && typeof onError.skipAndReportTo !== "string")
     refuse("onError", "must be retry, stop, or { skipAndReportTo }");
   return {
+    ...subscription,
     handler: run.handler,
     concurrency: whole("concurrency", run.concurrency ?? 8, 1, 100_000),
     onError,
     handlerTimeoutMs: handlerTimeoutMs === undefined ? undefined : whole("handlerTimeoutMs", handlerTimeoutMs, 1, 24 * HOUR_MS),
   };
+}
+
+function subscribed({ topics = [], topicPattern = "" }: GroupRun): Pick<RunSettings, "topics" | "topicPattern"> {
+  if (!Array.isArray(topics) || topics.some((name) => typeof name !== "string")) refuse("topics", "must be a list of names");
+  if (typeof topicPattern !== "string")
+    refuse("topicPattern", "must be a string of RE2's syntax; if a RegExp means the same there, give its source");
+  if (topics.length === 0 && topicPattern === "") refuse("topics", "must name at least one, or topicPattern must say which");
+  return { topics, topicPattern };
 }
 
 function place(option: string, value: StartPlace): StartPlace {

@@ -26,6 +26,7 @@ export const MemberHeartbeat = message("millrace.v1.MemberHeartbeat", {
   assignor: string(8),
   owned: repeated(submessage(9, AssignedPartitions)),
   rebalanceTimeoutMs: int32(10),
+  topicPattern: string(11),
 });
 export type MemberHeartbeat = MessageOf<typeof MemberHeartbeat>;
 
@@ -125,6 +126,9 @@ export const MemberDescription = message("millrace.v1.MemberDescription", {
   memberEpoch: int32(4),
   assignment: repeated(submessage(5, AssignedPartitions)),
   target: repeated(submessage(6, AssignedPartitions)),
+  topics: repeated(string(7)),
+  topicPattern: string(8),
+  topicsLeftOut: int32(9),
 });
 export type MemberDescription = MessageOf<typeof MemberDescription>;
 

@@ -1,5 +1,7 @@
 import type { Background } from "../../base/ports/background.ts";
 import type { Inflate } from "../../base/ports/inflate.ts";
+import type { Patterns } from "../../base/ports/patterns.ts";
+import { re2Patterns } from "../../patterns/re2-patterns.ts";
 import { simBackground } from "./background.ts";
 import { SimClock, type WallClock } from "./clock.ts";
 import { DiskDevice, type DiskLies } from "./disk/device.ts";
@@ -22,6 +24,7 @@ export interface MachinePorts {
   readonly rpcServer: SimRpcServer;
   readonly rpcClient: SimRpcClient;
   readonly inflate: Inflate;
+  readonly patterns: Patterns;
   readonly background: Background;
 }
 
@@ -67,6 +70,7 @@ export class Machine {
       rpcServer: new SimRpcServer(this.#world.network, process, clock),
       rpcClient: new SimRpcClient(this.#world.network, process, this.name),
       inflate: simInflate(process),
+      patterns: re2Patterns,
       background: simBackground(process),
     };
   }

@@ -156,6 +156,52 @@ describe("A coordinator", () => {
     assert.equal(run.drafts.length, frames, "nothing changed");
   });
 
+  it("looks at groups by pattern at once, and then no more often than every second, however many topics come", async () => {
+    const { run } = one();
+    const { memberEpoch } = run.told(joining("p", "m", [], { topicPattern: "n.*" }));
+    const told = run.watch("p", "m", memberEpoch);
+    const settled = async (): Promise<void> => {
+      for (let turns = 0; turns < 5; turns += 1) {
+        await Promise.resolve();
+        run.clock.turn();
+      }
+    };
+    const make = async (count: number): Promise<void> => {
+      for (let n = 0; n < count; n += 1) {
+        run.topics.make(`n${run.topics.all().length}`, 1);
+        run.coordinator.topicsChanged();
+        await settled();
+      }
+    };
+    const reads = (): number => run.view.image.group("p")?.target.size ?? 0;
+    run.clock.pass(1_000);
+    await settled();
+    await make(1);
+    assert.deepEqual([reads(), told], [1, [memberEpoch + 1]], "the first one at once");
+    const frames = run.drafts.length;
+    await make(20);
+    assert.equal(run.drafts.length, frames, "the others wait");
+    run.clock.pass(1_000);
+    await settled();
+    assert.deepEqual([reads(), run.drafts.length], [21, frames + 1], "and are taken together");
+    // A group by name waits for nothing.
+    run.topics.grow("t", 3);
+    run.coordinator.topicsChanged();
+    run.clock.turn();
+    assert.equal(run.view.image.group("g")?.target.get(run.topics.byName("t")?.id ?? assert.fail())?.owners.length, 3);
+    run.topics.drop("n1");
+    run.coordinator.topicsChanged();
+    run.clock.pass(1_000);
+    await settled();
+    assert.equal(reads(), 20, "gone within a second");
+    run.deposed();
+    run.topics.make("n-later", 1);
+    run.clock.pass(2_000);
+    run.elected();
+    await settled();
+    assert.equal(reads(), 21, "what came while nobody decided here");
+  });
+
   it("looks what changed before it began", () => {
     const { run, epoch } = one();
     run.deposed();

@@ -236,6 +236,39 @@ describe("Groups of a cluster", () => {
     assert.deepEqual(await groups.committed(3, "forgets"), ["t:0=1"]);
   });
 
+  it("take topics that match a pattern when they are made, drop those that are deleted, and never an internal one", async () => {
+    await groups.cluster.createTopic("eu.orders", 2);
+    await groups.cluster.createTopic("us.orders", 1);
+    const a = await groups.join(1, "matched", "a", [], { topicPattern: "(eu|us)\\..*|__.*" });
+    assert.deepEqual([...held(a)].sort(), ["eu.orders:0", "eu.orders:1", "us.orders:0"]);
+    await groups.commit(2, "matched", a, { "us.orders:0": 0 });
+    await groups.cluster.createTopic("us.payments", 2);
+    await groups.cluster.createTopic("status.payments", 1);
+    await groups.cluster.pass(1_500);
+    const more = await groups.beat(3, { groupId: "matched", memberId: "a", memberEpoch: a.memberEpoch, owned: a.assignment });
+    assert.deepEqual([...held(more)].sort(), ["eu.orders:0", "eu.orders:1", "us.orders:0", "us.payments:0", "us.payments:1"]);
+    await groups.cluster.call(2, rpc.DeleteTopic, { name: "us.orders" });
+    await groups.cluster.pass(1_500);
+    const less = await groups.beat(1, { groupId: "matched", memberId: "a", memberEpoch: more.memberEpoch, owned: more.assignment });
+    assert.deepEqual([...held(less)].sort(), ["eu.orders:0", "eu.orders:1", "us.payments:0", "us.payments:1"]);
+    assert.deepEqual(await groups.committed(1, "matched"), []);
+    const { members } = await groups.cluster.call(2, rpc.DescribeGroup, { groupId: "matched" });
+    assert.deepEqual(
+      members.map(({ topics, topicPattern, topicsLeftOut }) => [topics, topicPattern, topicsLeftOut]),
+      [[[], "(eu|us)\\..*|__.*", 0]],
+    );
+  });
+
+  it("hear of topics that match also when the coordinator has moved", async () => {
+    await groups.cluster.createTopic("moves.1", 1);
+    const a = await groups.join(1, "moving", "a", [], { topicPattern: "moves\\..*" });
+    await groups.moveCoordinator("moving", await groups.another("moving"));
+    await groups.cluster.createTopic("moves.2", 1);
+    await groups.cluster.pass(1_500);
+    const more = await groups.beat(3, { groupId: "moving", memberId: "a", memberEpoch: a.memberEpoch, owned: a.assignment });
+    assert.deepEqual([...held(more)].sort(), ["moves.1:0", "moves.2:0"]);
+  });
+
   it("take partitions and topics that come while they run, and drop what is deleted", async () => {
     await groups.cluster.createTopic("grows", 1);
     const a = await groups.join(1, "grown", "a", ["grows", "comes"]);

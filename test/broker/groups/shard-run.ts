@@ -95,7 +95,15 @@ export class ShardRun {
   }
 
   async join(groupId: string, memberId: string): Promise<number> {
-    const member = { instanceId: undefined, rack: "", clientAddress: "c:1", topics: ["t"], assignor: "", rebalanceTimeoutMs: 0 };
+    const member = {
+      instanceId: undefined,
+      rack: "",
+      clientAddress: "c:1",
+      topics: ["t"],
+      topicPattern: "",
+      assignor: "",
+      rebalanceTimeoutMs: 0,
+    };
     const reply = await this.submit({ kind: "join", groupId, memberId, ...member });
     assert.ok("kind" in reply && reply.kind === "member");
     return reply.state.memberEpoch;

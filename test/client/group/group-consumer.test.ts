@@ -29,6 +29,36 @@ describe("GroupConsumer on a fake cluster with the real coordinator's machine", 
     assert.deepEqual(scene.cluster.members("g"), [], "who closes leaves");
   });
 
+  it("reads topics by pattern, of one made later too, and refuses what is no pattern of RE2's", async () => {
+    const scene = new Scene(21, 2);
+    scene.fill(5);
+    const topics: string[] = [];
+    const a = scene.member("a", {}, { topics: [], topicPattern: "t|u.*", handler: ({ topic }) => void topics.push(topic) });
+    assert.ok(await scene.world.run(10_000, () => scene.settled()));
+    scene.cluster.make("u-new", 1);
+    scene.cluster.coordinator.ok({ kind: "refreshTopics", groupId: "g", deleted: [] });
+    scene.fill(3, "u-new");
+    assert.ok(await scene.world.run(20_000, () => scene.settled("u-new")));
+    assert.deepEqual(topics, [...range(0, 10).map(() => "t"), ...range(0, 3).map(() => "u-new")]);
+    await scene.world.until(a.consumer.close());
+    const refused = (run: object): Promise<void> =>
+      assert.rejects(
+        scene
+          .client()
+          .consumer({ group: "g" })
+          .run({ handler: () => undefined, ...run }),
+        code("INVALID_REQUEST"),
+      );
+    await refused({});
+    await refused({ topics: [], topicPattern: "" });
+    await refused({ topicPattern: /t/ });
+    await refused({ topics: "t" });
+    const bad = scene.client().consumer({ group: "g" });
+    const said = assert.rejects(bad.run({ topicPattern: "(", handler: () => undefined }), code("INVALID_REQUEST"));
+    await scene.world.run(10_000, () => false);
+    await said;
+  });
+
   it("leaves nothing out when a process dies, over broken streams and changes of leader; what is handled twice is what was not committed", async () => {
     const scene = new Scene(2, 4);
     scene.fill(200);

@@ -18,6 +18,7 @@ function setup(seed: number) {
     instanceId: "",
     rack: "",
     topics: ["t"],
+    topicPattern: "",
     assignor: "",
     rebalanceTimeoutMs: 0,
   };
@@ -55,6 +56,7 @@ describe("Keeper", () => {
       rack: "",
       clientAddress: "",
       topics: ["t"],
+      topicPattern: "",
       assignor: "",
       rebalanceTimeoutMs: 0,
     });

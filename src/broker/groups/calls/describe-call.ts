@@ -34,7 +34,7 @@ export const describeGroup: GroupMethod = {
     const { groupId } = DescribeGroupRequest.decode(bytes);
     const group = (await imageNow(call)).group(groupId);
     if (group === undefined) throw unknownGroup(groupId);
-    const answer = describeAnswer(group, call.parts.topics);
+    const answer = describeAnswer(group, call.parts);
     const partitions = await Promise.all(placesOf(call.parts.topics, group).map((each) => lagOfPartition(call, group, each)));
     const encoded = DescribeGroupResponse.encode({ ...answer, partitions, coordinatorId: call.parts.brokerId });
     return fitting(encoded, "FetchOffsets tells the offsets of those partitions it names");

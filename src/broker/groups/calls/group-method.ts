@@ -1,11 +1,11 @@
 import type { BrokerId } from "../../../base/ids.ts";
 import type { Clock } from "../../../base/ports/clock.ts";
 import type { Until } from "../../../base/until.ts";
-import type { TopicDirectory } from "../../../consumer-groups/decision.ts";
 import type { GroupsImage } from "../../../consumer-groups/image.ts";
 import type { GroupSettings } from "../../../consumer-groups/settings.ts";
 import type { CommittedOffset, TopicPartitions } from "../../../protocol/public/group-service.ts";
 import type { Coordinator } from "../coordinator/coordinator.ts";
+import type { GroupTopics } from "../coordinator/topic-directory.ts";
 import type { Shard } from "../shards.ts";
 import type { PartitionEnds } from "./partition-ends.ts";
 
@@ -22,7 +22,7 @@ export interface GroupCallParts {
   readonly clock: Clock;
   readonly brokerId: BrokerId;
   readonly settings: GroupSettings;
-  readonly topics: TopicDirectory;
+  readonly topics: GroupTopics;
   /** Ends of the partitions' logs, by their leaders. */
   readonly ends: PartitionEnds;
   /**

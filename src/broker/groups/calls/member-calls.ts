@@ -1,5 +1,6 @@
 import { MillraceError } from "../../../base/errors.ts";
 import { whileCalled } from "../../../base/until.ts";
+import type { Heartbeat, JoinGroup } from "../../../consumer-groups/commands.ts";
 import type { MemberState } from "../../../consumer-groups/decision.ts";
 import { invalid, unknownMember } from "../../../consumer-groups/refusals.ts";
 import { memberCommand, memberMessage } from "../../../consumer-groups/wire.ts";
@@ -11,6 +12,7 @@ import {
 } from "../../../protocol/public/group-service.ts";
 import { GroupNews, GroupWatch } from "../../../protocol/routing.ts";
 import type { MemberNews } from "../coordinator/member-watches.ts";
+import type { GroupTopics } from "../coordinator/topic-directory.ts";
 import { decided, topicsKnown } from "./ask-coordinator.ts";
 import type { GroupCall, GroupMethod } from "./group-method.ts";
 
@@ -31,10 +33,20 @@ export const heartbeat: GroupMethod = {
     }
     // A topic made just now counts from the beginning.
     if (command.kind === "join") await topicsKnown(command.topics, call.parts, call.until).catch(unlessUnknown);
+    await patternReady(command, call.parts.topics);
     const { state } = await decided(call, command, "member");
     return HeartbeatResponse.encode({ state: messageOf(call, state) });
   },
 };
+
+/** What it matches is found before it is decided on, and aside: many topics are much to match. */
+async function patternReady(command: JoinGroup | Heartbeat, topics: GroupTopics): Promise<void> {
+  const { topicPattern = "" } = (command.kind === "join" ? command : command.subscription) ?? {};
+  if (topicPattern === "") return;
+  const error = topics.refusePattern(topicPattern);
+  if (error !== undefined) throw error;
+  await topics.ready(topicPattern);
+}
 
 /** What a heartbeat is of. @throws {MillraceError} INVALID_REQUEST */
 export function beatOf(request: Uint8Array): MemberHeartbeat {

@@ -2,7 +2,7 @@ import type { MillraceError } from "../../../base/errors.ts";
 import type { TopicId } from "../../../base/ids.ts";
 import type { Clock } from "../../../base/ports/clock.ts";
 import type { GroupCommand } from "../../../consumer-groups/commands.ts";
-import type { GroupReply, TopicDirectory } from "../../../consumer-groups/decision.ts";
+import type { GroupReply } from "../../../consumer-groups/decision.ts";
 import type { GroupFacts } from "../../../consumer-groups/facts.ts";
 import type { CommittedOffset, GroupState } from "../../../consumer-groups/group-state.ts";
 import type { GroupsImage } from "../../../consumer-groups/image.ts";
@@ -17,13 +17,14 @@ import { groupsMachine, notCoordinator } from "./groups-machine.ts";
 import { LagTracks, type LagTracksPorts } from "./lag-tracks.ts";
 import { MemberTimers } from "./member-timers.ts";
 import { type MemberNews, MemberWatches } from "./member-watches.ts";
+import type { GroupTopics } from "./topic-directory.ts";
 import { TopicSweep } from "./topic-sweep.ts";
 import { TurnReads } from "./turn-reads.ts";
 
 export interface CoordinatorPorts {
   readonly clock: Clock;
   readonly settings: GroupSettings;
-  readonly topics: TopicDirectory;
+  readonly topics: GroupTopics;
   /** This broker's wall clock may say how old something is. */
   readonly trusted: () => boolean;
   /** Resolves when this broker's metadata holds everything that was recorded by now. @throws {MillraceError} */
@@ -133,7 +134,7 @@ export class Coordinator implements ShardLeader {
     const propose = (command: GroupCommand): void => void this.submit(command, () => {});
     const image = (): GroupsImage | undefined => (this.active ? this.#decider.image : undefined);
     const timers = new MemberTimers(clock, settings, propose);
-    const sweep = new TopicSweep({ clock, topics, image, barrier, refresh: propose, failed });
+    const sweep = new TopicSweep({ clock, settings, topics, image, barrier, refresh: propose, failed });
     const expiry = new Expiry({ clock, settings, trusted, image, expire: propose, looked: () => sweep.look() });
     const lags = new LagTracks({ clock, topics, image: () => this.#parts.view.image, ends });
     this.#tenure = { timers, expiry, sweep, lags };
@@ -145,6 +146,7 @@ export class Coordinator implements ShardLeader {
   #ended(): void {
     this.#tenure?.timers.close();
     this.#tenure?.expiry.close();
+    this.#tenure?.sweep.close();
     this.#tenure?.lags.close();
     this.#tenure = undefined;
     const why: MillraceError = notCoordinator();

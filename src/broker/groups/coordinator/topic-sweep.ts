@@ -1,15 +1,23 @@
 import { MillraceError } from "../../../base/errors.ts";
 import type { TopicId } from "../../../base/ids.ts";
-import type { Clock } from "../../../base/ports/clock.ts";
+import type { Clock, Timer } from "../../../base/ports/clock.ts";
 import type { RefreshTopics } from "../../../consumer-groups/commands.ts";
-import type { TopicDirectory } from "../../../consumer-groups/decision.ts";
 import type { GroupState } from "../../../consumer-groups/group-state.ts";
 import type { GroupsImage } from "../../../consumer-groups/image.ts";
 import { isOutdated } from "../../../consumer-groups/retarget.ts";
+import type { GroupSettings } from "../../../consumer-groups/settings.ts";
+import type { GroupTopics } from "./topic-directory.ts";
+
+/**
+ * Groups by pattern are looked at no more often: any topic may concern them, and each that comes or goes makes a new target of all that the
+ * group reads. Who makes a thousand topics one by one makes a few targets, not a thousand.
+ */
+const PATTERNS_MS = 1_000;
 
 export interface TopicSweepPorts {
-  readonly clock: Pick<Clock, "soon">;
-  readonly topics: TopicDirectory;
+  readonly clock: Pick<Clock, "soon" | "after">;
+  readonly settings: Pick<GroupSettings, "topicsPerMemberMax">;
+  readonly topics: GroupTopics;
   /** As it is decided on; undefined: nothing is decided any more. */
   readonly image: () => GroupsImage | undefined;
   /** Resolves when the directory holds everything that was recorded by now. @throws {MillraceError} */
@@ -26,6 +34,10 @@ export class TopicSweep {
   readonly #ports: TopicSweepPorts;
   #due = false;
   #asking = false;
+  /** Groups by pattern are being looked at, or were a moment ago; again: topics changed since. */
+  #matching: "no" | "yes" | "again" = "no";
+  #pause: Timer | undefined;
+  #closed = false;
 
   constructor(ports: TopicSweepPorts) {
     this.#ports = ports;
@@ -33,22 +45,62 @@ export class TopicSweep {
 
   /** The topics, or who coordinates, changed. What comes in one turn is one sweep. */
   look(): void {
-    if (this.#due) return;
+    if (this.#due || this.#closed) return;
     this.#due = true;
     this.#ports.clock.soon(() => {
       this.#due = false;
-      this.#sweep();
+      if (!this.#closed) this.#sweep();
     });
   }
 
+  close(): void {
+    this.#closed = true;
+    this.#pause?.cancel();
+  }
+
   #sweep(): void {
-    const { topics, refresh } = this.#ports;
     let missing = false;
-    for (const group of [...(this.#ports.image()?.groups.values() ?? [])]) {
-      if (group.members.size > 0 && isOutdated(group, topics)) refresh({ kind: "refreshTopics", groupId: group.id, deleted: [] });
+    let byPattern = false;
+    for (const group of this.#groups()) {
+      if (patternsOf(group).size > 0) byPattern = true;
+      else this.#refreshOutdated(group);
       missing ||= this.#missing(group).length > 0;
     }
     if (missing && !this.#asking) void this.#dropDeleted();
+    if (byPattern) this.#lookByPattern();
+  }
+
+  #groups(): readonly GroupState[] {
+    return [...(this.#ports.image()?.groups.values() ?? [])];
+  }
+
+  #refreshOutdated(group: GroupState): void {
+    const { refresh } = this.#ports;
+    if (group.members.size > 0 && isOutdated(group, this.#ports)) refresh({ kind: "refreshTopics", groupId: group.id, deleted: [] });
+  }
+
+  #lookByPattern(): void {
+    if (this.#matching !== "no") {
+      this.#matching = "again";
+      return;
+    }
+    this.#matching = "yes";
+    void this.#match().catch(this.#ports.failed);
+  }
+
+  async #match(): Promise<void> {
+    const { topics, clock, image } = this.#ports;
+    for (const { id, members } of this.#groups()) {
+      for (const pattern of patternsOf({ members })) await topics.ready(pattern);
+      const group = this.#closed ? undefined : image()?.group(id);
+      if (group !== undefined) this.#refreshOutdated(group);
+    }
+    if (this.#closed) return;
+    this.#pause = clock.after(PATTERNS_MS, () => {
+      const again = this.#matching === "again";
+      this.#matching = "no";
+      if (again) this.#lookByPattern();
+    });
   }
 
   async #dropDeleted(): Promise<void> {
@@ -71,4 +123,10 @@ export class TopicSweep {
   #missing({ offsets }: GroupState): readonly TopicId[] {
     return offsets.topics().filter((id) => this.#ports.topics.byId(id) === undefined);
   }
+}
+
+function patternsOf({ members }: Pick<GroupState, "members">): ReadonlySet<string> {
+  const patterns = new Set<string>();
+  for (const { topicPattern } of members.values()) if (topicPattern !== "") patterns.add(topicPattern);
+  return patterns;
 }
