@@ -171,6 +171,7 @@ describe("A coordinator", () => {
         run.topics.make(`n${run.topics.all().length}`, 1);
         run.coordinator.topicsChanged();
         await settled();
+        run.clock.pass(10);
       }
     };
     const reads = (): number => run.view.image.group("p")?.target.size ?? 0;
