@@ -1,8 +1,18 @@
 import { MillraceError } from "../../base/errors.ts";
 import type { Tenure } from "./tenure.ts";
 
+interface Wanted {
+  readonly tenure: Tenure;
+  readonly offset: number;
+}
+
+interface Open extends Wanted {
+  /** What an earlier commit was refused with says nothing of this one. */
+  readonly former: MillraceError | undefined;
+}
+
 interface Wait {
-  open: readonly { readonly tenure: Tenure; readonly offset: number }[];
+  open: readonly Open[];
   readonly resolve: () => void;
   readonly reject: (error: MillraceError) => void;
 }
@@ -11,22 +21,17 @@ interface Wait {
 export class CommitWaits {
   readonly #isOurs: (tenure: Tenure) => boolean;
   #waits: Wait[] = [];
-  #lostBy: MillraceError | undefined;
 
   constructor(isOurs: (tenure: Tenure) => boolean) {
     this.#isOurs = isOurs;
   }
 
   /** Resolves once all is committed. @throws {MillraceError} when a partition was lost, or its commit refused */
-  wait(open: Wait["open"]): Promise<void> {
+  wait(wanted: readonly Wanted[]): Promise<void> {
+    const open = wanted.map(({ tenure, offset }) => ({ tenure, offset, former: tenure.refusal(offset) }));
     return new Promise((resolve, reject) => {
       this.#waits.push({ open, resolve, reject });
     });
-  }
-
-  /** Commits that are not taken by now fail with this. */
-  lost(error: MillraceError): void {
-    this.#lostBy = error;
   }
 
   /** Something may have been committed, refused or lost. */
@@ -34,11 +39,19 @@ export class CommitWaits {
     if (this.#waits.length === 0) return;
     this.#waits = this.#waits.filter((wait) => {
       wait.open = wait.open.filter(({ tenure, offset }) => tenure.committed < offset);
-      const over = wait.open.find(({ tenure }) => tenure.frozen || !this.#isOurs(tenure));
-      if (over !== undefined) wait.reject(this.#lostBy ?? gone(over.tenure));
+      const [why] = wait.open.flatMap((open) => this.#failure(open) ?? []);
+      if (why !== undefined) wait.reject(why);
       else if (wait.open.length === 0) wait.resolve();
-      return over === undefined && wait.open.length > 0;
+      return why === undefined && wait.open.length > 0;
     });
+  }
+
+  /** Why it will not be committed, or was not when that was tried. */
+  #failure({ tenure, offset, former }: Open): MillraceError | undefined {
+    if (tenure.frozen !== undefined) return tenure.frozen;
+    if (!this.#isOurs(tenure)) return tenure.lostBy ?? gone(tenure);
+    const refusal = tenure.refusal(offset);
+    return refusal === former ? undefined : refusal;
   }
 
   end(error: MillraceError): void {

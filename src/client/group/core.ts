@@ -207,6 +207,7 @@ export class GroupCore {
     // long to come to nothing, and is not waited for.
     for (const [id, { life }] of this.#commits) if (life === this.#life) this.#commits.delete(id);
     if (!said) this.#commit(tenures);
+    for (const tenure of tenures) tenure.lostBy = error;
     this.#tenures.clear();
     this.#byId.clear();
     this.#leavers.clear();
@@ -265,7 +266,9 @@ export class GroupCore {
       if (error.retriable) this.#commitsLater = true;
       if (error.retriable || (error.code === "COMMIT_BEHIND" && tenure.behind(Number(error.metadata["committed_offset"] ?? 0)))) continue;
       if (NOT_OURS.has(error.code)) notOurs ??= error;
-      else if (error.code !== "COMMIT_BEHIND") tenure.frozen = true;
+      else if (error.code === "OFFSET_OUT_OF_RANGE") {
+        if (!this.#isBeyond(tenure, position.offset, error)) continue;
+      } else if (error.code !== "COMMIT_BEHIND") tenure.frozen = error;
       positions.set(error, [position]);
     }
     for (const [error, each] of positions) this.#effects.push({ kind: "commitRefused", error, positions: each });
@@ -280,7 +283,17 @@ export class GroupCore {
     this.#effects.push({ kind: "commitRefused", error, positions: commit.positions });
     if (commit.life !== this.#life) return;
     if (NOT_OURS.has(error.code) || error.code === "INSTANCE_FENCED") return this.#lose(error, true);
-    for (const tenure of commit.tenures) tenure.frozen = true;
+    for (const tenure of commit.tenures) tenure.frozen = error;
+  }
+
+  /**
+   * A new leader may not know yet how far its log is committed, and a log that lost its end is found out by fetching, which moves the tenure:
+   * so the commit is made again when it is due. What is on its way out does not wait for that. @returns whether that is news
+   */
+  #isBeyond(tenure: Tenure, offset: number, error: MillraceError): boolean {
+    if (tenure.leaving) tenure.frozen = error;
+    else this.#commitsLater = true;
+    return tenure.beyond(offset, error);
   }
 
   #close(): void {
@@ -297,6 +310,7 @@ export class GroupCore {
     if (tenure === undefined) return;
     this.#effects.push({ kind: "halt", tenure, cause: "lost", error });
     this.#commit([tenure]);
+    tenure.lostBy = error;
     this.#forget(tenure);
     this.#effects.push({ kind: "lost", tenures: [tenure], error });
     if (this.#phase !== "member") return;

@@ -240,7 +240,6 @@ export class GroupLoop {
       case "lost": {
         const { tenures, error } = effect;
         this.#client.ports.telemetry.log("warn", "consumer.lost", { group, partitions: tenures.length, code: error.code });
-        this.#waits.lost(error);
         this.#tell("onLost", () => settings.onLost?.(namesOf(tenures), error));
         return;
       }

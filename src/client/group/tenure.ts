@@ -1,3 +1,4 @@
+import type { MillraceError } from "../../base/errors.ts";
 import { invariant } from "../../base/invariant.ts";
 
 /** A partition as the coordinator names it. */
@@ -37,7 +38,11 @@ export class Tenure implements GroupPartition {
   /** It was granted once more while it was being given back. */
   again = false;
   /** Why nothing more of it can be committed, for example because its topic is deleted. */
-  frozen = false;
+  frozen: MillraceError | undefined;
+  /** Why it is not in the hands of this member any more, where that came unasked. */
+  lostBy: MillraceError | undefined;
+  /** A commit that the log did not bear out: the broker it was judged by may be behind, or the log may have lost its end. It is tried again. */
+  #refused: { readonly offset: number; readonly error: MillraceError } | undefined;
   #processed = -1;
   #committed = -1;
   #wanted = -1;
@@ -68,7 +73,7 @@ export class Tenure implements GroupPartition {
 
   /** The offset to commit, or undefined when there is nothing to. */
   get due(): number | undefined {
-    return this.frozen || this.#wanted <= this.#committed ? undefined : this.#wanted;
+    return this.frozen !== undefined || this.#wanted <= this.#committed ? undefined : this.#wanted;
   }
 
   get leaving(): boolean {
@@ -88,6 +93,9 @@ export class Tenure implements GroupPartition {
     invariant(!this.busy, () => `${this.key} is not being worked on`);
     this.#processed = offset;
     this.#wanted = offset;
+    // What was refused, and for good too, was of another place.
+    this.frozen = undefined;
+    this.#refused = undefined;
     if (offset < this.#committed) this.#committed = -1;
   }
 
@@ -109,6 +117,18 @@ export class Tenure implements GroupPartition {
 
   acknowledged(offset: number): void {
     this.#committed = Math.max(this.#committed, offset);
+  }
+
+  /** Why a commit of `offset` was refused last, that will be made again. */
+  refusal(offset: number): MillraceError | undefined {
+    return this.#refused !== undefined && offset >= this.#refused.offset ? this.#refused.error : undefined;
+  }
+
+  /** The log does not hold what is below `offset`, as far as the coordinator knows. @returns whether that is news */
+  beyond(offset: number, error: MillraceError): boolean {
+    const known = this.#refused?.offset;
+    this.#refused = { offset, error };
+    return known !== offset;
   }
 
   /**

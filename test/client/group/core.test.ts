@@ -157,4 +157,56 @@ describe("GroupCore", () => {
     );
     assert.deepEqual(told.step({ kind: "join" }), ["beat 0: "]);
   });
+
+  describe("whose commit lies beyond what its log holds", () => {
+    const beyond = (highWatermark: number) =>
+      ({ kind: "taken", refused: [{ at: 0, error: new MillraceError("OFFSET_OUT_OF_RANGE", `the end is ${highWatermark}`) }] }) as const;
+
+    it("commits it again when it is due, and tells it once: a new leader may not know its end yet", () => {
+      const told = Told.at(0);
+      const { id: tenure } = told.tenure(0);
+      told.step({ kind: "processed", tenure, offset: 0 });
+      assert.deepEqual(told.step({ kind: "commitDue" }), ["commit 1 at 1: 0:1"]);
+      assert.deepEqual(told.step({ kind: "commitAnswered", id: 1, outcome: beyond(0) }), ["commitRefused 0 OFFSET_OUT_OF_RANGE"]);
+      assert.deepEqual(told.step({ kind: "commitDue" }), ["commit 2 at 1: 0:1"]);
+      assert.deepEqual(told.step({ kind: "commitAnswered", id: 2, outcome: beyond(0) }), []);
+      assert.deepEqual(told.step({ kind: "commitDue" }), ["commit 3 at 1: 0:1"]);
+      assert.deepEqual(told.step({ kind: "commitAnswered", id: 3, outcome: taken }), []);
+      assert.equal(told.tenure(0).committed, 1);
+    });
+
+    it("commits on where the log is, once it was moved there", () => {
+      const told = new Told();
+      told.step({ kind: "join" }, { kind: "heard", life: 1, memberEpoch: 1, assignment: partitions(0) });
+      const { id: tenure } = told.tenure(0);
+      told.step({ kind: "located", tenure, offset: 90, committed: true, keep: false }, { kind: "took", tenure });
+      for (let offset = 90; offset < 100; offset++) told.step({ kind: "processed", tenure, offset });
+      assert.deepEqual(told.step({ kind: "idle", tenure }, { kind: "commitDue" }), ["commit 1 at 1: 0:100"]);
+      told.step({ kind: "commitAnswered", id: 1, outcome: beyond(80) });
+      assert.deepEqual(told.step({ kind: "moved", tenure, offset: 80 }), ["begin 0 at 80"]);
+      assert.deepEqual(told.step({ kind: "commitDue" }), ["commit 2 at 1: 0:80"]);
+      told.step({ kind: "commitAnswered", id: 2, outcome: taken }, { kind: "took", tenure }, { kind: "processed", tenure, offset: 80 });
+      assert.deepEqual(told.step({ kind: "commitDue" }), ["commit 3 at 1: 0:81"]);
+    });
+
+    it("commits on where it was moved also when nothing of it could be committed before", () => {
+      const told = Told.at(0);
+      const { id: tenure } = told.tenure(0);
+      told.step({ kind: "processed", tenure, offset: 0 }, { kind: "commitDue" });
+      const gone = { kind: "taken", refused: [{ at: 0, error: new MillraceError("UNKNOWN_PARTITION", "gone") }] } as const;
+      assert.deepEqual(told.step({ kind: "commitAnswered", id: 1, outcome: gone }), ["commitRefused 0 UNKNOWN_PARTITION"]);
+      assert.deepEqual(told.step({ kind: "commitDue" }), [], "it would come again");
+      assert.deepEqual(told.step({ kind: "idle", tenure }, { kind: "moved", tenure, offset: 0 }), ["begin 0 at 0", "commit 2 at 1: 0:0"]);
+    });
+
+    it("gives it back all the same", () => {
+      const told = Told.at(0, 1);
+      const { id: tenure } = told.tenure(0);
+      told.step({ kind: "processed", tenure, offset: 0 }, { kind: "idle", tenure }, { kind: "commitDue" });
+      told.step({ kind: "commitAnswered", id: 1, outcome: beyond(0) });
+      told.step({ kind: "heard", life: 1, memberEpoch: 2, assignment: partitions(1) });
+      assert.deepEqual(told.step({ kind: "told", tenures: [tenure] }, { kind: "commitDue" }), ["commit 2 at 2: 0:1"]);
+      assert.deepEqual(told.step({ kind: "commitAnswered", id: 2, outcome: beyond(0) }), ["beat 2: 1"]);
+    });
+  });
 });

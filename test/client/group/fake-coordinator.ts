@@ -46,6 +46,8 @@ export class FakeGroups extends FakeCluster {
   loseCommits = 0;
   /** What FetchOffsets takes for the topic of this name, as a broker that has heard of no other. */
   readonly formerly = new Map<string, string>();
+  /** Committed records that leaders do not know to be committed yet. */
+  unheard = 0;
   /** Heartbeats that were taken, by member. */
   readonly beats = new Map<string, number>();
   /** Commits refused for a reason that concerns the member as a whole. */
@@ -154,7 +156,7 @@ export class FakeGroups extends FakeCluster {
   #commit(request: Uint8Array): Uint8Array {
     const command = commitCommand(CommitOffsetsRequest.decode(request), (topic, partition) => {
       const log = this.logs(topic)[partition];
-      return log === undefined ? undefined : { highWatermark: log.end };
+      return log === undefined ? undefined : { highWatermark: log.end - this.unheard };
     });
     if (command instanceof MillraceError) throw command;
     if (this.#silenced.has(command.member?.id ?? "")) throw new MillraceError("NOT_READY", "nothing of it arrives");
