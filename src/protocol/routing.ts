@@ -92,7 +92,12 @@ export type SnapshotPiece = MessageOf<typeof SnapshotPiece>;
 
 export const MetadataTail = message("millrace.internal.v1.MetadataTail", { fromIndex: int64(1), maxWaitMs: int32(2) });
 
-export const RangeRead = message("millrace.internal.v1.RangeRead", { groupId: int64(1), from: int64(2), to: int64(3) });
+export const RangeRead = message("millrace.internal.v1.RangeRead", {
+  groupId: int64(1),
+  from: int64(2),
+  to: int64(3),
+  trimmed: bool(4),
+});
 
 export const WhoSeed = message("millrace.internal.v1.WhoSeed", { brokerId: int32(1), address: string(2) });
 

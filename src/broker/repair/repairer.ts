@@ -39,6 +39,8 @@ interface Patient {
   retryMs: number;
   /** What was asked for and is gone elsewhere, since the repair began. */
   gone: TrimmedElsewhere | undefined;
+  /** Frames came in since the repair began. */
+  offered: boolean;
 }
 
 /**
@@ -86,7 +88,13 @@ export class Repairer implements LogRepairer {
 
   /** One repair of a group at a time; who comes meanwhile waits for the same. */
   #repair(groupId: GroupId): Promise<void> {
-    const patient = this.#patients.get(groupId) ?? { repairing: undefined, retry: undefined, retryMs: RETRY_MS, gone: undefined };
+    const patient = this.#patients.get(groupId) ?? {
+      repairing: undefined,
+      retry: undefined,
+      retryMs: RETRY_MS,
+      gone: undefined,
+      offered: false,
+    };
     this.#patients.set(groupId, patient);
     patient.retry?.cancel();
     patient.repairing ??= this.#run(groupId, patient).finally(() => {
@@ -101,9 +109,13 @@ export class Repairer implements LogRepairer {
     let whole = replica === undefined || this.#closed;
     try {
       patient.gone = undefined;
+      patient.offered = false;
       if (replica !== undefined && !this.#closed)
         whole = await replica.log.repair((first, last) => this.#pull(groupId, patient, first, last));
-      if (!whole && replica !== undefined) await this.#obey(replica, patient);
+      if (!whole && replica !== undefined) {
+        if (patient.gone === undefined && patient.offered) patient.gone = await this.#trimmed(replica);
+        await this.#obey(replica, patient);
+      }
       if (whole) patient.retryMs = RETRY_MS;
       // A hole also ends by being trimmed away, of which nobody is told.
       if (replica !== undefined && !this.#closed) replica.holed(replica.log.holes);
@@ -120,6 +132,20 @@ export class Repairer implements LogRepairer {
     if (whole || this.#closed || this.#ports.replica(groupId) !== replica) return;
     patient.retry = this.#ports.clock.after(patient.retryMs, () => void this.#repair(groupId));
     patient.retryMs = Math.min(RETRY_MAX_MS, patient.retryMs * 2);
+  }
+
+  /**
+   * Frames came and were not taken: they are of other terms than this log has for them. It has those by guess where it lost what said that it begins
+   * behind them (ADR 0009). So it did once, by a trim that was committed; whoever still has their frames knows it.
+   */
+  async #trimmed({ groupId, log }: Replica): Promise<TrimmedElsewhere | undefined> {
+    const hole = log.holes.find(({ first, last }) => first <= last);
+    for (const broker of hole === undefined ? [] : this.#ports.others(groupId)) {
+      if (this.#closed || hole === undefined) return undefined;
+      const told = await askRange(this.#ports.links, broker, groupId, hole.first, hole.first, true);
+      if (told !== undefined && "offset" in told) return told;
+    }
+    return undefined;
   }
 
   /** Tried again, and then found whole, when the files are gone. */
@@ -147,6 +173,7 @@ export class Repairer implements LogRepairer {
         continue;
       }
       if (frames === undefined || frames.length === 0) continue;
+      patient.offered = true;
       await this.#pace.take(frames.reduce((sum, frame) => sum + frame.bytes.byteLength, 0));
       return frames;
     }
