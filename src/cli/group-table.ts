@@ -20,7 +20,10 @@ export function stateName(state: GroupState): string {
   return states.get(state) ?? String(state);
 }
 
-/** "unknown" while the coordinator has not looked for long enough. */
+/** False: the leader of the partition is away, and the coordinator has no replica of it. */
+const endsKnown = ({ verdict }: PartitionLag): boolean => verdict !== LagVerdict.unspecified;
+
+/** "unknown" when the ends of the partition are. */
 function verdictName(verdict: LagVerdict): string {
   return verdict === LagVerdict.unspecified ? "unknown" : (verdicts.get(verdict) ?? String(verdict));
 }
@@ -63,7 +66,7 @@ function wantedText({ topics, topicPattern, topicsLeftOut }: Wanted): string {
   return words.length === 0 ? "-" : words.join(" ");
 }
 
-/** Ages nobody could read are null. */
+/** Ages and ends nobody could read are null. */
 export function groupJson(group: DescribeGroupResponse) {
   return {
     group: group.groupId,
@@ -90,9 +93,9 @@ export function groupJson(group: DescribeGroupResponse) {
       committed: partition.committedOffset ?? null,
       metadata: partition.metadata,
       committedAtMs: partition.committedOffset === undefined || partition.committedAtMs === 0 ? null : partition.committedAtMs,
-      logStartOffset: partition.logStartOffset,
-      highWatermark: partition.highWatermark,
-      lag: partition.lag,
+      logStartOffset: endsKnown(partition) ? partition.logStartOffset : null,
+      highWatermark: endsKnown(partition) ? partition.highWatermark : null,
+      lag: endsKnown(partition) ? partition.lag : null,
       timeLagMs: partition.oldestAgeMs === undefined ? null : partition.timeLagMs,
       oldestAgeMs: partition.oldestAgeMs ?? null,
       verdict: verdictName(partition.verdict),
@@ -113,7 +116,9 @@ export function groupCsv({ partitions }: Pick<DescribeGroupResponse, "partitions
 export function groupText(group: DescribeGroupResponse, members: boolean): string {
   const { groupId, state, assignor, coordinatorId, partitions } = group;
   const lag = partitions.reduce((sum, partition) => sum + partition.lag, 0);
-  const head = `${groupId}  ${stateName(state)}, ${counted(group.members.length, "member")}, ${counted(lag, "record")} behind  (${assignor}, coordinator ${coordinatorId})\n`;
+  const unknown = partitions.filter((partition) => !endsKnown(partition)).length;
+  const behind = `${counted(lag, "record")} behind${unknown === 0 ? "" : ` and ${counted(unknown, "partition")} unknown`}`;
+  const head = `${groupId}  ${stateName(state)}, ${counted(group.members.length, "member")}, ${behind}  (${assignor}, coordinator ${coordinatorId})\n`;
   const names = new Map(group.members.map(({ memberId, instanceId }) => [memberId, instanceId === "" ? memberId : instanceId]));
   const rows = partitions.map((partition) => row(partition, names));
   const shown = table(["TOPIC", "PARTITION", "OWNER", "COMMITTED", "END", "LAG", "TIME LAG", "OLDEST", "VERDICT"], rows);
@@ -127,8 +132,8 @@ function row(partition: PartitionLag, names: ReadonlyMap<string, string>): reado
     partition.partition,
     memberId === "" ? "-" : (names.get(memberId) ?? memberId),
     committedOffset ?? "-",
-    highWatermark,
-    lag,
+    endsKnown(partition) ? highWatermark : "?",
+    endsKnown(partition) ? lag : "?",
     oldestAgeMs === undefined ? "?" : spanText(timeLagMs),
     oldestAgeMs === undefined ? "?" : spanText(oldestAgeMs),
     verdictName(verdict),

@@ -136,6 +136,17 @@ describe("group", () => {
       );
     });
 
+    it("says which partitions' ends could not be asked, and makes no number of them", async () => {
+      const [first] = described.partitions ?? [];
+      const away = { topic: "t", topicId: "id", partition: 3, memberId: "m-1", committedOffset: 7 };
+      answer(GroupService.DescribeGroup.path, () => DescribeGroupResponse.encode({ ...described, partitions: [first ?? {}, away] }));
+      const lines = (await group("describe", "etl")).out.split("\n").map((line) => line.replaceAll(/ +/g, " "));
+      assert.match(lines[0] ?? "", /10 records behind and 1 partition unknown/);
+      assert.equal(lines[3], "t 3 left 7 ? ? ? ? unknown");
+      const json = JSON.parse((await group("describe", "etl", "--format", "json")).out).partitions[1];
+      assert.deepEqual([json.committed, json.highWatermark, json.logStartOffset, json.lag, json.verdict], [7, null, null, null, "unknown"]);
+    });
+
     it("as CSV shows what is committed, and nothing else, of one group", async () => {
       answer(GroupService.DescribeGroup.path, () => DescribeGroupResponse.encode(described));
       assert.deepEqual(await group("describe", "etl", "--format", "csv"), { code: 0, out: "t,0,90\nt,2,0\n", talk: "" });

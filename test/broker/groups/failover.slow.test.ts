@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, beforeEach, describe, it } from "node:test";
 import { MillraceError } from "../../../src/base/errors.ts";
-import type { CommitOffsetsResponse } from "../../../src/protocol/public.ts";
+import { type CommitOffsetsResponse, LagVerdict } from "../../../src/protocol/public.ts";
 import * as rpc from "../stubs.ts";
 import { GroupCluster, held, refusals } from "./group-cluster.ts";
 
@@ -41,6 +41,26 @@ describe("A coordinator that goes", () => {
       { groupId: g, memberId: "a", memberEpoch: a.memberEpoch, offsets: [{ topic: "t", partition: 0, offset }] },
       { timeoutMs },
     );
+
+  it("is not needed by others: a group is described although the leader of a partition is away that its coordinator has no replica of", async () => {
+    const one = `one${named}`;
+    await groups.cluster.settle(groups.cluster.ask(1, rpc.CreateTopic, { name: one, partitions: 1, replicas: 1 }));
+    const leader = await groups.cluster.leaderOf(one, 0);
+    const both = await groups.join(1, `${g}-both`, "b", ["t", one]);
+    assert.equal(held(both).length, 3);
+    await groups.moveCoordinator(`${g}-both`, (leader % 3) + 1);
+    groups.cluster.kill(leader);
+    const via = groups.cluster.alive[0] ?? assert.fail();
+    const { partitions } = await groups.cluster.call(via, rpc.DescribeGroup, { groupId: `${g}-both` });
+    assert.deepEqual(
+      partitions.map(({ topic, highWatermark, verdict }) => [topic, highWatermark, verdict === LagVerdict.unspecified]).sort(),
+      [
+        [one, 0, true],
+        ["t", 10, false],
+        ["t", 10, false],
+      ],
+    );
+  });
 
   it("in the middle of a commit: its outcome is unknown, and sent again it is committed once", async () => {
     const coordinator = await groups.coordinator(g);
@@ -143,9 +163,9 @@ describe("A coordinator that goes", () => {
     groups.cluster.kill(coordinator);
     groups.cluster.kill(other);
     await groups.cluster.pass(3_000);
-    for (const call of [commit(left, 3), groups.cluster.ask(left, rpc.FetchOffsets, { groupId: g })]) {
+    for (const call of [() => commit(left, 3), () => groups.cluster.ask(left, rpc.FetchOffsets, { groupId: g })]) {
       const error: unknown = await groups.cluster.settle(
-        call.then(
+        call().then(
           () => assert.fail("nobody could answer"),
           (failure: unknown) => failure,
         ),

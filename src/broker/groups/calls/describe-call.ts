@@ -47,41 +47,42 @@ export const describeGroup: GroupMethod = {
 async function lagOfPartition(call: GroupCall, group: GroupState, place: GroupPlace): Promise<Lag> {
   const { topicId, topic, partition } = place;
   const committed = group.offsets.get(topicId, partition);
-  const { highWatermark, logStartOffset, ages } = await endsOf(call, place, committed?.offset ?? 0);
-  const lag = lagOf({ committed: committed?.offset, logStartOffset, highWatermark });
-  const times = lagTimes(lag, ages?.oldest, ages?.newest, call.parts.clock.wall());
-  return {
+  const told = {
     topic,
     topicId,
     partition,
-    highWatermark,
-    logStartOffset,
-    lag,
-    ...times,
-    verdict: verdictNumber[call.shard.leader.verdictOf(group, topicId, partition, { logStartOffset, highWatermark })],
     memberId: group.held.get(topicId, partition)?.member ?? "",
     ...(committed === undefined
       ? {}
       : { committedOffset: committed.offset, metadata: committed.metadata, committedAtMs: knownTime(committed.committedAtMs) }),
   };
+  const known = await endsOf(call, place, committed?.offset ?? 0);
+  if (known === undefined) return { ...told, verdict: LagVerdict.unspecified };
+  const { highWatermark, logStartOffset, ages } = known;
+  const lag = lagOf({ committed: committed?.offset, logStartOffset, highWatermark });
+  const times = lagTimes(lag, ages?.oldest, ages?.newest, call.parts.clock.wall());
+  const verdict = verdictNumber[call.shard.leader.verdictOf(group, topicId, partition, { logStartOffset, highWatermark })];
+  return { ...told, highWatermark, logStartOffset, lag, ...times, verdict };
 }
 
 /**
- * From the leader, at one moment; while that one cannot be asked, from this broker's own replica, which knows no ages.
- * @throws {MillraceError}
+ * From the leader, at one moment; while that one cannot be asked, from this broker's own replica, which knows no ages. Undefined: there is
+ * none here; the group is described all the same, because it is then that one looks.
+ * @throws {MillraceError} CALL_CANCELLED
  */
 async function endsOf(
   call: GroupCall,
   { topicId, topic, partition }: GroupPlace,
   agesFrom: number,
-): Promise<KnownEnds & Pick<OffsetsOf, "ages">> {
+): Promise<(KnownEnds & Pick<OffsetsOf, "ages">) | undefined> {
   const { ends, clock } = call.parts;
   const until = { ...call.until, deadline: Math.min(call.until.deadline, clock.monotonic() + ENDS_MS) };
   try {
     return await ends.of(topic, partition, { agesFrom }, until);
   } catch (error) {
     const here = ends.here(topicId, partition);
-    if (!(error instanceof MillraceError) || error.code === "CALL_CANCELLED" || here === undefined) throw error;
+    if (!(error instanceof MillraceError) || error.code === "CALL_CANCELLED") throw error;
+    if (here === undefined) return undefined;
     const { logStartOffset, highWatermark } = here;
     return { logStartOffset, highWatermark };
   }

@@ -166,7 +166,8 @@ export class Coordinator implements ShardLeader {
     }
     for (const batch of facts) {
       timers.changed(image, batch);
-      this.#watches.changed(image, batch.groupId);
+      // Commits are most of all facts, and no member is told of them.
+      if (batch.facts.some(({ kind }) => kind !== "offsetsCommitted")) this.#watches.changed(image, batch.groupId);
     }
   }
 }

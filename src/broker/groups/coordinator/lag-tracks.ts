@@ -22,13 +22,18 @@ export interface LagTracksPorts {
   readonly ends: (topicId: TopicId, partition: number) => Ends | undefined;
 }
 
+interface Tracked {
+  readonly topicId: TopicId;
+  readonly track: LagTrack;
+}
+
 /**
  * How the lag of partitions has moved while this broker coordinates: soft state, a handful of numbers each. Between two questions of operators
  * it is followed by what this broker's own replicas know; a partition of which there is none is looked at when somebody asks.
  */
 export class LagTracks {
   readonly #ports: LagTracksPorts;
-  readonly #tracks = new Map<string, Map<string, LagTrack>>();
+  readonly #tracks = new Map<string, Map<string, Tracked>>();
   /** Groups that have not had their turn yet. */
   #queue: string[] = [];
   #timer: Timer;
@@ -42,16 +47,20 @@ export class LagTracks {
     this.#timer.cancel();
   }
 
-  /** A partition as it is now, and what that says together with what was seen before. */
-  sample(group: GroupState, topicId: TopicId, partition: number, ends: Ends): Verdict {
+  /**
+   * A partition as it is now, and what that says together with what was seen before.
+   * @param asked its newest state is what counts: whoever waited for the ends may hold an older one, and that is not a group that went back
+   */
+  sample(asked: GroupState, topicId: TopicId, partition: number, ends: Ends): Verdict {
     const now = this.#ports.clock.monotonic();
-    const tracks = this.#tracks.get(group.id) ?? new Map<string, LagTrack>();
+    const group = this.#ports.image().group(asked.id) ?? asked;
+    const tracks = this.#tracks.get(group.id) ?? new Map<string, Tracked>();
     this.#tracks.set(group.id, tracks);
     const key = `${topicId}:${partition}`;
     const { logStartOffset, highWatermark } = ends;
     const committed = group.offsets.get(topicId, partition)?.offset;
-    const next = track(tracks.get(key), { committed, logStartOffset, highWatermark }, now);
-    tracks.set(key, next);
+    const next = track(tracks.get(key)?.track, { committed, logStartOffset, highWatermark }, now);
+    tracks.set(key, { topicId, track: next });
     return verdictOf(next, group.held.get(topicId, partition) !== undefined, now, WINDOW_MS);
   }
 
@@ -70,8 +79,14 @@ export class LagTracks {
       const id = this.#queue.pop();
       if (id === undefined) return;
       const group = groups.get(id);
+      this.#forgetDeleted(id);
       samples += group === undefined ? 1 : this.#sampleAll(group);
     }
+  }
+
+  #forgetDeleted(id: string): void {
+    const tracks = this.#tracks.get(id);
+    for (const [key, { topicId }] of tracks ?? []) if (this.#ports.topics.byId(topicId) === undefined) tracks?.delete(key);
   }
 
   /** @returns how many there were */
