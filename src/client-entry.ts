@@ -2,6 +2,7 @@ import { silentTelemetry } from "./base/ports/telemetry.ts";
 import { Client, type ClientOptions, type ClientPorts } from "./client/index.ts";
 import { GzipDeflate, GzipInflate } from "./compression/gzip.ts";
 import { createRpcClient } from "./grpc/rpc-client.ts";
+import { nodeCallScope } from "./host/call-scope.ts";
 import { nodeClock } from "./host/clock.ts";
 import { nodeRandom } from "./host/random.ts";
 import { nodeSideThreads } from "./host/side-thread.ts";
@@ -27,6 +28,7 @@ export function connect(options: ConnectOptions): Client {
     telemetry: silentTelemetry,
     inflate: new GzipInflate(),
     deflate: new GzipDeflate(),
+    scopes: nodeCallScope,
     // The thread makes connections of its own, the way this one does unless somebody replaced that.
     ...(options.ports?.rpc === undefined ? { threads: nodeSideThreads(new URL("./client-worker.js", import.meta.url)) } : {}),
     ...options.ports,

@@ -82,14 +82,21 @@ export class Client {
     return new Admin(this.#core, defaults);
   }
 
-  /** Leaves groups, closes consumers, and flushes producers, for at most `timeoutMs` each (default 30 s); then closes all connections. */
+  /**
+   * Leaves groups, closes consumers, and flushes producers, for at most `timeoutMs` each (default 30 s); then closes all connections. Called by a
+   * handler or a callback of a group consumer it resolves before that one has left, as its own `close` does.
+   */
   async close(options: { readonly timeoutMs?: number } = {}): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
     for (const consumer of this.#consumers) consumer.close();
-    await Promise.all([...this.#members].map((member) => member.close(options)));
+    const members = [...this.#members];
+    const isInside = members.some((member) => member.isInside);
+    await Promise.all(members.map((member) => member.close(options)));
     await Promise.all([...this.#producers].map((producer) => producer.close(options)));
-    this.#core.brokers.close();
+    // What it called this from goes on, and is to be committed.
+    const closed = Promise.all(members.map((member) => member.ended)).then(() => this.#core.brokers.close());
+    if (!isInside) await closed;
   }
 
   #checkOpen(): void {

@@ -1,3 +1,4 @@
+import type { CallScopes } from "../base/ports/call-scope.ts";
 import type { Clock } from "../base/ports/clock.ts";
 import type { Deflate } from "../base/ports/deflate.ts";
 import type { Inflate } from "../base/ports/inflate.ts";
@@ -18,4 +19,6 @@ export interface ClientPorts {
   readonly deflate?: Deflate;
   /** Without it heartbeats of group consumers leave from this thread, when it has time. */
   readonly threads?: SideThreads;
+  /** Without it a handler that waits for the close of its own group consumer waits until that gives it up. */
+  readonly scopes?: CallScopes;
 }

@@ -2,7 +2,7 @@ import { MillraceError } from "../../base/errors.ts";
 import type { ConsumedRecord } from "../consumer/consumed-record.ts";
 import type { PartitionName } from "../consumer/consumer.ts";
 import type { ClientCore } from "../core.ts";
-import { GroupLoop } from "./group-loop.ts";
+import { CLOSE_MS, GroupLoop } from "./group-loop.ts";
 import { Handover } from "./handover.ts";
 import {
   type CommitPosition,
@@ -14,11 +14,8 @@ import {
 } from "./options.ts";
 import { keeperAside, keeperHere } from "./start-keeper.ts";
 
-/** For handlers that are at work when everything ends. */
-const CLOSE_MS = 30_000;
-
 export interface CloseGroupOptions {
-  /** Handlers at work have so long to finish; then the group is left all the same. Default 30 s. */
+  /** Handlers and callbacks at work have so long to finish; then the group is left all the same. Default 30 s. */
   readonly timeoutMs?: number;
   /** A static member, too, leaves for good, and its partitions go to others at once. Default false. */
   readonly forGood?: boolean;
@@ -110,7 +107,21 @@ export class GroupConsumer {
     await this.#loop.commit(positions);
   }
 
-  /** Begins nothing new, lets handlers finish, commits what was processed and leaves the group. Their signals fire. */
+  /** Resolves when nothing is under way any more, however it ended. @internal */
+  get ended(): Promise<void> {
+    return this.#loop?.done.catch(() => undefined) ?? Promise.resolve();
+  }
+
+  /** Whether this is called by a handler or a callback of it. @internal */
+  get isInside(): boolean {
+    return this.#loop?.isInside === true;
+  }
+
+  /**
+   * Begins nothing new, lets handlers finish, commits what was processed and leaves the group, for which it takes up to 7 s more when brokers do
+   * not answer. Their signals fire. Called by a handler or a callback it resolves at once, because it cannot wait for its caller; `run` ends when
+   * everything has.
+   */
   async close(options: CloseGroupOptions = {}): Promise<void> {
     if (this.#loop === undefined && !this.#closed) this.#gone();
     this.#closed = true;

@@ -1,13 +1,16 @@
 import { MillraceError } from "../../base/errors.ts";
 import { unreachable } from "../../base/invariant.ts";
+import type { CallScope } from "../../base/ports/call-scope.ts";
 import type { Timer } from "../../base/ports/clock.ts";
 import { backoffMs } from "../backoff.ts";
 import type { ConsumedRecord } from "../consumer/consumed-record.ts";
 import type { PartitionName } from "../consumer/consumer.ts";
 import type { ClientCore } from "../core.ts";
+import { Callbacks } from "./callbacks.ts";
 import { CommitWaits } from "./commit-waits.ts";
 import { sendCommit } from "./commits.ts";
 import { GroupCore } from "./core.ts";
+import { Ending } from "./ending.ts";
 import { Fetching } from "./fetching.ts";
 import { LEFT_MS_MAX } from "./keeper.ts";
 import { errorSaid, type KeeperHandle, type KeeperNews, type StartKeeper } from "./keeper-words.ts";
@@ -23,6 +26,8 @@ import type { Tenure } from "./tenure.ts";
 const SETTLED_MS = 10_000;
 /** Should its keeper not say that the member has left, it is taken for left after so long. */
 const LEFT_MS = LEFT_MS_MAX + 1_000;
+/** For handlers and callbacks that are at work when everything ends, unless it is said otherwise. */
+export const CLOSE_MS = 30_000;
 /** For what was put aside and not acknowledged yet, when everything ends. */
 const REPORT_MS = 5_000;
 
@@ -48,23 +53,16 @@ export class GroupLoop {
   #stepping = false;
   #memberId: string;
   #coordinator: string | undefined;
-  /** What the application is told is told in order, one after the other. */
-  #telling: Promise<void> = Promise.resolve();
   #joinedAt = 0;
   #rejoins = 0;
   #commitTimer: Timer | undefined;
-  #deadline: Timer | undefined;
   #forGood = false;
   /** The life that is being left, as long as that is the last one. */
   #leaving: { readonly life: number; readonly deadline: Timer } | undefined;
-  #ended = false;
-  #failure: MillraceError | undefined;
-  /** What a handler threw that is to end it. */
-  #thrown: { readonly error: unknown } | undefined;
-  #resolve: () => void = () => undefined;
-  #reject: (error: unknown) => void = () => undefined;
-  /** Resolves when it is closed, rejects with what ended it. */
-  readonly done: Promise<void>;
+  /** What handlers and callbacks do is inside of it. */
+  readonly #scope: CallScope | undefined;
+  readonly #callbacks: Callbacks;
+  readonly #ending: Ending;
 
   constructor(client: ClientCore, spec: GroupLoopSpec, start: StartKeeper) {
     this.#client = client;
@@ -72,13 +70,13 @@ export class GroupLoop {
     this.#run = spec.run;
     this.#core = new GroupCore(spec.settings.autoCommit);
     this.#memberId = client.ports.random.uuid();
-    this.done = new Promise((resolve, reject) => {
-      this.#resolve = resolve;
-      this.#reject = reject;
-    });
+    const { clock, telemetry, scopes } = client.ports;
+    this.#scope = scopes?.();
+    this.#callbacks = new Callbacks(spec.settings.group, telemetry, this.#scope);
+    this.#ending = new Ending(clock, () => this.#step({ kind: "abandon" }));
     const { onError } = spec.run;
     this.#report = typeof onError === "object" ? new Report(client, spec.settings.group, onError.skipAndReportTo) : undefined;
-    this.#lanes = new Lanes(spec.run, client.ports, {
+    this.#lanes = new Lanes(spec.run, client.ports, this.#scope, {
       took: ({ id }) => this.#step({ kind: "took", tenure: id }),
       processed: ({ id }, offset) => this.#step({ kind: "processed", tenure: id, offset }),
       idle: ({ id }) => this.#step({ kind: "idle", tenure: id }),
@@ -117,20 +115,35 @@ export class GroupLoop {
     return [...this.#core.tenures].map(({ topic, partition }) => ({ topic, partition }));
   }
 
-  /** Finishes what was begun, commits, leaves; after `timeoutMs` it leaves all the same. */
+  /** Resolves when it is closed, rejects with what ended it. */
+  get done(): Promise<void> {
+    return this.#ending.done;
+  }
+
+  /** Whether this is called by a handler or a callback, which cannot wait for its own end. */
+  get isInside(): boolean {
+    return this.#scope?.isInside() === true;
+  }
+
+  /** Finishes what was begun, commits, leaves; after `timeoutMs` it leaves all the same. Called from inside it does not wait for that. */
   async close(timeoutMs: number, forGood: boolean): Promise<void> {
-    if (this.#ended) return;
-    this.#forGood = forGood;
-    this.#deadline ??= this.#client.ports.clock.after(timeoutMs, () => this.#step({ kind: "abandon" }));
+    if (!this.#ending.isOver) {
+      this.#forGood = forGood;
+      this.#close(timeoutMs);
+    }
+    if (!this.isInside) await this.done.catch(() => undefined);
+  }
+
+  #close(timeoutMs: number): void {
+    this.#ending.within(timeoutMs);
     this.#step({ kind: "close" });
-    await this.done.catch(() => undefined);
   }
 
   /** Ends it as `close` does, with an error. */
-  fail(error: MillraceError): void {
-    if (this.#ended) return;
-    this.#failure ??= error;
-    this.#step({ kind: "close" });
+  fail(error: unknown): void {
+    if (this.#ending.isOver) return;
+    this.#ending.because(error);
+    this.#close(CLOSE_MS);
   }
 
   setPaused(names: readonly PartitionName[], paused: boolean): void {
@@ -214,7 +227,7 @@ export class GroupLoop {
           partitions: tenures.length,
           memberEpoch: this.#core.memberEpoch,
         });
-        this.#tell(
+        this.#callbacks.tell(
           "onAssigned",
           () => settings.onAssigned?.(namesOf(tenures)),
           () => this.#placing.locate(tenures),
@@ -234,35 +247,27 @@ export class GroupLoop {
         const { tenures } = effect;
         this.#client.ports.telemetry.log("info", "consumer.revoked", { group, partitions: tenures.length });
         const told = (): void => this.#step({ kind: "told", tenures: tenures.map(({ id }) => id) });
-        this.#tell("onRevoked", () => settings.onRevoked?.(namesOf(tenures)), told);
+        this.#callbacks.tell("onRevoked", () => settings.onRevoked?.(namesOf(tenures)), told);
         return;
       }
       case "lost": {
         const { tenures, error } = effect;
         this.#client.ports.telemetry.log("warn", "consumer.lost", { group, partitions: tenures.length, code: error.code });
-        this.#tell("onLost", () => settings.onLost?.(namesOf(tenures), error));
+        this.#callbacks.tell("onLost", () => settings.onLost?.(namesOf(tenures), error));
         return;
       }
       case "again":
-        this.#tell(
-          "",
-          () => undefined,
-          () => this.#joinAgain(),
-        );
+        this.#callbacks.after(() => this.#joinAgain());
         return;
       case "begins":
         this.#stay();
-        this.#tell(
-          "",
-          () => undefined,
-          () => {
-            this.#memberId = this.#client.ports.random.uuid();
-            this.#joinAgain();
-          },
-        );
+        this.#callbacks.after(() => {
+          this.#memberId = this.#client.ports.random.uuid();
+          this.#joinAgain();
+        });
         return;
       case "failed":
-        this.#failure ??= effect.error;
+        this.#ending.because(effect.error);
         this.#end();
         return;
       case "commit":
@@ -273,7 +278,7 @@ export class GroupLoop {
         for (const { topic, partition, offset } of positions.slice(0, 10))
           this.#client.ports.telemetry.log("warn", "consumer.commit_refused", { group, topic, partition, offset, code: error.code });
         const names = positions.map(({ topic, partition, offset }) => ({ topic, partition, offset }));
-        this.#tell("onCommitRefused", () => settings.onCommitRefused?.(names, error));
+        this.#callbacks.tell("onCommitRefused", () => settings.onCommitRefused?.(names, error));
         return;
       }
       case "left":
@@ -284,31 +289,18 @@ export class GroupLoop {
     }
   }
 
-  /** One after the other; what a callback throws is logged, and changes nothing. */
-  #tell(callback: string, say: () => unknown, then: () => void = () => undefined): void {
-    this.#telling = this.#telling.then(async () => {
-      try {
-        await say();
-      } catch (error) {
-        const { group } = this.#settings;
-        this.#client.ports.telemetry.log("error", "consumer.callback_failed", { group, callback, reason: String(error) });
-      }
-      then();
-    });
-  }
-
   #joinAgain(): void {
     const { clock, random } = this.#client.ports;
-    if (this.#ended || this.#core.isOver) return;
+    if (this.#ending.isOver || this.#core.isOver) return;
     this.#rejoins = clock.monotonic() - this.#joinedAt < SETTLED_MS ? this.#rejoins + 1 : 0;
     const pause = this.#rejoins < 2 ? 0 : backoffMs(this.#rejoins, random);
     clock.after(pause, () => {
-      if (!this.#ended) this.#step({ kind: "join" });
+      if (!this.#ending.isOver) this.#step({ kind: "join" });
     });
   }
 
   #news(news: KeeperNews): void {
-    if (this.#ended) return;
+    if (this.#ending.isOver) return;
     switch (news.kind) {
       case "heard":
         this.#coordinator = news.coordinator ?? this.#coordinator;
@@ -346,7 +338,7 @@ export class GroupLoop {
   }
 
   #died(reason: string): void {
-    this.#failure ??= new MillraceError("INTERNAL", `The thread that keeps the group's member alive has ended: ${reason}`);
+    this.#ending.because(new MillraceError("INTERNAL", `The thread that keeps the group's member alive has ended: ${reason}`));
     this.#step({ kind: "abandon" });
     // There is nobody any more to say the leaving, or that it was said.
     this.#end();
@@ -367,14 +359,14 @@ export class GroupLoop {
 
   #armCommits(): void {
     this.#commitTimer = this.#client.ports.clock.after(this.#settings.commitIntervalMs, () => {
-      if (this.#ended) return;
+      if (this.#ending.isOver) return;
       this.#step({ kind: "commitDue" });
       this.#armCommits();
     });
   }
 
   #isHeld(tenure: Tenure): boolean {
-    return !this.#ended && this.#core.find(tenure) === tenure;
+    return !this.#ending.isOver && this.#core.find(tenure) === tenure;
   }
 
   #threw(record: ConsumedRecord, error: unknown, failures: number): "again" | "stopped" | Promise<"done" | "again"> {
@@ -383,7 +375,7 @@ export class GroupLoop {
     const { telemetry } = this.#client.ports;
     telemetry.log("warn", "consumer.handler_failed", { group, topic, partition, offset, failures, reason: String(error) });
     if (this.#run.onError === "stop") {
-      this.#stop(error);
+      this.fail(error);
       return "stopped";
     }
     if (this.#report === undefined) return "again";
@@ -397,29 +389,16 @@ export class GroupLoop {
     );
   }
 
-  #stop(error: unknown): void {
-    this.#thrown ??= { error };
-    this.#step({ kind: "close" });
-  }
-
   #end(): void {
-    if (this.#ended) return;
-    this.#ended = true;
+    if (this.#ending.isOver) return;
     this.#commitTimer?.cancel();
-    this.#deadline?.cancel();
     this.#stay();
     this.#fetching.close();
     this.#keeper.close();
-    this.#waits.end(this.#failure ?? new MillraceError("CLIENT_CLOSED", "The consumer is closed"));
-    const ended = Promise.all([this.#telling, this.#report?.close(REPORT_MS)]);
-    ended.then(
-      () => {
-        if (this.#failure !== undefined) this.#reject(this.#failure);
-        else if (this.#thrown !== undefined) this.#reject(this.#thrown.error);
-        else this.#resolve();
-      },
-      (error: unknown) => this.#reject(error),
-    );
+    const error = this.#ending.cause?.error;
+    this.#waits.end(error instanceof MillraceError ? error : new MillraceError("CLIENT_CLOSED", "The consumer is closed"));
+    this.#ending.within(CLOSE_MS);
+    this.#ending.end(this.#callbacks.told, this.#report?.close(REPORT_MS) ?? Promise.resolve());
   }
 }
 

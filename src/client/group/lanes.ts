@@ -1,4 +1,5 @@
 import type { MillraceError } from "../../base/errors.ts";
+import type { CallScope } from "../../base/ports/call-scope.ts";
 import type { Timer } from "../../base/ports/clock.ts";
 import { backoffMs } from "../backoff.ts";
 import type { ConsumedBatch } from "../consumer/consumed-batch.ts";
@@ -33,6 +34,7 @@ export interface LanesHost {
 export class Lanes {
   readonly #settings: RunSettings;
   readonly #ports: Pick<ClientPorts, "clock" | "random">;
+  readonly #scope: CallScope | undefined;
   readonly #host: LanesHost;
   readonly #lanes = new Map<number, Lane>();
   readonly #turns: Lane[] = [];
@@ -41,9 +43,11 @@ export class Lanes {
   /** Pauses that end early when their partition is taken away. */
   readonly #pauses = new Map<Lane, () => void>();
 
-  constructor(settings: RunSettings, ports: Pick<ClientPorts, "clock" | "random">, host: LanesHost) {
+  /** @param scope what handlers do is inside of it */
+  constructor(settings: RunSettings, ports: Pick<ClientPorts, "clock" | "random">, scope: CallScope | undefined, host: LanesHost) {
     this.#settings = settings;
     this.#ports = ports;
+    this.#scope = scope;
     this.#host = host;
   }
 
@@ -109,7 +113,8 @@ export class Lanes {
     this.#working.add(lane.tenure.key);
     this.#host.took(lane.tenure);
     // Never rejects: what a handler throws is dealt with inside.
-    void this.#work(lane).then(() => {
+    const working = this.#scope === undefined ? this.#work(lane) : this.#scope.run(() => this.#work(lane));
+    void working.then(() => {
       if (lane.stuck) return;
       lane.working = false;
       this.#working.delete(lane.tenure.key);

@@ -4,6 +4,7 @@ import { Client } from "../../../src/client/client.ts";
 import type { ConsumedRecord } from "../../../src/client/consumer/consumed-record.ts";
 import type { GroupConsumer } from "../../../src/client/group/group-consumer.ts";
 import type { GroupConsumerOptions, GroupRun, HandlerContext } from "../../../src/client/group/options.ts";
+import { nodeCallScope } from "../../../src/host/call-scope.ts";
 import { RecordSetBuilder } from "../../../src/records/record-set-builder.ts";
 import { World } from "../fake/world.ts";
 import { FakeGroups } from "./fake-coordinator.ts";
@@ -40,7 +41,7 @@ export class Scene {
       below: (bound: number) => this.world.random.below(bound),
       uuid: () => `00000000-0000-4000-8000-${String(++this.#uuids).padStart(12, "0")}`,
     };
-    const ports = { rpc: this.cluster, clock: this.world, random, telemetry };
+    const ports = { rpc: this.cluster, clock: this.world, random, telemetry, scopes: nodeCallScope };
     return new Client({ brokers: this.cluster.addresses }, threads === undefined ? ports : { ...ports, threads });
   }
 
