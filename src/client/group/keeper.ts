@@ -18,8 +18,12 @@ const HEARTBEAT_MS_MIN = 50;
 const ANSWER_MS = 5_000;
 /** After this many sessions that were opened and never answered, single calls are made. */
 const MUTE_SESSIONS_MAX = 2;
-/** So long; then a session is tried again. */
-const UNARY_MS = 60_000;
+/**
+ * So long; then a session is tried again, and twice as long each time that one is mute too. A cluster that was slow for ten seconds looks the
+ * same from here as a proxy that lets no streams through: who took it for one would hear of changes only at heartbeats, and hold up all others.
+ */
+const UNARY_MS_MIN = 5_000;
+const UNARY_MS_MAX = 60_000;
 /** Leaving is tried for so long; after that the session timeout does it. */
 const LEAVE_MS = 5_000;
 /** At one broker. */
@@ -58,8 +62,9 @@ export class Keeper {
   #intervalMs = HEARTBEAT_MS;
   #failures = 0;
   #muteSessions = 0;
-  /** Monotonic time until which no session is tried. */
+  /** Monotonic time until which no session is tried, and for how long it will be the next time. */
   #unaryUntil = 0;
+  #unaryMs = UNARY_MS_MIN;
   #next: Timer | undefined;
   #patience: Timer | undefined;
   /** It leaves as soon as it is known what became of its joining, or after a while: nothing else is said any more. */
@@ -126,6 +131,7 @@ export class Keeper {
         if (this.#session !== session) return;
         session.answered = true;
         this.#muteSessions = 0;
+        this.#unaryMs = UNARY_MS_MIN;
         this.#answered(address, life, () => sessionState(bytes));
       },
       drain: () => undefined,
@@ -149,7 +155,10 @@ export class Keeper {
   /** Streams do not get through here, as far as can be told. */
   #mute(atOnce: boolean): void {
     this.#muteSessions += 1;
-    if (atOnce || this.#muteSessions >= MUTE_SESSIONS_MAX) this.#unaryUntil = this.#ports.clock.monotonic() + UNARY_MS;
+    if (!atOnce && this.#muteSessions < MUTE_SESSIONS_MAX) return;
+    if (atOnce) this.#unaryMs = UNARY_MS_MAX;
+    this.#unaryUntil = this.#ports.clock.monotonic() + this.#unaryMs;
+    this.#unaryMs = Math.min(2 * this.#unaryMs, UNARY_MS_MAX);
   }
 
   #unanswered(): void {

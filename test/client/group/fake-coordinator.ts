@@ -54,6 +54,8 @@ export class FakeGroups extends FakeCluster {
   readonly refusedCommits: MillraceError[] = [];
   unary = 0;
   sessions = 0;
+  /** Sessions that were refused a way. */
+  broken = 0;
 
   constructor(world: World, brokers = 3) {
     super(world, fakeAddresses(brokers));
@@ -183,7 +185,10 @@ export class FakeGroups extends FakeCluster {
     return {
       received: (message) => {
         if (this.hung.has(wire.address)) return;
-        if (!this.takesSessions) return wire.break();
+        if (!this.takesSessions) {
+          this.broken++;
+          return wire.break();
+        }
         const beat = SessionRequest.decode(message).heartbeat;
         if (beat === undefined) return wire.endFromServer(new MillraceError("INVALID_REQUEST", "no heartbeat"));
         try {

@@ -84,6 +84,31 @@ describe("Keeper", () => {
     keeper.close();
   });
 
+  it("does not take brokers that were slow for a way that lets no streams through: it has a session again soon", async () => {
+    const { world, cluster, keeper } = setup(5);
+    for (const address of cluster.addresses) cluster.hung.add(address);
+    keeper.hear(beat(1, 0));
+    await world.run(12_000, () => false);
+    assert.equal(cluster.streams.size, 0, "two sessions were mute by now");
+    cluster.hung.clear();
+    await world.run(25_000, () => cluster.sessions > 0);
+    assert.equal(cluster.sessions, 1);
+    assert.deepEqual(cluster.members("g"), [MEMBER]);
+    keeper.close();
+  });
+
+  it("tries sessions ever more rarely where none is ever answered", async () => {
+    const { world, cluster, keeper } = setup(6);
+    cluster.takesSessions = false;
+    keeper.hear(beat(1, 0));
+    await world.run(120_000, () => false);
+    const [unary, broken] = [cluster.unary, cluster.broken];
+    await world.run(360_000, () => false);
+    assert.ok(cluster.broken - broken <= 5, `${cluster.broken - broken} sessions were tried in four minutes`);
+    assert.ok(cluster.unary - unary >= 40, `${cluster.unary - unary} heartbeats in four minutes`);
+    keeper.close();
+  });
+
   it("has one heartbeat under way at a time, and then says the newest", async () => {
     const { world, cluster, keeper } = setup(4);
     keeper.hear(beat(1, 0));
