@@ -17,6 +17,16 @@ export function recordJson(record: ConsumedRecord): string {
 }
 
 /**
+ * As `kcat -C -J` prints it, in its order: `{"topic":"t","partition":0,"offset":12,"ts":…,"headers":["name","value",…],"key":"…","payload":"…"}` and a line
+ * feed; no `headers` when there are none. Bytes that are not UTF-8, which kcat prints as they are, are `{"base64":"…"}` here too: what is printed is JSON.
+ */
+export function recordKcat({ topic, partition, offset, timestampMs, key, value, headers }: ConsumedRecord): string {
+  const list = headers.map((header) => `${JSON.stringify(header.key)},${jsonOf(header.value)}`).join(",");
+  const place = `"topic":${JSON.stringify(topic)},"partition":${partition},"offset":${offset},"ts":${timestampMs}`;
+  return `{${place}${list === "" ? "" : `,"headers":[${list}]`},"key":${jsonOf(key)},"payload":${jsonOf(value)}}\n`;
+}
+
+/**
  * An object, where a header given twice becomes a list of its values. Headers whose order an object would lose are one flat list
  * instead, name and value in turn: those of one name that do not stand together, and names that are numbers, which objects sort.
  */

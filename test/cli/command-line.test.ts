@@ -46,7 +46,10 @@ describe("A command line", () => {
       ["--no-format json", `Unknown option of ${takes}: --no-format; did you mean --format?`],
       ["--follow=maybe", '--follow takes no value: got "maybe"'],
       ["-n", `--count of ${takes} needs a value: Stop after so many records`],
-      ["--format", `--format of ${takes} needs a value: The value and a line feed, or a JSON object per line`],
+      [
+        "--format",
+        `--format of ${takes} needs a value: The value and a line feed, or a JSON object per line: ours, or that of \`kcat -J\``,
+      ],
       ["-nfoo", `${takes} reads -nfoo as -n -f -o -o: say -n foo`],
       ["-fq", `${takes} reads -fq as -f -q: say -f q`],
       ["-- --x", '"--x" stands behind "--", where nothing is read: leave the "--" out'],

@@ -40,6 +40,7 @@ describe("millrace", { concurrency: 2 }, () => {
     [["consume", "t", "--follow", "--to", "end"], /--follow has no end/],
     [["consume", "t", "-f", "%q"], /--template: "%q" says nothing/],
     [["consume", "t", "-f", "%v", "--format", "json"], /--template and --format json say two things/],
+    [["consume", "t", "-f", "%v", "--format", "kcat"], /--template and --format kcat say two things/],
     [["produce", "t", "-H", "a"], /--header must be NAME:VALUE: got "a"/],
     [["produce", "t", "--format", "json", "-k", "a"], /leave --key and --key-field out/],
     [["check", "-n", "many"], /--records must be a whole number/],

@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import fc from "fast-check";
 import { readEnvelope } from "../../src/cli/envelope.ts";
 import { headersFlag, lineFormat } from "../../src/cli/outgoing.ts";
-import { recordJson } from "../../src/cli/record-text.ts";
+import { recordJson, recordKcat } from "../../src/cli/record-text.ts";
 import type { RecordHeader } from "../../src/client/index.ts";
 import { consumed } from "./consumed.ts";
 
@@ -36,6 +36,45 @@ describe("recordJson", () => {
     fc.assert(
       fc.property(fc.string({ unit: "grapheme" }), (text) => {
         assert.equal(JSON.parse(json("k", text)).value, Buffer.from(text).toString());
+      }),
+    );
+  });
+});
+
+describe("recordKcat", () => {
+  const header = (key: string, value: string | undefined): RecordHeader => ({
+    key,
+    value: value === undefined ? undefined : Buffer.from(value),
+  });
+
+  it("prints the fields of kcat -J, headers as a list, null for a tombstone and a missing key", () => {
+    const headers = [header("h", "1"), header("h", undefined), header("10", "x")];
+    assert.equal(
+      recordKcat(consumed({ key: "k", value: "v", headers })),
+      '{"topic":"t","partition":3,"offset":12,"ts":5,"headers":["h","1","h",null,"10","x"],"key":"k","payload":"v"}\n',
+    );
+    assert.equal(recordKcat(consumed({})), '{"topic":"t","partition":3,"offset":12,"ts":5,"key":null,"payload":null}\n');
+  });
+
+  it("is read as the same record again, whatever bytes are in it", () => {
+    const some = fc.option(fc.oneof(fc.uint8Array({ maxLength: 20 }), fc.string({ unit: "grapheme" })), { nil: undefined });
+    const names = fc.array(fc.tuple(fc.string({ unit: "grapheme" }), fc.option(fc.string({ unit: "grapheme" }), { nil: undefined })), {
+      maxLength: 4,
+    });
+    const bytesOf = (part: Uint8Array | string | undefined): string | undefined =>
+      part === undefined ? undefined : Buffer.from(part).toString("hex");
+    fc.assert(
+      fc.property(some, some, names, (key, value, pairs) => {
+        const headers = pairs.map(([name, text]) => header(name, text));
+        const again = readEnvelope(Buffer.from(recordKcat(consumed({ key, value, headers, timestampMs: 7 }))));
+        assert.deepEqual(
+          [bytesOf(again.key), bytesOf(again.value), again.partition, again.timestampMs],
+          [bytesOf(key), bytesOf(value), 3, 7],
+        );
+        assert.deepEqual(
+          again.headers.map((one) => [one.key, bytesOf(one.value)]),
+          headers.map((one) => [Buffer.from(one.key).toString(), bytesOf(one.value)]),
+        );
       }),
     );
   });

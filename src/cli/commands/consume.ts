@@ -10,7 +10,7 @@ import { refuseUnknownPartition } from "../partitions.ts";
 import { type Position, parsePosition, resolvePosition, TIME_HELP } from "../positions.ts";
 import { ReachWatch } from "../reach-watch.ts";
 import { type RecordWriter, recordTemplate, TEMPLATE_HELP } from "../record-template.ts";
-import { recordJson } from "../record-text.ts";
+import { recordJson, recordKcat } from "../record-text.ts";
 import type { Terminal } from "../terminal.ts";
 
 interface Consume {
@@ -22,7 +22,7 @@ interface Consume {
   readonly partition?: string[] | undefined;
   readonly count?: string | undefined;
   readonly follow: boolean;
-  readonly format: "text" | "json";
+  readonly format: "text" | "json" | "kcat";
   readonly template?: string | undefined;
   readonly group?: string | undefined;
   readonly handlerDelay?: string | undefined;
@@ -54,9 +54,9 @@ export function consumeCommand(terminal: Terminal): CommandModule<object, Consum
         .option("partition", { alias: "p", type: "string", array: true, requiresArg: true, describe: "Only this one; may be given again" })
         .option("count", { alias: "n", type: "string", requiresArg: true, describe: "Stop after so many records" })
         .option("format", {
-          ...oneOf("--format", ["text", "json"]),
+          ...oneOf("--format", ["text", "json", "kcat"]),
           default: "text" as const,
-          describe: "The value and a line feed, or a JSON object per line",
+          describe: "The value and a line feed, or a JSON object per line: ours, or that of `kcat -J`",
         })
         .option("template", {
           alias: "f",
@@ -201,9 +201,10 @@ function planOf(args: Consume): Plan {
 
 /** @throws {UsageError} */
 function writerOf({ format, template }: Consume): RecordWriter {
-  if (template !== undefined && format === "json") throw new UsageError("--template and --format json say two things: leave one out");
+  if (template !== undefined && format !== "text") throw new UsageError(`--template and --format ${format} say two things: leave one out`);
   if (template !== undefined) return recordTemplate("--template", template);
-  return format === "json" ? (record) => [recordJson(record)] : (record) => [record.value ?? NOTHING, NEWLINE];
+  if (format === "text") return (record) => [record.value ?? NOTHING, NEWLINE];
+  return format === "json" ? (record) => [recordJson(record)] : (record) => [recordKcat(record)];
 }
 
 async function assignmentsOf(client: Client, plan: Plan): Promise<Assignment[]> {
