@@ -34,7 +34,7 @@ describe("millrace", { concurrency: 2 }, () => {
     [["produce", "t", "--acks", "most"], /--acks must be all, quorum, leader or none: got "most"/],
     [["produce", "t", "--file", "/nonexistent/file"], /Cannot read --file \/nonexistent\/file: there is no such file/],
     [["produce", "t", "--file", "/"], /Cannot read --file \/: it is a directory/],
-    [["consume", "t", "--format", "xml"], /--format must be text or json: got "xml"/],
+    [["consume", "t", "--format", "xml"], /--format must be text, json or kcat: got "xml"/],
     [["produce", "t", "-k", "a", "--key-field", "b"], /mutually exclusive/],
     [["consume", "t", "--from", "yesterday"], /--from must be start, end/],
     [["consume", "t", "--follow", "--to", "end"], /--follow has no end/],

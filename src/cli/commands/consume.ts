@@ -180,7 +180,7 @@ interface Plan {
 
 /** @throws {UsageError} */
 function planOf(args: Consume): Plan {
-  if (args.topic === undefined) throw new UsageError("`millrace consume` needs TOPIC: millrace consume [topic]");
+  if (args.topic === undefined) throw new UsageError("`millrace consume` needs TOPIC: millrace consume <topic>");
   if (args.follow && args.to !== undefined) throw new UsageError("--follow has no end: leave --to out");
   const nowMs = Date.now();
   const to = args.follow ? undefined : parsePosition("--to", args.to ?? "end", nowMs);
