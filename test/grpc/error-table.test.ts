@@ -37,6 +37,7 @@ const producedBy: Readonly<Partial<Record<ErrorCode, string>>> = {
   COMPRESSION_UNSUPPORTED: "broker/bad-input.slow.test.ts",
   INVALID_NAME: "broker/bad-input.slow.test.ts",
   INTERNAL_TOPIC: "broker/groups/shards.test.ts",
+  NO_COMMITTED_OFFSETS: "broker/groups/seek.test.ts",
   INVALID_CONFIG: "broker/bad-input.slow.test.ts",
   NOT_IMPLEMENTED: "broker/real-ports.slow.test.ts",
   UNKNOWN_TOPIC: "broker/bad-input.slow.test.ts",
