@@ -3,7 +3,8 @@ import { spawnSync } from "node:child_process";
 import { describe, it } from "node:test";
 import { selectTests } from "../../tools/run-tests.ts";
 import { failedTests, lastCounts } from "../../tools/steps.ts";
-import { dealGroups } from "../../tools/test-groups.ts";
+import { dealGroups, startsProcesses } from "../../tools/test-groups.ts";
+import { childrenMs, tableOf } from "../../tools/test-times.ts";
 
 const PATHS = ["test/log/wal.test.ts", "test/log/kill.slow.test.ts", "test/raft/core.test.ts", "test/raft/harness.ts", "src/a.test.ts"];
 
@@ -38,6 +39,45 @@ describe("test runner", () => {
   it("lets files share processes, each in exactly one, dealt like cards", () => {
     assert.deepEqual(dealGroups(["a", "b", "c", "d", "e"], 2), [["a", "d"], ["b", "e"], ["c"]]);
     assert.deepEqual(dealGroups([], 2), []);
+  });
+
+  it("gives a process to each slow test that starts processes, itself or by what it loads", () => {
+    const texts: Record<string, string> = {
+      "test/a.slow.test.ts": 'import { spawn } from "node:child_process";',
+      "test/b.slow.test.ts": 'import { Cluster } from "../chaos/cluster.ts";\nimport { it } from "node:test";',
+      "chaos/cluster.ts": 'import "../test/a.slow.test.ts";',
+      "test/c.slow.test.ts": 'import { dev } from "../src/dev.ts";\nimport type { Cluster } from "../chaos/cluster.ts";',
+      "src/dev.ts": 'import { spawn } from "node:child_process";',
+    };
+    const alone = Object.keys(texts).filter((path) => startsProcesses(path, (at) => texts[at] ?? ""));
+    assert.deepEqual(alone, ["test/a.slow.test.ts", "test/b.slow.test.ts", "chaos/cluster.ts"]);
+    for (const real of ["test/cli/dev.slow.test.ts", "test/processes/promises.slow.test.ts"]) assert.ok(startsProcesses(real), real);
+    assert.ok(!startsProcesses("test/broker/damage.slow.test.ts"));
+  });
+
+  it("says what CPU time each file took, its children's with it", () => {
+    const { status, stdout } = spawnSync(process.execPath, ["dist/tools/run-tests.js", "--times", "base/utf8.test.ts"], {
+      encoding: "utf8",
+      env: { ...process.env, NODE_TEST_CONTEXT: undefined },
+    });
+    assert.equal(status, 0, stdout);
+    const [heads, row, all] = stdout.split("\n").slice(-4);
+    assert.match(heads ?? "", /^ +CPU s +own +children {2}file$/);
+    const [, total = "0", file] = /^ +([\d.]+) +[\d.]+ +0\.00 {2}(\S+)$/.exec(row ?? "") ?? [];
+    assert.ok(Number(total) > 0, row);
+    assert.equal(file, "dist/test/base/utf8.test.js");
+    assert.match(all ?? "", / {2}1 files$/);
+    assert.equal(childrenMs("7 (a ) b) S 1 7 7 0 -1 4 0 0 0 0 11 12 30 5 20 0"), 350);
+    const times = [
+      { file: "a", ownMs: 10, childrenMs: 0 },
+      { file: "b", ownMs: 10, childrenMs: 2_000 },
+    ];
+    assert.deepEqual(
+      tableOf(times)
+        .split("\n")
+        .map((line) => line.trim().replace(/ +/g, " ")),
+      ["CPU s own children file", "2.01 0.01 2.00 b", "0.01 0.01 0.00 a", "2.02 0.02 2.00 2 files"],
+    );
   });
 
   it("refuses to run nothing", () => {
