@@ -15,7 +15,11 @@ const headerAt = (at: number): SnapshotHeader => ({
   config: text("who votes"),
 });
 
-const stateOf = (bytes: number, seed = 1): Uint8Array => Uint8Array.from({ length: bytes }, (_, i) => (i * seed * 31) & 0xff);
+function stateOf(bytes: number, seed = 1): Uint8Array {
+  const state = new Uint8Array(bytes);
+  for (let i = 0; i < bytes; i++) state[i] = i * seed * 31;
+  return state;
+}
 
 function fileOf(header: SnapshotHeader, state: readonly Uint8Array[]): Uint8Array {
   const parts = [...encodeSnapshot(header, state)];

@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import type { AnyMessageType, Field } from "../../src/protocol/codec/field.ts";
+import { anyText } from "../any-text.ts";
 
-const wellFormedText = fc.string({ unit: "binary", maxLength: 60 });
+const wellFormedText = anyText(60);
 
 /** A value for every declared field, absent ones included; at most one member per oneof. */
 export function valueOf(type: AnyMessageType, recordSet: fc.Arbitrary<Uint8Array>): fc.Arbitrary<Record<string, unknown>> {

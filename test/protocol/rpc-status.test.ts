@@ -11,9 +11,10 @@ import {
   statusNameOf,
   statusNumbers,
 } from "../../src/protocol/rpc-status.ts";
+import { anyText } from "../any-text.ts";
 
 const code = fc.constantFrom(...(Object.keys(errors) as ErrorCode[]));
-const text = fc.string({ unit: "binary", maxLength: 100 });
+const text = anyText(100);
 
 describe("error details", () => {
   it("carry code, message, metadata and delay to the other side", () => {

@@ -81,7 +81,11 @@ export async function openPair({ transport, freeAddress }: TransportUnderTest): 
   return { listener, dialer, accepted: connection, atDialer, atAccepted: seen };
 }
 
-const bytes = (length: number, seed: number): Uint8Array => Uint8Array.from({ length }, (_, i) => (i * 31 + seed) & 255);
+function bytes(length: number, seed: number): Uint8Array {
+  const made = new Uint8Array(length);
+  for (let i = 0; i < length; i++) made[i] = i * 31 + seed;
+  return made;
+}
 
 /** The promises of `base/ports/transport.ts`, for every implementation. */
 export function transportContract(name: string, open: () => Promise<TransportUnderTest>): void {
