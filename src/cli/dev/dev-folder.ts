@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { CommandFailed, ExitCode } from "../exit-code.ts";
 import { type DevBroker, type DevLayout, devBrokers, layoutFile } from "./layout.ts";
@@ -10,9 +10,13 @@ export interface DevState extends DevLayout {
   readonly pid: number;
 }
 
-/** The folder of a development cluster: `dev.json`, and of each broker a data directory, a log and a file with its process id. */
+/**
+ * The folder of a development cluster: `dev.json`, and of each broker a data directory, a log and a file with its process id. Process ids
+ * that were seen are remembered: somebody may delete the folder, and the brokers must be found all the same.
+ */
 export class DevFolder {
   readonly folder: string;
+  readonly #seen = new Map<number, number>();
 
   constructor(folder: string) {
     this.folder = resolve(folder);
@@ -34,17 +38,27 @@ export class DevFolder {
     writeJson(layoutFile(this.folder), { brokers: state.brokers, port: state.port, pid: state.pid });
   }
 
-  /** Process id of a broker that is alive. */
+  /** Whether there is no folder any more, or nothing in it that says that it is one of ours. */
+  get gone(): boolean {
+    return !existsSync(layoutFile(this.folder));
+  }
+
+  /** Process id of a broker that is alive: the one that is written down, else the last one that was seen here. */
   pidOf(broker: DevBroker): number | undefined {
-    const pid = readJson(broker.stateFile)?.["pid"];
-    return typeof pid === "number" && isAlive(pid, broker.data) ? pid : undefined;
+    const written = readJson(broker.stateFile)?.["pid"];
+    const pid = [written, this.#seen.get(broker.id)].find((one) => typeof one === "number" && isAlive(one, broker.data));
+    if (typeof pid !== "number") return undefined;
+    this.#seen.set(broker.id, pid);
+    return pid;
   }
 
   writePid(broker: DevBroker, pid: number): void {
+    this.#seen.set(broker.id, pid);
     writeJson(broker.stateFile, { pid });
   }
 
   removePid(broker: DevBroker): void {
+    this.#seen.delete(broker.id);
     rmSync(broker.stateFile, { force: true });
   }
 

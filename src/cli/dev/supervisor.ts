@@ -47,13 +47,20 @@ export async function superviseDev(folder: DevFolder, layout: DevLayout, termina
     }
     await terminal.flush();
     await Promise.race([signalled, becomeReady(folder, layout, terminal, () => stopping)]);
-    const watch = setInterval(() => tellChanges(folder, layout, pids, terminal), LOOK_EVERY_MS);
+    let gone = false;
+    const watch = setInterval(() => {
+      tellChanges(folder, layout, pids, terminal);
+      if (!gone && folder.gone)
+        terminal.say(`${folder.folder} was deleted: the brokers lose all they store when they stop; Ctrl-C stops them, then start anew`);
+      gone ||= folder.gone;
+    }, LOOK_EVERY_MS);
     await signalled;
     clearInterval(watch);
     terminal.say("stopping");
   } finally {
     await stopBrokers(folder, devBrokers(layout), terminal);
-    folder.write({ ...layout, pid: 0 });
+    // What somebody deleted is not made again.
+    if (!folder.gone) folder.write({ ...layout, pid: 0 });
   }
 }
 
@@ -99,14 +106,19 @@ function tellChanges(folder: DevFolder, layout: DevLayout, pids: Map<number, num
 }
 
 /** SIGTERM to all at once, then patience, then SIGKILL. */
-export async function stopBrokers(folder: DevFolder, brokers: readonly DevBroker[], terminal: Terminal): Promise<void> {
+export async function stopBrokers(
+  folder: DevFolder,
+  brokers: readonly DevBroker[],
+  terminal: Terminal,
+  patienceMs: number = STOP_MS,
+): Promise<void> {
   await Promise.all(
     brokers.map(async (broker) => {
       const pid = folder.pidOf(broker);
       if (pid === undefined) return;
       signal(pid, "SIGTERM");
-      if (!(await waitFor(() => folder.pidOf(broker) === undefined, STOP_MS))) {
-        terminal.say(`broker ${broker.id} (pid ${pid}) did not stop within ${STOP_MS / 1000} s: killed`);
+      if (!(await waitFor(() => folder.pidOf(broker) === undefined, patienceMs))) {
+        terminal.say(`broker ${broker.id} (pid ${pid}) did not stop within ${patienceMs / 1000} s: killed`);
         signal(pid, "SIGKILL");
         await waitFor(() => folder.pidOf(broker) === undefined, 5_000);
       }
