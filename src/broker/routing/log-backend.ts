@@ -20,6 +20,7 @@ import type { PartitionSet } from "../partition-set.ts";
 import type { PeerLinks } from "../peers/peer-links.ts";
 import { fetchResponse, readRequestOf } from "../services/fetch-codec.ts";
 import type { LogBackend, OffsetsOf, OffsetsOptions, RouteOptions, Target } from "../services/log-service.ts";
+import { callThere, carry, type Outcome } from "./carry.ts";
 import { decodeForwardedAppended, decodeForwardedOffsets, encodeForwardedAppend, forwardedOffsets } from "./forwarded.ts";
 import type { Router } from "./router.ts";
 
@@ -28,12 +29,8 @@ export const FETCH_METHOD = "log.fetch";
 export const OFFSETS_METHOD = "log.offsets";
 export const TRIM_METHOD = "log.trim";
 
-type Outcome<T> = T | MillraceError;
-
 /** An answer that is handed on must fit one message between brokers, with what stands around its batches. */
 const FORWARDED_BYTES_MAX = PEER_MESSAGE_BYTES_MAX - 4 * 1024 * 1024;
-/** A second for the other broker to answer after the caller's own wait is over. */
-const HOP_GRACE_MS = 1_000;
 
 /**
  * What the log services ask of the broker: names are looked up in the image (behind a read barrier before "not found" is said, design
@@ -321,43 +318,7 @@ export class RoutedLog implements LogBackend {
       there(broker: BrokerId, finish: (outcome: Outcome<T>) => void): () => void;
     },
   ): () => void {
-    let over = false;
-    let cancel = (): void => {};
-    const finish = (outcome: Outcome<T>): void => {
-      if (over) return;
-      over = true;
-      done(outcome);
-    };
-    const giveUp = this.#router.route({
-      groupId,
-      bytes,
-      deadline: options.deadline,
-      direct: options.direct,
-      runHere: () => {
-        if (!over) cancel = run.here(finish);
-      },
-      runThere: (broker, refused, ended) => {
-        if (over) return ended();
-        let stop = (): void => {};
-        // Before the call: it may be refused at once, and the next attempt, which begins then, has a cancel of its own.
-        cancel = () => {
-          ended();
-          stop();
-        };
-        stop = run.there(broker, (outcome) => {
-          ended();
-          if (outcome instanceof MillraceError && (outcome.code === "NOT_LEADER" || outcome.code === "LEADER_UNKNOWN")) {
-            if (!over) refused(outcome);
-          } else finish(outcome);
-        });
-      },
-      fail: finish,
-    });
-    return () => {
-      over = true;
-      giveUp();
-      cancel();
-    };
+    return carry(this.#router, { groupId, bytes, deadline: options.deadline, direct: options.direct, ...run }, done);
   }
 
   #call<T>(
@@ -368,10 +329,7 @@ export class RoutedLog implements LogBackend {
     decode: (body: Uint8Array) => T,
     finish: (outcome: Outcome<T>) => void,
   ): () => void {
-    const left = deadline - this.#clock.monotonic();
-    return this.#links.call(broker, method, body, left + HOP_GRACE_MS, (outcome) =>
-      finish("body" in outcome ? decode(outcome.body) : outcome.error),
-    );
+    return callThere(this.#links, this.#clock, { broker, method, body, deadline, decode }, finish);
   }
 }
 

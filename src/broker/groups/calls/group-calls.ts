@@ -7,6 +7,7 @@ import { GROUPS_PARTITIONS, shardOf } from "../../../consumer-groups/shard.ts";
 import { ForwardedGroupCall } from "../../../protocol/routing.ts";
 import type { IncomingCall } from "../../peers/peer-calls.ts";
 import type { PeerLinks } from "../../peers/peer-links.ts";
+import { callThere, carry } from "../../routing/carry.ts";
 import type { Router } from "../../routing/router.ts";
 import type { Coordinator } from "../coordinator/coordinator.ts";
 import { notCoordinator } from "../coordinator/groups-machine.ts";
@@ -16,8 +17,6 @@ import { type GroupMethodName, groupMethods, isGroupMethod } from "./group-metho
 
 export const GROUP_METHOD = "group.call";
 
-/** A second for the other broker to answer after the caller's own wait is over. */
-const HOP_GRACE_MS = 1_000;
 /** Pause before a call that met a coordinator in the act of moving is routed again. */
 const AGAIN_MS = 25;
 
@@ -125,53 +124,32 @@ export class GroupCalls {
     const { shards, router, links, parts, failed } = this.#ports;
     const { until, clientAddress } = caller;
     const groupId = shards.groupOf(shard) as GroupId;
-    return whileCalled<Uint8Array>(until.caller, (done) => {
-      let over = false;
-      let cancel = (): void => {};
-      const finish = (outcome: Uint8Array | MillraceError): void => {
-        if (over) return;
-        over = true;
-        done(outcome);
-      };
-      const giveUp = router.route({
-        groupId,
-        bytes: request.byteLength,
-        deadline: until.deadline,
-        direct: false,
-        runHere: () => {
-          if (over) return;
-          this.#run(groupMethods[name], shard, request, caller).then(finish, (error: unknown) => {
-            if (error instanceof MillraceError) return finish(error);
-            finish(new MillraceError("INTERNAL", `${name} failed`));
-            failed(error);
-          });
+    return whileCalled<Uint8Array>(until.caller, (done) =>
+      carry<Uint8Array>(
+        router,
+        {
+          groupId,
+          bytes: request.byteLength,
+          deadline: until.deadline,
+          direct: false,
+          here: (finish) => {
+            this.#run(groupMethods[name], shard, request, caller).then(finish, (error: unknown) => {
+              if (error instanceof MillraceError) return finish(error);
+              finish(new MillraceError("INTERNAL", `${name} failed`));
+              failed(error);
+            });
+            // It looks at its caller itself.
+            return () => {};
+          },
+          there: (broker, finish) => {
+            const body = [ForwardedGroupCall.encode({ shard, method: name, request, clientAddress })];
+            const decode = (answer: Uint8Array): Uint8Array => answer;
+            return callThere(links, parts.clock, { broker, method: GROUP_METHOD, body, deadline: until.deadline, decode }, finish);
+          },
         },
-        runThere: (broker, refused, ended) => {
-          if (over) return ended();
-          let stop = (): void => {};
-          cancel = () => {
-            ended();
-            stop();
-          };
-          const left = until.deadline - parts.clock.monotonic();
-          const body = ForwardedGroupCall.encode({ shard, method: name, request, clientAddress });
-          stop = links.call(broker, GROUP_METHOD, [body], left + HOP_GRACE_MS, (outcome) => {
-            ended();
-            if ("body" in outcome) return finish(outcome.body);
-            const { error } = outcome;
-            if (error.code === "NOT_LEADER" || error.code === "LEADER_UNKNOWN") {
-              if (!over) refused(error);
-            } else finish(error);
-          });
-        },
-        fail: finish,
-      });
-      return () => {
-        over = true;
-        giveUp();
-        cancel();
-      };
-    });
+        done,
+      ),
+    );
   }
 
   async #run(method: GroupMethod, shard: number, request: Uint8Array, { until, clientAddress }: GroupCaller): Promise<Uint8Array> {
