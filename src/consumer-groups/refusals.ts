@@ -32,7 +32,7 @@ export function memberAway(groupId: string, memberId: string): MillraceError {
 export function instanceFenced(groupId: string, instanceId: string, by: string): MillraceError {
   return new MillraceError(
     "INSTANCE_FENCED",
-    `Instance ${instanceId} of group ${groupId} is member ${by} now; another process has taken its place`,
+    `Instance ${instanceId} of group ${groupId} is member ${by} now: another process has taken its place; stop this one`,
     { group: groupId, instance_id: instanceId, member_id: by },
   );
 }

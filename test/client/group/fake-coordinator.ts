@@ -85,6 +85,11 @@ export class FakeGroups extends FakeCluster {
     this.#silenced.add(memberId);
   }
 
+  /** It arrives again. */
+  mend(memberId: string): void {
+    this.#silenced.delete(memberId);
+  }
+
   /** Time goes on for the coordinator as for everybody; whoever is told something hears it. */
   #decide(command: GroupCommand): GroupReply {
     this.pass();

@@ -447,6 +447,53 @@ describe("GroupConsumer on a fake cluster with the real coordinator's machine", 
     await scene.world.until(b.consumer.close());
   });
 
+  it("ends when another process has taken the place of its instance id, and says what to do: nothing of it counts any more", async () => {
+    const scene = new Scene(22, 1);
+    scene.fill(3);
+    let fired: unknown;
+    const a = scene.member(
+      "a",
+      { instanceId: "i" },
+      {
+        handler: async ({ offset }, { signal }) => {
+          if (offset !== 1) return;
+          signal.addEventListener("abort", () => {
+            fired = signal.reason;
+          });
+          await scene.sleep(120_000);
+        },
+      },
+    );
+    assert.ok(await scene.world.run(10_000, () => scene.offsets(0, "a").length === 1 && scene.cluster.committed("g", "t")[0] === 1));
+    const [former = ""] = scene.cluster.members("g");
+    // Its machine hangs for longer than its session; whoever watches it starts it anew on another one.
+    scene.cluster.cut(former);
+    const b = scene.member("b", { instanceId: "i" });
+    assert.ok(await scene.world.run(scene.world.now + 60_000, () => b.consumer.partitions.length === 1));
+    const [successor = ""] = scene.cluster.members("g");
+    assert.notEqual(successor, former);
+    assert.equal(fired, undefined, "it has heard of nothing yet");
+    scene.cluster.mend(former);
+    let ended: unknown;
+    a.done.catch((error: unknown) => {
+      ended = error;
+    });
+    assert.ok(await scene.world.run(scene.world.now + 20_000, () => ended !== undefined), "run rejects while its handler still works");
+    assert.ok(ended instanceof MillraceError && ended.code === "INSTANCE_FENCED", String(ended));
+    assert.match(ended.message, /^Instance i of group g is member .* now: .*; stop this one$/);
+    assert.equal(ended.metadata["member_id"], successor);
+    assert.ok(code("INSTANCE_FENCED")(fired), String(fired));
+    assert.ok(scene.told.includes("a lost 0 INSTANCE_FENCED"), scene.told.join("; "));
+    assert.deepEqual(a.consumer.partitions, []);
+    assert.ok(await scene.world.run(scene.world.now + 20_000, () => scene.settled()));
+    assert.deepEqual(scene.offsets(0, "b"), [1, 2], "its successor goes on where it had committed");
+    assert.deepEqual(scene.cluster.members("g"), [successor]);
+    // Who ended of this does not take the place back, and leaves nobody's group.
+    await scene.world.until(a.consumer.close());
+    assert.deepEqual(scene.cluster.members("g"), [successor]);
+    await scene.world.until(b.consumer.close());
+  });
+
   it("never says that it gave back what a handler still works on: it is thrown out instead, and nothing of that counts", async () => {
     const scene = new Scene(22, 1);
     scene.fill(2);
