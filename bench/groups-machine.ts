@@ -29,6 +29,8 @@ class Machine {
     const topics = {
       byName: (name: string) => (name === "t" ? topic : undefined),
       byId: (id: TopicId) => (id === topicId ? topic : undefined),
+      isDeleted: () => false,
+      matches: () => false,
       matching: () => [],
       refusePattern: () => undefined,
     };

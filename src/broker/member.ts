@@ -266,7 +266,7 @@ export class Member implements MemberParts, AdminBackend {
           telemetry.log("info", "broker.level_raised", { featureLevel: fact.level, since: fact.since });
       this.#imageChanged();
     });
-    tellOfTopics(this.#view, this.shards);
+    tellOfTopics(this.#view, topics, this.shards);
   }
 
   get image(): MetadataImage {

@@ -5,6 +5,7 @@ import type { CommitOffsets, OffsetToCommit } from "./commands.ts";
 import { refuseMember } from "./decide-members.ts";
 import { type Decision, type GroupTopic, type GroupWorld, type RefusedOffset, refuse } from "./decision.ts";
 import type { GroupState } from "./group-state.ts";
+import { groupTopics } from "./group-topics.ts";
 import type { GroupsImage } from "./image.ts";
 import { refuseGroupName } from "./names.ts";
 import { groupNotEmpty, invalid, tooMany, unknownPartition, unknownTopic } from "./refusals.ts";
@@ -33,11 +34,12 @@ export function decideCommit(image: GroupsImage, command: CommitOffsets, world: 
     refuseMany(groupId, offsets.length, world.settings.offsetsPerCommitMax, "group.offsets.per.commit.max");
   if (error !== undefined) return refuse(error);
 
+  const known = groupTopics(group, world.topics);
   const topics = new Map<TopicId, Map<number, Position>>();
   const refused: RefusedOffset[] = [];
   let added = group?.offsets.size ?? 0;
   for (const [at, each] of offsets.entries()) {
-    const topic = world.topics.byName(each.topic);
+    const topic = known.byName(each.topic);
     const why = refuseOffset(command, group, each, topic, topics, world.settings);
     if (why !== undefined || topic === undefined) {
       refused.push({ at, error: why ?? unknownTopic(each.topic) });

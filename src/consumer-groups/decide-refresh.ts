@@ -12,14 +12,15 @@ export function decideRefreshTopics(image: GroupsImage, command: GroupCommandOf<
   if (image.group(groupId) === undefined) return done();
   const draft = new Draft(image, groupId);
   const { offsets } = draft.group;
-  const topics = deleted
-    .filter((id) => world.topics.byId(id) === undefined && offsets.of(id).length > 0)
+  const gone = new Set(deleted.filter((id) => world.topics.byId(id) === undefined));
+  const topics = [...gone]
+    .filter((id) => offsets.of(id).length > 0)
     .map((topicId) => ({
       topicId,
       partitions: [...offsets.of(topicId).entries()].flatMap(([partition, value]) => (value === undefined ? [] : [partition])),
     }));
   if (topics.length > 0) draft.record({ kind: "offsetsDropped", because: DroppedBecause.topicDeleted, topics });
-  retarget(draft, world);
+  retarget(draft, world, gone);
   reconcile(draft);
   return done(draft.facts);
 }

@@ -14,8 +14,12 @@ export interface GroupTopic {
 export interface TopicDirectory {
   byName(name: string): GroupTopic | undefined;
   byId(id: TopicId): GroupTopic | undefined;
+  /** This metadata has read of its deletion. False of one that it has never heard of, and of some that are long gone. */
+  isDeleted(id: TopicId): boolean;
   /** Those whose whole name the pattern matches, never an internal one; none by a pattern that is refused. */
   matching(pattern: string): readonly GroupTopic[];
+  /** Whether it matches a whole name, of whatever topic. */
+  matches(pattern: string, name: string): boolean;
   /** Why nobody can subscribe by this pattern (INVALID_REQUEST, with `position` where there is one), or undefined. */
   refusePattern(pattern: string): MillraceError | undefined;
 }

@@ -1,6 +1,7 @@
 import type { TopicId } from "../base/ids.ts";
 import type { GroupTopic, GroupWorld, TopicDirectory } from "./decision.ts";
 import type { GroupState, MemberImage } from "./group-state.ts";
+import { groupTopics } from "./group-topics.ts";
 
 /** What a member subscribes to, of the topics that exist. */
 export interface Interest {
@@ -24,8 +25,11 @@ export type InterestsWorld = {
 /**
  * Patterns are matched here, where it is decided, and nowhere else: the target that comes of it is recorded topic by topic, so nobody who
  * replays matches anything.
+ *
+ * @param gone topics that a read barrier has said to be deleted: others that are not known here stay (`groupTopics`)
  */
-export function interestsOf(group: GroupState, world: InterestsWorld): Interests {
+export function interestsOf(group: GroupState, { topics: directory, settings }: InterestsWorld, gone?: ReadonlySet<TopicId>): Interests {
+  const world = { topics: groupTopics(group, directory, gone), settings };
   const topics = new Map<TopicId, GroupTopic>();
   const members = new Map<string, Interest>();
   // Most members of a group want the same.

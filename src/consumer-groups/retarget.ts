@@ -9,10 +9,12 @@ import { type InterestsWorld, interestsOf } from "./interests.ts";
 /**
  * Records who is to have what from now on, if that is not what stands recorded. Sticky by what was wanted before, not by who holds what:
  * a partition on its way to its next owner goes on its way.
+ *
+ * @param gone @see interestsOf
  */
-export function retarget(draft: Draft, world: InterestsWorld): void {
+export function retarget(draft: Draft, world: InterestsWorld, gone?: ReadonlySet<TopicId>): void {
   const { group } = draft;
-  const { topics, members: interests } = interestsOf(group, world);
+  const { topics, members: interests } = interestsOf(group, world, gone);
   const members = [...group.members.values()].map(
     (member): AssignorMember => ({
       id: member.id,

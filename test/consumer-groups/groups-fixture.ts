@@ -20,6 +20,7 @@ export const topicUuid = (n: number): TopicId => `00000000-0000-4000-8000-${Stri
 
 export class Topics implements TopicDirectory {
   readonly #topics = new Map<string, GroupTopic>();
+  readonly #deleted = new Set<TopicId>();
   #made = 0;
 
   make(name: string, partitions: number): TopicId {
@@ -34,7 +35,24 @@ export class Topics implements TopicDirectory {
   drop(name: string): TopicId | undefined {
     const id = this.#topics.get(name)?.id;
     this.#topics.delete(name);
+    if (id !== undefined) this.#deleted.add(id);
     return id;
+  }
+  /** As a broker whose metadata is older: it has not heard of what is not said to be here. @returns it has by now */
+  older(here: readonly GroupTopic[]): () => void {
+    const all = [...this.#topics];
+    this.#topics.clear();
+    for (const topic of here) this.#topics.set(topic.name, topic);
+    return () => {
+      this.#topics.clear();
+      for (const [name, topic] of all) this.#topics.set(name, topic);
+    };
+  }
+  deleted(ids: readonly TopicId[]): void {
+    for (const id of ids) this.#deleted.add(id);
+  }
+  isDeleted(id: TopicId): boolean {
+    return this.#deleted.has(id);
   }
   byName(name: string): GroupTopic | undefined {
     return this.#topics.get(name);
@@ -46,6 +64,9 @@ export class Topics implements TopicDirectory {
   matching(pattern: string): readonly GroupTopic[] {
     const whole = new RegExp(`^(?:${pattern})$`);
     return this.all().filter(({ name }) => whole.test(name));
+  }
+  matches(pattern: string, name: string): boolean {
+    return new RegExp(`^(?:${pattern})$`).test(name);
   }
   refusePattern(pattern: string): MillraceError | undefined {
     return pattern === "(" ? new MillraceError("INVALID_REQUEST", "topic_pattern: a ( is not closed at position 1") : undefined;

@@ -66,8 +66,13 @@ function endsHere(image: MetadataImage, partitions: Pick<PartitionSet, "get">, t
 const ofTopics: ReadonlySet<Fact["kind"]> = new Set(["topicCreated", "partitionCreated", "topicDeleted"]);
 
 /** Coordinators hear of topics that were made, grown or deleted. */
-export function tellOfTopics(view: Pick<MetadataView, "onChange">, shards: Pick<GroupsShards<Coordinator>, "all">): void {
+export function tellOfTopics(
+  view: Pick<MetadataView, "onChange">,
+  topics: Pick<GroupTopics, "deleted">,
+  shards: Pick<GroupsShards<Coordinator>, "all">,
+): void {
   view.onChange((facts) => {
+    topics.deleted((facts ?? []).flatMap((fact) => (fact.kind === "topicDeleted" ? [fact.topicId] : [])));
     if (facts?.some(({ kind }) => ofTopics.has(kind)) !== false) for (const { leader } of shards.all) leader.topicsChanged();
   });
 }

@@ -1,6 +1,7 @@
 import type { TopicId } from "../../base/ids.ts";
 import type { TopicDirectory } from "../../consumer-groups/decision.ts";
 import type { GroupState } from "../../consumer-groups/group-state.ts";
+import { groupTopics } from "../../consumer-groups/group-topics.ts";
 
 export interface GroupPlace {
   readonly topicId: TopicId;
@@ -9,7 +10,9 @@ export interface GroupPlace {
 }
 
 /** All of all topics that the group reads or has committed something of: it would begin the others at their start, so they are lag too. */
-export function placesOf(topics: TopicDirectory, { target, offsets }: GroupState): readonly GroupPlace[] {
+export function placesOf(directory: TopicDirectory, group: GroupState): readonly GroupPlace[] {
+  const { target, offsets } = group;
+  const topics = groupTopics(group, directory);
   const places: GroupPlace[] = [];
   for (const id of new Set([...target.keys(), ...offsets.topics()])) {
     const topic = topics.byId(id);

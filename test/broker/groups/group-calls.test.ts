@@ -38,7 +38,12 @@ function calls(answers: ErrorCode[], via: "here" | "there") {
   };
   const groupCalls = new GroupCalls({
     parts,
-    shards: { made: true, ensure: async () => {}, groupOf: () => group(9), here: () => ({ leader: run.coordinator, read }) },
+    shards: {
+      made: true,
+      ensure: async () => {},
+      groupOf: () => group(9),
+      here: () => ({ leader: run.coordinator, read, view: run.view }),
+    },
     router: {
       route(call) {
         routed.push(call);

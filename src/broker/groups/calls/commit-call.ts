@@ -1,5 +1,6 @@
 import { MillraceError } from "../../../base/errors.ts";
 import { commitAnswer } from "../../../consumer-groups/answers.ts";
+import { groupTopics } from "../../../consumer-groups/group-topics.ts";
 import { commitCommand, type KnownEnd } from "../../../consumer-groups/wire.ts";
 import { CommitOffsetsRequest, CommitOffsetsResponse, type OffsetCommit } from "../../../protocol/public/group-service.ts";
 import { decided, topicsKnown } from "./ask-coordinator.ts";
@@ -19,11 +20,8 @@ export const commitOffsets: GroupMethod = {
     // More are refused as a whole: nobody is asked about them.
     const few = offsets.length <= parts.settings.offsetsPerCommitMax;
     if (few) {
-      await topicsKnown(
-        offsets.map(({ topic }) => topic),
-        parts,
-        call.until,
-      );
+      const asked = offsets.map(({ topic, topicId, partition }) => ({ topic, topicId, partitions: [partition] }));
+      await topicsKnown(asked, call, call.shard.view.image.group(request.groupId));
     }
     const ends = few ? await endsOf(call, request.groupId, offsets) : new Map<string, KnownEnd>();
     const command = commitCommand(request, (topic, partition) => ends.get(keyOf(topic, partition)));
@@ -41,11 +39,14 @@ const keyOf = (topic: string, partition: number): string => `${partition}:${topi
  */
 async function endsOf(call: GroupCall, groupId: string, offsets: readonly OffsetCommit[]): Promise<ReadonlyMap<string, KnownEnd>> {
   const { topics, ends, clock } = call.parts;
+  const ofGroup = groupTopics(call.shard.view.image.group(groupId), topics);
   const known = new Map<string, KnownEnd>();
   const asking: Promise<void>[] = [];
   for (const { topic: name, partition, offset } of offsets) {
-    const topic = topics.byName(name);
+    const topic = ofGroup.byName(name);
     if (topic === undefined || partition < 0 || partition >= topic.partitions) continue;
+    // One that this broker has not heard of: what it could ask would be asked about another one of the name.
+    if (topics.byId(topic.id) === undefined) continue;
     const seen = call.shard.leader.offsetOf(groupId, topic.id, partition)?.offset ?? 0;
     if (offset >= seen && offset <= (ends.here(topic.id, partition)?.highWatermark ?? -1)) continue;
     const until = { ...call.until, deadline: Math.min(call.until.deadline, clock.monotonic() + ENDS_MS) };

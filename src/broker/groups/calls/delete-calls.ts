@@ -32,11 +32,7 @@ export const deleteOffsets: GroupMethod = {
   reads: false,
   async run(call, bytes) {
     const { groupId, topics } = DeleteOffsetsRequest.decode(bytes);
-    await topicsKnown(
-      topics.map(({ topic }) => topic),
-      call.parts,
-      call.until,
-    );
+    await topicsKnown(topics, call);
     const group = (await imageNow(call)).group(groupId);
     if (group === undefined) throw unknownGroup(groupId);
     const named = topics.map((each) => ({ each, found: withId(call, group, each) }));

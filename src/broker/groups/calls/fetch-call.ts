@@ -2,6 +2,8 @@ import { MillraceError } from "../../../base/errors.ts";
 import { limits } from "../../../base/limits.ts";
 import { fetchAnswer } from "../../../consumer-groups/answers.ts";
 import type { TopicPartitions } from "../../../consumer-groups/commands.ts";
+import type { TopicDirectory } from "../../../consumer-groups/decision.ts";
+import { groupTopics } from "../../../consumer-groups/group-topics.ts";
 import type { GroupsImage } from "../../../consumer-groups/image.ts";
 import { fetchOffsets as fetched } from "../../../consumer-groups/reads.ts";
 import { tooMany, unknownPartition, unknownTopic } from "../../../consumer-groups/refusals.ts";
@@ -18,19 +20,23 @@ export const fetchOffsets: GroupMethod = {
   reads: true,
   async run(call, bytes) {
     const request = FetchOffsetsRequest.decode(bytes);
-    await topicsKnown(
-      request.topics.map(({ topic }) => topic),
-      call.parts,
-      call.until,
-    );
-    return answer(request, call.parts, await imageNow(call));
+    const { groupId, topics } = request;
+    await topicsKnown(topics, call, call.shard.view.image.group(groupId));
+    const image = await imageNow(call);
+    const group = image.group(groupId);
+    const known = groupTopics(group, call.parts.topics);
+    // Without names: all that is committed, also of topics that this broker has not read of.
+    if (topics.length === 0 && group?.offsets.topics().some((id) => known.byId(id) === undefined)) await call.parts.barrier(call.until);
+    return answer(request, { ...call.parts, topics: groupTopics(group, call.parts.topics) }, image);
   },
   async absent(bytes, parts, image) {
     return answer(FetchOffsetsRequest.decode(bytes), parts, image);
   },
 };
 
-function answer({ groupId, topics }: FetchOffsetsRequest, parts: GroupCallParts, image: GroupsImage): Uint8Array {
+type Parts = Pick<GroupCallParts, "settings"> & { readonly topics: TopicDirectory };
+
+function answer({ groupId, topics }: FetchOffsetsRequest, parts: Parts, image: GroupsImage): Uint8Array {
   const asked = topics.length === 0 ? undefined : namedPartitions(topics, parts);
   return fitting(FetchOffsetsResponse.encode(fetchAnswer(fetched(image, groupId, asked), parts.topics)), "Name fewer partitions");
 }
@@ -38,7 +44,7 @@ function answer({ groupId, topics }: FetchOffsetsRequest, parts: GroupCallParts,
 /** Partitions of a request by id; without numbers: all that the topic has. @throws {MillraceError} UNKNOWN_TOPIC, UNKNOWN_PARTITION, TOO_MANY_REQUESTS */
 export function namedPartitions(
   named: readonly NamedPartitions[],
-  { topics, settings }: Pick<GroupCallParts, "topics" | "settings">,
+  { topics, settings }: Parts,
 ): readonly (TopicPartitions & { readonly topic: string })[] {
   let count = 0;
   const room = (more: number): void => {

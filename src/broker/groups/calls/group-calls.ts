@@ -23,7 +23,7 @@ const AGAIN_MS = 25;
 export interface GroupCallsPorts {
   readonly parts: GroupCallParts;
   readonly shards: Pick<GroupsShards<Coordinator>, "made" | "ensure" | "groupOf"> & {
-    here(shard: number): Pick<Shard<Coordinator>, "leader" | "read"> | undefined;
+    here(shard: number): Pick<Shard<Coordinator>, "leader" | "read" | "view"> | undefined;
   };
   readonly router: Pick<Router, "route">;
   readonly links: Pick<PeerLinks, "call">;

@@ -11,7 +11,7 @@ import type { PartitionEnds } from "./partition-ends.ts";
 
 /** What a call of a group rests on where it is executed: at the coordinator. */
 export interface GroupCall {
-  readonly shard: Pick<Shard<Coordinator>, "leader" | "read">;
+  readonly shard: Pick<Shard<Coordinator>, "leader" | "read" | "view">;
   readonly until: Until;
   /** Of whoever called, for people to read. */
   readonly clientAddress: string;

@@ -18,6 +18,8 @@ import type { GroupCall, GroupMethod } from "./group-method.ts";
 
 /** Longest time that a watch is held without news. The connection may be gone and nobody have noticed. */
 const HOLD_MS = 30_000;
+/** Time that the controller has to say whether the topics of whoever joins are there. */
+const TOPICS_MS = 1_000;
 
 /** `Heartbeat`, and each message of a `Session`. @throws {MillraceError} */
 export const heartbeat: GroupMethod = {
@@ -32,12 +34,22 @@ export const heartbeat: GroupMethod = {
       return HeartbeatResponse.encode({ state: { ...said(call), memberId: beat.memberId, memberEpoch: beat.memberEpoch } });
     }
     // A topic made just now counts from the beginning.
-    if (command.kind === "join") await topicsKnown(command.topics, call.parts, call.until).catch(unlessUnknown);
+    if (command.kind === "join") await topicsHeardOf(call, command).catch(unlessUnknown);
     await patternReady(command, call.parts.topics);
     const { state } = await decided(call, command, "member");
-    return HeartbeatResponse.encode({ state: messageOf(call, state) });
+    return HeartbeatResponse.encode({ state: messageOf(call, beat.groupId, state) });
   },
 };
+
+/** No longer than a member waits for its answer, by far: it may subscribe to topics that are not there. @throws {MillraceError} */
+function topicsHeardOf({ parts, until, shard }: GroupCall, { topics, groupId }: JoinGroup): Promise<void> {
+  const hurried = { ...until, deadline: Math.min(until.deadline, parts.clock.monotonic() + TOPICS_MS) };
+  return topicsKnown(
+    topics.map((topic) => ({ topic })),
+    { parts, until: hurried },
+    shard.view.image.group(groupId),
+  );
+}
 
 /** What it matches is found before it is decided on, and aside: many topics are much to match. */
 async function patternReady(command: JoinGroup | Heartbeat, topics: GroupTopics): Promise<void> {
@@ -76,7 +88,7 @@ export const watch: GroupMethod = {
         stop();
       };
     });
-    return GroupNews.encode(news === undefined ? {} : { state: MemberStateMessage.encode(messageOf(call, news)) });
+    return GroupNews.encode(news === undefined ? {} : { state: MemberStateMessage.encode(messageOf(call, groupId, news)) });
   },
   absent(request) {
     const { groupId, memberId } = GroupWatch.decode(request);
@@ -84,9 +96,10 @@ export const watch: GroupMethod = {
   },
 };
 
-function messageOf(call: GroupCall, state: MemberState): MemberStateMessage {
-  const { topics, settings, brokerId } = call.parts;
-  return memberMessage(state, (id) => topics.byId(id)?.name, settings, brokerId);
+function messageOf({ shard, parts }: GroupCall, groupId: string, state: MemberState): MemberStateMessage {
+  const { topics, settings, brokerId } = parts;
+  const target = shard.view.image.group(groupId)?.target;
+  return memberMessage(state, (id) => target?.get(id)?.name ?? topics.byId(id)?.name, settings, brokerId);
 }
 
 function said({ parts: { settings, brokerId } }: GroupCall): Omit<MemberStateMessage, "memberId" | "memberEpoch"> {

@@ -13,11 +13,11 @@ export const seekGroup: GroupMethod = {
   async run(call, bytes) {
     const request = SeekGroupRequest.decode(bytes);
     const { groupId, dryRun, force, timeMs } = request;
-    const named = [...request.topics, ...(request.positions?.positions ?? [])].map(({ topic }) => topic);
-    await topicsKnown(new Set(named), call.parts, call.until);
+    const positions = (request.positions?.positions ?? []).map(({ topic, partition }) => ({ topic, partitions: [partition] }));
+    await topicsKnown([...request.topics, ...positions], call);
     const group = (await imageNow(call)).group(groupId);
     const places = await seekPlaces(call, request, group);
-    const positions = await allOrNone(call.until, (until) =>
+    const sought = await allOrNone(call.until, (until) =>
       places.map(async ({ topic, topicId, partition, to }): Promise<SeekPosition> => {
         const ends = await call.parts.ends.of(topic, partition, { timeMs }, until);
         const { logStartOffset, highWatermark } = ends;
@@ -25,7 +25,7 @@ export const seekGroup: GroupMethod = {
         return { topicId, partition, offset: to(ends, before), logStartOffset, highWatermark };
       }),
     );
-    const { steps } = await decided(call, { kind: "seekGroup", groupId, positions, dryRun, force }, "seek");
+    const { steps } = await decided(call, { kind: "seekGroup", groupId, positions: sought, dryRun, force }, "seek");
     return SeekGroupResponse.encode(seekAnswer(steps, call.parts.topics));
   },
 };

@@ -108,7 +108,7 @@ async function placesOfGroup(
   const known = knownTopics(group);
   const offsets = await parts.committed(other, topics, until);
   // Its coordinator may know topics that were made just now.
-  await topicsKnown(new Set(offsets.map(({ topic }) => topic)), parts, until);
+  await topicsKnown(offsets, { parts, until });
   const named = new Set(topics.filter(({ partitions }) => partitions.length > 0).map(({ topic }) => topic));
   const places: SeekPlace[] = [];
   for (const { topic, topicId, partition, offset } of offsets) {

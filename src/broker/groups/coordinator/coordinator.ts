@@ -39,6 +39,9 @@ export interface CoordinatorParts extends Omit<ShardParts, "replica"> {
   readonly replica: LedReplica;
 }
 
+/** What could not be recorded is tried again after this. */
+const REFRESH_AGAIN_MS = 200;
+
 /** What is not replicated: from when this replica begins to decide to when it ends. */
 interface Tenure {
   readonly timers: MemberTimers;
@@ -134,7 +137,12 @@ export class Coordinator implements ShardLeader {
     const propose = (command: GroupCommand): void => void this.submit(command, () => {});
     const image = (): GroupsImage | undefined => (this.active ? this.#decider.image : undefined);
     const timers = new MemberTimers(clock, settings, propose);
-    const sweep = new TopicSweep({ clock, settings, topics, image, barrier, refresh: propose, failed });
+    const refresh = (command: GroupCommand): void =>
+      void this.submit(command, (answer) => {
+        // There was no room for it: partitions that were added must not wait for the next topic that changes.
+        if ("error" in answer) sweep.again(REFRESH_AGAIN_MS);
+      });
+    const sweep = new TopicSweep({ clock, settings, topics, image, barrier, refresh, failed });
     const expiry = new Expiry({ clock, settings, trusted, image, expire: propose, looked: () => sweep.look() });
     const lags = new LagTracks({ clock, topics, image: () => this.#parts.view.image, ends });
     this.#tenure = { timers, expiry, sweep, lags };

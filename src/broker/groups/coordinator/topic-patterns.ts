@@ -53,6 +53,11 @@ export class TopicPatterns {
     return this.#of(pattern).refusal;
   }
 
+  /** Whether it matches a name that may be of no topic here. */
+  matches(pattern: string, name: string): boolean {
+    return !isInternalTopic(name) && this.#of(pattern).compiled?.matches(name) === true;
+  }
+
   /** None by a pattern that is refused. At once, so all topics that it was not matched with yet are: call `ready` before. */
   matching(pattern: string): readonly TopicId[] {
     const known = this.#of(pattern);

@@ -1,8 +1,8 @@
 import { MillraceError } from "../../../base/errors.ts";
-import type { TopicId } from "../../../base/ids.ts";
 import type { Clock, Timer } from "../../../base/ports/clock.ts";
 import type { RefreshTopics } from "../../../consumer-groups/commands.ts";
 import type { GroupState } from "../../../consumer-groups/group-state.ts";
+import { unheardOf } from "../../../consumer-groups/group-topics.ts";
 import type { GroupsImage } from "../../../consumer-groups/image.ts";
 import { isOutdated } from "../../../consumer-groups/retarget.ts";
 import type { GroupSettings } from "../../../consumer-groups/settings.ts";
@@ -13,6 +13,8 @@ import type { GroupTopics } from "./topic-directory.ts";
  * group reads. Who makes a thousand topics one by one makes a few targets, not a thousand.
  */
 const PATTERNS_MS = 1_000;
+/** The controller could not be asked. */
+const ASK_AGAIN_MS = 1_000;
 
 export interface TopicSweepPorts {
   readonly clock: Pick<Clock, "soon" | "after">;
@@ -28,7 +30,7 @@ export interface TopicSweepPorts {
 
 /**
  * Looks which groups the topics have changed for: made, grown, deleted. A topic this broker does not know may be newer than its metadata;
- * its offsets are dropped only when a read barrier says that it is gone.
+ * it is taken from nobody, and its offsets stay, until a read barrier says that it is gone.
  */
 export class TopicSweep {
   readonly #ports: TopicSweepPorts;
@@ -37,6 +39,7 @@ export class TopicSweep {
   /** Groups by pattern are being looked at, or were a moment ago; again: topics changed since. */
   #matching: "no" | "yes" | "again" = "no";
   #pause: Timer | undefined;
+  #later: Timer | undefined;
   #closed = false;
 
   constructor(ports: TopicSweepPorts) {
@@ -53,9 +56,19 @@ export class TopicSweep {
     });
   }
 
+  /** What came of a look could not be recorded, or asked: there is one more. */
+  again(afterMs: number): void {
+    if (this.#later !== undefined || this.#closed) return;
+    this.#later = this.#ports.clock.after(afterMs, () => {
+      this.#later = undefined;
+      this.look();
+    });
+  }
+
   close(): void {
     this.#closed = true;
     this.#pause?.cancel();
+    this.#later?.cancel();
   }
 
   #sweep(): void {
@@ -64,9 +77,9 @@ export class TopicSweep {
     for (const group of this.#groups()) {
       if (patternsOf(group).size > 0) byPattern = true;
       else this.#refreshOutdated(group);
-      missing ||= this.#missing(group).length > 0;
+      missing ||= unheardOf(group, this.#ports.topics).length > 0;
     }
-    if (missing && !this.#asking) void this.#dropDeleted();
+    if (missing && !this.#asking) void this.#askForMissing();
     if (byPattern) this.#lookByPattern();
   }
 
@@ -103,25 +116,22 @@ export class TopicSweep {
     });
   }
 
-  async #dropDeleted(): Promise<void> {
-    const { barrier, image, refresh, failed } = this.#ports;
+  async #askForMissing(): Promise<void> {
+    const { barrier, topics, refresh, failed } = this.#ports;
     this.#asking = true;
     try {
       await barrier();
-      for (const group of [...(image()?.groups.values() ?? [])]) {
-        const deleted = this.#missing(group);
+      if (this.#closed) return;
+      for (const group of this.#groups()) {
+        const deleted = unheardOf(group, topics);
         if (deleted.length > 0) refresh({ kind: "refreshTopics", groupId: group.id, deleted });
       }
     } catch (error) {
-      // Looked at again when the topics change, and now and then.
       if (!(error instanceof MillraceError)) failed(error);
+      this.again(ASK_AGAIN_MS);
     } finally {
       this.#asking = false;
     }
-  }
-
-  #missing({ offsets }: GroupState): readonly TopicId[] {
-    return offsets.topics().filter((id) => this.#ports.topics.byId(id) === undefined);
   }
 }
 
