@@ -61,7 +61,10 @@ export class Consumer implements AsyncIterable<ConsumedRecord> {
   readonly #owner: FeedOwner;
   #failure: MillraceError | undefined;
   #closed = false;
-  #held = false;
+  /** There is no room for more. */
+  #full = false;
+  /** Whoever takes the records wants no more for now. */
+  #holdAsked = false;
   #routing = false;
   #watching = false;
   #reroute: Timer | undefined;
@@ -169,6 +172,19 @@ export class Consumer implements AsyncIterable<ConsumedRecord> {
     this.#setPaused(names, false);
   }
 
+  /**
+   * Stops or goes on reading, of all partitions: the brokers are held by flow control and nothing is asked for anew, as pausing would. What is
+   * here, and what is under way, is still handed out.
+   */
+  hold(held: boolean): void {
+    this.#setHeld(this.#full, held);
+  }
+
+  /** It was told to stop reading. */
+  get isHeld(): boolean {
+    return this.#holdAsked;
+  }
+
   /** Offset of the next record to be handed out; undefined until it was looked up. */
   position(name: PartitionName): number | undefined {
     return this.#parts.get(keyOf(name))?.position;
@@ -237,7 +253,7 @@ export class Consumer implements AsyncIterable<ConsumedRecord> {
   #give(): ConsumedBatch | undefined {
     if (this.#closed) return undefined;
     const batch = this.#intake.give();
-    if (this.#held && this.#intake.bytes <= this.#settings.bufferBytesMax / 2) this.#hold(false);
+    if (this.#full && this.#intake.bytes <= this.#settings.bufferBytesMax / 2) this.#setHeld(false, this.#holdAsked);
     return batch;
   }
 
@@ -279,9 +295,15 @@ export class Consumer implements AsyncIterable<ConsumedRecord> {
     this.#wakeUp();
   }
 
-  #hold(held: boolean): void {
-    this.#held = held;
-    for (const feed of this.#feeds) feed.hold(held);
+  #setHeld(full: boolean, asked: boolean): void {
+    const before = this.#held;
+    this.#full = full;
+    this.#holdAsked = asked;
+    if (this.#held !== before) for (const feed of this.#feeds) feed.hold(!before);
+  }
+
+  get #held(): boolean {
+    return this.#full || this.#holdAsked;
   }
 
   #arrived(part: AssignedPartition, message: SubscribeResponse): void {
@@ -292,7 +314,7 @@ export class Consumer implements AsyncIterable<ConsumedRecord> {
       this.#fail(error);
       return;
     }
-    if (!this.#held && this.#intake.bytes >= this.#settings.bufferBytesMax) this.#hold(true);
+    if (!this.#full && this.#intake.bytes >= this.#settings.bufferBytesMax) this.#setHeld(true, this.#holdAsked);
     this.#wakeUp();
   }
 

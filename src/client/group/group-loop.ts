@@ -88,6 +88,7 @@ export class GroupLoop {
       arrived: (tenure, batch) => this.#lanes.add(tenure, batch),
       refused: (tenure, error) => this.#lanes.whenEmpty(tenure, () => this.#placing.refused(tenure, error)),
       failed: (error) => this.fail(error),
+      isStarved: () => this.#lanes.isStarved,
     });
     this.#placing = new Placing(client, spec.settings, {
       isHeld: (tenure) => this.#isHeld(tenure),

@@ -19,8 +19,6 @@ export class Lane {
   halted = false;
   /** Its handler does not come back: nobody waits for it. */
   stuck = false;
-  /** The fetching of it stands still until there is room. */
-  held = false;
   /** Called once when everything that was fetched has been handled. */
   atEnd: (() => void) | undefined;
 

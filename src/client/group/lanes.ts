@@ -22,7 +22,7 @@ export interface LanesHost {
   /** A handler threw. @returns what follows: the record is handled once more, counts as done, or everything ends */
   threw(record: ConsumedRecord, error: unknown, failures: number): "again" | "stopped" | Promise<"done" | "again">;
   gaveUp(tenure: Tenure, error: MillraceError): void;
-  /** More or less waits for handlers of a partition than before. */
+  /** More or less waits for handlers of a partition than before, or one of them has ended. */
   fill(tenure: Tenure, bytes: number): void;
 }
 
@@ -68,8 +68,8 @@ export class Lanes {
     const lane = this.#lanes.get(tenure.id);
     if (lane === undefined) return;
     lane.add(batch);
-    this.#host.fill(tenure, lane.bytes);
     this.#offer(lane);
+    this.#host.fill(tenure, lane.bytes);
   }
 
   setPaused(tenure: Tenure, paused: boolean): void {
@@ -77,6 +77,14 @@ export class Lanes {
     if (lane === undefined) return;
     lane.paused = paused;
     this.#offer(lane);
+    this.#host.fill(tenure, lane.bytes);
+  }
+
+  /** A handler is free, and a partition it could work on has nothing waiting. */
+  get isStarved(): boolean {
+    if (this.#working.size >= this.#settings.concurrency) return false;
+    for (const lane of this.#lanes.values()) if (lane.empty && !lane.paused && !lane.working) return true;
+    return false;
   }
 
   /** Calls `then` once all that came in for it has been handled, unless it is taken away before. */
@@ -126,13 +134,17 @@ export class Lanes {
       }
       this.#offer(lane);
       this.#pump();
+      // Only now is it known whether anything is left for the handler that is free.
+      this.#host.fill(lane.tenure, lane.bytes);
     });
   }
 
   async #work(lane: Lane): Promise<void> {
     for (let turn = 1; !lane.halted && !lane.paused; turn++) {
+      const { bytes } = lane;
       const record = lane.next();
       if (record === undefined) break;
+      if (lane.bytes !== bytes) this.#host.fill(lane.tenure, lane.bytes);
       const handled = this.#handle(lane, record);
       if (!(handled === true || (await handled))) break;
       if (lane.stuck) return;
@@ -141,7 +153,6 @@ export class Lanes {
       if (this.#turns.length > 0) break;
       await new Promise<void>((resolve) => this.#ports.clock.soon(resolve));
     }
-    this.#host.fill(lane.tenure, lane.bytes);
   }
 
   /** @returns whether the record is done with; when it is not, the partition was taken away or everything ends */

@@ -19,8 +19,11 @@ export class FakeSubscribeStream implements ServerSide {
   #topicId = "";
   #cursors: Cursor[] = [];
   #open = true;
-  /** Something was sent in this turn. */
+  /** Something was sent in this turn, and how many bytes. */
   #fed = false;
+  #credit = 0;
+  /** Whose turn it is. */
+  #first = 0;
   #paused = false;
 
   constructor(cluster: FakeCluster, wire: Wire) {
@@ -39,9 +42,13 @@ export class FakeSubscribeStream implements ServerSide {
   #turn(): void {
     if (!this.#open) return;
     try {
-      if (!this.#paused)
-        for (const cursor of this.#cursors)
-          if (!cursor.done) this.#feed(cursor, this.#cluster.logs(this.#topic, this.#topicId)[cursor.partition] as PartitionLog);
+      this.#credit = this.#cluster.creditBytes;
+      const { length } = this.#cursors;
+      for (let n = 0; n < length && !this.#paused && this.#credit > 0; n++) {
+        const cursor = this.#cursors[this.#first] as Cursor;
+        this.#first = (this.#first + 1) % length;
+        if (!cursor.done) this.#feed(cursor, this.#cluster.logs(this.#topic, this.#topicId)[cursor.partition] as PartitionLog);
+      }
     } catch (error) {
       if (!(error instanceof MillraceError)) throw error;
       this.#wire.endFromServer(error);
@@ -75,6 +82,7 @@ export class FakeSubscribeStream implements ServerSide {
     const batches = first < 0 ? [] : log.batches.slice(first, first + 1 + random.below(4));
     if (batches.length === 0 && (cursor.until === undefined || cursor.next < cursor.until)) return;
     this.#fed = true;
+    for (const { records } of batches) this.#credit -= records.length;
     const last = batches.at(-1);
     const next = last === undefined ? cursor.next : last.baseOffset + last.count;
     const from = cursor.next;

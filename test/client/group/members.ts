@@ -58,6 +58,15 @@ export class Scene {
     }
   }
 
+  /** Appends a batch of `count` records of so many bytes each to a partition, or to each. */
+  append(count: number, bytes: number, partition?: number, topic = "t"): void {
+    for (const log of partition === undefined ? this.cluster.logs(topic) : this.cluster.logs(topic).slice(partition, partition + 1)) {
+      const builder = new RecordSetBuilder();
+      for (let i = 0; i < count; i++) builder.append("k", "x".repeat(bytes), [], 0);
+      log.append({ producerId: undefined, baseSequence: 0, count, records: builder.take(), compressed: false });
+    }
+  }
+
   sleep(ms: number): Promise<void> {
     return new Promise((resolve) => this.world.after(ms, resolve));
   }
