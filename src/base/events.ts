@@ -298,6 +298,13 @@ export const events = {
     means: "A segment that was just written anew reads back otherwise; it was not taken.",
     todo: "Look at the disk: it does not keep what it is given.",
   },
+  "log.ring_grew": {
+    level: "warn",
+    fields: ["files"],
+    means:
+      "Votes had no room in the write-ahead log, because what keeps its files cannot be committed: it gets a file more than `wal.files.max`.",
+    todo: "See which followers are slow or gone (`cluster health`). The file stays; `wal.files.max` may be raised to what there is.",
+  },
   "log.ring_pinned": {
     level: "warn",
     fields: ["bytes", "files"],

@@ -253,7 +253,12 @@ export const settings = {
 
   // The log
   "wal.file.bytes": bytes({ default: defaultLogOptions.walFileBytes, min: 16 * MiB, max: GiB, doc: "One file of the write-ahead log." }),
-  "wal.files.max": count({ default: defaultLogOptions.walFilesMax, min: 4, max: 256, doc: "Files of the write-ahead log." }),
+  "wal.files.max": count({
+    default: defaultLogOptions.walFilesMax,
+    min: 4,
+    max: 256,
+    doc: "Files of the write-ahead log; there may be more where votes had no room in them.",
+  }),
   "segment.bytes": bytes({ default: defaultLogOptions.segmentBytes, min: MiB, max: 4 * GiB, doc: "A segment is closed at this size." }),
   "segment.ms": ms({ default: defaultLogOptions.segmentMs, min: SECOND, max: 3650 * DAY, doc: "A segment is closed at this age." }),
   "hot.tail.bytes": bytes({

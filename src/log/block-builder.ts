@@ -4,6 +4,7 @@ import { type Frame, type FrameDraft, type FramePlace, FrameType, PayloadFormat 
 import { BLOCK_ALIGN, BLOCK_HEADER_BYTES, BlockFlag, padded, writeBlockHeader } from "./model/block.ts";
 import { type BlockRef, type FrameOwner, HeldFrame } from "./model/held.ts";
 import { encodeOp, RECORD_HEADER_BYTES, RecordKind, type WalOp } from "./model/records.ts";
+import type { Life } from "./model/ring.ts";
 import type { Slab } from "./slabs.ts";
 
 export type FrameSource = Frame | { readonly draft: FrameDraft; readonly place: FramePlace };
@@ -13,7 +14,9 @@ export type BlockEvent =
   | HeldFrame
   | { readonly kind: "op"; readonly op: WalOp; readonly owner: FrameOwner | undefined }
   /** A frame appended again: from then on it lies at `at` in this block. */
-  | { readonly kind: "moved"; readonly held: HeldFrame; readonly at: number };
+  | { readonly kind: "moved"; readonly held: HeldFrame; readonly at: number }
+  /** Its frames above `above` that lay in `life` are all appended again. */
+  | { readonly kind: "left"; readonly owner: FrameOwner; readonly life: Life; readonly above: number };
 
 export interface Memory {
   /** A slab with `bytes` free at `used`; the caller adds to `used`. */
@@ -77,9 +80,14 @@ export class BlockBuilder {
     this.events.push({ kind: "moved", held, at });
   }
 
-  op(op: WalOp, owner: FrameOwner | undefined): void {
-    this.encoded(encodeOp(op));
+  op(op: WalOp, owner: FrameOwner | undefined, encoded: Uint8Array = encodeOp(op)): void {
+    this.encoded(encoded);
     this.events.push({ kind: "op", op, owner });
+  }
+
+  /** The frames of a group that were appended again are all that it has in `life` above `above`. */
+  left(owner: FrameOwner, life: Life, above: number): void {
+    this.events.push({ kind: "left", owner, life, above });
   }
 
   /** A record that was encoded before, header included. */

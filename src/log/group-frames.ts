@@ -22,8 +22,6 @@ export class GroupFrames {
   #durable: LogIndex;
   /** In segments, synced or not. */
   #written: LogIndex;
-  /** In segments, and a durable `synced` record says so. */
-  #synced: LogIndex;
   /** Committed and durable; `#writableBytes` counts those above `#written`. */
   #writable: LogIndex;
   #writableBytes = 0;
@@ -41,7 +39,6 @@ export class GroupFrames {
     this.#uncommitted = uncommitted;
     this.#committed = syncedIndex;
     this.#written = syncedIndex;
-    this.#synced = syncedIndex;
     this.#writable = syncedIndex;
     this.#durable = queue.lastIndex;
     this.#hotFrom = (queue.lastIndex + 1) as LogIndex;
@@ -87,11 +84,6 @@ export class GroupFrames {
   get hotFrom(): LogIndex {
     return this.#hotFrom;
   }
-  /** Frames are in segments that no durable `synced` record covers yet. */
-  get unsynced(): boolean {
-    return this.#written > this.#synced;
-  }
-
   get(index: number): HeldFrame | undefined {
     return this.#queue.get(index);
   }
@@ -200,12 +192,6 @@ export class GroupFrames {
     this.forget();
   }
 
-  /** A durable `synced` record covers everything up to here. */
-  synced(index: LogIndex): void {
-    // The log may begin above it by now.
-    this.#synced = Math.max(this.#synced, index) as LogIndex;
-  }
-
   /** Forgets frames that a segment has and memory has not. */
   forget(): void {
     let through = this.#queue.baseIndex;
@@ -244,7 +230,7 @@ export class GroupFrames {
     this.#pendingBytes = 0;
     this.#writableBytes = 0;
     this.passed(index, endOffset);
-    this.#written = this.#synced = index;
+    this.#written = index;
   }
 
   /** The group goes away: its frames need no place any more. */

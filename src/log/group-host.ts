@@ -44,6 +44,8 @@ export interface GroupHost {
   relieve(): void;
   /** So many more bytes are not committed, or fewer. */
   uncommitted(bytes: number): void;
+  /** So many more bytes are cut by truncations that are not durable yet, or fewer. */
+  cut(bytes: number): void;
   recoveredOf(groupId: GroupId): RecoveredGroup;
   /** The producers as of a segment's first frame, and the rest of its start point. @throws {MillraceError} DATA_LOSS */
   readStart(segment: Segment): Promise<SegmentStart>;

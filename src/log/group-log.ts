@@ -15,7 +15,8 @@ import type { Life } from "./model/ring.ts";
 import { TermTable } from "./model/terms.ts";
 import type { Segment } from "./segment.ts";
 import type { ScrubResult, SegmentDoctor } from "./segment-doctor.ts";
-import { type SegmentWriterOptions, WriterStopped } from "./segment-writer.ts";
+import { WriterStopped } from "./segment-output.ts";
+import type { SegmentWriterOptions } from "./segment-writer.ts";
 import type { GroupLog, GroupWrite, ReadResult, RecoveredGroup } from "./types.ts";
 
 /** One group of one broker: hot frames in memory, the rest in segments, and what lies between in the write-ahead log. */
@@ -101,10 +102,6 @@ export class GroupLogImpl implements GroupLog, FrameListener, ReadSource, Segmen
   }
   get doubted(): boolean {
     return this.#doubted;
-  }
-  /** Frames are in segments that no durable `synced` record covers yet. */
-  get unsynced(): boolean {
-    return this.frames.unsynced;
   }
 
   get needed(): LogIndex {
@@ -248,7 +245,8 @@ export class GroupLogImpl implements GroupLog, FrameListener, ReadSource, Segmen
     try {
       const segment = await this.#host.guard(this.#host.firstSegment(this, point));
       if (segment === undefined) return "no-room";
-      await this.#host.guard(this.#segments.writer.retire());
+      // What it said of segments stands before the record that begins anew: nobody waits for it.
+      await this.#host.guard(this.#segments.writer.stop());
       await this.#host.guard(this.#segments.trimmer.close());
       if (this.#closed) throw new WriterStopped();
       await this.#host.guard(this.#begin(segment, point));
@@ -318,7 +316,12 @@ export class GroupLogImpl implements GroupLog, FrameListener, ReadSource, Segmen
     if (this.frames.writableBytes > 0) this.#segments.writer.kick(1);
   }
 
-  /** Everything committed and durable into segments, synced; resolves when the `synced` record is durable. */
+  /** Everything committed and durable into segments, synced; the `synced` record is handed over then. */
+  async toSegments(): Promise<void> {
+    await this.#segments.writer.toSegments();
+  }
+
+  /** The same; resolves when the `synced` record is durable. */
   flush(): Promise<void> {
     return this.#segments.writer.flush();
   }
@@ -370,12 +373,16 @@ export class GroupLogImpl implements GroupLog, FrameListener, ReadSource, Segmen
     const { committed } = this.frames;
     invariant(from > committed, () => `group ${this.groupId} has committed ${committed}, truncates ${from}`);
     if (from > this.lastIndex) return;
-    this.owner.cuts.push(new Set(this.frames.truncate(from)));
+    const cut = this.frames.truncate(from);
+    const bytes = cut.reduce((sum, held) => sum + held.length, 0);
+    this.#host.cut(bytes);
+    this.owner.cuts.push(new Set(cut));
     this.producers.truncate(from);
     this.#lastAppendTime = this.frames.get(this.lastIndex)?.appendTime ?? this.#lastAppendTime;
     this.#host.wal.op(
       { kind: "truncate", groupId: this.groupId, from, offset: this.endOffset, appendTime: this.#lastAppendTime },
       this.owner,
     );
+    this.#host.wal.whenDurable(() => this.#host.cut(-bytes));
   }
 }

@@ -177,13 +177,12 @@ export class GroupSegments implements Patient {
 
   synced(mark: SyncedMark): Promise<void> {
     const { groupId, replicaId } = this;
-    const { owner, frames } = this.#log;
+    const { owner } = this.#log;
     this.#mark = mark;
     const terms = this.#pastWal.termsUpTo(mark.index);
     const op = { kind: "synced", groupId, replicaId, mark, terms, config: this.#pastWal.configAt(mark.index) } as const;
     return new Promise((resolve) => {
       const durable = (): void => {
-        frames.synced(mark.index);
         this.trimmer.synced(mark.baseIndex);
         resolve();
       };

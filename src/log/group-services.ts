@@ -53,6 +53,7 @@ export class GroupServices implements GroupHost {
   readonly #parts: SharedParts;
   #touched: HostedGroup[] = [];
   #uncommittedBytes = 0;
+  #cutBytes = 0;
 
   constructor(parts: SharedParts) {
     const { disk, scheduler, cold, telemetry } = parts;
@@ -75,6 +76,10 @@ export class GroupServices implements GroupHost {
   get uncommittedBytes(): number {
     return this.#uncommittedBytes;
   }
+  /** Bytes of frames that segments cannot take out of the ring: those, and those that are cut while the record that says so stands in line. */
+  get stuckBytes(): number {
+    return this.#uncommittedBytes + this.#cutBytes;
+  }
   get pressed(): boolean {
     return this.#parts.relief.pressed;
   }
@@ -86,6 +91,10 @@ export class GroupServices implements GroupHost {
   uncommitted(bytes: number): void {
     this.#uncommittedBytes += bytes;
     invariant(this.#uncommittedBytes >= 0, "what was appended is committed or truncated once");
+  }
+
+  cut(bytes: number): void {
+    this.#cutBytes += bytes;
   }
 
   touched(log: HostedGroup): void {

@@ -1,9 +1,12 @@
 import type { Telemetry } from "../base/ports/telemetry.ts";
+import type { Frame } from "../records/frame-types.ts";
+import type { DiskSpace } from "./disk-space.ts";
 import type { Failure } from "./failure.ts";
 import type { GroupLogImpl } from "./group-log.ts";
-import type { HeldFrame } from "./model/held.ts";
+import type { FrameOwner } from "./model/held.ts";
 import { FILES_KEPT, type Life, type Ring } from "./model/ring.ts";
-import { ignoreStopped } from "./segment-writer.ts";
+import type { RingMaker } from "./ring-maker.ts";
+import { ignoreStopped } from "./segment-output.ts";
 import type { Wal } from "./wal.ts";
 import type { WalReader } from "./wal-reader.ts";
 
@@ -15,21 +18,35 @@ export interface ReliefPorts {
   readonly walReader: WalReader;
   readonly telemetry: Telemetry;
   readonly failure: Failure;
+  readonly space: Pick<DiskSpace, "full">;
+  readonly maker: Pick<RingMaker, "ahead">;
   logs(): readonly GroupLogImpl[];
+}
+
+/** Bytes of frames that are appended again, at most, to free the file they lie in: more would gain too little. */
+export function againBytesMax(fileBytes: number): number {
+  return fileBytes / 2;
 }
 
 /**
  * Frees files of the ring when half of it is needed: what is committed goes to segments at once, and what cannot be committed is
  * appended again at the end, so that the file it lies in is not needed any more (design §4).
+ *
+ * It hands over the records that say so and waits for none of them: they may wait for each other, because the last free file is begun only
+ * for all that it takes to let another one go (`Wal`). Whoever waited for one of them here would not hand over the next.
  */
 export class RingRelief {
   readonly #ports: ReliefPorts;
   #pressed = false;
-  #running = false;
+  #writing = false;
   #again = false;
   #closed = false;
   /** The life of which it was said that it is pinned. */
   #pinned: Life | undefined;
+  /** Groups whose frames in a life are being appended again. */
+  readonly #moving = new Map<FrameOwner, Life>();
+  /** System records that had been handed over when it was last found that votes wait. */
+  #handedOver = -1;
 
   constructor(ports: ReliefPorts) {
     this.#ports = ports;
@@ -46,62 +63,89 @@ export class RingRelief {
 
   /** Moves the groups that keep the older half of a ring of which half is needed. One such move at a time. */
   relieve(): void {
-    const { ring, failure } = this.#ports;
+    const { ring, failure, space } = this.#ports;
     this.#pressed = ring.dirty * 2 >= ring.files;
     if (!this.#pressed || this.#closed || failure.error !== undefined) return;
-    if (this.#running) {
+    if (this.#writing) {
       this.#again = true;
+      // On a full disk segments are written when there is room again; until then there must be room for votes.
+      if (space.full) this.#lastResort(this.#move());
       return;
     }
-    this.#running = true;
+    this.#writing = true;
     this.#again = false;
-    this.#freeOldest().then(
+    this.#write().then(
       () => {
-        this.#running = false;
-        if (this.#again) this.relieve();
+        this.#writing = false;
+        if (this.#lastResort(this.#move()) || this.#again) this.relieve();
       },
       (error: unknown) => failure.broken(error),
     );
   }
 
-  async #freeOldest(): Promise<void> {
-    const { ring, failure, fileBytes, telemetry } = this.#ports;
+  /** What is committed, into segments. */
+  async #write(): Promise<void> {
+    const { ring, failure } = this.#ports;
     const old = ring.lives.slice(0, Math.max(1, Math.floor(ring.dirty / 2)));
     const logs = this.#ports.logs().filter((log) => old.some((life) => log.owner.pins.range(life) !== undefined));
-    await Promise.all(logs.map((log) => failure.guard(log.flush().catch(ignoreStopped))));
-    // What is not committed cannot go to a segment: it is appended again when files run out.
-    if (ring.spare > Math.max(FILES_KEPT.data, ring.files / 4)) return;
-    const oldest = ring.lives[0];
-    if (oldest === undefined || oldest === ring.current) return;
-    const bytes = logs.reduce((sum, log) => sum + log.bytesIn(oldest), 0);
-    if (bytes * 2 > fileBytes) {
-      if (this.#pinned !== oldest) telemetry.log("warn", "log.ring_pinned", { bytes, files: ring.dirty });
-      this.#pinned = oldest;
-      return;
-    }
-    for (const log of logs) {
-      const range = log.owner.pins.range(oldest);
-      if (range !== undefined) await this.#appendAgain(log, { ...range }, oldest);
-    }
+    await Promise.all(logs.map((log) => failure.guard(log.toSegments().catch(ignoreStopped))));
   }
 
-  /** Writes frames once more, so that the file they lie in is not needed any more. Resolves when that is durable. */
-  async #appendAgain(log: GroupLogImpl, range: { readonly first: number; readonly last: number }, from: Life): Promise<void> {
-    const { wal, walReader, failure } = this.#ports;
-    const inLife = (): HeldFrame[] => [
-      ...log.owner.cutIn(from),
-      ...log.frames.between(range.first, range.last).filter((one) => one.block.life === from),
-    ];
-    const held = inLife();
+  /**
+   * What is left in the oldest file cannot go to a segment: it is appended again when files run out.
+   *
+   * @returns whether anything will be handed over
+   */
+  #move(): boolean {
+    const { ring, failure, fileBytes, telemetry } = this.#ports;
+    if (this.#closed || failure.error !== undefined || ring.spare > Math.max(FILES_KEPT.data, ring.files / 4)) return false;
+    const oldest = ring.lives[0];
+    if (oldest === undefined || oldest === ring.current) return false;
+    const logs = this.#ports.logs().filter((log) => log.owner.pins.range(oldest) !== undefined);
+    const bytes = logs.reduce((sum, log) => sum + log.bytesIn(oldest), 0);
+    if (bytes > againBytesMax(fileBytes)) {
+      if (this.#pinned !== oldest) telemetry.log("warn", "log.ring_pinned", { bytes, files: ring.dirty });
+      this.#pinned = oldest;
+      return false;
+    }
+    const kept = logs.filter(
+      ({ owner, frames }) => (owner.pins.range(oldest)?.last ?? 0) > frames.written || owner.cutIn(oldest).length > 0,
+    );
+    const unmoved = kept.filter(({ owner }) => this.#moving.get(owner) !== oldest);
+    for (const log of unmoved) this.#appendAgain(log, oldest).catch((error: unknown) => failure.broken(error));
+    return unmoved.length > 0;
+  }
+
+  /**
+   * Votes wait, and all that could be handed over does not let a file go: only what the votes decide can, so they get a file more than the ring
+   * was to have.
+   *
+   * @returns whether that is to be looked at again: there may be records of which it is not known yet what they do
+   */
+  #lastResort(moves: boolean): boolean {
+    const { wal, ring, maker, failure } = this.#ports;
+    if (moves || !wal.votesWait || this.#closed || failure.error !== undefined) return false;
+    const news = this.#handedOver !== wal.handedOver;
+    this.#handedOver = wal.handedOver;
+    if (!news && ring.grow()) {
+      this.#ports.telemetry.log("warn", "log.ring_grew", { files: ring.files });
+      maker.ahead();
+    }
+    return news;
+  }
+
+  /** Writes frames once more, so that the file they lie in is not needed any more. */
+  async #appendAgain({ owner, frames }: GroupLogImpl, from: Life): Promise<void> {
+    const { wal, walReader } = this.#ports;
+    const range = owner.pins.range(from);
+    if (range === undefined) return;
+    this.#moving.set(owner, from);
+    // What is in segments is not: the record that says so lets go of it.
+    const above = frames.written;
+    const inLife = frames.between(range.first, range.last).filter((one) => one.block.life === from);
+    const held = [...owner.cutIn(from), ...inLife];
     const read = await walReader.readMany(held);
-    const moves = held.map((one, i) => {
-      const frame = read[i] as NonNullable<HeldFrame["frame"]>;
-      return new Promise<void>((durable) => wal.system({ kind: "again", held: one, frame, durable }));
-    });
-    await failure.guard(Promise.all(moves));
-    if (log.unsynced || inLife().length > 0) return;
-    // Nothing of this group is left there: the next block may say so.
-    log.owner.pins.moved(from);
-    await failure.guard(new Promise<void>((durable) => wal.system({ kind: "mark", durable })));
+    for (const [i, one] of held.entries()) wal.system({ kind: "again", held: one, frame: read[i] as Frame, durable: () => {} });
+    wal.system({ kind: "moved", owner, life: from, above, durable: () => this.#moving.delete(owner) });
   }
 }

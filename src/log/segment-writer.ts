@@ -1,14 +1,15 @@
-import { type Disk, DiskError, type DiskFile } from "../base/ports/disk.ts";
+import type { Disk, DiskFile } from "../base/ports/disk.ts";
 import type { Frame } from "../records/frame-types.ts";
 import { trimOf } from "../records/trim.ts";
 import type { DiskScheduler } from "./disk-scheduler.ts";
-import { type DiskSpace, isNoSpace } from "./disk-space.ts";
+import type { DiskSpace } from "./disk-space.ts";
 import type { HeldFrame } from "./model/held.ts";
 import type { Producers } from "./model/producers.ts";
 import type { SyncedMark } from "./model/records.ts";
 import { encodeFooter, encodeStartPoint, FOOTER_BYTES, type StartPoint } from "./model/segment-files.ts";
 import { groupFolder } from "./model/segment-name.ts";
 import { Segment } from "./segment.ts";
+import { SegmentOutput, WriterStopped } from "./segment-output.ts";
 import { PRODUCERS_NOT_KNOWN } from "./segment-survey.ts";
 
 /** Frames are written to segments in pieces of at least this, unless they have waited long enough. */
@@ -46,19 +47,12 @@ export interface SegmentWriterOptions {
   readonly segmentMs: number;
 }
 
-/** The group was closed or dropped, or its disk failed, while something waited for its turn. */
-export class WriterStopped extends Error {
-  override readonly name = "WriterStopped";
-}
-
 /**
  * Writes one group's committed and durable frames into segments. One thing at a time per group, in order; the disk scheduler keeps
  * all groups together from taking the disk away from the write-ahead log.
  */
 export class SegmentWriter {
-  readonly #disk: Disk;
-  readonly #scheduler: DiskScheduler;
-  readonly #space: Pick<DiskSpace, "attempt" | "spent">;
+  readonly #output: SegmentOutput;
   readonly #source: SegmentSource;
   #options: SegmentWriterOptions;
   readonly #failed: (error: unknown) => void;
@@ -74,6 +68,8 @@ export class SegmentWriter {
   #unindexed = 0;
   /** Of the newest index file. */
   #indexBytes = 0;
+  /** Segments were sealed up to here, and the write-ahead log was not told yet. */
+  #owed: SyncedMark | undefined;
   #lastMark: Promise<void> = Promise.resolve();
   /** The directory does not know the newest file yet, as far as a power cut is concerned. */
   #newFile = false;
@@ -88,9 +84,7 @@ export class SegmentWriter {
     segment: Segment | undefined,
     failed: (error: unknown) => void,
   ) {
-    this.#disk = disk;
-    this.#scheduler = scheduler;
-    this.#space = space;
+    this.#output = new SegmentOutput(disk, scheduler, space, () => this.#stopped);
     this.#source = source;
     this.#options = options;
     this.#segment = segment;
@@ -110,17 +104,23 @@ export class SegmentWriter {
     this.#run(async () => {
       this.#kicked = false;
       await this.#writeAll(this.#least);
+      this.#tell();
     }).catch(() => {});
   }
 
   /** Writes everything that may be written and makes it durable; resolves when the `synced` record is durable too. */
   async flush(): Promise<void> {
-    if (this.#stopped) return;
-    const synced = await this.#run(async () => {
+    const synced = await this.toSegments();
+    await synced?.marked;
+  }
+
+  /** The same, but for the record, which is handed over: `marked` resolves when that is durable. Undefined: the writer has stopped. */
+  async toSegments(): Promise<{ readonly marked: Promise<void> } | undefined> {
+    if (this.#stopped) return undefined;
+    return this.#run(async () => {
       await this.#writeAll(1);
       return this.#sync("asked");
     });
-    await synced.marked;
   }
 
   /** Frames that come past the write-ahead log: they follow what is written, and are synced before this resolves. */
@@ -139,6 +139,7 @@ export class SegmentWriter {
   async sealOff(segment: Segment): Promise<void> {
     await this.#run(async () => {
       if (this.#segment === segment) await this.#seal(segment, false);
+      this.#tell();
     });
   }
 
@@ -160,12 +161,6 @@ export class SegmentWriter {
     this.#file = undefined;
   }
 
-  /** The same, and everything that was said of the segments is durable. */
-  async retire(): Promise<void> {
-    await this.stop();
-    await this.#lastMark;
-  }
-
   #run<T>(work: () => Promise<T>): Promise<T> {
     const run = this.#chain.then(async () => {
       if (this.#stopped) throw new WriterStopped();
@@ -183,6 +178,7 @@ export class SegmentWriter {
     for (;;) {
       const held = this.#source.writable(least, PIECE_BYTES_MAX);
       if (held.length === 0 || this.#stopped) return;
+      this.#tell();
       await this.#write(await this.#source.bytesOf(held));
       if (this.#dirty >= UNSYNCED_BYTES_MAX) await this.#sync("grows");
     }
@@ -200,10 +196,10 @@ export class SegmentWriter {
         bytes += frame.bytes.length;
       }
       const piece = frames.slice(first, end);
-      this.#file ??= await this.#disk.open(segment.path, { mode: "write" });
+      this.#file ??= await this.#output.open(segment.path);
       const file = this.#file;
       const chunks = piece.map((frame) => frame.bytes);
-      await this.#append(file, segment, chunks);
+      await this.#output.append(file, segment.path, segment.position, chunks);
       this.#dirty += bytes;
       this.#unindexed += bytes;
       for (const frame of piece) segment.add(frame, frame.bytes.length);
@@ -233,12 +229,7 @@ export class SegmentWriter {
     const point = { ...this.#source.startPoint(name), producers: this.#source.producers };
     const bytes = encodeStartPoint(point);
     const segment = new Segment(this.#source.groupId, this.#source.replicaId, name, point.start.term, bytes.length);
-    this.#file = await this.#roomFor(
-      segment.path,
-      bytes.length,
-      () => this.#create(segment.path, bytes),
-      () => this.#remove(segment.path),
-    );
+    this.#file = await this.#output.create(segment.path, bytes);
     // Repaired like any damage, once what stands before it is.
     if (!point.producers.known) segment.pointWrong = PRODUCERS_NOT_KNOWN;
     this.#segment = segment;
@@ -249,10 +240,10 @@ export class SegmentWriter {
 
   /** @param whole with a footer: without one, the next start walks it */
   async #seal(segment: Segment, whole: boolean): Promise<void> {
-    this.#file ??= await this.#disk.open(segment.path, { mode: "write" });
+    this.#file ??= await this.#output.open(segment.path);
     const file = this.#file;
     if (whole) {
-      await this.#append(file, segment, [encodeFooter(segment.facts())]);
+      await this.#output.append(file, segment.path, segment.position, [encodeFooter(segment.facts())]);
       this.#dirty += FOOTER_BYTES;
     }
     // The record that says so may become durable later; a start in between cuts the segment back and seals it again.
@@ -275,14 +266,12 @@ export class SegmentWriter {
     // A sealed one is said to be so in any case: without a footer, the next start does not go by what it knows of it.
     if (segment === undefined || !(this.#dirty > 0 || seals)) {
       if (segment !== undefined && this.#unindexed > 0) await this.#writeIndex(segment);
+      this.#tell();
       return { marked: this.#lastMark };
     }
     const file = this.#file as DiskFile;
     const folder = groupFolder(this.#source.groupId, this.#source.replicaId);
-    await this.#scheduler.run("sync", async () => {
-      await file.sync();
-      if (this.#newFile) await this.#disk.syncDirectory(folder);
-    });
+    await this.#output.sync(file, this.#newFile ? folder : undefined);
     this.#newFile = false;
     this.#dirty = 0;
     if (why !== "grows" || this.#unindexed >= BYTES_PER_INDEX_BYTE * this.#indexBytes) await this.#writeIndex(segment);
@@ -297,8 +286,16 @@ export class SegmentWriter {
       position: size,
       sealed: seals,
     };
-    this.#lastMark = this.#source.synced(mark);
+    this.#owed = mark;
+    // One record says it of all segments that a piece seals: one for each would fill the ring when they are small (ADR 0021).
+    if (!seals) this.#tell();
     return { marked: this.#lastMark };
+  }
+
+  #tell(): void {
+    if (this.#owed === undefined) return;
+    this.#lastMark = this.#source.synced(this.#owed);
+    this.#owed = undefined;
   }
 
   /** Derived and not synced: after a power cut it may be bad, then it is built again. */
@@ -307,82 +304,6 @@ export class SegmentWriter {
     if (bytes === undefined) return;
     this.#unindexed = 0;
     this.#indexBytes = bytes.length;
-    try {
-      await this.#scheduler.run("write", async () => {
-        const file = await this.#openOrCreate(segment.indexPath);
-        try {
-          await file.write(0, [bytes]);
-          await file.truncate(bytes.length);
-        } finally {
-          await file.close();
-        }
-      });
-    } catch (error) {
-      if (!isNoSpace(error)) throw error;
-      // Half an index would be built again all the same, and its bytes are wanted.
-      await this.#remove(segment.indexPath);
-    }
+    await this.#output.replace(segment.indexPath, bytes);
   }
-
-  /** Behind what the segment holds. A piece of which only a part found room is cut off and written again. */
-  async #append(file: DiskFile, segment: Segment, chunks: readonly Uint8Array[]): Promise<void> {
-    const bytes = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
-    await this.#roomFor(
-      segment.path,
-      bytes,
-      () => this.#scheduler.run("write", () => file.write(segment.position, chunks)),
-      () => file.truncate(segment.position),
-    );
-  }
-
-  /** Tries again while the disk is full. @throws {WriterStopped} */
-  async #roomFor<T>(path: string, bytes: number, work: () => Promise<T>, undo: () => Promise<void>): Promise<T> {
-    let done = false;
-    const result = await this.#space.attempt(
-      path,
-      async () => {
-        const value = await work();
-        done = true;
-        return value;
-      },
-      undo,
-      () => this.#stopped,
-    );
-    if (!done) throw new WriterStopped();
-    this.#space.spent(bytes);
-    return result as T;
-  }
-
-  async #create(path: string, bytes: Uint8Array): Promise<DiskFile> {
-    const file = await this.#disk.open(path, { mode: "create" });
-    try {
-      await this.#scheduler.run("write", () => file.write(0, [bytes]));
-      return file;
-    } catch (error) {
-      await file.close();
-      throw error;
-    }
-  }
-
-  async #remove(path: string): Promise<void> {
-    try {
-      await this.#disk.unlink(path);
-    } catch (error) {
-      if (!(error instanceof DiskError && error.code === "ENOENT")) throw error;
-    }
-  }
-
-  async #openOrCreate(path: string): Promise<DiskFile> {
-    try {
-      return await this.#disk.open(path, { mode: "write" });
-    } catch (error) {
-      if (!(error instanceof DiskError && error.code === "ENOENT")) throw error;
-      return this.#disk.open(path, { mode: "create" });
-    }
-  }
-}
-
-/** A group that was dropped meanwhile needs nothing any more. */
-export function ignoreStopped(error: unknown): void {
-  if (!(error instanceof WriterStopped)) throw error;
 }

@@ -25,10 +25,10 @@ import { FILES_KEPT, type Ring } from "./model/ring.ts";
 import { GROUPS_FOLDER, groupFolder } from "./model/segment-name.ts";
 import type { WalImage } from "./model/wal-image.ts";
 import { RingMaker } from "./ring-maker.ts";
-import { RingRelief } from "./ring-relief.ts";
+import { againBytesMax, RingRelief } from "./ring-relief.ts";
 import { tellHoles } from "./segment-doctor.ts";
 import { loadSegments } from "./segment-loader.ts";
-import { ignoreStopped } from "./segment-writer.ts";
+import { ignoreStopped } from "./segment-output.ts";
 import { Slabs } from "./slabs.ts";
 import { Snapshots } from "./snapshots.ts";
 import { StrictDisk } from "./strict-disk.ts";
@@ -109,6 +109,7 @@ class LogStoreImpl implements LogStore, WalEvents {
   /** Asked for by `create`, not durable yet. */
   readonly #creating = new Set<ReplicaId>();
   #recovered: readonly RecoveredGroup[] = [];
+  #starting = true;
   /** Nothing new is accepted; what was accepted is being settled. */
   #closing = false;
   #closed = false;
@@ -136,7 +137,14 @@ class LogStoreImpl implements LogStore, WalEvents {
     this.#maker = new RingMaker(disk, ring, files, this.#failure, this.space.reserveBytes, () => this.#wal.kick());
     this.#doubts = new DiskDoubts(disk, meta, recovered.forgot, () => this.#failure.guard(this.#wal.barrier()));
     const shared = { telemetry, failure: this.#failure, wal: this.#wal, walReader: this.#walReader };
-    this.#relief = new RingRelief({ ...shared, ring, fileBytes: files.fileBytes, logs: () => this.#logs() });
+    this.#relief = new RingRelief({
+      ...shared,
+      ring,
+      space: this.space,
+      maker: this.#maker,
+      fileBytes: files.fileBytes,
+      logs: () => this.#logs(),
+    });
     this.#services = new GroupServices({
       ...shared,
       disk,
@@ -180,7 +188,7 @@ class LogStoreImpl implements LogStore, WalEvents {
   takes(bytes: number): boolean {
     if (bytes <= this.#wal.roomBytes) return true;
     // What is committed makes room by itself, through the segments: then waiting in line is better than being sent again.
-    if (this.#segmentsHaveRoom(bytes) && this.uncommittedBytes + bytes <= this.uncommittedBytesMax) return true;
+    if (this.#segmentsHaveRoom(bytes) && this.#services.stuckBytes + bytes <= againBytesMax(this.#files.fileBytes)) return true;
     // Nothing may be in line that would say so when it stalls.
     this.stalled();
     return false;
@@ -193,6 +201,13 @@ class LogStoreImpl implements LogStore, WalEvents {
   }
 
   async start(): Promise<void> {
+    await this.#start();
+    this.#starting = false;
+    this.#wal.started();
+    this.#maker.ahead();
+  }
+
+  async #start(): Promise<void> {
     const { disk, telemetry } = this.#ports;
     await disk.makeDirectory(GROUPS_FOLDER);
     await disk.syncDirectory("");
@@ -207,7 +222,6 @@ class LogStoreImpl implements LogStore, WalEvents {
     this.#recovered = [...this.#image.groups.values()].map(recoveredOf);
     for (const image of this.#image.groups.values()) this.#waiting.set(image.groupId, await this.#load(image));
     await warm([...this.#waiting.values()], this.#slabs, this.#walReader, this.#options.hotTailBytes * WARM_TAILS);
-    this.#maker.ahead();
   }
 
   /** A checkpoint of what a damaged log still proves, in a file of its own where there is one, so that the damage need not be read again. */
@@ -279,6 +293,7 @@ class LogStoreImpl implements LogStore, WalEvents {
       await this.#disk.makeDirectory(groupFolder(groupId, replicaId));
       await this.#disk.syncDirectory(GROUPS_FOLDER);
       const owner = new FrameOwner(groupId);
+      owner.pins.synced(start.index);
       this.#wal.op({ kind: "open", groupId, replicaId, start, config }, owner);
       // A crash between the two finds `forgot` in meta.json.
       const doubted = this.#doubts.doubts(replicaId, alone);
@@ -323,7 +338,7 @@ class LogStoreImpl implements LogStore, WalEvents {
       // What lies in the write-ahead log alone would not be kept; committed or not, whoever looks has to judge. Not on a full disk: it
       // could wait for ever.
       log.commit(log.lastIndex);
-      if (!this.space.full) await this.#failure.guard(log.flush().catch(ignoreStopped));
+      if (!this.space.full) await this.#failure.guard(log.toSegments().catch(ignoreStopped));
     }
     log.refuseWrites();
     // What it wrote may wait for room in the ring, and it is one of those that make room: it goes when all of that is on disk.
@@ -414,6 +429,8 @@ class LogStoreImpl implements LogStore, WalEvents {
   }
 
   stalled(): void {
+    // A start has nobody yet who would let a file go.
+    if (this.#starting) this.#ring.grow();
     this.#maker.ahead();
     this.#relief.relieve();
   }

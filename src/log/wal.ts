@@ -1,26 +1,16 @@
 import { invariant } from "../base/invariant.ts";
 import type { Clock } from "../base/ports/clock.ts";
-import type { Frame } from "../records/frame-types.ts";
-import { BlockBuilder, type BlockEvent, type FrameSource } from "./block-builder.ts";
+import { BlockBuilder, type FrameSource } from "./block-builder.ts";
+import { issued, landed } from "./block-events.ts";
+import { checkpointBlocks, sizeOf } from "./checkpoint-blocks.ts";
 import { BLOCK_ALIGN, BLOCK_BYTES_MAX, BLOCK_HEADER_BYTES, BlockFlag, padded } from "./model/block.ts";
-import { type FrameOwner, HeldFrame } from "./model/held.ts";
+import type { FrameOwner, HeldFrame } from "./model/held.ts";
 import type { WalOp } from "./model/records.ts";
-import { FILES_KEPT, type Life, type Ring, type RingNeed } from "./model/ring.ts";
+import { FILES_KEPT, type Ring, type RingNeed } from "./model/ring.ts";
 import type { WalImage } from "./model/wal-image.ts";
 import { Scratch, type Slabs } from "./slabs.ts";
+import { SystemQueue, type SystemRecord } from "./system-records.ts";
 import type { WalFiles } from "./wal-files.ts";
-
-/** Records that may overtake: they say what is durable already, and free files when nothing else can be written. */
-export type SystemRecord =
-  | {
-      readonly kind: "op";
-      readonly op: Extract<WalOp, { kind: "synced" | "drop" | "install" | "trim" }>;
-      readonly owner: FrameOwner;
-      readonly durable: () => void;
-    }
-  | { readonly kind: "again"; readonly held: HeldFrame; readonly frame: Frame; readonly durable: () => void }
-  /** Nothing: a block that carries the low mark, because files became free and no other block would say so. */
-  | { readonly kind: "mark"; readonly durable: () => void };
 
 export interface WalEvents {
   /** A write failed: nothing is durable from here on. */
@@ -65,14 +55,19 @@ export class Wal {
   /** Full blocks, oldest first, then the one being filled. */
   readonly #full: BlockBuilder[] = [];
   #open: BlockBuilder;
-  readonly #system: SystemRecord[] = [];
+  readonly #system = new SystemQueue();
   #checkpoint: BlockBuilder[] = [];
+  /** A checkpoint that somebody waits for: at the head of the next file, or once more behind what is left of the last one. */
+  #wanted: "next" | "again" | undefined;
+  #starting = true;
   /** Bytes of the last checkpoint: about what the next one takes. */
   #checkpointBytes = BLOCK_ALIGN;
   #sequence: number;
   #durable: number;
   #position: number;
   #busy = false;
+  /** Something waits for a file, and nothing was written since that was found. */
+  #stalled = false;
   #soon = false;
   #stopped = false;
   #failed = false;
@@ -100,6 +95,16 @@ export class Wal {
   /** A block is on its way to disk. */
   get busy(): boolean {
     return this.#busy;
+  }
+
+  /** Votes and their like wait for a file, and the system records that wait let none go. */
+  get votesWait(): boolean {
+    const first = this.#full[0] ?? this.#open;
+    return this.#stalled && ((!first.empty && !first.data) || this.#system.urgent);
+  }
+  /** System records that were ever handed over. */
+  get handedOver(): number {
+    return this.#system.handedOver;
   }
 
   /**
@@ -162,9 +167,16 @@ export class Wal {
   /** After recovery: writes a checkpoint where the last one was not finished, or where there is none yet. */
   async firstCheckpoint(): Promise<void> {
     const current = this.#ring.current;
-    if (current === undefined) this.#checkpoint = [this.#begin(), ...this.#checkpoint];
-    else if (!current.checkpointed) this.#checkpoint = [this.#again(), ...this.#checkpoint];
+    if (current?.checkpointed !== true) this.#wanted = current === undefined ? "next" : "again";
     await this.barrier();
+  }
+
+  /**
+   * The groups are there, who may let files go: what is written from now on keeps to the files it may use. Until now the little that a start has
+   * to say took any.
+   */
+  started(): void {
+    this.#starting = false;
   }
 
   /** Begins the next file now, so that its checkpoint is the last thing replay has to read. Resolves when durable. */
@@ -172,7 +184,7 @@ export class Wal {
     await this.barrier();
     // Not into a file that is kept free: a log that is stuck may be closed many times.
     if (!this.#ring.mayBegin("data") || this.#stopped || this.#checkpoint.length > 0) return;
-    this.#checkpoint = [this.#begin(), ...this.#checkpoint];
+    this.#wanted = "next";
     await this.barrier();
   }
 
@@ -202,6 +214,7 @@ export class Wal {
     const block = this.#next();
     if (block === undefined) return;
     this.#busy = true;
+    this.#stalled = false;
     this.#issue(block).catch((error: unknown) => {
       this.fail();
       this.#events.failed(error instanceof Error ? error : new Error(String(error)));
@@ -210,29 +223,72 @@ export class Wal {
 
   /** What to write now; undefined when there is nothing, or no room for it. */
   #next(): BlockBuilder | undefined {
-    const part = this.#checkpoint.shift();
+    const part = this.#checkpoint.shift() ?? this.#wantedCheckpoint();
     if (part !== undefined) return part;
-    if (this.#full.length === 0 && this.#open.empty && this.#system.length === 0) {
-      // Callbacks wait for nothing but what is durable already.
-      this.#flushCallbacks();
-      return undefined;
-    }
     const ordinary = this.#full[0] ?? (this.#open.empty ? undefined : this.#open);
-    if (ordinary !== undefined) {
-      const need: RingNeed = ordinary.data ? "data" : "vote";
-      const fits = this.#fits(ordinary.bytes);
-      if (fits && this.#ring.mayWrite(need)) return this.#take(ordinary);
-      if (!fits && this.#ring.mayBegin(need)) return this.#begin();
-    }
-    if (this.#system.length > 0) {
-      const block = this.#fillSystem(new BlockBuilder(this.#scratch));
-      if (block !== undefined) return this.#withCallbacks(block);
-      if (this.#ring.mayBegin("freeing")) return this.#begin();
+    if (this.#wanted === undefined) {
+      const block = (ordinary && this.#ordinary(ordinary)) ?? this.#systemBlock();
+      if (block !== undefined) return block;
+      // What waits for company is not waited for: all else that was handed over is durable.
+      if (ordinary === undefined) this.#flushCallbacks();
+      if (ordinary === undefined && this.#system.length === 0) return undefined;
     }
     // A file is free as soon as a block says so; the last 4 KiB of each file are kept for that.
     if (this.#ring.markFrees && this.#position + BLOCK_ALIGN <= this.#files.fileBytes) return new BlockBuilder(this.#scratch);
+    this.#stalled = true;
     this.#events.stalled();
     return undefined;
+  }
+
+  #wantedCheckpoint(): BlockBuilder | undefined {
+    if (this.#wanted === undefined) return undefined;
+    const inPlace = this.#wanted === "again" && this.#position + this.#checkpointSize() <= this.#files.fileBytes;
+    if (!inPlace && !this.#ring.mayBegin("freeing")) return undefined;
+    this.#wanted = undefined;
+    return inPlace ? this.#startCheckpoint() : this.#begin();
+  }
+
+  #ordinary(block: BlockBuilder): BlockBuilder | undefined {
+    const need = this.#need(block.data ? "data" : "vote");
+    const fits = this.#fits(block.bytes);
+    if (fits && this.#ring.mayWrite(need)) return this.#take(block);
+    return !fits && this.#ring.mayBegin(need) ? this.#begin() : undefined;
+  }
+
+  /**
+   * A block of system records alone, or the first of the file for it. On files that are kept free they are written only if they let the oldest
+   * file go: the last one is begun only when all that this takes fits into it. Otherwise what is said of segments would take it, file after
+   * file, until nothing more can be said (ADR 0021).
+   */
+  #systemBlock(): BlockBuilder | undefined {
+    if (this.#system.length === 0) return undefined;
+    return this.#systemFor("data") ?? this.#releasing() ?? (this.#system.urgent ? this.#systemFor("vote") : undefined);
+  }
+
+  #systemFor(need: RingNeed): BlockBuilder | undefined {
+    const asked = this.#need(need);
+    const block = this.#ring.mayWrite(asked) ? this.#filled(need === "vote") : undefined;
+    return block ?? (this.#ring.mayBegin(asked) ? this.#begin() : undefined);
+  }
+
+  #releasing(): BlockBuilder | undefined {
+    const oldest = this.#ring.lives[0];
+    const count = oldest === undefined || oldest === this.#ring.current ? undefined : this.#system.release(oldest);
+    if (count === undefined) return undefined;
+    const bytes = this.#system.packed(count, this.#blockMax) + BLOCK_ALIGN;
+    const { fileBytes } = this.#files;
+    if (this.#position + bytes <= fileBytes) return this.#filled();
+    return this.#ring.mayBegin("freeing") && this.#checkpointSize() + bytes <= fileBytes ? this.#begin() : undefined;
+  }
+
+  #filled(urgent = false): BlockBuilder | undefined {
+    const block = new BlockBuilder(this.#scratch);
+    const added = this.#system.fill(block, (bytes) => bytes <= this.#blockMax && this.#fits(bytes), urgent);
+    return added > 0 ? this.#withCallbacks(block) : undefined;
+  }
+
+  #need(need: RingNeed): RingNeed {
+    return this.#starting ? "freeing" : need;
   }
 
   /** Who waits for all that was handed over waits for this block, if it is the last of it: more of its kind may come after it without end. */
@@ -255,39 +311,14 @@ export class Wal {
       this.#full.shift();
       this.#open.seal();
     }
-    return this.#fillSystem(block) ?? block;
-  }
-
-  /** Adds system records as far as they fit. @returns undefined when none did */
-  #fillSystem(block: BlockBuilder): BlockBuilder | undefined {
-    let added = 0;
-    const first = block.empty;
-    for (const record of this.#system) {
-      // The truncation that cuts it may be in this very block, and would come before it.
-      if (!first && record.kind === "again" && record.held.gone) break;
-      const bytes = systemBytes(record);
-      if (block.bytes + bytes > this.#blockMax || !this.#fits(block.bytes + bytes)) break;
-      added += 1;
-      block.callbacks.push(record.durable);
-      // Of a group that was dropped nothing is said any more.
-      if (record.kind === "op" && !record.owner.dropped) {
-        block.op(record.op, record.owner);
-        if (record.op.kind === "drop") record.owner.dropped = true;
-      } else if (record.kind === "again" && isNeeded(record.held)) block.again(record.held, record.frame);
-    }
-    this.#system.splice(0, added);
-    return added > 0 ? block : undefined;
+    // Where room is kept for votes, they take along what costs nothing.
+    const most = this.#ring.mayWrite("data") ? this.#blockMax : padded(block.bytes);
+    this.#system.fill(block, (bytes) => bytes <= most && this.#fits(bytes));
+    return block;
   }
 
   #fits(bytes: number): boolean {
     return this.#position + padded(bytes) + BLOCK_ALIGN <= this.#files.fileBytes;
-  }
-
-  /** The checkpoint at the head of the current file, once more: in it when it fits, else in the next file. */
-  #again(): BlockBuilder {
-    const first = this.#startCheckpoint();
-    const bytes = [first, ...this.#checkpoint].reduce((sum, part) => sum + padded(part.bytes), 0);
-    return this.#position + bytes <= this.#files.fileBytes ? first : this.#begin();
   }
 
   /** Begins the next file with a checkpoint of everything issued so far. @returns its first block */
@@ -298,31 +329,22 @@ export class Wal {
     return this.#startCheckpoint();
   }
 
-  /** Lays out a checkpoint in as many blocks as it needs; nothing else comes between them. @returns the first */
+  /** Bytes of the blocks that a checkpoint takes now. */
+  #checkpointSize(): number {
+    return sizeOf(checkpointBlocks(this.#image, this.#scratch, this.#blockMax));
+  }
+
+  /** Nothing else comes between the blocks of a checkpoint. @returns the first */
   #startCheckpoint(): BlockBuilder {
-    const parts: BlockBuilder[] = [];
-    let part = new BlockBuilder(this.#scratch, BlockFlag.checkpoint);
-    for (const record of this.#image.checkpoint()) {
-      if (part.bytes + record.length > this.#blockMax) {
-        part.seal();
-        parts.push(part);
-        part = new BlockBuilder(this.#scratch, BlockFlag.checkpoint);
-      }
-      part.encoded(record);
-    }
-    part.seal();
-    parts.push(part);
-    const bytes = parts.reduce((sum, one) => sum + padded(one.bytes), 0);
+    const blocks = checkpointBlocks(this.#image, this.#scratch, this.#blockMax);
+    const bytes = sizeOf(blocks);
     invariant(
       bytes + BLOCK_ALIGN <= this.#files.fileBytes,
       () => `a checkpoint of ${bytes} bytes does not fit a file of ${this.#files.fileBytes}`,
     );
     this.#checkpointBytes = bytes;
-    const first = parts[0] as BlockBuilder;
-    first.flags |= BlockFlag.checkpointFirst;
-    part.flags |= BlockFlag.checkpointLast;
-    this.#checkpoint = parts.slice(1);
-    return first;
+    this.#checkpoint = blocks.slice(1);
+    return blocks[0] as BlockBuilder;
   }
 
   /** Writes one block and says so to everyone who waits for it. */
@@ -332,7 +354,7 @@ export class Wal {
     this.#sequence += 1;
     const { ref } = block;
     const { sequence } = Object.assign(ref, { sequence: this.#sequence, position: this.#position, life });
-    for (const event of block.events) this.#apply(event, life);
+    for (const event of block.events) issued(event, this.#image, life);
     if ((block.flags & BlockFlag.checkpointLast) !== 0) life.checkpointed = true;
     const lowMark = this.#ring.lowMark();
     const chunks = block.finish(this.#incarnation, lowMark);
@@ -343,16 +365,7 @@ export class Wal {
     const waitedMs = block.data ? this.#clock.monotonic() - block.since : undefined;
     this.#durable = sequence;
     this.#ring.durable(lowMark);
-    for (const event of block.events) {
-      if (event instanceof HeldFrame) {
-        event.durable = true;
-        if (!event.gone) event.owner.listener?.durable(event);
-      } else if (event.kind === "moved" && isNeeded(event.held)) {
-        // Only now: until it lies here, whoever reads it finds it where it lay.
-        event.held.block = ref;
-        event.held.at = event.at;
-      }
-    }
+    for (const event of block.events) landed(event, ref);
     this.#busy = false;
     // The next block first: the disk works while the callbacks run.
     this.#pump();
@@ -360,38 +373,4 @@ export class Wal {
     this.#events.blockDurable(waitedMs);
     if (!this.#busy) for (const resolve of this.#idle.splice(0)) resolve();
   }
-
-  /** The image follows the blocks in the order they are issued, so a checkpoint says what the blocks before it say. */
-  #apply(event: BlockEvent, life: Life): void {
-    if (event instanceof HeldFrame) {
-      this.#image.frame(event.owner.groupId, event);
-      event.owner.pins.add(life, event.index);
-      return;
-    }
-    if (event.kind === "moved") {
-      if (isNeeded(event.held)) event.held.owner.pins.add(life, event.held.index);
-      return;
-    }
-    const { op, owner } = event;
-    this.#image.apply(op);
-    if (owner === undefined) return;
-    if (op.kind === "synced") owner.pins.synced(op.mark.index);
-    else if (op.kind === "truncate") {
-      owner.pins.truncate(op.from);
-      owner.cuts.shift();
-    } else if (op.kind === "install") owner.pins.begin(op.start.index);
-    else if (op.kind === "drop") owner.pins.drop();
-  }
-}
-
-/** A start needs it in some block. */
-function isNeeded(held: HeldFrame): boolean {
-  return !held.owner.dropped && (!held.gone || held.owner.isCut(held));
-}
-
-/** At most so many bytes of a block. */
-function systemBytes(record: SystemRecord): number {
-  if (record.kind === "op")
-    return 256 + ("terms" in record.op ? 16 * record.op.terms.length : 0) + ("config" in record.op ? (record.op.config?.length ?? 0) : 0);
-  return record.kind === "again" ? BlockBuilder.recordBytes(record.frame) : 0;
 }

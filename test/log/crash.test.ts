@@ -2,10 +2,12 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { append, draft, EMPTY, group, replica, term, text } from "./frames.ts";
 import { Machine } from "./machine.ts";
-import { runStories } from "./story.ts";
+import { runStories, TINY_SEGMENTS } from "./story.ts";
 
 describe("a log that crashes at any disk operation", () => {
   it("is one that was written, with everything that was called durable", () => runStories(1, 12));
+
+  it("is so where segments are tiny beside the files of the ring", () => runStories(500, 4, TINY_SEGMENTS));
 
   it("makes durable what it recovered from the page cache, before it says so (recovered is not durable)", async () => {
     let recoveredUnpromised = 0;

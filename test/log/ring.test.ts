@@ -122,6 +122,18 @@ describe("the ring of write-ahead log files", () => {
     assert.equal(made.dirty, 1);
   });
 
+  it("gets a file more than it was to have when votes may begin none, and all there are were made", () => {
+    const full = new Ring(4, 4, [3], [new Life(0, 1), new Life(1, 5), new Life(2, 9)]);
+    assert.ok(!full.mayBegin("vote"));
+    assert.equal(full.toMake(), undefined);
+    assert.ok(full.grow());
+    assert.ok(!full.grow(), "one at a time");
+    assert.equal(full.toMake(), 4);
+    full.makeDone();
+    assert.ok(full.mayBegin("vote"));
+    assert.ok(!full.grow(), "it has one");
+  });
+
   it("never says less than before", () => {
     const { ring: made } = ring();
     made.begin(10).checkpointed = true;
@@ -131,6 +143,19 @@ describe("the ring of write-ahead log files", () => {
 });
 
 describe("pins", () => {
+  it("of what was appended again in part last until a mark covers the rest, whichever comes first", () => {
+    for (const markFirst of [true, false]) {
+      const [pins, old, current] = [new Pins(), new Life(0, 1), new Life(1, 9)];
+      for (const index of [1, 2, 3, 4]) pins.add(old, index);
+      for (const index of [3, 4]) pins.add(current, index);
+      const steps = [() => pins.synced(2), () => pins.moved(old, 2)];
+      for (const [i, step] of (markFirst ? steps : steps.toReversed()).entries()) {
+        step();
+        assert.deepEqual([old.pins, current.pins], [1 - i, 1]);
+      }
+    }
+  });
+
   it("hold exactly the lives with frames above the synced index, whatever is appended, synced, truncated or moved", () => {
     const steps = fc.array(
       fc.oneof(
@@ -182,7 +207,7 @@ describe("pins", () => {
               where.set(index, current);
               pins.add(current, index);
             }
-            pins.moved(oldest);
+            pins.moved(oldest, synced);
           }
           // A pin may outlive its last frame (ranges are kept, not frames), but no frame may be without one.
           for (const life of where.values()) assert.equal(life.pins, 1);

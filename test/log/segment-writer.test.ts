@@ -24,7 +24,7 @@ class Written {
   readonly writer: SegmentWriter;
   #waiting: HeldFrame[] = [];
 
-  constructor(producers: number) {
+  constructor(producers: number, more: { readonly segmentBytes?: number; readonly piece?: number } = {}) {
     for (let i = 0; i < 5 * producers; i += 1) {
       const [id, baseSequence] = [1 + (i % producers), Math.floor(i / producers)];
       this.producers.append({
@@ -41,7 +41,7 @@ class Written {
       groupId: group(7),
       replicaId: replica(8),
       producers: this.producers,
-      writable: () => this.#waiting.splice(0, 1),
+      writable: () => this.#waiting.splice(0, more.piece ?? 1),
       bytesOf: async (frames: readonly HeldFrame[]) => frames.flatMap(({ frame }) => frame ?? []),
       written: () => undefined,
       startPoint: () => ({ groupId: group(7), replicaId: replica(8), start: EMPTY, terms: [], config: new Uint8Array() }),
@@ -49,7 +49,7 @@ class Written {
       synced: async (mark: SyncedMark) => void this.marks.push(mark),
     };
     const space = { attempt: <T>(_: string, work: () => Promise<T>) => work(), spent: () => undefined };
-    const options = { segmentBytes: 1024 * MiB, segmentMs: 1_000_000 };
+    const options = { segmentBytes: more.segmentBytes ?? 1024 * MiB, segmentMs: 1_000_000 };
     this.writer = new SegmentWriter(this.#disk(), new DiskScheduler(), space, source, options, undefined, assert.ifError);
   }
 
@@ -128,5 +128,23 @@ describe("The writer of a group's segments", () => {
       await one.writer.flush();
       assert.equal(one.indexedTo, 17);
     }
+  });
+
+  it("says once of all segments that a piece seals how far they are synced", async () => {
+    const one = new Written(1, { segmentBytes: MiB, piece: 3 });
+    await one.write(7, 1);
+    const said = (): unknown => one.marks.map((mark) => [mark.index, mark.sealed]);
+    assert.deepEqual(said(), [
+      [2, true],
+      [5, true],
+      [6, true],
+    ]);
+    await one.writer.flush();
+    assert.deepEqual(said(), [
+      [2, true],
+      [5, true],
+      [6, true],
+      [7, false],
+    ]);
   });
 });

@@ -24,11 +24,14 @@ interface Version {
   readonly frames: readonly Frame[];
 }
 
+/** Each takes a few frames: far more is said of them than of files of the ring. */
+export const TINY_SEGMENTS: Partial<LogStoreOptions> = { segmentBytes: 2 * KiB };
+
 /** Tells `count` stories; the seed of one that fails is in its error. */
-export async function runStories(first: number, count: number): Promise<void> {
+export async function runStories(first: number, count: number, log: Partial<LogStoreOptions> = {}): Promise<void> {
   let durables = 0;
   for (let seed = first; seed < first + count; seed += 1) {
-    const story = new Story({ seed, crashes: 6 });
+    const story = new Story({ seed, crashes: 6, log });
     await story.run().catch((error: unknown) => {
       throw new Error(`seed ${seed}`, { cause: error });
     });

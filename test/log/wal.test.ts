@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import type { Incarnation } from "../../src/base/ids.ts";
+import type { GroupId, Incarnation } from "../../src/base/ids.ts";
 import { incarnationBytes } from "../../src/log/model/block.ts";
-import { Ring } from "../../src/log/model/ring.ts";
+import { FrameOwner } from "../../src/log/model/held.ts";
+import { Life, Ring } from "../../src/log/model/ring.ts";
 import { WAL_FOLDER } from "../../src/log/model/segment-name.ts";
 import { WalImage } from "../../src/log/model/wal-image.ts";
 import { Slabs } from "../../src/log/slabs.ts";
@@ -34,11 +35,12 @@ describe("the loop of the write-ahead log", () => {
       },
     );
     await machine.run(wal.firstCheckpoint());
+    const [owner, life] = [new FrameOwner(1 as GroupId), new Life(9, 1)];
     let marks = 0;
     const MARKS = 400;
     // So often that one comes while any block is on its way to disk.
     const mark = (): void => {
-      wal.system({ kind: "mark", durable() {} });
+      wal.system({ kind: "moved", owner, life, above: 0, durable() {} });
       if (++marks < MARKS) machine.scheduler.after(0.02, "mark", mark);
     };
     mark();

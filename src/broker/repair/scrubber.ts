@@ -4,7 +4,7 @@ import { DiskError } from "../../base/ports/disk.ts";
 import type { Random } from "../../base/ports/random.ts";
 import type { Telemetry } from "../../base/ports/telemetry.ts";
 import type { Hole } from "../../log/holes.ts";
-import { WriterStopped } from "../../log/segment-writer.ts";
+import { WriterStopped } from "../../log/segment-output.ts";
 import { Pace } from "../catch-up/pace.ts";
 import type { Replica } from "../replica.ts";
 

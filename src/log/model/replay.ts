@@ -121,6 +121,7 @@ export class Replay {
     let held = this.#groups.get(groupId);
     if (held === undefined) {
       held = { owner: new FrameOwner(groupId), frames: [], base: syncedIndex };
+      held.owner.pins.synced(syncedIndex);
       this.#groups.set(groupId, held);
     }
     return held;

@@ -39,7 +39,7 @@ export const FILES_KEPT: Readonly<Record<RingNeed, number>> = { data: 2, vote: 1
  * whose checkpoint is complete. So if the first block of a new life is torn, the last valid block still names a life that is whole.
  */
 export class Ring {
-  readonly filesMax: number;
+  #filesMax: number;
   /** Oldest first; the last one is being written. */
   readonly #lives: Life[] = [];
   readonly #ready: number[] = [];
@@ -51,7 +51,7 @@ export class Ring {
 
   /** @param made files that exist, 0…made−1, `ready` those of them that hold nothing needed */
   constructor(filesMax: number, made: number, ready: readonly number[], lives: readonly Life[]) {
-    this.filesMax = Math.max(filesMax, made);
+    this.#filesMax = Math.max(filesMax, made);
     this.#made = made;
     this.#ready.push(...ready);
     this.#lives.push(...lives);
@@ -69,12 +69,12 @@ export class Ring {
   }
   /** Files that may be written, now or once they are made. */
   get spare(): number {
-    return this.#ready.length + (this.#unmakeable ? 0 : this.filesMax - this.#made);
+    return this.#ready.length + (this.#unmakeable ? 0 : this.#filesMax - this.#made);
   }
 
   /** Files there are, or will be as far as there is room for them. */
   get files(): number {
-    return this.#unmakeable ? this.#made : this.filesMax;
+    return this.#unmakeable ? this.#made : this.#filesMax;
   }
 
   /** Whether the file that is being written may take a block for this. */
@@ -94,7 +94,7 @@ export class Ring {
 
   /** Number of the file to make now: one is made ahead of what is kept free, one at a time. */
   toMake(): number | undefined {
-    if (this.#making || this.mayBegin("data") || this.#made === this.filesMax) return undefined;
+    if (this.#making || this.mayBegin("data") || this.#made === this.#filesMax) return undefined;
     this.#making = true;
     return this.#made;
   }
@@ -113,6 +113,19 @@ export class Ring {
     invariant(this.#making, "a file is made after it was asked for");
     this.#making = false;
     this.#unmakeable = true;
+  }
+
+  /**
+   * One more file than was asked for, when votes may begin none: what an earlier process was about to write, so that a file goes, nobody knows
+   * any more, and what keeps a file may need votes to end.
+   *
+   * @returns whether there will be one
+   */
+  grow(): boolean {
+    if (this.#making || this.#made < this.#filesMax || this.#made === 0 || this.mayBegin("vote")) return false;
+    this.#filesMax = this.#made + 1;
+    this.#unmakeable = false;
+    return true;
   }
 
   /** Begins the life of the next free file; `head` is the sequence of its first block. */
@@ -166,6 +179,11 @@ export class Pins {
   readonly #ranges: { readonly life: Life; first: number; last: number }[] = [];
   #synced = 0;
 
+  /** Highest index that is in a synced segment, as far as records were issued that say so. */
+  get syncedIndex(): number {
+    return this.#synced;
+  }
+
   /** A frame was put into a block of `life`. */
   add(life: Life, index: number): void {
     const newest = this.#ranges.at(-1);
@@ -189,9 +207,10 @@ export class Pins {
     this.#keep((range) => range.first < from && range.last > this.#synced);
   }
 
-  /** Everything from this life was appended again elsewhere. */
-  moved(life: Life): void {
-    this.#keep((range) => range.life !== life);
+  /** Everything above `above` in this life was appended again elsewhere; what is left of it a mark lets go. */
+  moved(life: Life, above: number): void {
+    for (const range of this.#ranges) if (range.life === life) range.last = Math.min(range.last, above);
+    this.#keep((range) => range.last > this.#synced);
   }
 
   drop(): void {

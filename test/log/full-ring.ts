@@ -1,0 +1,273 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { Producers } from "../../src/log/model/producers.ts";
+import type { GroupLog, LogStore, LogStoreOptions } from "../../src/log/types.ts";
+import { append, draft, EMPTY, group, index, noop, offset, replica, term, text } from "./frames.ts";
+import { KiB, Machine } from "./machine.ts";
+
+/** Segments of a few frames: what is written into them is said far more often than files of the ring begin. */
+const tiny = { segmentBytes: 2 * KiB, hotTailBytes: 64 * KiB };
+
+type Step =
+  | { readonly kind: "append"; readonly group: number; readonly count: number; readonly bytes: number; readonly commits: boolean }
+  | { readonly kind: "vote" | "cut" | "commit" | "trim"; readonly group: number }
+  | { readonly kind: "wait"; readonly ms: number }
+  | { readonly kind: "crash"; readonly within: number; readonly power: boolean };
+
+const steps = (groups: number): fc.Arbitrary<Step[]> => {
+  const one = fc.integer({ min: 0, max: groups - 1 });
+  const within = fc.oneof(fc.integer({ min: 1, max: 12 }), fc.integer({ min: 1, max: 150 }));
+  return fc.array(
+    fc.oneof(
+      {
+        weight: 10,
+        arbitrary: fc.record({
+          kind: fc.constant("append" as const),
+          group: one,
+          count: fc.integer({ min: 1, max: 12 }),
+          bytes: fc.oneof(fc.integer({ min: 10, max: 1_500 }), fc.integer({ min: 1_000, max: 9_000 })),
+          commits: fc.boolean(),
+        }),
+      },
+      { weight: 3, arbitrary: fc.record({ kind: fc.constantFrom("vote" as const, "cut" as const, "commit" as const), group: one }) },
+      { weight: 3, arbitrary: fc.record({ kind: fc.constant("wait" as const), ms: fc.integer({ min: 0, max: 40 }) }) },
+      { weight: 2, arbitrary: fc.record({ kind: fc.constant("crash" as const), within, power: fc.boolean() }) },
+    ),
+    { minLength: 10, maxLength: 60 },
+  );
+};
+
+const rings = fc.record({
+  groups: fc.integer({ min: 1, max: 6 }),
+  walFilesMax: fc.integer({ min: 4, max: 6 }),
+  walFileBytes: fc.constantFrom(64 * KiB, 128 * KiB),
+});
+
+/** One broker's log under the input of a broker: it asks for room before it appends records, and keeps what is not committed small. */
+export class Broker {
+  readonly machine: Machine;
+  readonly #options: Partial<LogStoreOptions>;
+  readonly #groups: number;
+  #store!: LogStore;
+  #logs: GroupLog[] = [];
+  /** Highest index that was committed, by group. */
+  #committed = new Map<GroupLog, number>();
+  /** Highest index that was durable, by id of the group. */
+  #durable = new Map<number, number>();
+  #cuts = 0;
+  #term = 1;
+  #serial = 0;
+  /** Appends for which there was no room. */
+  refused = 0;
+
+  constructor(groups: number, options: Partial<LogStoreOptions>, seed = 72010) {
+    this.machine = new Machine(seed);
+    this.#groups = groups;
+    this.#options = { ...tiny, ...options };
+  }
+
+  async open(): Promise<void> {
+    const { machine } = this;
+    this.#store = await this.#soon("a start", machine.opening(this.#options));
+    assert.deepEqual(
+      this.machine.events.filter((event) => !/^log\.ring_(pinned|grew)/.test(event)),
+      [],
+    );
+    this.free = (await this.files) - this.#store.walFilesUsed;
+    const known = new Set(this.#store.recovered.map(({ groupId }) => groupId as number));
+    this.#logs = [];
+    for (let id = 1; id <= this.#groups; id += 1) {
+      const create = (): Promise<GroupLog> => this.#store.create(group(id), replica(id), EMPTY, text(""));
+      const log = known.has(id) ? this.#store.open(group(id)) : await this.#soon("a new group", create());
+      const durable = this.#durable.get(id) ?? 0;
+      assert.ok(log.lastIndex >= durable, `group ${id} ends at ${log.lastIndex}, and ${durable} was durable`);
+      this.#logs.push(log);
+    }
+  }
+
+  async step(step: Step): Promise<void> {
+    const { scheduler, device } = this.machine;
+    if (step.kind === "wait") await scheduler.run(scheduler.now + step.ms);
+    else if (step.kind === "crash") {
+      const at = device.operations + step.within;
+      let crashed = false;
+      device.watch = (_kind, _path, number) => {
+        if (number !== at) return;
+        crashed = true;
+        this.machine.crash(step.power);
+      };
+      for (const log of this.#logs) this.#commit(log);
+      this.#fill(this.#logs[0] as GroupLog, 4, 900);
+      await scheduler.run(scheduler.now + 200, () => crashed);
+      device.watch = undefined;
+      if (!crashed) this.machine.crash(step.power);
+      await this.open();
+    } else {
+      const log = this.#logs[step.group] as GroupLog;
+      if (step.kind === "append") {
+        this.#fill(log, step.count, step.bytes);
+        if (step.commits) this.#commit(log);
+      } else if (step.kind === "vote") void this.#vote(log);
+      else if (step.kind === "commit") this.#commit(log);
+      else if (log.pendingBytes > 0 && log.unwrittenSince !== undefined) this.#cut(log);
+    }
+  }
+
+  /** Records that are not committed, until none is taken: as a follower gets them, which looks at nothing but the room. */
+  async fillUp(): Promise<void> {
+    const { scheduler } = this.machine;
+    for (let i = 0; this.refused === 0; i += 1) {
+      this.#fill(this.#logs[i % this.#logs.length] as GroupLog, 1, 3_700, Number.POSITIVE_INFINITY);
+      await scheduler.run(scheduler.now + 20);
+    }
+  }
+
+  /** Votes one by one, each a block: until no more than `free` files are, and then `more`. */
+  async votes(free: number, more: number): Promise<void> {
+    const files = await this.files;
+    const vote = (): Promise<void> => this.#soon("a vote", this.#vote(this.#logs[0] as GroupLog));
+    while (files - this.#store.walFilesUsed > free) await vote();
+    for (let i = 0; i < more; i += 1) await vote();
+  }
+
+  /** Everything is committed, which lets files go; the process dies in the block `after` that at the head of the last file. @returns whether it came so far */
+  async dieInBlock(after: number, power: boolean): Promise<boolean> {
+    const { scheduler, device } = this.machine;
+    const files = await this.files;
+    let operations = 0;
+    let crashed = false;
+    device.watch = (kind, path) => {
+      if (crashed || kind !== "write" || !path.startsWith("wal/") || this.#store.walFilesUsed < files) return;
+      operations += 1;
+      if (operations <= after) return;
+      crashed = true;
+      this.machine.crash(power);
+    };
+    for (const log of this.#logs) this.#commit(log);
+    this.#store.takes(KiB);
+    await scheduler.run(scheduler.now + 2_000, () => crashed);
+    device.watch = undefined;
+    return crashed;
+  }
+
+  /** Files that no needed block lies in, of those there were when it was opened. */
+  free = 0;
+
+  get files(): Promise<number> {
+    return this.machine.run(this.machine.disk.list("wal")).then((names) => names.length);
+  }
+
+  /** A frame goes into a segment, which is said, and lets no file go. */
+  async sayInVain(): Promise<void> {
+    this.#logs[0]?.commit(index(1));
+    // Asking is what makes it look for files to free.
+    assert.ok(!this.#store.takes(KiB));
+    await this.machine.settle();
+    assert.equal((await this.files) - this.#store.walFilesUsed, 1, "the last file is free, the oldest is kept");
+  }
+
+  /** A group is dropped and another begins anew while frames of the first are not committed and what is said of its segments waits. */
+  async dropAndInstall(): Promise<void> {
+    const [, second, third] = this.#logs as [GroupLog, GroupLog, GroupLog];
+    await this.sayInVain();
+    await this.#soon("a drop", this.#store.drop(third.groupId));
+    const start = { index: index(second.lastIndex + 10), term: term(1), offset: offset(second.endOffset + 10) };
+    const point = { start, terms: [], config: text(""), producers: new Producers(), appendTime: second.lastAppendTime };
+    assert.equal(await this.#soon("a new beginning", second.install(point)), "installed");
+    assert.ok(this.#store.uncommittedBytes > 0);
+  }
+
+  /** No more input but what ends every open question: then there is room again, and what is appended becomes durable. */
+  async requireRoom(): Promise<void> {
+    for (const log of this.#logs) {
+      // As a new leader does: its vote, its no-op, then all of it is committed.
+      await this.#soon("a vote", this.#vote(log));
+      await this.#soon("a no-op", new Promise<void>((durable) => append(log, term(this.#term), [noop()], durable)));
+      this.#commit(log);
+    }
+    const bytes = 2 * KiB;
+    for (let tries = 0; !this.#store.takes(bytes) && tries < 20; tries += 1) await this.machine.settle();
+    assert.ok(this.#store.takes(bytes), `no room: ${this.#store.walFilesUsed} files are in use`);
+    const log = this.#logs.at(-1) as GroupLog;
+    await this.#soon("an append", new Promise<void>((durable) => append(log, term(this.#term), [draft(1, bytes - 200)], durable)));
+    this.#commit(log);
+    await this.#soon("the end", this.#store.close());
+    assert.deepEqual(this.machine.failures, []);
+  }
+
+  #fill(log: GroupLog, count: number, bytes: number, uncommittedMax = this.#store.uncommittedBytesMax): void {
+    for (let i = 0; i < count; i += 1) {
+      if (this.#store.uncommittedBytes > uncommittedMax || !this.#store.takes(bytes + 200)) {
+        this.refused += 1;
+        return;
+      }
+      const [at, cuts] = [log.lastIndex + 1, this.#cuts];
+      append(log, term(this.#term), [draft(++this.#serial, bytes)], () => {
+        if (cuts === this.#cuts) this.#durable.set(log.groupId, at);
+      });
+    }
+  }
+
+  #vote(log: GroupLog): Promise<void> {
+    this.#term += 1;
+    const state = { term: term(this.#term), votedFor: replica(1) };
+    return new Promise((durable) => log.write({ state, truncateFrom: undefined, frames: [] }, durable));
+  }
+
+  #commit(log: GroupLog): void {
+    log.commit(log.lastIndex);
+    this.#committed.set(log, log.lastIndex);
+  }
+
+  /** Half of what is not committed. */
+  #cut(log: GroupLog): void {
+    const committed = this.#committed.get(log) ?? this.#store.recovered.find(({ groupId }) => groupId === log.groupId)?.syncedIndex ?? 0;
+    if (log.lastIndex <= committed) return;
+    const from = committed + 1 + Math.floor((log.lastIndex - committed) / 2);
+    this.#cuts += 1;
+    this.#durable.set(log.groupId, Math.min(this.#durable.get(log.groupId) ?? 0, from - 1));
+    log.write({ state: undefined, truncateFrom: index(from), frames: [] }, () => {});
+  }
+
+  /** Virtual time runs until it is done; a minute of it is for ever. */
+  async #soon<T>(what: string, work: Promise<T>): Promise<T> {
+    const { scheduler } = this.machine;
+    let done = false;
+    let failure: unknown;
+    let value: T | undefined;
+    work.then(
+      (result) => {
+        value = result;
+        done = true;
+      },
+      (error: unknown) => {
+        failure = error;
+        done = true;
+      },
+    );
+    await scheduler.run(scheduler.now + 60_000, () => done);
+    if (failure !== undefined) throw failure;
+    assert.ok(done, `${what} waits for ever: ${this.#store?.walFilesUsed} files are in use`);
+    return value as T;
+  }
+}
+
+/** From whatever state any input leaves: once nothing more comes the ring has free files again, and takes records. */
+export async function requireRoomAgain(seed: number, numRuns: number): Promise<void> {
+  let refused = 0;
+  await fc.assert(
+    fc.asyncProperty(
+      rings.chain(({ groups, ...options }) => fc.tuple(fc.constant({ groups, options }), steps(groups))),
+      async ([{ groups, options }, all]) => {
+        const broker = new Broker(groups, options);
+        await broker.open();
+        for (const step of all) await broker.step(step);
+        refused += broker.refused;
+        await broker.requireRoom();
+        assert.ok((await broker.files) <= options.walFilesMax, "no votes were without room");
+      },
+    ),
+    { seed, numRuns, endOnFailure: true, includeErrorInReport: true },
+  );
+  assert.ok(refused > 10, `${refused} refused: the ring was never full`);
+}

@@ -1,0 +1,91 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { BlockBuilder } from "../../src/log/block-builder.ts";
+import { FrameOwner } from "../../src/log/model/held.ts";
+import type { SyncedMark } from "../../src/log/model/records.ts";
+import { Life } from "../../src/log/model/ring.ts";
+import { Scratch } from "../../src/log/slabs.ts";
+import { SystemQueue, type SystemRecord } from "../../src/log/system-records.ts";
+import { EMPTY, group, index, offset, replica, term } from "./frames.ts";
+
+const ids = { groupId: group(1), replicaId: replica(1) };
+
+function synced(
+  owner: FrameOwner,
+  at: number,
+  durable: () => void = () => {},
+  terms: readonly { term: number; firstIndex: number }[] = [],
+): SystemRecord {
+  const mark: SyncedMark = {
+    index: index(at),
+    term: term(1),
+    offset: offset(at),
+    appendTime: 1,
+    baseIndex: index(1),
+    baseOffset: offset(0),
+    position: 100,
+    sealed: false,
+  };
+  const starts = terms.map((one) => ({ term: term(one.term), firstIndex: index(one.firstIndex) }));
+  return { kind: "op", op: { kind: "synced", ...ids, mark, terms: starts }, owner, durable };
+}
+
+function trim(owner: FrameOwner, durable: () => void = () => {}): SystemRecord {
+  return { kind: "op", op: { kind: "trim", ...ids, startOffset: offset(5), start: EMPTY }, owner, durable };
+}
+
+/** What a block with all of them says, in order. */
+function said(queue: SystemQueue): string[] {
+  const block = new BlockBuilder(new Scratch());
+  queue.fill(block, () => true);
+  for (const callback of block.callbacks) callback();
+  return block.events.map((event) =>
+    "kind" in event && event.kind === "op" ? `${event.op.kind}${"mark" in event.op ? event.op.mark.index : ""}` : "other",
+  );
+}
+
+describe("system records that wait", () => {
+  it("are of each group's marks the newest alone, behind the trim that it passes over; whoever waits for an older one is told", () => {
+    const [queue, owner, other] = [new SystemQueue(), new FrameOwner(group(1)), new FrameOwner(group(2))];
+    const told: number[] = [];
+    queue.push(synced(owner, 10, () => told.push(10)));
+    queue.push(synced(other, 7, () => told.push(7)));
+    queue.push(trim(owner));
+    queue.push(synced(owner, 20, () => told.push(20)));
+    queue.push(synced(owner, 30, () => told.push(30)));
+    assert.equal(queue.length, 3);
+    assert.deepEqual(said(queue), ["synced7", "trim", "synced30"]);
+    assert.deepEqual(told, [7, 10, 20, 30]);
+    queue.push(synced(owner, 40));
+    assert.deepEqual(said(queue), ["synced40"]);
+  });
+
+  it("keep what a mark says of frames that came past the log", () => {
+    const [queue, owner] = [new SystemQueue(), new FrameOwner(group(1))];
+    queue.push(synced(owner, 10, () => {}, [{ term: 2, firstIndex: 4 }]));
+    queue.push(synced(owner, 20));
+    assert.deepEqual(said(queue), ["synced10", "synced20"]);
+  });
+
+  it("let a file go from the record on that leaves no group anything in it", () => {
+    const [queue, one, other, life, later] = [
+      new SystemQueue(),
+      new FrameOwner(group(1)),
+      new FrameOwner(group(2)),
+      new Life(0, 1),
+      new Life(1, 9),
+    ];
+    for (const at of [1, 2, 3]) one.pins.add(life, at);
+    for (const at of [1, 2, 3]) other.pins.add(life, at);
+    other.pins.add(later, 4);
+    queue.push(synced(one, 2));
+    assert.equal(queue.release(life), undefined);
+    queue.push({ kind: "moved", owner: one, life, above: 2, durable() {} });
+    assert.equal(queue.release(life), undefined, "the other group keeps it");
+    queue.push(trim(other));
+    queue.push(synced(other, 3));
+    queue.push(synced(other, 4));
+    assert.equal(queue.release(life), 4);
+    assert.equal(queue.release(later), 4);
+  });
+});
