@@ -1,8 +1,15 @@
 import { MillraceError } from "../base/errors.ts";
 
-/** What is stored is no facts or no snapshot of groups that this version can read: damage that no checksum saw, or a later version's. */
-export class GroupsMalformed extends Error {
+/**
+ * What is stored is no facts or no snapshot of groups that this version can read: damage that no checksum saw, or a later version's.
+ * No bug of this one: the broker that reads it ends with that as its reason.
+ */
+export class GroupsMalformed extends MillraceError {
   override readonly name = "GroupsMalformed";
+
+  constructor(message: string) {
+    super("INVALID_REQUEST", message);
+  }
 }
 
 export function malformed(what: string): never {
@@ -14,7 +21,7 @@ export function malformedUnless<T>(decode: () => T): T {
   try {
     return decode();
   } catch (error) {
-    if (error instanceof MillraceError) throw new GroupsMalformed(error.message, { cause: error });
+    if (error instanceof MillraceError) throw new GroupsMalformed(error.message);
     throw error;
   }
 }
