@@ -19,6 +19,11 @@ export class CoordinatorAddress {
     this.#ports = ports;
   }
 
+  /** It may be another broker's by now, or nobody's. */
+  failed(address: string): void {
+    for (const [brokerId, known] of this.#addresses) if (known === address) this.#addresses.delete(brokerId);
+  }
+
   /** @param via a broker that answers @returns undefined while it is not known */
   of(brokerId: number, via: string): string | undefined {
     const address = this.#addresses.get(brokerId);

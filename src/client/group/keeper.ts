@@ -130,8 +130,7 @@ export class Keeper {
       message: (bytes) => {
         if (this.#session !== session) return;
         session.answered = true;
-        this.#muteSessions = 0;
-        this.#unaryMs = UNARY_MS_MIN;
+        this.#notMute();
         this.#answered(address, life, () => sessionState(bytes));
       },
       drain: () => undefined,
@@ -159,6 +158,12 @@ export class Keeper {
     if (atOnce) this.#unaryMs = UNARY_MS_MAX;
     this.#unaryUntil = this.#ports.clock.monotonic() + this.#unaryMs;
     this.#unaryMs = Math.min(2 * this.#unaryMs, UNARY_MS_MAX);
+  }
+
+  #notMute(): void {
+    this.#muteSessions = 0;
+    this.#unaryMs = UNARY_MS_MIN;
+    this.#unaryUntil = 0;
   }
 
   #unanswered(): void {
@@ -190,7 +195,12 @@ export class Keeper {
       .unary(GroupService.Heartbeat.path, unaryBeat(this.#spec, beat), { timeoutMs: ANSWER_MS })
       .then(
         (reply) => ended(() => this.#answered(address, beat.life, () => unaryState(reply))),
-        (error: unknown) => ended(() => this.#failed(address, beat.life, error)),
+        (error: unknown) =>
+          ended(() => {
+            // Single calls get through no better: it is not for the streams.
+            if (error instanceof RpcFailure) this.#notMute();
+            this.#failed(address, beat.life, error);
+          }),
       );
   }
 
@@ -227,7 +237,10 @@ export class Keeper {
 
   #failed(address: string, life: number, thrown: unknown): void {
     const error = asMillraceError(thrown, address);
-    if (error !== thrown || error.status === "UNAVAILABLE") this.#brokers.failed(address);
+    if (error !== thrown || error.status === "UNAVAILABLE") {
+      this.#brokers.failed(address);
+      this.#coordinators.failed(address);
+    }
     if (this.#beat?.life !== life || this.#closed) return;
     if (this.#parting !== undefined) return this.#part();
     this.#patience?.cancel();

@@ -2,6 +2,8 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { Keeper } from "../../../src/client/group/keeper.ts";
 import type { Beat, KeeperNews } from "../../../src/client/group/keeper-words.ts";
+import { AdminService } from "../../../src/protocol/methods.ts";
+import { BrokerState, DescribeClusterResponse } from "../../../src/protocol/public.ts";
 import { World } from "../fake/world.ts";
 import { FakeGroups } from "./fake-coordinator.ts";
 
@@ -194,6 +196,42 @@ describe("Keeper", () => {
     keeper.hear({ ...beat(2, 0), memberId: other });
     await world.run(10_000, () => false);
     assert.deepEqual(cluster.members("g"), [other]);
+    keeper.close();
+  });
+
+  it("is back on a session soon after all brokers hung, however long they did", async () => {
+    for (const hangs of [12_000, 20_000, 43_000]) {
+      const { world, cluster, keeper } = setup(8);
+      keeper.hear(beat(1, 0));
+      await world.run(1_000, () => false);
+      for (const address of cluster.addresses) cluster.hung.add(address);
+      await world.run(hangs, () => false);
+      cluster.hung.clear();
+      const before = cluster.sessions;
+      assert.ok(await world.run(hangs + 12_000, () => cluster.sessions > before), `${hangs}: what is pushed is heard`);
+      keeper.close();
+    }
+  });
+
+  it("finds out where the coordinator is when it is not where it was", async () => {
+    const { world, cluster, keeper, news } = setup(9);
+    let place = "b1:7400";
+    const { answer } = cluster;
+    cluster.answer = (path, request) =>
+      path === AdminService.DescribeCluster.path
+        ? DescribeClusterResponse.encode({ brokers: [{ brokerId: 1, address: place, state: BrokerState.live }] })
+        : answer.call(cluster, path, request);
+    const heard = (): string | undefined => {
+      const last = news.findLast(({ kind }) => kind === "heard");
+      return last?.kind === "heard" ? last.coordinator : undefined;
+    };
+    keeper.hear(beat(1, 0));
+    await world.run(15_000, () => false);
+    assert.equal(heard(), "b1:7400");
+    place = "b3:7400";
+    for (const address of ["b1:7400", "b2:7400"]) cluster.kill(address);
+    await world.run(60_000, () => false);
+    assert.equal(heard(), "b3:7400");
     keeper.close();
   });
 });
