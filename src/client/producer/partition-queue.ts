@@ -320,7 +320,11 @@ export class PartitionQueue implements BatchOwner {
         return;
       case "OUT_OF_ORDER_SEQUENCE":
         // Behind a batch that failed too this is only the echo of that failure.
-        if (this.#window[0] === batch) batch.failure = error;
+        if (this.#window[0] !== batch) return;
+        // All before it were answered, so the log has lost some of them, or more than it was told of: no sequence of ours fits any more.
+        // The batch fails, so that somebody hears of it; what follows goes on under another id (settleFailures).
+        batch.failure = error;
+        batch.needsIdentity = true;
         return;
       default:
         if (!error.retriable || !(error.outcomeKnown || this.#host.settings.idempotent)) batch.failure = error;
