@@ -155,7 +155,7 @@ async function happen(options: StoryOptions, { topic, group, workers, start }: S
   const plan = drawPlan(draws, { workMs: workMsOf(settings, lines.length), stoppedMs: settings.stoppedMs, apartMs: settings.apartMs });
   const stopVictim = draws.pick(workers);
   const killVictim = draws.pick(workers.filter((worker) => worker !== stopVictim));
-  const broker = draws.pick(cluster.brokers).id;
+  const drawn = draws.pick(cluster.brokers).id;
   const killed = new Map<number, number>();
   const stopped = new Map<number, Span>();
   const texts: string[] = [];
@@ -177,7 +177,10 @@ async function happen(options: StoryOptions, { topic, group, workers, start }: S
     },
     addAt: () => `worker ${start().n} added`,
     brokerAt: async () => {
-      const led = (await cluster.leaders(topic)).flatMap(({ leader }, partition) => (leader === broker ? partition : []));
+      const leaders = (await cluster.leaders(topic)).map(({ leader }) => leader);
+      // On a machine that stands still for a while the drawn one may have lost all it led: then whoever leads the first partition.
+      const broker = leaders.includes(drawn) ? drawn : (leaders[0] as number);
+      const led = leaders.flatMap((leader, partition) => (leader === broker ? partition : []));
       const { coordinatorId } = await cluster.admin.groups.describe(group);
       brokerKilled = { at: Date.now(), led };
       await cluster.kill([broker]);
