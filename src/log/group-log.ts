@@ -212,7 +212,8 @@ export class GroupLogImpl implements GroupLog, FrameListener, ReadSource, Segmen
     invariant(first.index === this.lastIndex + 1, () => `group ${this.groupId} ends at ${this.lastIndex}, is extended at ${first.index}`);
     invariant(first.baseOffset === this.endOffset, () => `group ${this.groupId} ends at offset ${this.endOffset}, not ${first.baseOffset}`);
     this.commit(this.lastIndex);
-    await this.#host.guard(this.flush());
+    // The record that says so is not waited for: in a full ring it could wait for others, and the next one passes over it.
+    await this.#host.guard(this.toSegments());
     invariant(first.index === this.lastIndex + 1 && !this.#installing, "nothing is appended while a group is extended");
     this.#extending = true;
     await this.#segments.extend(frames).finally(() => {

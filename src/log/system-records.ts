@@ -180,8 +180,9 @@ function ownerOf(record: SystemRecord): FrameOwner {
   return record.kind === "again" ? record.held.owner : record.owner;
 }
 
+/** Also a mark of frames that came past the log: nothing is appended to their group until it is durable. */
 function isUrgent({ record }: Entry): boolean {
-  return record.kind === "op" && record.op.kind !== "synced";
+  return record.kind === "op" && (record.op.kind !== "synced" || record.op.terms.length > 0);
 }
 
 function bytesOf(record: Exclude<SystemRecord, OpRecord>): number {

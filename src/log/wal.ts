@@ -100,7 +100,8 @@ export class Wal {
   /** Votes and their like wait for a file, and the system records that wait let none go. */
   get votesWait(): boolean {
     const first = this.#full[0] ?? this.#open;
-    return this.#stalled && ((!first.empty && !first.data) || this.#system.urgent);
+    // What was handed over since is looked at soon.
+    return this.#stalled && !this.#soon && ((!first.empty && !first.data) || this.#system.urgent);
   }
   /** System records that were ever handed over. */
   get handedOver(): number {

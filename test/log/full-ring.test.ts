@@ -48,6 +48,17 @@ describe("a ring of files that are small beside what is said of tiny segments", 
     await broker.requireRoom();
   });
 
+  it("lets frames come past it to one group while what keeps it is not committed", async () => {
+    const broker = new Broker(6, { walFilesMax: 5, walFileBytes: 64 * KiB });
+    await broker.open();
+    await broker.fillUp();
+    await broker.votes(1, 3);
+    await broker.sayInVain();
+    await broker.extend();
+    assert.equal(await broker.files, 5);
+    await broker.requireRoom();
+  });
+
   it("drops a group, and begins another anew, while nothing can be committed and no file be let go", async () => {
     const broker = new Broker(6, { walFilesMax: 5, walFileBytes: 64 * KiB });
     await broker.open();

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { Producers } from "../../src/log/model/producers.ts";
 import type { GroupLog, LogStore, LogStoreOptions } from "../../src/log/types.ts";
-import { append, draft, EMPTY, group, index, noop, offset, replica, term, text } from "./frames.ts";
+import { append, draft, EMPTY, framesAfter, group, index, noop, offset, replica, term, text } from "./frames.ts";
 import { KiB, Machine } from "./machine.ts";
 
 /** Segments of a few frames: what is written into them is said far more often than files of the ring begin. */
@@ -164,6 +164,17 @@ export class Broker {
     assert.ok(!this.#store.takes(KiB));
     await this.machine.settle();
     assert.equal((await this.files) - this.#store.walFilesUsed, 1, "the last file is free, the oldest is kept");
+  }
+
+  /** Frames come to a group past the log. */
+  async extend(): Promise<void> {
+    const log = this.#logs[1] as GroupLog;
+    const after = { groupId: log.groupId, index: log.lastIndex, offset: log.endOffset, appendTime: log.lastAppendTime };
+    for (let i = 0; i < 2; i += 1) {
+      const frames = framesAfter({ ...after, index: log.lastIndex, offset: log.endOffset }, Array(20).fill(term(this.#term)));
+      await this.#soon("an extension", log.extend(frames));
+    }
+    assert.equal(log.lastIndex, after.index + 40);
   }
 
   /** A group is dropped and another begins anew while frames of the first are not committed and what is said of its segments waits. */
