@@ -30,6 +30,7 @@ export const situations = {
   "batch sent again by a producer": "A producer sent a batch a second time.",
   "trim of records": "Records were let go of.",
   "partition given to a member": "A member of a consumer group was given a partition.",
+  "topics given by pattern": "A member that subscribes by pattern was given partitions.",
   "member removed": "A member heard that it is none any more.",
   "member hung": "A member stood still, for as long as a session lasts or longer.",
   "static member returned": "Another process joined a group under the instance id of one before it.",

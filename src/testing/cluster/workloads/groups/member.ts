@@ -39,6 +39,8 @@ export class GroupMember implements Worker {
   readonly #context: WorkloadContext;
   /** Held under this instance id by an earlier process. */
   readonly #returns: boolean;
+  /** Subscribes by a pattern that matches the topics of its group, and no other of the run. */
+  readonly #byPattern: boolean;
   #tenure: Tenure | undefined;
   #intervalMs = 500;
   #sessionMs = 3_000;
@@ -54,6 +56,8 @@ export class GroupMember implements Worker {
     this.member = `${world.seed}-${group.id}-${this.proc}`;
     this.instance = who.instance;
     this.#returns = who.instance !== "" && who.life > 1;
+    // Not drawn: what else happens in a run does not depend on it.
+    this.#byPattern = (world.seed + this.proc.length + this.proc.charCodeAt(this.proc.indexOf(".") - 1) + who.life) % 3 === 0;
     this.channels = channelsTo(ports, brokers);
     this.handlerMs = random.pick([10, 100, 400]);
   }
@@ -157,9 +161,10 @@ export class GroupMember implements Worker {
 
   #message({ epoch }: Sent): Partial<MemberHeartbeat> {
     const { group, member, instance } = this;
-    const topics = group.topics.map(({ name }) => name);
+    const names = group.topics.map(({ name }) => name);
+    const wish = this.#byPattern ? { topicPattern: `(${names.join("|")})|__.*` } : { topics: names };
     const who = { groupId: group.id, memberId: member, memberEpoch: epoch, instanceId: instance };
-    if (epoch === 0) return { ...who, topics, topicsChanged: true, rebalanceTimeoutMs: 3_000 };
+    if (epoch === 0) return { ...who, ...wish, topicsChanged: true, rebalanceTimeoutMs: 3_000 };
     const owned = this.tenure?.places.map(({ topic, topicId, partition }) => ({ topic, topicId, partitions: [partition] })) ?? [];
     return epoch < 0 ? who : { ...who, owned };
   }
@@ -175,6 +180,10 @@ export class GroupMember implements Worker {
   /** @param whole the row is of the heartbeat: else only the answer is sure */
   #heard(sent: Sent, state: MemberState, whole: boolean): void {
     const { world, groups, situations } = this.#context;
+    const strange = state.assignment.find(({ topic }) => topic !== "" && !this.group.topics.some(({ name }) => name === topic));
+    if (strange !== undefined)
+      return world.scheduler.fail(new Error(`C8: member ${this.member} was given ${strange.topic}, which it does not read`));
+    if (this.#byPattern && state.assignment.length > 0) situations.saw("topics given by pattern");
     if (sent.epoch < 0) return this.#note(sent, "ok", {});
     const assignment = state.assignment.flatMap(({ topic, partitions }) => partitions.map((partition) => partitionName(topic, partition)));
     const told = { epoch: state.memberEpoch, ...(state.assignmentChanged ? { assignment } : {}) };

@@ -74,10 +74,12 @@ const seek: Act = async ({ world, history, situations, random, client }, channel
   const offset = least + random.below(most - least + 1);
   const dryRun = random.chance(1, 3);
   const tInv = world.now;
+  // As one offset for all, or as one for each that happens to be the same.
+  const named = { topics: [{ topic, partitions: partitions.map(({ partition }) => partition) }], offset };
+  const placed = { positions: { positions: partitions.map(({ partition }) => ({ topic, partition, offset })) } };
   const request = SeekGroupRequest.encode({
     groupId: group.id,
-    topics: [{ topic, partitions: partitions.map(({ partition }) => partition) }],
-    offset,
+    ...(offset % 2 === 0 ? named : placed),
     dryRun,
     force: random.chance(1, 3),
   });
