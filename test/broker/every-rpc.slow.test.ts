@@ -3,9 +3,10 @@ import { after, before, describe, it } from "node:test";
 import { MillraceError } from "../../src/base/errors.ts";
 import { RpcFailure } from "../../src/base/ports/rpc-client.ts";
 import { GROUPS_PARTITIONS } from "../../src/consumer-groups/shard.ts";
-import { GroupService, publicMethods } from "../../src/protocol/methods.ts";
-import { Acks, BrokerState, ConfigSource, SessionRequest, SessionResponse } from "../../src/protocol/public.ts";
+import { publicMethods } from "../../src/protocol/methods.ts";
+import { Acks, BrokerState, ConfigSource } from "../../src/protocol/public.ts";
 import { errorOf } from "../../src/protocol/rpc-status.ts";
+import { Session } from "./groups/group-cluster.ts";
 import { Cluster, recordSet, valuesOf, WALL_START_MS } from "./harness.ts";
 import * as rpc from "./stubs.ts";
 
@@ -420,11 +421,9 @@ const rows: Readonly<Record<string, (place: Placement) => Promise<void>>> = {
       state?.assignment.map(({ topic, partitions }) => [topic, partitions]),
       [[TOPIC, [0, 1]]],
     );
-    const stream = cluster.channel(via).openStream(GroupService.Session.path, "bidi", { timeoutMs: 60_000 });
-    const told: SessionResponse[] = [];
-    stream.handlers = { message: (bytes) => void told.push(SessionResponse.decode(bytes)), drain() {}, closed() {} };
-    stream.write(SessionRequest.encode({ heartbeat: { ...joining, memberId: "b" } }));
-    await cluster.until(() => told.length === 1, "it has joined");
+    const stream = Session.open(cluster, via);
+    stream.send({ ...joining, memberId: "b" });
+    await stream.told(1);
     const member = { groupId, memberId: "a", memberEpoch: state?.memberEpoch ?? 0 };
     const offset = { topic: TOPIC, partition: 0, offset: 2 };
     assert.deepEqual((await cluster.call(other, rpc.CommitOffsets, { ...member, offsets: [offset] })).errors, []);

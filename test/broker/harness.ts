@@ -4,27 +4,20 @@ import { setCrc32c } from "../../src/base/crc32c.ts";
 import { MillraceError } from "../../src/base/errors.ts";
 import { defaultGroupSettings } from "../../src/base/group-settings.ts";
 import { type GroupId, METADATA_GROUP, toBrokerId } from "../../src/base/ids.ts";
-import type { ClientStream, RpcChannel } from "../../src/base/ports/rpc-client.ts";
+import type { RpcChannel } from "../../src/base/ports/rpc-client.ts";
 import type { Telemetry } from "../../src/base/ports/telemetry.ts";
 import { type Broker, type BrokerOptions, type BrokerPorts, createBroker } from "../../src/broker/broker.ts";
 import type { Replica } from "../../src/broker/replica.ts";
 import { crc32cNative } from "../../src/checksum/native.ts";
 import type { MessageInput } from "../../src/protocol/codec/index.ts";
 import { LogService } from "../../src/protocol/methods.ts";
-import {
-  type FetchedBatch,
-  type ProduceResult,
-  ProduceStreamRequest,
-  ProduceStreamResponse,
-  SubscribeRequest,
-  SubscribeResponse,
-} from "../../src/protocol/public.ts";
-import { records } from "../../src/records/log-record.ts";
-import { RecordSetBuilder } from "../../src/records/record-set-builder.ts";
+import type { SubscribeRequest } from "../../src/protocol/public.ts";
 import type { DiskDevice } from "../../src/testing/sim/disk/device.ts";
 import type { Machine, MachinePorts } from "../../src/testing/sim/machine.ts";
 import { World } from "../../src/testing/sim/world.ts";
+import { ProduceStream, SubscribeStream } from "./open-stream.ts";
 import * as stubs from "./stubs.ts";
+import { valuesOf } from "./values.ts";
 
 // As the program does.
 setCrc32c(crc32cNative);
@@ -370,121 +363,9 @@ export class Cluster {
   }
 }
 
-/** One bidi produce stream, its answers in the order they came. */
-export class ProduceStream {
-  readonly results: ProduceResult[] = [];
-  creditBytes = 0;
-  closed = false;
-  error: Error | undefined;
-  readonly #cluster: Cluster;
-  readonly #stream: ClientStream;
-
-  constructor(cluster: Cluster, stream: ClientStream) {
-    this.#cluster = cluster;
-    this.#stream = stream;
-    stream.handlers = {
-      message: (bytes) => {
-        const response = ProduceStreamResponse.decode(bytes);
-        if (response.creditBytes > 0) this.creditBytes = response.creditBytes;
-        this.results.push(...response.results);
-      },
-      drain() {},
-      closed: (error) => {
-        this.closed = true;
-        this.error = error;
-      },
-    };
-  }
-
-  send(request: MessageInput<typeof ProduceStreamRequest>): void {
-    this.#stream.write(ProduceStreamRequest.encode(request));
-  }
-  async answered(count: number): Promise<readonly ProduceResult[]> {
-    await this.#cluster.until(() => this.results.length >= count || this.closed, `${count} results on a produce stream`);
-    assert.equal(this.error, undefined);
-    assert.equal(this.results.length, count);
-    return this.results;
-  }
-  end(): void {
-    this.#stream.end();
-  }
-  cancel(): void {
-    this.#stream.cancel();
-  }
-  async over(): Promise<void> {
-    await this.#cluster.until(() => this.closed, "the produce stream ends");
-  }
-}
-
-/** One subscription; what it delivered, by partition. */
-export class SubscribeStream {
-  readonly values = new Map<number, string[]>();
-  readonly ended = new Set<number>();
-  readonly responses: SubscribeResponse[] = [];
-  closed = false;
-  error: Error | undefined;
-  readonly #cluster: Cluster;
-  readonly #stream: ClientStream;
-
-  constructor(cluster: Cluster, stream: ClientStream, request: MessageInput<typeof SubscribeRequest>) {
-    this.#cluster = cluster;
-    this.#stream = stream;
-    stream.handlers = {
-      message: (bytes) => {
-        const response = SubscribeResponse.decode(bytes);
-        this.responses.push(response);
-        this.of(response.partition).push(...valuesOf(response.batches));
-        if (response.done) this.ended.add(response.partition);
-      },
-      drain() {},
-      closed: (error) => {
-        this.closed = true;
-        this.error = error;
-      },
-    };
-    stream.write(SubscribeRequest.encode(request));
-    stream.end();
-  }
-
-  of(partition: number): string[] {
-    let values = this.values.get(partition);
-    if (values === undefined) {
-      values = [];
-      this.values.set(partition, values);
-    }
-    return values;
-  }
-  async has(partition: number, count: number): Promise<readonly string[]> {
-    await this.#cluster.until(() => this.of(partition).length >= count || this.closed, `${count} records on a subscription`);
-    assert.equal(this.error, undefined);
-    return this.of(partition);
-  }
-  async over(): Promise<void> {
-    await this.#cluster.until(() => this.closed, "the subscription ends");
-  }
-  cancel(): void {
-    this.#stream.cancel();
-  }
-}
-
-/** A record set of these values; a number stamps the records. */
-export function recordSet(values: readonly string[], timestampMs = 0): Uint8Array {
-  const builder = new RecordSetBuilder();
-  for (const value of values) builder.append(undefined, value, [], timestampMs);
-  return builder.take();
-}
-
-/** Values of plain batches, in order. */
-export function valuesOf(batches: readonly FetchedBatch[]): string[] {
-  return batches.flatMap((batch) =>
-    batch.records === undefined
-      ? []
-      : [...records(batch.records)].map(({ value }) => (value === undefined ? "" : Buffer.from(value).toString())),
-  );
-}
-
 /** The virtual clock's wall time, as brokers see it. */
 export { WALL_START_MS } from "../../src/testing/sim/clock.ts";
+export { recordSet, valuesOf } from "./values.ts";
 
 function inspect(value: unknown): string {
   return JSON.stringify(value, (_, each: unknown) => (each instanceof Uint8Array ? `${each.byteLength} bytes` : each)) ?? String(value);

@@ -1,7 +1,5 @@
 import assert from "node:assert/strict";
-import { MillraceError } from "../../../src/base/errors.ts";
 import type { GroupId } from "../../../src/base/ids.ts";
-import type { ClientStream } from "../../../src/base/ports/rpc-client.ts";
 import { GROUPS_TOPIC } from "../../../src/cluster/internal-topics.ts";
 import { shardOf } from "../../../src/consumer-groups/shard.ts";
 import type { MessageInput } from "../../../src/protocol/codec/index.ts";
@@ -15,6 +13,7 @@ import {
 } from "../../../src/protocol/public.ts";
 import { errorOf } from "../../../src/protocol/rpc-status.ts";
 import { Cluster, type ClusterOptions, recordSet } from "../harness.ts";
+import { OpenStream } from "../open-stream.ts";
 import * as rpc from "../stubs.ts";
 
 export type Beat = MessageInput<typeof MemberHeartbeat>;
@@ -109,42 +108,25 @@ export class GroupCluster {
   }
 
   session(via: number): Session {
-    return new Session(this.cluster, this.cluster.channel(via).openStream(GroupService.Session.path, "bidi", { timeoutMs: 600_000 }));
+    return Session.open(this.cluster, via);
   }
 }
 
 /** One session stream of a member; what it was told, in order. */
-export class Session {
+export class Session extends OpenStream {
   readonly states: MemberState[] = [];
-  closed = false;
-  error: Error | undefined;
-  readonly #cluster: Cluster;
-  readonly #stream: ClientStream;
 
-  constructor(cluster: Cluster, stream: ClientStream) {
-    this.#cluster = cluster;
-    this.#stream = stream;
-    stream.handlers = {
-      message: (bytes) => {
-        const { state } = SessionResponse.decode(bytes);
-        if (state !== undefined) this.states.push(state);
-      },
-      drain() {},
-      closed: (error) => {
-        this.closed = true;
-        this.error = error;
-      },
-    };
+  static open(cluster: Cluster, via: number): Session {
+    return new Session(cluster, cluster.channel(via).openStream(GroupService.Session.path, "bidi", { timeoutMs: 600_000 }));
+  }
+
+  protected take(bytes: Uint8Array): void {
+    const { state } = SessionResponse.decode(bytes);
+    if (state !== undefined) this.states.push(state);
   }
 
   send(heartbeat: Beat): void {
-    this.#stream.write(SessionRequest.encode({ heartbeat }));
-  }
-  cancel(): void {
-    this.#stream.cancel();
-  }
-  end(): void {
-    this.#stream.end();
+    this.write(SessionRequest.encode({ heartbeat }));
   }
 
   get last(): MemberState {
@@ -153,13 +135,7 @@ export class Session {
 
   /** The nth thing that it is told, from 1. */
   async told(count: number): Promise<MemberState> {
-    await this.#cluster.until(() => this.states.length >= count || this.closed, `${count} states of a session`);
-    assert.equal(this.error, undefined);
+    await this.come(() => this.states.length >= count, `${count} states of a session`);
     return this.states[count - 1] ?? assert.fail(`the session ended after ${this.states.length} states`);
-  }
-
-  async over(): Promise<string | undefined> {
-    await this.#cluster.until(() => this.closed, "the session ends");
-    return this.error instanceof MillraceError ? this.error.code : this.error?.message;
   }
 }
