@@ -84,6 +84,8 @@ const elsewhere: Readonly<Record<string, string>> = {
   "groups.per.coordinator.max": "consumer-groups/limits.test.ts",
   "group.members.max": "consumer-groups/limits.test.ts",
   "group.topics.per.member.max": "consumer-groups/limits.test.ts",
+  "group.topic.pattern.max": "patterns/re2-patterns.test.ts",
+  "group.topic.pattern.program.max": "patterns/re2-patterns.test.ts",
   "group.rebalance.timeout.max.ms": "consumer-groups/limits.test.ts",
   "group.offsets.max": "consumer-groups/limits.test.ts",
   "group.offsets.per.commit.max": "consumer-groups/limits.test.ts",
