@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 import { freePort } from "../../chaos/free-ports.ts";
+import { brokerArguments, devBrokers } from "../../src/cli/dev/layout.ts";
 import { isAlive } from "../../src/cli/dev/processes.ts";
 import { millrace } from "./run.ts";
 import { run } from "./run-here.ts";
@@ -143,33 +144,43 @@ describe("millrace dev with as many brokers as one likes", { timeout: 120_000 },
     return new RegExp(`^millrace ready ${addresses.join(",")}$`, "m");
   }
 
-  it("gets ready with 4, of which not all are seeds", async () => {
+  it("says with 4, of which not all are seeds, which broker it waits for, and gets ready once that one is", async () => {
     const folder = mkdtempSync(join(tmpdir(), "millrace-dev-"));
     const dev = new Dev(folder, port, ["--brokers", "4"]);
     try {
-      await dev.until(readyWith(4));
-    } finally {
-      dev.child.kill("SIGINT");
-      await dev.closed;
-      rmSync(folder, { recursive: true, force: true });
-    }
-  });
-
-  it("says with 2 which broker it waits for, and gets ready once that one is", async () => {
-    const folder = mkdtempSync(join(tmpdir(), "millrace-dev-"));
-    const dev = new Dev(folder, port, ["--brokers", "2"]);
-    try {
-      await dev.until(/^broker 2 .* pid (\d+)/m);
-      const pid = Number(/^broker 2 .* pid (\d+)/m.exec(dev.stdout)?.[1]);
+      await dev.until(/^broker 4 .* pid (\d+)/m);
+      const pid = Number(/^broker 4 .* pid (\d+)/m.exec(dev.stdout)?.[1]);
       process.kill(pid, "SIGSTOP");
-      await dev.until(/^waiting: .*broker 2 is not ready: .*broker-2\.log/m);
+      await dev.until(/^waiting: .*broker 4 is not ready: .*broker-4\.log/m);
       assert.doesNotMatch(dev.stdout, /millrace ready/);
       process.kill(pid, "SIGCONT");
-      await dev.until(readyWith(2));
+      await dev.until(readyWith(4));
     } finally {
       dev.child.kill("SIGINT");
       assert.equal(await dev.closed, 0);
       rmSync(folder, { recursive: true, force: true });
+    }
+  });
+
+  it("has 1, 3 or 5 seeds: as many as there are of those; the others join by the first", () => {
+    for (const [brokers, seeds] of [
+      [1, 1],
+      [2, 1],
+      [3, 3],
+      [4, 3],
+      [5, 5],
+      [9, 5],
+    ] as const) {
+      const layout = { folder: "/f", brokers, port: 7_400 };
+      const each = devBrokers(layout).map((broker) => brokerArguments(layout, broker));
+      for (const [i, args] of each.entries()) {
+        const named = args[args.indexOf("--seeds") + 1]?.split(",") ?? [];
+        assert.deepEqual(
+          named,
+          Array.from({ length: seeds }, (_, n) => `${n + 1}@127.0.0.1:${7_401 + 10 * n}`),
+        );
+        assert.deepEqual(args.includes("--join") ? args[args.indexOf("--join") + 1] : undefined, i < seeds ? undefined : "127.0.0.1:7401");
+      }
     }
   });
 
