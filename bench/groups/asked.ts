@@ -33,7 +33,7 @@ export function askedOf(args: readonly string[]) {
       partitions: number("partitions", 1_000, 120, [members, 5_000]),
       events: number("events", 30, 6, [1, 1_000]),
     },
-    groups: number("groups", 105, 105, [1, 1_000]),
+    groups: number("groups", 1_000, 300, [100, 10_000]),
     seconds: number("seconds", 15, 3, [1, 600]),
     kills: number("kills", 10, 1, [1, 1_000]),
     memoryGroups: number("memory-groups", 10_000, 1_000, [100, 100_000]),

@@ -14,7 +14,7 @@ import { rebalance } from "./rebalance.ts";
  * them on the same machine. Each figure is printed with its bar and whether it was met; one that rests on nothing fails.
  *
  * `npm run bench -- groups [--quick] [--runs 1] [--only rebalance,commits,failover,memory] [--members 100] [--full 4] [--partitions 1000]
- * [--events 30] [--groups 105] [--seconds 15] [--kills 10] [--memory-groups 10000]`
+ * [--events 30] [--groups 1000] [--seconds 15] [--kills 10] [--memory-groups 10000]`
  */
 async function main(): Promise<number> {
   let asked: Asked;
