@@ -31,6 +31,7 @@ export function askedOf(args: readonly string[]) {
       members,
       full: number("full", 4, 2, [1, members - 1]),
       partitions: number("partitions", 1_000, 120, [members, 5_000]),
+      settleMs: quick ? 2_000 : 6_000,
       events: number("events", 30, 6, [1, 1_000]),
     },
     groups: number("groups", 1_000, 300, [100, 10_000]),

@@ -14,6 +14,8 @@ export interface RebalanceOptions {
   readonly partitions: number;
   /** One joins, one leaves, in turn. */
   readonly events: number;
+  /** Once all have joined: leaderships, caches and compilers come to rest. */
+  readonly settleMs: number;
 }
 
 const TOPIC = "bench-rebalance";
@@ -21,8 +23,6 @@ const GROUP = "bench-rebalance";
 const HANDLER_MS = 40;
 const RECORDS = 4_000;
 const REST_MS = 30_000;
-/** Once all have joined: leaderships, caches and compilers come to rest. */
-const SETTLE_MS = 6_000;
 /** Between two events; of a half of it the gaps without any event are told. */
 const QUIET_MS = 1_000;
 const PAUSE_MS_MAX = 200;
@@ -59,7 +59,7 @@ export async function rebalance(cluster: Cluster, connections: Connections, opti
   workers.start({ brokers: cluster.addresses, group: GROUP, topic: TOPIC, count: full, handlerMs: HANDLER_MS, records: RECORDS });
   for (let n = full; n < members; n += 1) join();
   await resting;
-  await until(now() + SETTLE_MS);
+  await until(now() + options.settleMs);
 
   const times: { readonly ms: number; readonly what: string }[] = [];
   const gaps: number[] = [];
