@@ -1,4 +1,5 @@
 import { Client } from "../../client/client.ts";
+import { nodeCallScope } from "../../host/call-scope.ts";
 import { clientAddress } from "../cluster/config.ts";
 import { SimTelemetry } from "../cluster/telemetry.ts";
 import type { Machine, MachinePorts } from "../sim/machine.ts";
@@ -61,7 +62,7 @@ export class ProcessLife {
   client(): Client {
     const { process, rpcClient, clock, random, inflate } = this.#ports;
     const telemetry = new SimTelemetry(this.#world, process.name, new Map());
-    const ports = { rpc: rpcClient, clock, random, telemetry, inflate, deflate: simDeflate(process) };
+    const ports = { rpc: rpcClient, clock, random, telemetry, inflate, deflate: simDeflate(process), scopes: nodeCallScope };
     const client = new Client({ brokers: this.#brokers }, ports);
     this.#clients.push(client);
     return tracked(client, "client", (what, work) => this.#driver.track(what, work, () => this.#goOn(), this.#unheard));

@@ -109,4 +109,24 @@ describe("GroupConsumer on whole brokers", () => {
       }
     }
   });
+
+  it("a handler may close its consumer: what it does then counts, and the group is left", async () => {
+    await using cluster = await startCluster({ brokers: 1, seed: 43 });
+    const client = cluster.client("a");
+    await client.admin().createTopic({ name: "t", partitions: 1 });
+    await client.producer().send({ topic: "t", value: "one" });
+    const consumer = client.consumer({ group: "g" });
+    let took = -1;
+    const handler = async (): Promise<void> => {
+      await cluster.run(100);
+      const at = cluster.now;
+      await consumer.close();
+      took = cluster.now - at;
+    };
+    await consumer.run({ topics: ["t"], handler });
+    assert.ok(took >= 0 && took < 1_000, `${took}`);
+    const [committed] = await client.admin().groups.offsets("g");
+    assert.equal(committed?.offset, 1);
+    assert.deepEqual((await client.admin().groups.describe("g")).members, []);
+  });
 });
