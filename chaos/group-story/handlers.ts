@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import type { Cluster } from "../cluster.ts";
+import { DiskWatch } from "../disk-watch.ts";
 import { type Report, sleep } from "../report.ts";
 
 export interface SlowHandlersOptions {
@@ -48,6 +49,9 @@ export async function slowHandlers(options: SlowHandlersOptions): Promise<void> 
     quick: new SlowWorker(cluster, "quick", 0),
   };
   const all = Object.values(workers);
+  // What the quick one handles has just been written, and waits for the disk before.
+  const disk = await DiskWatch.start();
+  const since = performance.now();
   try {
     const shared = async (): Promise<boolean> => {
       const { state, members } = await describe(cluster);
@@ -99,6 +103,7 @@ export async function slowHandlers(options: SlowHandlersOptions): Promise<void> 
     console.log(
       `slow handlers: the quick one handled ${workers.quick.of("ended").length} records meanwhile, with ${pause} ms between two at most`,
     );
+    console.log(`slow handlers: beside it ${disk.text(since, performance.now())}`);
     report.check("slow handlers: the quick one goes on meanwhile", workers.quick.of("ended").length > handlerMs / 100);
 
     await until(END_MS, () => workers.awaits.of("began").length > workers.awaits.of("ended").length);
@@ -130,6 +135,7 @@ export async function slowHandlers(options: SlowHandlersOptions): Promise<void> 
     const failed = await producing;
     report.check("slow handlers: no send fails", failed === "", () => failed);
   } finally {
+    await disk.stop();
     for (const worker of all) worker.end();
     await Promise.all(all.map((worker) => worker.ended));
   }
