@@ -57,9 +57,6 @@ const EVENTS_PER_INSTANT_MAX = 20_000;
 /** Events run in one pass of the real event loop: whatever else this process does waits no longer than that. */
 const TURNS_PER_PASS = 64;
 
-/** Sorts after every drawn tiebreak: "after everything already queued". */
-const LAST = 2 ** 32;
-
 /**
  * The only thing that moves: one queue of events in virtual time. Events of one instant run in a seeded order. After each, real
  * microtasks are let run dry, so a promise settles in the same place of every run of a seed.
@@ -69,9 +66,11 @@ export class Scheduler {
   readonly trace: Trace;
   #now = 0;
   #ran = 0;
-  #sequence = 0;
   #atThisInstant = 0;
   readonly #heap: QueuedEvent[] = [];
+  /** Those of `soon`, oldest first; the ones before `#nextSoon` have had their turn. */
+  readonly #soon: QueuedEvent[] = [];
+  #nextSoon = 0;
   readonly #afterEach: (() => void)[] = [];
   #failure: Error | undefined;
 
@@ -102,18 +101,17 @@ export class Scheduler {
 
   after(delayMs: number, label: string, run: () => void, owner?: EventOwner): SimEvent {
     invariant(delayMs >= 0 && Number.isFinite(delayMs), () => `cannot schedule "${label}" in ${delayMs} ms`);
-    return this.#push(this.#now + delayMs, this.random.uint32(), label, run, owner);
+    const event = new QueuedEvent(this.#now + delayMs, this.random.uint32(), label, run, owner);
+    this.#heap.push(event);
+    siftUp(this.#heap);
+    return event;
   }
 
   /** At this instant, after all that is queued for it. */
   soon(label: string, run: () => void, owner?: EventOwner): SimEvent {
-    return this.#push(this.#now, LAST + this.#sequence++, label, run, owner);
-  }
-
-  #push(at: number, tiebreak: number, label: string, run: () => void, owner: EventOwner | undefined): SimEvent {
-    const event = new QueuedEvent(at, tiebreak, label, run, owner);
-    this.#heap.push(event);
-    siftUp(this.#heap);
+    // A third of all events: they need no place in the heap, since none of them is later than what it holds for this instant.
+    const event = new QueuedEvent(this.#now, 0, label, run, owner);
+    this.#soon.push(event);
     return event;
   }
 
@@ -155,12 +153,12 @@ export class Scheduler {
   /** Runs the next event. @returns false: none is left up to `until`, where time stands now */
   #step(until: number): boolean {
     for (;;) {
-      const next = this.#heap[0];
+      const next = this.#next();
       if (next === undefined || next.at > until) {
         this.#now = Math.max(this.#now, until);
         return false;
       }
-      pop(this.#heap);
+      this.#take(next);
       const { owner } = next;
       if (next.cancelled || owner?.alive === false) continue;
       if (owner?.paused === true) {
@@ -178,6 +176,21 @@ export class Scheduler {
       next.run();
       return true;
     }
+  }
+
+  /** What has its turn next: what `soon` was asked for comes after all that the heap holds for its instant. */
+  #next(): QueuedEvent | undefined {
+    const timed = this.#heap[0];
+    const soon = this.#soon[this.#nextSoon];
+    return soon === undefined || (timed !== undefined && timed.at <= soon.at) ? timed : soon;
+  }
+
+  #take(next: QueuedEvent): void {
+    if (next === this.#heap[0]) return pop(this.#heap);
+    this.#nextSoon++;
+    if (this.#nextSoon < this.#soon.length) return;
+    this.#soon.length = 0;
+    this.#nextSoon = 0;
   }
 
   /** After an event and the microtasks that followed from it. */
