@@ -64,10 +64,10 @@ export class SegmentOutput {
   async replace(path: string, bytes: Uint8Array): Promise<void> {
     try {
       await this.#scheduler.run("write", async () => {
-        const file = await this.#openOrCreate(path);
+        const { file, created } = await this.#createOrOpen(path);
         try {
           await file.write(0, [bytes]);
-          await file.truncate(bytes.length);
+          if (!created) await file.truncate(bytes.length);
         } finally {
           await file.close();
         }
@@ -116,12 +116,13 @@ export class SegmentOutput {
     }
   }
 
-  async #openOrCreate(path: string): Promise<DiskFile> {
+  /** Most indexes are written once, when their segment is sealed: the file is not there yet. */
+  async #createOrOpen(path: string): Promise<{ readonly file: DiskFile; readonly created: boolean }> {
     try {
-      return await this.open(path);
+      return { file: await this.#disk.open(path, { mode: "create" }), created: true };
     } catch (error) {
-      if (!(error instanceof DiskError && error.code === "ENOENT")) throw error;
-      return this.#disk.open(path, { mode: "create" });
+      if (!(error instanceof DiskError && error.code === "EEXIST")) throw error;
+      return { file: await this.open(path), created: false };
     }
   }
 }

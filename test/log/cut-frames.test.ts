@@ -48,6 +48,6 @@ describe("frames that were cut, and whose truncation still waits to be written",
   it("are there, all or none, after a crash at any operation: the file they lie in is not written over", async () => {
     let operations = 1;
     while (operations < 60 && (await diesAfter(operations))) operations += 1;
-    assert.ok(operations > 15, `${operations} operations`);
+    assert.ok(operations > 13, `${operations} operations`);
   });
 });
