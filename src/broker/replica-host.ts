@@ -88,7 +88,11 @@ export class ReplicaHost {
     this.#store = store;
     this.#strain = new Strain(clock);
     store.waited = (ms) => this.#strain.committed(ms);
-    this.#ticker = new Ticker(clock, (lateMs) => this.#strain.fired(lateMs));
+    this.#ticker = new Ticker(
+      clock,
+      (lateMs) => this.#strain.fired(lateMs),
+      (scan) => links.together(scan),
+    );
     const { heartbeatMs, electionMinMs } = config.timings;
     this.beats = new PairBeats({
       clock,

@@ -23,6 +23,7 @@ interface Member {
 export class Ticker {
   readonly #clock: Clock;
   readonly #fired: (lateMs: number) => void;
+  readonly #around: (scan: () => void) => void;
   readonly #members = new Map<Ticking, Member>();
   readonly #heap: Member[] = [];
   #timer: Timer | undefined;
@@ -31,10 +32,14 @@ export class Ticker {
   #dueAt = 0;
   #scanning = false;
 
-  /** @param fired told each time the timer fires, and how late */
-  constructor(clock: Clock, fired: (lateMs: number) => void = () => {}) {
+  /**
+   * @param fired told each time the timer fires, and how late
+   * @param around calls what it is given, at once: all that is due has its turn in there
+   */
+  constructor(clock: Clock, fired: (lateMs: number) => void = () => {}, around: (scan: () => void) => void = (scan) => scan()) {
     this.#clock = clock;
     this.#fired = fired;
+    this.#around = around;
   }
 
   add(ticking: Ticking): void {
@@ -68,8 +73,10 @@ export class Ticker {
     if (deadline === Infinity) return;
     const now = this.#clock.monotonic();
     this.#dueAt = Math.max(now, deadline);
-    this.#timer = this.#clock.after(this.#dueAt - now, () => this.#scan());
+    this.#timer = this.#clock.after(this.#dueAt - now, () => this.#around(this.#scans));
   }
+
+  readonly #scans = (): void => this.#scan();
 
   #scan(): void {
     this.#scanning = true;

@@ -145,6 +145,17 @@ export class PeerLinks {
     this.#ports.clock.soon(() => this.#flush());
   }
 
+  /** What `run` says with `sendRecord` leaves when it ends, in the same turn as the beats it sends, and not in one of its own. */
+  together(run: () => void): void {
+    const waits = this.#flushing;
+    this.#flushing = true;
+    try {
+      run();
+    } finally {
+      if (!waits) this.#flush();
+    }
+  }
+
   /** Groups may rest between the two: both know how. */
   beats(broker: BrokerId): boolean {
     const peer = this.#peers.get(broker);
