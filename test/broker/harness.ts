@@ -25,6 +25,8 @@ setCrc32c(crc32cNative);
 const KiB = 1024;
 const MiB = 1024 * KiB;
 const CALL_MS = 10_000;
+/** Virtual time in which a broker that runs can take over. */
+const TRANSFER_MS = 2_000;
 /** Virtual time in which anything a test waits for must have come. */
 const PATIENCE_MS = 60_000;
 
@@ -255,10 +257,21 @@ export class Cluster {
     const group = await this.groupOf(topic, partition);
     const from = await this.leaderOf(topic, partition);
     if (from !== to) {
-      const answer = await this.call(from, stubs.TransferLeader, { topic, partition, toBrokerId: to });
-      assert.equal(answer.leaderId, to);
+      assert.equal((await this.#transfer(topic, partition, from, to)).leaderId, to);
     }
     await this.#settled(group, to);
+  }
+
+  /** Brokers that have just started may not have met yet, and a leader hands over only to one that it is connected to. */
+  async #transfer(topic: string, partition: number, from: number, to: number) {
+    for (const until = this.world.now + TRANSFER_MS; ; ) {
+      try {
+        return await this.call(from, stubs.TransferLeader, { topic, partition, toBrokerId: to });
+      } catch (error) {
+        if (!(error instanceof MillraceError && error.code === "TRANSFER_FAILED") || this.world.now > until) throw error;
+        await this.pass(100);
+      }
+    }
   }
 
   /** There is no RPC for it: the metadata group's replica is told directly. */
