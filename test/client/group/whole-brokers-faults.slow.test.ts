@@ -51,7 +51,7 @@ class Run {
     const process = this.#cluster.process(name);
     if (process.running || this.#over) return;
     const { random } = this;
-    const slow = random.below(3) === 0 ? 400 : 30;
+    const slow = random.below(3) === 0 ? 150 : 30;
     process.start((self) => this.#work(name, self, slow)).catch((error: unknown) => this.ended.push(`${name}: ${String(error)}`));
   }
 
