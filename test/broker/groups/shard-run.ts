@@ -8,7 +8,7 @@ import { GROUPS_PARTITIONS, shardOf } from "../../../src/consumer-groups/shard.t
 import { Cluster, type ClusterOptions } from "../harness.ts";
 
 /** What is committed of topic `t`. */
-const PARTITIONS = 32;
+const PARTITIONS = 64;
 
 /** Small, so that some commands make some snapshots. */
 export const SNAPSHOT_BYTES = 2_048;
