@@ -42,8 +42,9 @@ describe("the replicas of a shard of consumer groups", () => {
     // Nothing is kept for who is silent for long.
     await cluster.pass(31_000);
     await run.commits(GROUP, 5, 20);
-    const start = run.shard(run.leader(SHARD) as number, SHARD)?.replica.log.start.index as number;
-    assert.ok(start > 8, "what it lacks is trimmed away");
+    const began = (): number => run.shard(run.leader(SHARD) as number, SHARD)?.replica.log.start.index ?? 0;
+    await cluster.until(() => began() > 8, "what it lacks is trimmed away");
+    const start = began();
     await cluster.restart(away);
     await run.agreed(SHARD);
     assert.ok((run.shard(away, SHARD)?.replica.log.start.index ?? 0) >= start);
@@ -121,6 +122,7 @@ describe("the replicas of a shard of consumer groups", () => {
     const other = Array.from({ length: 100 }, (_, n) => `other-${n}`).find((name) => shardOf(name) !== SHARD) ?? assert.fail();
     await run.commit(other, 0, 5);
     await run.commits(GROUP, 1, 20);
+    await cluster.until(() => (run.shard(1, SHARD)?.replica.log.start.index ?? 0) > 0, "only snapshots have the beginning");
     await rotSnapshots(run, 1);
     await cluster.restart(1);
     await run.agreed(shardOf(other));

@@ -39,8 +39,8 @@ describe("The modules of a simulated cluster", () => {
   const real = loadedWith("src/cli/run-broker.ts");
   const broker = loadedWith("src/broker/broker.ts");
 
-  it("bring nothing but Node and the engine of topic patterns, and neither a test runner nor the checkers of histories", () => {
-    assert.deepEqual([...kit.packages].sort(), ["node:crypto", "node:zlib", "re2js"]);
+  it("bring nothing but Node, the engine of topic patterns and the scopes of calls, and neither a test runner nor the checkers of histories", () => {
+    assert.deepEqual([...kit.packages].sort(), ["node:async_hooks", "node:crypto", "node:zlib", "re2js"]);
     const checkers = [...kit.modules].filter((path) => path.startsWith("testing/checkers/"));
     assert.ok(checkers.length > 0);
     assert.ok(
@@ -55,7 +55,12 @@ describe("The modules of a simulated cluster", () => {
     const edgesOf = ({ modules }: Graph): string[] =>
       [...new Set([...modules].filter((path) => (layerOf(path)?.floor ?? 4) >= 3).map((path) => rowOf(path) ?? path))].sort();
     // Which topics a pattern matches is not the world's to say: the engine is pure, and the same in both.
-    assert.deepEqual(edgesOf(kit), ["patterns", "testing"]);
+    // Which call something was begun by is Node's to say, in both.
+    assert.deepEqual(edgesOf(kit), ["host", "patterns", "testing"]);
+    assert.deepEqual(
+      [...kit.modules].filter((path) => path.startsWith("host/")),
+      ["host/call-scope.ts"],
+    );
     assert.deepEqual(edgesOf(real), [
       "checksum",
       "cli",
