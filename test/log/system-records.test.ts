@@ -6,7 +6,7 @@ import type { SyncedMark } from "../../src/log/model/records.ts";
 import { Life } from "../../src/log/model/ring.ts";
 import { Scratch } from "../../src/log/slabs.ts";
 import { SystemQueue, type SystemRecord } from "../../src/log/system-records.ts";
-import { EMPTY, group, index, offset, replica, term } from "./frames.ts";
+import { draft, EMPTY, group, index, offset, replica, term } from "./frames.ts";
 
 const ids = { groupId: group(1), replicaId: replica(1) };
 
@@ -65,6 +65,32 @@ describe("system records that wait", () => {
     queue.push(synced(owner, 10, () => {}, [{ term: 2, firstIndex: 4 }]));
     queue.push(synced(owner, 20));
     assert.deepEqual(said(queue), ["synced10", "synced20"]);
+  });
+
+  it("are not appended again behind the truncation that cuts them, in one block", () => {
+    const [queue, owner] = [new SystemQueue(), new FrameOwner(group(1))];
+    const place = { groupId: group(1), index: index(3), term: term(1), baseOffset: offset(3), appendTime: 1 };
+    const held = new BlockBuilder(new Scratch()).frame(owner, { draft: draft(1), place });
+    const frame = held.frame ?? assert.fail();
+    queue.push({ kind: "again", held, frame, durable() {} });
+    queue.push(trim(new FrameOwner(group(2))));
+    const filled = (): BlockBuilder => {
+      const block = new BlockBuilder(new Scratch());
+      block.op({ kind: "trim", ...ids, startOffset: offset(5), start: EMPTY }, owner);
+      return block;
+    };
+    held.gone = true;
+    assert.equal(
+      queue.fill(filled(), () => true),
+      0,
+      "what stands in the block would come before it",
+    );
+    assert.equal(queue.length, 2);
+    held.gone = false;
+    assert.equal(
+      queue.fill(filled(), () => true),
+      2,
+    );
   });
 
   it("let a file go from the record on that leaves no group anything in it", () => {
