@@ -302,7 +302,7 @@ export const events = {
     level: "warn",
     fields: ["files"],
     means:
-      "Votes had no room in the write-ahead log, because what keeps its files cannot be committed: it gets a file more than `wal.files.max`.",
+      "Votes, or records of a leader, had no room in the write-ahead log, because what keeps its files cannot be committed: it gets a file more than `wal.files.max`.",
     todo: "See which followers are slow or gone (`cluster health`). The file stays; `wal.files.max` may be raised to what there is.",
   },
   "log.ring_pinned": {

@@ -58,7 +58,7 @@ export class ReplicaHost {
   readonly #random: Random;
   readonly #config: BrokerConfig;
   readonly #links: PeerLinks;
-  readonly #store: Pick<LogStore, "takes" | "space">;
+  readonly #store: Pick<LogStore, "takes" | "refusedAppend" | "space">;
   readonly #ticker: Ticker;
   readonly beats: PairBeats;
   readonly #strain: Strain;
@@ -77,7 +77,7 @@ export class ReplicaHost {
     random: Random,
     config: BrokerConfig,
     links: PeerLinks,
-    store: Pick<LogStore, "takes" | "space" | "waited" | "durableBlockSequence">,
+    store: Pick<LogStore, "takes" | "refusedAppend" | "space" | "waited" | "durableBlockSequence">,
     placedOn: (group: GroupId, replica: ReplicaId) => BrokerId | undefined,
   ) {
     this.#placedOn = placedOn;

@@ -1,3 +1,4 @@
+import type { Clock } from "../base/ports/clock.ts";
 import type { Telemetry } from "../base/ports/telemetry.ts";
 import type { Frame } from "../records/frame-types.ts";
 import type { DiskSpace } from "./disk-space.ts";
@@ -10,7 +11,11 @@ import { ignoreStopped } from "./segment-output.ts";
 import type { Wal } from "./wal.ts";
 import type { WalReader } from "./wal-reader.ts";
 
+/** A leader's records that find no room for so long, while nothing lets the oldest file go, get a file more. */
+const REFUSED_MS = 2_000;
+
 export interface ReliefPorts {
+  readonly clock: Pick<Clock, "monotonic">;
   readonly ring: Ring;
   /** Bytes of one file of the ring. */
   readonly fileBytes: number;
@@ -48,6 +53,11 @@ export class RingRelief {
   /** System records that had been handed over when it was last found that votes wait. */
   #handedOver = -1;
 
+  /** Since when a leader's records find no room, and what was the oldest life then. */
+  #refused: { readonly oldest: Life | undefined; readonly since: number; readonly rounds: number } | undefined;
+  /** How often all that is committed was in segments. */
+  #rounds = 0;
+
   constructor(ports: ReliefPorts) {
     this.#ports = ports;
   }
@@ -77,6 +87,7 @@ export class RingRelief {
     this.#write().then(
       () => {
         this.#writing = false;
+        this.#rounds += 1;
         if (this.#lastResort(this.#move()) || this.#again) this.relieve();
       },
       (error: unknown) => failure.broken(error),
@@ -123,15 +134,35 @@ export class RingRelief {
    * @returns whether that is to be looked at again: there may be records of which it is not known yet what they do
    */
   #lastResort(moves: boolean): boolean {
-    const { wal, ring, maker, failure } = this.#ports;
+    const { wal, ring, failure } = this.#ports;
     if (moves || !wal.votesWait || this.#closed || failure.error !== undefined) return false;
     const news = this.#handedOver !== wal.handedOver;
     this.#handedOver = wal.handedOver;
-    if (!news && ring.grow()) {
-      this.#ports.telemetry.log("warn", "log.ring_grew", { files: ring.files });
-      maker.ahead();
-    }
+    if (!news && ring.grow()) this.#grew();
     return news;
+  }
+
+  /**
+   * Records of a leader found no room. What keeps the oldest file may be committed by these alone: after a start nobody knows any more what was, and
+   * the leader's first own entry stands behind what it has and this log has not. A ring that stays as it is all the same gets a file
+   * more, again and again; no more than what a leader may have uncommitted (`uncommittedBytesMax`).
+   */
+  refused(): void {
+    const { ring, clock, space, failure } = this.#ports;
+    const oldest = ring.lives[0];
+    const now = clock.monotonic();
+    if (this.#refused === undefined || this.#refused.oldest !== oldest) this.#refused = { oldest, since: now, rounds: this.#rounds };
+    // One round may have been under way; of one that began since the end is known.
+    const stays = this.#rounds >= this.#refused.rounds + 2 && this.#moving.size === 0 && !space.full;
+    if (this.#closed || failure.error !== undefined || !stays || now - this.#refused.since < REFUSED_MS) return;
+    this.#refused = undefined;
+    if (ring.grow("data")) this.#grew();
+  }
+
+  #grew(): void {
+    const { telemetry, ring, maker } = this.#ports;
+    telemetry.log("warn", "log.ring_grew", { files: ring.files });
+    maker.ahead();
   }
 
   /** Writes frames once more, so that the file they lie in is not needed any more. */

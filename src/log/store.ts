@@ -139,6 +139,7 @@ class LogStoreImpl implements LogStore, WalEvents {
     const shared = { telemetry, failure: this.#failure, wal: this.#wal, walReader: this.#walReader };
     this.#relief = new RingRelief({
       ...shared,
+      clock,
       ring,
       space: this.space,
       maker: this.#maker,
@@ -175,6 +176,9 @@ class LogStoreImpl implements LogStore, WalEvents {
   get walFilesUsed(): number {
     return this.#ring.dirty;
   }
+  get walFilesMax(): number {
+    return this.#ring.files;
+  }
   get recovered(): readonly RecoveredGroup[] {
     return this.#recovered;
   }
@@ -192,6 +196,10 @@ class LogStoreImpl implements LogStore, WalEvents {
     // Nothing may be in line that would say so when it stalls.
     this.stalled();
     return false;
+  }
+
+  refusedAppend(): void {
+    this.#relief.refused();
   }
 
   /** Whether the disk takes all that the ring holds: else what stands in line may stand for long, and a vote behind it. */

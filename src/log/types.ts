@@ -230,11 +230,18 @@ export interface LogStore {
   readonly uncommittedBytesMax: number;
   /** Files of the ring that may not be used again yet. */
   readonly walFilesUsed: number;
+  /** Files that the ring has or will have: `wal.files.max`, more when it grew, fewer while the disk has no room for them. */
+  readonly walFilesMax: number;
   /**
    * Whether frames of records of so many bytes find room in the ring as it is. Who appends (a leader, or a follower that is sent them)
    * asks before, because what was handed over stands in line, and votes stand behind it.
    */
   takes(bytes: number): boolean;
+  /**
+   * Records that a leader has sent found no room. When they find none again and again, and nothing lets a file of the ring go, the ring grows: they
+   * may be what has to be here before anything can be committed.
+   */
+  refusedAppend(): void;
   /** The free space of this disk. */
   readonly space: SpaceView;
   /** Groups found by recovery, not yet opened. */

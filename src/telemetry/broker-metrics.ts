@@ -18,7 +18,7 @@ export const brokerGauges = {
   millrace_calls_held_bytes: "Bytes of calls that wait until a leader is known.",
   millrace_calls_forwarded_bytes: "Bytes of calls handed to other brokers and not answered yet.",
   millrace_wal_files_used: "Files of the write-ahead log that may not be used again yet.",
-  millrace_wal_files_max: "Files the write-ahead log may have.",
+  millrace_wal_files_max: "Files that the write-ahead log has or will have: `wal.files.max`, more after log.ring_grew.",
   millrace_uncommitted_bytes: "Bytes of frames not known to be committed.",
   millrace_uncommitted_max_bytes: "Leaders append nothing more above so many uncommitted bytes.",
   millrace_disk_free_bytes: "Free bytes of the file system of the data directory.",

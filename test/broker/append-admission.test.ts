@@ -21,9 +21,17 @@ function append(...sizes: readonly number[]): Append {
 }
 
 function taken(message: Append, room: number): number {
-  const asked = admitted(message, { takes: (bytes) => bytes <= room });
+  let refused = 0;
+  const log = {
+    takes: (bytes: number) => bytes <= room,
+    refusedAppend: () => {
+      refused += 1;
+    },
+  };
+  const asked = admitted(message, log);
   assert.ok(asked.kind === "append");
   assert.deepEqual(asked.entries, message.entries.slice(0, asked.entries.length));
+  assert.equal(refused, asked.entries.length < message.entries.length ? 1 : 0, "the log hears of what it refused");
   return asked.entries.length;
 }
 
@@ -41,6 +49,6 @@ describe("an append that comes to a full ring", () => {
 
   it("that is no append, or empty, passes as it is", () => {
     const message = append();
-    assert.equal(admitted(message, { takes: () => false }), message);
+    assert.equal(admitted(message, { takes: () => false, refusedAppend: () => assert.fail() }), message);
   });
 });

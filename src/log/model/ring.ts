@@ -116,13 +116,13 @@ export class Ring {
   }
 
   /**
-   * One more file than was asked for, when votes may begin none: what an earlier process was about to write, so that a file goes, nobody knows
-   * any more, and what keeps a file may need votes to end.
+   * One more file than was asked for, when `need` may begin none: what an earlier process was about to write, so that a file goes, nobody knows
+   * any more, and what keeps a file may need votes to end, or what a leader has and this log has not.
    *
    * @returns whether there will be one
    */
-  grow(): boolean {
-    if (this.#making || this.#made < this.#filesMax || this.#made === 0 || this.mayBegin("vote")) return false;
+  grow(need: RingNeed = "vote"): boolean {
+    if (this.#making || this.#made < this.#filesMax || this.#made === 0 || this.mayBegin(need)) return false;
     this.#filesMax = this.#made + 1;
     this.#unmakeable = false;
     return true;
