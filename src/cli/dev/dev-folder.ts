@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { CommandFailed, ExitCode } from "../exit-code.ts";
 import { type DevBroker, type DevLayout, devBrokers, layoutFile } from "./layout.ts";
@@ -12,11 +12,14 @@ export interface DevState extends DevLayout {
 
 /**
  * The folder of a development cluster: `dev.json`, and of each broker a data directory, a log and a file with its process id. Process ids
- * that were seen are remembered: somebody may delete the folder, and the brokers must be found all the same.
+ * that were seen are remembered: somebody may delete the folder, and the brokers must be found all the same. What stands in a folder that was
+ * made anew under the path is another cluster's.
  */
 export class DevFolder {
   readonly folder: string;
   readonly #seen = new Map<number, number>();
+  /** Which folder it was when something was first written into it. */
+  #identity: string | undefined;
 
   constructor(folder: string) {
     this.folder = resolve(folder);
@@ -36,16 +39,21 @@ export class DevFolder {
   write(state: DevState): void {
     mkdirSync(this.folder, { recursive: true, mode: 0o700 });
     writeJson(layoutFile(this.folder), { brokers: state.brokers, port: state.port, pid: state.pid });
+    this.#identity ??= identityOf(this.folder);
   }
 
-  /** Whether there is no folder any more, or nothing in it that says that it is one of ours. */
+  /** Whether there is no folder any more, or another one, or nothing in it that says that it is one of ours. */
   get gone(): boolean {
-    return !existsSync(layoutFile(this.folder));
+    return !existsSync(layoutFile(this.folder)) || this.#isAnother;
+  }
+
+  get #isAnother(): boolean {
+    return this.#identity !== undefined && this.#identity !== identityOf(this.folder);
   }
 
   /** Process id of a broker that is alive: the one that is written down, else the last one that was seen here. */
   pidOf(broker: DevBroker): number | undefined {
-    const written = readJson(broker.stateFile)?.["pid"];
+    const written = this.#isAnother ? undefined : readJson(broker.stateFile)?.["pid"];
     const pid = [written, this.#seen.get(broker.id)].find((one) => typeof one === "number" && isAlive(one, broker.data));
     if (typeof pid !== "number") return undefined;
     this.#seen.set(broker.id, pid);
@@ -55,11 +63,12 @@ export class DevFolder {
   writePid(broker: DevBroker, pid: number): void {
     this.#seen.set(broker.id, pid);
     writeJson(broker.stateFile, { pid });
+    this.#identity ??= identityOf(this.folder);
   }
 
   removePid(broker: DevBroker): void {
     this.#seen.delete(broker.id);
-    rmSync(broker.stateFile, { force: true });
+    if (!this.#isAnother) rmSync(broker.stateFile, { force: true });
   }
 
   /** Those alive, with their process ids. */
@@ -69,6 +78,12 @@ export class DevFolder {
       return pid === undefined ? [] : [{ broker, pid }];
     });
   }
+}
+
+/** Numbers of folders are used again, so when it was made belongs to it. */
+function identityOf(folder: string): string | undefined {
+  const stat = statSync(folder, { throwIfNoEntry: false, bigint: true });
+  return stat === undefined ? undefined : `${stat.dev} ${stat.ino} ${stat.birthtimeNs}`;
 }
 
 function readJson(path: string): Readonly<Record<string, unknown>> | undefined {

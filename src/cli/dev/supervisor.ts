@@ -105,7 +105,7 @@ function tellChanges(folder: DevFolder, layout: DevLayout, pids: Map<number, num
   }
 }
 
-/** SIGTERM to all at once, then patience, then SIGKILL. */
+/** SIGTERM to all at once, then patience, then SIGKILL; also to those that somebody starts again meanwhile. */
 export async function stopBrokers(
   folder: DevFolder,
   brokers: readonly DevBroker[],
@@ -114,15 +114,21 @@ export async function stopBrokers(
 ): Promise<void> {
   await Promise.all(
     brokers.map(async (broker) => {
-      const pid = folder.pidOf(broker);
-      if (pid === undefined) return;
-      signal(pid, "SIGTERM");
-      if (!(await waitFor(() => folder.pidOf(broker) === undefined, patienceMs))) {
-        terminal.say(`broker ${broker.id} (pid ${pid}) did not stop within ${patienceMs / 1000} s: killed`);
-        signal(pid, "SIGKILL");
-        await waitFor(() => folder.pidOf(broker) === undefined, 5_000);
+      for (let pid = folder.pidOf(broker); pid !== undefined; pid = folder.pidOf(broker)) {
+        if (!(await stopProcess(pid, broker, terminal, patienceMs))) return;
       }
       folder.removePid(broker);
     }),
   );
+}
+
+/** @returns whether it is gone */
+async function stopProcess(pid: number, { id, data }: DevBroker, terminal: Terminal, patienceMs: number): Promise<boolean> {
+  // By what it runs, not by its number alone, which may be another one's the moment it is gone.
+  const isGone = (): boolean => !isAlive(pid, data);
+  signal(pid, "SIGTERM");
+  if (await waitFor(isGone, patienceMs)) return true;
+  terminal.say(`broker ${id} (pid ${pid}) did not stop within ${patienceMs / 1000} s: killed`);
+  if (!isGone()) signal(pid, "SIGKILL");
+  return waitFor(isGone, 5_000);
 }
