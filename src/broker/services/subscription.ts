@@ -87,6 +87,10 @@ export class Subscription {
   #topic: SubscribedTopic;
   /** The topic is settled: it was asked for by id, the metadata has confirmed it, or its leader has answered. */
   #settled: boolean;
+  /** The controller is being asked what has the name. */
+  #asking = false;
+  /** At their ends already, and told so when the topic is settled, or nobody can say. */
+  readonly #ended = new Set<Pump>();
   /** Of `#open`. */
   #attempt = 0;
   /** Of the topic that an earlier one named, and what was said of it. */
@@ -194,17 +198,28 @@ export class Subscription {
    */
   async #settle(attempt: number): Promise<void> {
     if (this.#settled) return;
+    this.#asking = true;
     let latest: string | undefined;
+    let told = true;
     try {
       latest = (await this.#backend.latestOf(this.#topic.topic)).topicId;
     } catch (error) {
       if (!(error instanceof MillraceError)) throw error;
       // Without a controller the name stands for what was heard last.
-      if (error.code !== "UNKNOWN_TOPIC") return;
+      told = error.code === "UNKNOWN_TOPIC";
     }
-    if (this.#over || this.#settled || attempt !== this.#attempt) return;
-    if (latest === this.#topic.topicId) this.#settled = true;
-    else this.#beginAgain();
+    if (this.#over || attempt !== this.#attempt) return;
+    this.#asking = false;
+    if (this.#settled) return;
+    if (told && latest !== this.#topic.topicId) return this.#beginAgain();
+    this.#settled = told;
+    this.#tellEnded();
+  }
+
+  #tellEnded(): void {
+    const ended = [...this.#ended];
+    this.#ended.clear();
+    for (const pump of ended) this.#next(pump);
   }
 
   /** Nothing was read of the topic: what stands under its name now is asked for. */
@@ -215,6 +230,7 @@ export class Subscription {
     }
     this.#pumps.length = 0;
     this.#stalled.clear();
+    this.#ended.clear();
     this.#topic = { topic: this.#request.topic, topicId: "" };
     void this.#open();
   }
@@ -228,7 +244,12 @@ export class Subscription {
 
   #next(pump: Pump): void {
     if (this.#over || pump.done) return;
-    if (pump.until !== undefined && pump.offset >= pump.until) return this.#finish(pump);
+    if (pump.until !== undefined && pump.offset >= pump.until) {
+      // What is done is done of the topic that has the name: no other one comes after it.
+      if (!this.#settled && this.#asking) this.#ended.add(pump);
+      else this.#finish(pump);
+      return;
+    }
     const backlog = pump.offset < pump.highWatermark;
     if (this.#full || (backlog && (this.#reading >= this.#readsMax || !this.#mayWrite()))) {
       this.#stalled.add(pump);
@@ -251,6 +272,7 @@ export class Subscription {
 
   #pass(pump: Pump, fetched: FetchResponse): void {
     this.#settled = true;
+    if (this.#ended.size > 0) this.#clock.soon(() => this.#tellEnded());
     pump.highWatermark = fetched.highWatermark;
     if (fetched.batches.length > 0) {
       if (!this.#mayWrite()) {

@@ -272,6 +272,33 @@ describe("Subscription", () => {
     }
   });
 
+  it("is done with nothing of a topic that may be another one's name by now, until the controller has said so or cannot", async () => {
+    const none = new MillraceError("NOT_READY", "no controller");
+    for (const how of ["another", "the same", "nobody"] as const) {
+      const names = ["old", "new"];
+      let say: (() => void) | undefined;
+      const latest = (): Promise<string> =>
+        new Promise((resolve, reject) => {
+          say = () => (how === "nobody" ? reject(none) : resolve(how === "another" ? "new" : "old"));
+        });
+      const it = subscription(two, { heard: () => names.shift() ?? "new", latest, until: 10 });
+      await it.turn();
+      assert.deepEqual([it.sent, it.seen.ended], [[], undefined], how);
+      say?.();
+      await it.turn();
+      assert.equal(names.length, how === "another" ? 0 : 1);
+      say?.();
+      await it.turn();
+      const partitions = it.sent.map(({ partition, done }) => [partition, done]);
+      assert.deepEqual(
+        partitions,
+        it.sent.map((_, n) => [n, true]),
+        how,
+      );
+      assert.deepEqual([it.sent.length, it.seen.gone], [2, 1], how);
+    }
+  });
+
   it("begins again under its name when the controller says another topic, or the one it heard of is gone, before anything was read", async () => {
     const gone = new MillraceError("UNKNOWN_TOPIC", "deleted", { topic_id: "old" });
     const none = new MillraceError("NOT_READY", "no controller");
