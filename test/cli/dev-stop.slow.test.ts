@@ -44,7 +44,7 @@ describe("The brokers that `dev` stops", () => {
     rmSync(folder, { recursive: true });
     mkdirSync(folder);
     const second = new DevFolder(folder);
-    second.write({ folder, brokers: 1, port: 2, pid: process.pid });
+    second.write({ folder, brokers: 1, port: 2, pid: theirs });
     second.writePid(broker, theirs);
     assert.equal(first.gone, true);
     await stopBrokers(first, [broker], talk(), 5_000);

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { CommandFailed, ExitCode } from "../exit-code.ts";
 import { type DevBroker, type DevLayout, devBrokers, layoutFile } from "./layout.ts";
@@ -18,8 +18,8 @@ export interface DevState extends DevLayout {
 export class DevFolder {
   readonly folder: string;
   readonly #seen = new Map<number, number>();
-  /** Which folder it was when something was first written into it. */
-  #identity: string | undefined;
+  /** Who looks after the folder, as this one wrote it. */
+  #claimed: number | undefined;
 
   constructor(folder: string) {
     this.folder = resolve(folder);
@@ -39,7 +39,7 @@ export class DevFolder {
   write(state: DevState): void {
     mkdirSync(this.folder, { recursive: true, mode: 0o700 });
     writeJson(layoutFile(this.folder), { brokers: state.brokers, port: state.port, pid: state.pid });
-    this.#identity ??= identityOf(this.folder);
+    this.#claimed = state.pid;
   }
 
   /** Whether there is no folder any more, or another one, or nothing in it that says that it is one of ours. */
@@ -48,7 +48,8 @@ export class DevFolder {
   }
 
   get #isAnother(): boolean {
-    return this.#identity !== undefined && this.#identity !== identityOf(this.folder);
+    const written = readJson(layoutFile(this.folder))?.["pid"];
+    return this.#claimed !== undefined && written !== undefined && written !== this.#claimed;
   }
 
   /** Process id of a broker that is alive: the one that is written down, else the last one that was seen here. */
@@ -63,7 +64,6 @@ export class DevFolder {
   writePid(broker: DevBroker, pid: number): void {
     this.#seen.set(broker.id, pid);
     writeJson(broker.stateFile, { pid });
-    this.#identity ??= identityOf(this.folder);
   }
 
   removePid(broker: DevBroker): void {
@@ -78,12 +78,6 @@ export class DevFolder {
       return pid === undefined ? [] : [{ broker, pid }];
     });
   }
-}
-
-/** Numbers of folders are used again, so when it was made belongs to it. */
-function identityOf(folder: string): string | undefined {
-  const stat = statSync(folder, { throwIfNoEntry: false, bigint: true });
-  return stat === undefined ? undefined : `${stat.dev} ${stat.ino} ${stat.birthtimeNs}`;
 }
 
 function readJson(path: string): Readonly<Record<string, unknown>> | undefined {
