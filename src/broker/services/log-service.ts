@@ -100,6 +100,8 @@ interface Routed extends Prepared {
 }
 
 const service = "/millrace.v1.LogService";
+/** Time that the controller has to say which topic a subscription by name is of: ends of what was heard wait for it. */
+const SETTLE_MS = 3_000;
 /** Calls without a deadline get this one: nothing waits for ever. */
 const DEFAULT_DEADLINE_MS = 60_000;
 
@@ -266,7 +268,8 @@ export function registerLogService(
           const lookups = new OffsetLookups(clock);
           const until = (): Until => ({ deadline: clock.monotonic() + DEFAULT_DEADLINE_MS, caller: stream.call });
           const topicOf: SubscriptionBackend["topicOf"] = (topic, topicId) => running().topicOf(topic, until(), topicId);
-          const latestOf: SubscriptionBackend["latestOf"] = (topic) => running().latestOf(topic, until());
+          const latestOf: SubscriptionBackend["latestOf"] = (topic) =>
+            running().latestOf(topic, { ...until(), deadline: clock.monotonic() + SETTLE_MS });
           const positions: SubscriptionBackend["positions"] = (topic, start) => positionsOf(topic, start, running(), lookups, until());
           const read: SubscriptionBackend["read"] = (wanted, done) => readForSubscription(wanted, stream.call, done);
           const subscription = new Subscription(stream, request, { topicOf, latestOf, read, positions }, clock, {

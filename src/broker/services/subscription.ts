@@ -346,6 +346,8 @@ export class Subscription {
 
   #finish(pump: Pump): void {
     pump.done = true;
+    // What was said to be done is not begun again.
+    this.#settled = true;
     const nextOffset = pump.until === undefined ? pump.offset : Math.max(pump.begun, Math.min(pump.until, pump.offset));
     const highWatermark = Math.max(pump.highWatermark, 0);
     this.#stream.write(SubscribeResponse.encode({ partition: pump.partition, nextOffset, highWatermark, done: true }));
