@@ -1,3 +1,4 @@
+import type { GroupId } from "../base/ids.ts";
 import { isData } from "../log/block-builder.ts";
 import type { LogStore } from "../log/types.ts";
 import type { Entry, Message } from "../raft/types.ts";
@@ -8,7 +9,11 @@ import type { ReplicaPayload } from "./replica-outputs.ts";
  * append with fewer entries is a message that Raft knows how to take; the leader sends the rest again. Entries without records always
  * pass: they are small, and a new leader's no-op is what ends a state in which nothing can be committed.
  */
-export function admitted(message: Message<ReplicaPayload>, log: Pick<LogStore, "takes" | "refusedAppend">): Message<ReplicaPayload> {
+export function admitted(
+  message: Message<ReplicaPayload>,
+  groupId: GroupId,
+  log: Pick<LogStore, "takes" | "refusedAppend">,
+): Message<ReplicaPayload> {
   if (message.kind !== "append" || message.entries.length === 0) return message;
   let bytes = 0;
   for (const entry of message.entries) bytes += dataBytes(entry);
@@ -18,7 +23,7 @@ export function admitted(message: Message<ReplicaPayload>, log: Pick<LogStore, "
     bytes += dataBytes(entry);
     return bytes > 0 && !log.takes(bytes);
   });
-  log.refusedAppend();
+  log.refusedAppend(groupId);
   return { ...message, entries: message.entries.slice(0, first) };
 }
 

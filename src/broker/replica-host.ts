@@ -289,7 +289,7 @@ export class ReplicaHost {
     const hosted = this.#hosted.get(addressed.groupId);
     if (hosted === undefined || hosted.replica.id !== addressed.to) return this.#declineRest(from, addressed);
     if (hosted.replica.members.brokerOf(addressed.from) !== from) return;
-    hosted.replica.receive(addressed.from, admitted(addressed.message, this.#store));
+    hosted.replica.receive(addressed.from, admitted(addressed.message, addressed.groupId, this.#store));
   }
 
   /** It took up an offer of a replica that was closed meanwhile, and would believe in a leader that is not there. */

@@ -1,3 +1,4 @@
+import type { GroupId } from "../base/ids.ts";
 import type { Clock } from "../base/ports/clock.ts";
 import type { Telemetry } from "../base/ports/telemetry.ts";
 import type { Frame } from "../records/frame-types.ts";
@@ -17,6 +18,8 @@ const REFUSED_MS = 2_000;
 export interface ReliefPorts {
   readonly clock: Pick<Clock, "monotonic">;
   readonly ring: Ring;
+  /** Files that the ring was to have. */
+  readonly filesMax: number;
   /** Bytes of one file of the ring. */
   readonly fileBytes: number;
   readonly wal: Wal;
@@ -143,13 +146,15 @@ export class RingRelief {
   }
 
   /**
-   * Records of a leader found no room. What keeps the oldest file may be committed by these alone: after a start nobody knows any more what was, and
-   * the leader's first own entry stands behind what it has and this log has not. A ring that stays as it is all the same gets a file
-   * more, again and again; no more than what a leader may have uncommitted (`uncommittedBytesMax`).
+   * Records of a group's leader found no room. When that group keeps the oldest file, they may be what lets it be committed: after a start nobody
+   * knows any more what was, and the leader's first own entry stands behind what it has and this log has not. A ring that stays as it is
+   * all the same gets a file more; not for other groups, which would only fill it, and no more files than it was to have once again.
    */
-  refused(): void {
-    const { ring, clock, space, failure } = this.#ports;
+  refused(groupId: GroupId): void {
+    const { ring, clock, space, failure, filesMax, logs } = this.#ports;
     const oldest = ring.lives[0];
+    if (oldest === undefined || ring.files >= 2 * filesMax) return;
+    if (!logs().some((log) => log.groupId === groupId && log.owner.pins.range(oldest) !== undefined)) return;
     const now = clock.monotonic();
     if (this.#refused === undefined || this.#refused.oldest !== oldest) this.#refused = { oldest, since: now, rounds: this.#rounds };
     // One round may have been under way; of one that began since the end is known.

@@ -143,6 +143,7 @@ class LogStoreImpl implements LogStore, WalEvents {
       ring,
       space: this.space,
       maker: this.#maker,
+      filesMax: options.walFilesMax,
       fileBytes: files.fileBytes,
       logs: () => this.#logs(),
     });
@@ -198,8 +199,8 @@ class LogStoreImpl implements LogStore, WalEvents {
     return false;
   }
 
-  refusedAppend(): void {
-    this.#relief.refused();
+  refusedAppend(groupId: GroupId): void {
+    this.#relief.refused(groupId);
   }
 
   /** Whether the disk takes all that the ring holds: else what stands in line may stand for long, and a vote behind it. */

@@ -238,10 +238,10 @@ export interface LogStore {
    */
   takes(bytes: number): boolean;
   /**
-   * Records that a leader has sent found no room. When they find none again and again, and nothing lets a file of the ring go, the ring grows: they
-   * may be what has to be here before anything can be committed.
+   * Records that a leader has sent found no room. When they find none again and again, and what keeps the oldest file of the ring is of this very
+   * group, the ring grows: they may be what has to be here before anything of it can be committed.
    */
-  refusedAppend(): void;
+  refusedAppend(groupId: GroupId): void;
   /** The free space of this disk. */
   readonly space: SpaceView;
   /** Groups found by recovery, not yet opened. */

@@ -4,7 +4,7 @@ import { admitted } from "../../src/broker/append-admission.ts";
 import type { ReplicaPayload } from "../../src/broker/replica-outputs.ts";
 import type { Message } from "../../src/raft/types.ts";
 import { FrameType } from "../../src/records/frame-types.ts";
-import { draft, index, noop, term } from "../log/frames.ts";
+import { draft, group, index, noop, term } from "../log/frames.ts";
 
 type Append = Extract<Message<ReplicaPayload>, { readonly kind: "append" }>;
 
@@ -28,7 +28,7 @@ function taken(message: Append, room: number): number {
       refused += 1;
     },
   };
-  const asked = admitted(message, log);
+  const asked = admitted(message, group(7), log);
   assert.ok(asked.kind === "append");
   assert.deepEqual(asked.entries, message.entries.slice(0, asked.entries.length));
   assert.equal(refused, asked.entries.length < message.entries.length ? 1 : 0, "the log hears of what it refused");
@@ -49,6 +49,6 @@ describe("an append that comes to a full ring", () => {
 
   it("that is no append, or empty, passes as it is", () => {
     const message = append();
-    assert.equal(admitted(message, { takes: () => false, refusedAppend: () => assert.fail() }), message);
+    assert.equal(admitted(message, group(7), { takes: () => false, refusedAppend: () => assert.fail() }), message);
   });
 });

@@ -1,0 +1,54 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { append, draft, EMPTY, group, replica, term, text } from "./frames.ts";
+import { KiB, Machine } from "./machine.ts";
+
+const FILES = 6;
+
+/** A group of which nobody commits what fills the oldest file of a ring, and one of which all is committed at once, until it finds no room. */
+async function pinned() {
+  const machine = new Machine(3);
+  const store = await machine.open({ walFilesMax: FILES, walFileBytes: 64 * KiB, segmentBytes: 1024 * KiB });
+  const stuck = await machine.run(store.create(group(1), replica(1), EMPTY, text("")));
+  const healthy = await machine.run(store.create(group(2), replica(2), EMPTY, text("")));
+  const tick = (ms: number) => machine.scheduler.run(machine.scheduler.now + ms);
+  for (let n = 0; n < 10; n += 1) {
+    append(stuck, term(1), [draft(n, 3_700)]);
+    await tick(20);
+  }
+  let records = 0;
+  const write = async (): Promise<boolean> => {
+    if (!store.takes(3_900)) return false;
+    records += 1;
+    append(healthy, term(1), [draft(records, 3_700)]);
+    await tick(5);
+    healthy.commit(healthy.lastIndex);
+    return true;
+  };
+  const refuse = async (groupId: number): Promise<number> => {
+    let refused = 0;
+    for (let look = 0; look < 600; look += 1) {
+      if (!(await write())) {
+        store.refusedAppend(group(groupId));
+        refused += 1;
+      }
+      await tick(100);
+    }
+    return refused;
+  };
+  return { store, refuse };
+}
+
+describe("A ring whose oldest file is kept by what nobody commits", () => {
+  it("does not grow for the records of another group, which would only fill it", async () => {
+    const { store, refuse } = await pinned();
+    assert.ok((await refuse(2)) > 100);
+    assert.equal(store.walFilesMax, FILES);
+  });
+
+  it("grows for the group's own, to twice of what it was to have at most", async () => {
+    const { store, refuse } = await pinned();
+    assert.ok((await refuse(1)) > 10);
+    assert.equal(store.walFilesMax, 2 * FILES);
+  });
+});
