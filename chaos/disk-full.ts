@@ -19,7 +19,9 @@ const BROKERS = 3;
 const PARTITIONS = 3;
 const VOLUME_BYTES = 200 * MiB;
 const RESERVE_BYTES = 24 * MiB;
-const RECORD_BYTES = 4_000;
+const RECORD_BYTES = 2_000;
+/** Three partitions write 0.3 MB/s at most: what the whole run keeps must not itself fill the image, however fast the machine is. */
+const PAUSE_MS = 20;
 const PATIENCE_MS = 60_000;
 const SETTINGS = ["wal.file.bytes=16MiB", "wal.files.max=5", `disk.reserve.bytes=${RESERVE_BYTES}`, "segment.bytes=8MiB"];
 
@@ -67,7 +69,7 @@ async function run(): Promise<void> {
   await until("the cluster is healthy", async () => (await admin.clusterHealth()).healthy);
   await admin.createTopic({ name: "t", partitions: PARTITIONS });
   await until("partitions are in sync", async () => (await admin.clusterHealth()).healthy);
-  const writer = new AckedWriter(client, "t", PARTITIONS, RECORD_BYTES, 5);
+  const writer = new AckedWriter(client, "t", PARTITIONS, RECORD_BYTES, PAUSE_MS);
   await goesOn("before anything", [0, 1, 2], writer);
 
   const full = async (): Promise<readonly number[]> =>
