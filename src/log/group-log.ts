@@ -335,6 +335,14 @@ export class GroupLogImpl implements GroupLog, FrameListener, ReadSource, Segmen
     return [...held, ...this.owner.cutIn(life)].reduce((sum, one) => sum + one.length, 0);
   }
 
+  /** Whether some of them are not committed, or cut: segments never take those. */
+  stuckIn(life: Life): boolean {
+    const range = this.owner.pins.range(life);
+    if (range === undefined) return false;
+    const open = this.frames.between(Math.max(range.first, this.frames.committed + 1), range.last);
+    return open.some((one) => one.block.life === life) || this.owner.cutIn(life).length > 0;
+  }
+
   /** The group is about to go away. */
   refuseWrites(): void {
     invariant(!this.#closed, () => `group ${this.groupId} is closed`);

@@ -12,7 +12,10 @@ import { ignoreStopped } from "./segment-output.ts";
 import type { Wal } from "./wal.ts";
 import type { WalReader } from "./wal-reader.ts";
 
-/** A leader's records that find no room for so long, while nothing lets the oldest file go, get a file more. */
+/**
+ * A leader's records that find no room for so long, while nothing lets the oldest file go, get a file more. Refusals further apart are not of
+ * one time without room: a leader that has something to send asks several times a second.
+ */
 const REFUSED_MS = 2_000;
 
 export interface ReliefPorts {
@@ -22,14 +25,19 @@ export interface ReliefPorts {
   readonly filesMax: number;
   /** Bytes of one file of the ring. */
   readonly fileBytes: number;
-  readonly wal: Wal;
-  readonly walReader: WalReader;
+  readonly wal: Pick<Wal, "votesWait" | "releases" | "handedOver" | "system">;
+  readonly walReader: Pick<WalReader, "readMany">;
   readonly telemetry: Telemetry;
-  readonly failure: Failure;
+  readonly failure: Pick<Failure, "error" | "guard" | "broken">;
   readonly space: Pick<DiskSpace, "full">;
   readonly maker: Pick<RingMaker, "ahead">;
-  logs(): readonly GroupLogImpl[];
+  logs(): readonly ReliefLog[];
 }
+
+/** As much of a group's log as this needs. */
+export type ReliefLog = Pick<GroupLogImpl, "groupId" | "owner" | "toSegments" | "bytesIn" | "stuckIn"> & {
+  readonly frames: Pick<GroupLogImpl["frames"], "written" | "between">;
+};
 
 /** Bytes of frames that are appended again, at most, to free the file they lie in: more would gain too little. */
 export function againBytesMax(fileBytes: number): number {
@@ -53,11 +61,13 @@ export class RingRelief {
   #pinned: Life | undefined;
   /** Groups whose frames in a life are being appended again. */
   readonly #moving = new Map<FrameOwner, Life>();
+  /** Those of them that are being read: nothing of theirs was handed over yet. */
+  #reading = 0;
   /** System records that had been handed over when it was last found that votes wait. */
   #handedOver = -1;
 
-  /** Since when a leader's records find no room, and what was the oldest life then. */
-  #refused: { readonly oldest: Life | undefined; readonly since: number; readonly rounds: number } | undefined;
+  /** Since when a leader's records find no room, when they last found none, and what was the oldest life then. */
+  #refused: { readonly oldest: Life; readonly since: number; readonly rounds: number; last: number } | undefined;
   /** How often all that is committed was in segments. */
   #rounds = 0;
 
@@ -138,7 +148,7 @@ export class RingRelief {
    */
   #lastResort(moves: boolean): boolean {
     const { wal, ring, failure } = this.#ports;
-    if (moves || !wal.votesWait || this.#closed || failure.error !== undefined) return false;
+    if (moves || !wal.votesWait || this.#freeing || this.#closed || failure.error !== undefined) return false;
     const news = this.#handedOver !== wal.handedOver;
     this.#handedOver = wal.handedOver;
     if (!news && ring.grow()) this.#grew();
@@ -146,19 +156,31 @@ export class RingRelief {
   }
 
   /**
-   * Records of a group's leader found no room. When that group keeps the oldest file, they may be what lets it be committed: after a start nobody
-   * knows any more what was, and the leader's first own entry stands behind what it has and this log has not. A ring that stays as it is
-   * all the same gets a file more; not for other groups, which would only fill it, and no more files than it was to have once again.
+   * The oldest file goes without a file more: nothing keeps it but a block that is being written, or a read; records that let it go wait for
+   * their block and have room; or frames are being read to be appended again. Each of these ends by itself, and then it is looked at again.
+   */
+  get #freeing(): boolean {
+    const { wal, ring } = this.#ports;
+    return this.#reading > 0 || ring.lives[0]?.pins === 0 || wal.releases;
+  }
+
+  /**
+   * Records of a group's leader found no room. When that group keeps the oldest file by what is not committed, they may be what lets it be
+   * committed: after a start nobody knows any more what was, and the leader's first own entry stands behind what it has and this log has not. A
+   * ring that stays as it is all the same gets a file more; not for other groups, which would only fill it, and no more files than it was to
+   * have once again.
    */
   refused(groupId: GroupId): void {
     const { ring, clock, space, failure, filesMax, logs } = this.#ports;
     const oldest = ring.lives[0];
     if (oldest === undefined || ring.files >= 2 * filesMax) return;
-    if (!logs().some((log) => log.groupId === groupId && log.owner.pins.range(oldest) !== undefined)) return;
+    if (!logs().some((log) => log.groupId === groupId && log.stuckIn(oldest))) return;
     const now = clock.monotonic();
-    if (this.#refused === undefined || this.#refused.oldest !== oldest) this.#refused = { oldest, since: now, rounds: this.#rounds };
+    if (this.#refused?.oldest !== oldest || now - this.#refused.last > REFUSED_MS)
+      this.#refused = { oldest, since: now, rounds: this.#rounds, last: now };
+    this.#refused.last = now;
     // One round may have been under way; of one that began since the end is known.
-    const stays = this.#rounds >= this.#refused.rounds + 2 && this.#moving.size === 0 && !space.full;
+    const stays = this.#rounds >= this.#refused.rounds + 2 && this.#moving.size === 0 && !this.#freeing && !space.full;
     if (this.#closed || failure.error !== undefined || !stays || now - this.#refused.since < REFUSED_MS) return;
     this.#refused = undefined;
     if (ring.grow("data")) this.#grew();
@@ -171,7 +193,7 @@ export class RingRelief {
   }
 
   /** Writes frames once more, so that the file they lie in is not needed any more. */
-  async #appendAgain({ owner, frames }: GroupLogImpl, from: Life): Promise<void> {
+  async #appendAgain({ owner, frames }: ReliefLog, from: Life): Promise<void> {
     const { wal, walReader } = this.#ports;
     const range = owner.pins.range(from);
     if (range === undefined) return;
@@ -180,7 +202,10 @@ export class RingRelief {
     const above = frames.written;
     const inLife = frames.between(range.first, range.last).filter((one) => one.block.life === from);
     const held = [...owner.cutIn(from), ...inLife];
-    const read = await walReader.readMany(held);
+    this.#reading += 1;
+    const read = await walReader.readMany(held).finally(() => {
+      this.#reading -= 1;
+    });
     for (const [i, one] of held.entries()) wal.system({ kind: "again", held: one, frame: read[i] as Frame, durable: () => {} });
     wal.system({ kind: "moved", owner, life: from, above, durable: () => this.#moving.delete(owner) });
   }

@@ -103,6 +103,10 @@ export class Wal {
     // What was handed over since is looked at soon.
     return this.#stalled && !this.#soon && ((!first.empty && !first.data) || this.#system.urgent);
   }
+  /** System records that wait let the oldest file go, and there is room for them. */
+  get releases(): boolean {
+    return this.#releasePlace() !== undefined;
+  }
   /** System records that were ever handed over. */
   get handedOver(): number {
     return this.#system.handedOver;
@@ -273,13 +277,19 @@ export class Wal {
   }
 
   #releasing(): BlockBuilder | undefined {
+    const place = this.#releasePlace();
+    return place === "here" ? this.#filled() : place === "next file" ? this.#begin() : undefined;
+  }
+
+  /** Where the system records go that let the oldest file go; undefined when those that wait do not, or find no room. */
+  #releasePlace(): "here" | "next file" | undefined {
     const oldest = this.#ring.lives[0];
     const count = oldest === undefined || oldest === this.#ring.current ? undefined : this.#system.release(oldest);
     if (count === undefined) return undefined;
     const bytes = this.#system.packed(count, this.#blockMax) + BLOCK_ALIGN;
     const { fileBytes } = this.#files;
-    if (this.#position + bytes <= fileBytes) return this.#filled();
-    return this.#ring.mayBegin("freeing") && this.#checkpointSize() + bytes <= fileBytes ? this.#begin() : undefined;
+    if (this.#position + bytes <= fileBytes) return "here";
+    return this.#ring.mayBegin("freeing") && this.#checkpointSize() + bytes <= fileBytes ? "next file" : undefined;
   }
 
   #filled(urgent = false): BlockBuilder | undefined {

@@ -36,7 +36,11 @@ async function pinned() {
     }
     return refused;
   };
-  return { store, refuse };
+  /** Until the ring is full. */
+  const fill = async (): Promise<void> => {
+    while (await write());
+  };
+  return { machine, store, stuck, fill, refuse, tick };
 }
 
 describe("A ring whose oldest file is kept by what nobody commits", () => {
@@ -50,5 +54,40 @@ describe("A ring whose oldest file is kept by what nobody commits", () => {
     const { store, refuse } = await pinned();
     assert.ok((await refuse(1)) > 10);
     assert.equal(store.walFilesMax, 2 * FILES);
+  });
+
+  it("does not grow for two refusals that are a minute apart", async () => {
+    const { store, fill, tick } = await pinned();
+    await fill();
+    for (let n = 0; n < 5; n += 1) {
+      assert.ok(!store.takes(3_900));
+      store.refusedAppend(group(1));
+      await tick(60_000);
+    }
+    assert.equal(store.walFilesMax, FILES);
+  });
+
+  it("does not grow once what keeps the oldest file is committed, however long its way into a segment is", async () => {
+    const { machine, store, stuck, fill, tick } = await pinned();
+    await fill();
+    const refused = async (ms: number): Promise<void> => {
+      for (let n = 0; n < ms / 100; n += 1) {
+        assert.ok(!store.takes(40 * KiB));
+        store.refusedAppend(group(1));
+        await tick(100);
+      }
+    };
+    await refused(1_900);
+    const files = store.walFilesUsed;
+    machine.device.slowness = 3_000;
+    stuck.commit(stuck.lastIndex);
+    await refused(2_000);
+    assert.equal(store.walFilesUsed, files, "the file is kept");
+    assert.equal(store.walFilesMax, FILES);
+    machine.device.slowness = 1;
+    await tick(60_000);
+    store.takes(40 * KiB);
+    await machine.settle();
+    assert.ok(store.walFilesUsed < files);
   });
 });
