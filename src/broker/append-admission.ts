@@ -23,8 +23,10 @@ export function admitted(
     bytes += dataBytes(entry);
     return bytes > 0 && !log.takes(bytes);
   });
-  log.refusedAppend(groupId);
-  return { ...message, entries: message.entries.slice(0, first) };
+  const entries = message.entries.slice(0, first);
+  // Of records that find room piece by piece nothing was refused.
+  if (entries.every((entry) => dataBytes(entry) === 0)) log.refusedAppend(groupId);
+  return { ...message, entries };
 }
 
 function dataBytes({ payload, bytes }: Entry<ReplicaPayload>): number {

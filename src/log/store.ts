@@ -194,6 +194,7 @@ class LogStoreImpl implements LogStore, WalEvents {
     if (bytes <= this.#wal.roomBytes) return true;
     // What is committed makes room by itself, through the segments: then waiting in line is better than being sent again.
     if (this.#segmentsHaveRoom(bytes) && this.#services.stuckBytes + bytes <= againBytesMax(this.#files.fileBytes)) return true;
+    this.#ring.short();
     // Nothing may be in line that would say so when it stalls.
     this.stalled();
     return false;

@@ -238,7 +238,7 @@ export interface LogStore {
    */
   takes(bytes: number): boolean;
   /**
-   * Records that a leader has sent found no room. When they find none again and again, and what keeps the oldest file of the ring is of this very
+   * Of records that a leader has sent none found room. When they find none again and again, and what keeps the oldest file of the ring is of this very
    * group, the ring grows: they may be what has to be here before anything of it can be committed.
    */
   refusedAppend(groupId: GroupId): void;

@@ -91,3 +91,50 @@ describe("A ring whose oldest file is kept by what nobody commits", () => {
     assert.ok(store.walFilesUsed < files);
   });
 });
+
+/** Of the largest block that a file of 64 KiB takes. */
+const LARGEST = 15 * KiB;
+
+/** One group of which nobody commits anything, until a batch near the largest block finds no room, although a smaller one does. */
+async function noRoomForLarge(walFilesMax: number) {
+  const machine = new Machine(4);
+  const store = await machine.open({ walFilesMax, walFileBytes: 64 * KiB });
+  const log = await machine.run(store.create(group(1), replica(1), EMPTY, text("")));
+  const tick = (ms: number) => machine.scheduler.run(machine.scheduler.now + ms);
+  await tick(1_000);
+  const fill = async (): Promise<void> => {
+    for (let n = 0; store.takes(LARGEST); n += 1) {
+      append(log, term(1), [draft(n, 3_700)]);
+      await tick(20);
+    }
+  };
+  await fill();
+  return { machine, store, fill, tick };
+}
+
+describe("A batch near the largest block, in a ring of the least files", () => {
+  it("gets a file more in time, where records have a file yet, and not the room for this one", async () => {
+    const { machine, store, fill, tick } = await noRoomForLarge(FILES);
+    for (let look = 0; look < 5; look += 1) {
+      await tick(1_000);
+      await fill();
+    }
+    assert.ok(store.takes(2 * KiB), "there is room for a small one");
+    for (let look = 0; look < 40 && !store.takes(LARGEST); look += 1) {
+      store.refusedAppend(group(1));
+      await tick(100);
+    }
+    assert.ok(store.takes(LARGEST));
+    assert.equal(store.walFilesMax, FILES + 1);
+    assert.ok(machine.events.some((event) => event.startsWith("log.ring_grew")));
+  });
+
+  it("gets a file at once that the ring was to have and has not yet", async () => {
+    const { machine, store, tick } = await noRoomForLarge(12);
+    await tick(1_000);
+    assert.ok(store.takes(LARGEST));
+    assert.equal(store.walFilesMax, 12);
+    const made = await machine.run(machine.disk.list("wal"));
+    assert.ok(made.length < 12, `${made.length} files`);
+  });
+});

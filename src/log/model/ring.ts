@@ -47,6 +47,8 @@ export class Ring {
   #making = false;
   /** The last file that was asked for could not be made. */
   #unmakeable = false;
+  /** Records found no room in the files there are, also where one of them is ahead of what is kept free. */
+  #short = false;
   #durableLowMark = 0;
 
   /** @param made files that exist, 0…made−1, `ready` those of them that hold nothing needed */
@@ -92,9 +94,17 @@ export class Ring {
     return this.#lives.length;
   }
 
-  /** Number of the file to make now: one is made ahead of what is kept free, one at a time. */
+  /**
+   * Records found no room. With files that are small beside a block that can be so although one is free for them: at the end of each a block is
+   * left unused, and half a file is kept for frames that are appended again.
+   */
+  short(): void {
+    this.#short = true;
+  }
+
+  /** Number of the file to make now: one is made ahead of what is kept free, one more when records found no room, one at a time. */
   toMake(): number | undefined {
-    if (this.#making || this.mayBegin("data") || this.#made === this.#filesMax) return undefined;
+    if (this.#making || (this.mayBegin("data") && !this.#short) || this.#made === this.#filesMax) return undefined;
     this.#making = true;
     return this.#made;
   }
@@ -104,6 +114,7 @@ export class Ring {
     invariant(this.#making, "a file is made after it was asked for");
     this.#making = false;
     this.#unmakeable = false;
+    this.#short = false;
     this.#ready.push(this.#made);
     this.#made += 1;
   }
@@ -116,13 +127,15 @@ export class Ring {
   }
 
   /**
-   * One more file than was asked for, when `need` may begin none: what an earlier process was about to write, so that a file goes, nobody knows
-   * any more, and what keeps a file may need votes to end, or what a leader has and this log has not.
+   * One more file than was asked for, when votes may begin none, or records found no room: what an earlier process was about to write, so that a
+   * file goes, nobody knows any more, and what keeps a file may need votes to end, or what a leader has and this log has not.
    *
    * @returns whether there will be one
    */
-  grow(need: RingNeed = "vote"): boolean {
-    if (this.#making || this.#made < this.#filesMax || this.#made === 0 || this.mayBegin(need)) return false;
+  grow(need: Exclude<RingNeed, "freeing"> = "vote"): boolean {
+    if (this.#making || this.#made < this.#filesMax || this.#made === 0) return false;
+    if (need === "data") this.short();
+    else if (this.mayBegin(need)) return false;
     this.#filesMax = this.#made + 1;
     this.#unmakeable = false;
     return true;
