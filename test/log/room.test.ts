@@ -81,6 +81,20 @@ describe("a ring full of frames that cannot be committed", () => {
     assert.deepEqual(machine.failures, []);
   });
 
+  it("takes no more for a truncation that is not durable: until it is, a start needs what it cuts", async () => {
+    const machine = new Machine(16);
+    const store = await machine.open();
+    const log = await make(machine, store, 1);
+    await fill(machine, store, log);
+    log.write({ state: undefined, truncateFrom: index(1), frames: [] }, () => {});
+    assert.equal(store.uncommittedBytes, 0);
+    assert.ok(!store.takes(FRAME + 200), "what was cut keeps its files");
+    await machine.settle();
+    assert.ok(store.takes(FRAME + 200));
+    await machine.run(store.close());
+    assert.deepEqual(machine.failures, []);
+  });
+
   it("has room again when the frames are committed after all", async () => {
     const machine = new Machine(13);
     const store = await machine.open();

@@ -114,4 +114,15 @@ describe("system records that wait", () => {
     assert.equal(queue.release(life), 4);
     assert.equal(queue.release(later), 4);
   });
+
+  it("let no file go by what was appended again out of another one", () => {
+    const [queue, owner, life, later] = [new SystemQueue(), new FrameOwner(group(1)), new Life(0, 1), new Life(1, 9)];
+    owner.pins.add(life, 1);
+    owner.pins.add(later, 2);
+    queue.push({ kind: "moved", owner, life: later, above: 0, durable() {} });
+    assert.equal(queue.release(life), undefined, "what keeps it was not appended again");
+    assert.equal(queue.release(later), 1);
+    queue.push({ kind: "moved", owner, life, above: 0, durable() {} });
+    assert.equal(queue.release(life), 2);
+  });
 });
