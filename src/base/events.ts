@@ -252,6 +252,13 @@ export const events = {
     means: "A damaged write-ahead log forgot that frames first to last of a group were synced. The segments hold them, and they stay.",
     todo: "Nothing for these frames. Look at the disk: its write-ahead log was damaged (log.wal_found_damaged).",
   },
+  "log.groups_max": {
+    level: "error",
+    fields: ["groups", "bytes"],
+    means:
+      "What the write-ahead log says of so many groups takes as much of a file of it (`bytes`) as may be: one more group is refused here, because a ring full of them could never let a file go.",
+    todo: "Move replicas to other brokers. `wal.file.bytes` counts for new disks only: a broker that comes back with an empty one may have larger files.",
+  },
   "log.hole_found": {
     level: "error",
     fields: ["group", "path", "position", "first", "last", "what"],

@@ -14,6 +14,7 @@ import { Failure } from "./failure.ts";
 import { FileCache } from "./file-cache.ts";
 import { removeFolder, removeLeftFolders, setFolderAside } from "./group-folders.ts";
 import { GroupLogImpl } from "./group-log.ts";
+import { GroupRoom } from "./group-room.ts";
 import { GroupServices, recoveredOf } from "./group-services.ts";
 import { BadDataDirectory, type Meta, readMeta, writeMeta } from "./meta.ts";
 import { incarnationBytes } from "./model/block.ts";
@@ -99,6 +100,7 @@ class LogStoreImpl implements LogStore, WalEvents {
   readonly #readFiles: FileCache;
   readonly #maker: RingMaker;
   readonly #relief: RingRelief;
+  readonly #groupRoom: GroupRoom;
   readonly #services: GroupServices;
   readonly #failure: Failure;
   /** Replayed and not yet opened. */
@@ -135,6 +137,7 @@ class LogStoreImpl implements LogStore, WalEvents {
     this.#wal = new Wal(clock, this.#slabs, { incarnation, files, ring, image, sequence, position }, this);
     this.#walReader = new WalReader(files, ring, this.#scheduler, () => this.#wal.kick());
     this.#maker = new RingMaker(disk, ring, files, this.#failure, this.space.reserveBytes, () => this.#wal.kick());
+    this.#groupRoom = new GroupRoom(this.#wal, image.groups, files.fileBytes, telemetry);
     this.#doubts = new DiskDoubts(disk, meta, recovered.forgot, () => this.#failure.guard(this.#wal.barrier()));
     const shared = { telemetry, failure: this.#failure, wal: this.#wal, walReader: this.#walReader };
     this.#relief = new RingRelief({
@@ -214,6 +217,7 @@ class LogStoreImpl implements LogStore, WalEvents {
     await this.#start();
     this.#starting = false;
     this.#wal.started();
+    this.#groupRoom.look();
     this.#maker.ahead();
   }
 
@@ -298,6 +302,7 @@ class LogStoreImpl implements LogStore, WalEvents {
     invariant(!this.#open.has(groupId) && !this.#waiting.has(groupId), () => `group ${groupId} is open`);
     invariant(!this.#image.dropped.has(replicaId), () => `replica ${replicaId} was dropped and may never come back`);
     invariant(!this.#creating.has(replicaId), () => `replica ${replicaId} is being made`);
+    this.#groupRoom.admit(config.length);
     this.#creating.add(replicaId);
     try {
       await this.#disk.makeDirectory(groupFolder(groupId, replicaId));
@@ -434,6 +439,7 @@ class LogStoreImpl implements LogStore, WalEvents {
   }
 
   lifeBegan(): void {
+    this.#groupRoom.checkpointed();
     this.#maker.ahead();
     this.#relief.relieve();
   }

@@ -250,7 +250,8 @@ export interface LogStore {
   open(groupId: GroupId, needed?: () => LogIndex): GroupLog;
   /**
    * Makes a new replica: WAL record `open{group, replica id, folder}` and its folder. Resolves when durable. `alone`: nobody else votes.
-   * @throws when the group is open, or the replica id was dropped once (it may never come back)
+   * @throws {InvariantViolated} the group is open, or the replica id was dropped once (it may never come back)
+   * @throws {DiskError} ENOSPC: no room on the disk, or in files of the write-ahead log for what is said of so many groups
    */
   create(groupId: GroupId, replicaId: ReplicaId, start: StartPoint, config: Uint8Array, alone?: boolean): Promise<GroupLog>;
   /**

@@ -60,7 +60,6 @@ export class Wal {
   /** A checkpoint that somebody waits for: at the head of the next file, or once more behind what is left of the last one. */
   #wanted: "next" | "again" | undefined;
   #starting = true;
-  /** Bytes of the last checkpoint: about what the next one takes. */
   #checkpointBytes = BLOCK_ALIGN;
   #sequence: number;
   #durable: number;
@@ -86,8 +85,13 @@ export class Wal {
     this.#position = start.position;
     this.#blockMax = blockBytesMax(start.files.fileBytes);
     this.#open = new BlockBuilder(slabs);
+    this.#checkpointBytes = this.#checkpointSize();
   }
 
+  /** Bytes of the last checkpoint: about what the next one takes. */
+  get checkpointBytes(): number {
+    return this.#checkpointBytes;
+  }
   get durableSequence(): number {
     return this.#durable;
   }

@@ -1,12 +1,16 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { GroupLog } from "../../src/log/types.ts";
-import { append, draft, EMPTY, group, replica, term } from "./frames.ts";
+import { FrameType } from "../../src/records/frame-types.ts";
+import { append, draft, EMPTY, group, replica, term, text } from "./frames.ts";
 import { KiB, Machine } from "./machine.ts";
 
-const GROUPS = 100;
-/** A checkpoint of all groups takes three blocks of 16 KiB, in a file of 64. */
-const CONFIG = new Uint8Array(150).fill(7);
+const GROUPS = 40;
+/**
+ * A checkpoint of all groups takes three blocks of 16 KiB, in a file of 64. More than is allowed when groups are made (`GroupRoom`): it comes
+ * in configuration frames.
+ */
+const CONFIG = draft(1, 700);
 
 describe("a checkpoint of several blocks", () => {
   it("stands at the head of each file, and the log survives crashes at any operation around it", async () => {
@@ -14,9 +18,11 @@ describe("a checkpoint of several blocks", () => {
     const { device, scheduler } = machine;
     let store = await machine.open();
     const made: GroupLog[] = await machine.run(
-      Promise.all(Array.from({ length: GROUPS }, (_, i) => store.create(group(i + 1), replica(i + 1), EMPTY, CONFIG))),
+      Promise.all(Array.from({ length: GROUPS }, (_, i) => store.create(group(i + 1), replica(i + 1), EMPTY, text("")))),
     );
     for (const log of made) {
+      append(log, term(1), [{ ...CONFIG, type: FrameType.config, recordCount: 0 }]);
+      log.commit(log.lastIndex);
       const state = { term: term(5), votedFor: replica(log.replicaId) };
       log.write({ state, truncateFrom: undefined, frames: [] }, () => {});
     }
@@ -33,19 +39,21 @@ describe("a checkpoint of several blocks", () => {
         machine.crash(life % 2 === 0);
       };
       for (let i = 0; i < 60 && !crashed; i += 1) {
+        const reached = log.lastIndex + 1;
         append(log, term(5), [draft(i, 6000)], () => {
-          durable = Math.max(durable, log.lastIndex);
+          durable = Math.max(durable, reached);
         });
-        const reached = log.lastIndex;
         if (i % 2 === 0) log.commit(log.lastIndex);
         await scheduler.run(scheduler.now + 6, () => crashed);
-        durable = Math.min(durable, reached);
       }
       device.watch = undefined;
       assert.ok(crashed, "each life ends in the middle");
       store = await machine.open();
       assert.equal(store.recovered.length, GROUPS);
-      for (const one of store.recovered) assert.deepEqual([one.term, one.votedFor, one.config], [5, one.replicaId, CONFIG]);
+      for (const one of store.recovered) {
+        const config = one.configs[0]?.config ?? one.config;
+        assert.deepEqual([one.term, one.votedFor, Buffer.from(config)], [5, one.replicaId, Buffer.from(CONFIG.payload)]);
+      }
       const first = store.recovered.find((one) => one.groupId === 1);
       assert.ok((first?.lastIndex ?? 0) >= durable, `${first?.lastIndex} of ${durable} in life ${life}`);
       durable = first?.lastIndex ?? 0;
@@ -58,7 +66,7 @@ describe("a checkpoint of several blocks", () => {
   it("makes a start after a clean stop read one file only", async () => {
     const machine = new Machine();
     let store = await machine.open({ walFileBytes: 256 * KiB });
-    const log = await machine.run(store.create(group(1), replica(1), EMPTY, CONFIG));
+    const log = await machine.run(store.create(group(1), replica(1), EMPTY, text("")));
     for (let i = 0; i < 50; i += 1) append(log, term(1), [draft(i, 5000)]);
     log.commit(log.lastIndex);
     await machine.run(store.close());
