@@ -83,15 +83,21 @@ async function rejoin(what: string, off: () => Promise<string>, lost: ReadonlySe
     return (await inSync()).length === PROBED + BIG_PARTITIONS && ![...lost].some((id) => present.has(id));
   });
   const ended = performance.now();
+  await sleep(1_000);
+  const calmAgainFrom = performance.now();
+  await sleep(calmMs);
+  const calmAgainUntil = performance.now();
   await probe.end();
   const before = probe.between(calmFrom, began);
   const during = probe.between(began, ended);
+  const after = probe.between(calmAgainFrom, calmAgainUntil);
   const seconds = (ended - began) / 1000;
   console.log(
     `${what}: broker ${VICTIM} in sync everywhere ${seconds.toFixed(1)} s after its start: ${(mib / seconds).toFixed(0)} MiB/s, start included`,
   );
   console.log(`${what}: ${PROBED} other partitions before: ${percentilesText(before)}`);
   console.log(`${what}: ${PROBED} other partitions while it was caught up: ${percentilesText(during)}`);
+  console.log(`${what}: ${PROBED} other partitions afterwards, with three brokers again: ${percentilesText(after)}`);
   console.log(`${what}: their p99 in each second since the start: ${bySecond(probe, began, ended)} ms`);
   // What no broker can do anything about: it syncs before it acknowledges.
   const stalled = (from: number, until: number): number => disk.stalledWithin(from, until);

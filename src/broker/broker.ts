@@ -195,7 +195,11 @@ class BrokerProcess implements Broker {
       );
     }
     this.#formation = new FormationLoop({ clock, random, disk, telemetry, links: this.#links }, this.#config, meta);
-    const store = await openLogStore(this.#ports, { ...this.#config.log, failed: (error) => this.#fatal(error) });
+    const store = await openLogStore(this.#ports, {
+      ...this.#config.log,
+      failed: (error) => this.#fatal(error),
+      unwanted: () => this.#stopping,
+    });
     this.#store = store;
     this.#peerAddress = await this.#links.listen(this.#config.peerListen);
     this.#registerServices(rpcServer);

@@ -128,6 +128,26 @@ export class DiskSpace implements SpaceView {
     }
   }
 
+  /** What must be written before anything else can be: waits for room, however long. @throws the ENOSPC itself once nobody wants it any more */
+  async insist(path: string, work: () => Promise<void>, unwanted: () => boolean = () => false): Promise<void> {
+    let last: unknown;
+    const done = await this.attempt(
+      path,
+      async () => {
+        try {
+          await work();
+        } catch (error) {
+          last = error;
+          throw error;
+        }
+        return true;
+      },
+      () => Promise.resolve(),
+      unwanted,
+    );
+    if (done === undefined) throw last;
+  }
+
   /** A write found no room that nobody tries again: nothing more is taken until a look says otherwise. */
   foundNone(path: string): void {
     this.#low = true;
@@ -172,6 +192,9 @@ export class DiskSpace implements SpaceView {
     for (const listener of this.#listeners) listener();
   }
 }
+
+/** `DiskSpace.insist` of a log that is being opened. */
+export type Insist = (path: string, work: () => Promise<void>) => Promise<void>;
 
 /** A write or create found no room. A sync that found none is something else: the kernel gave up on bytes it had taken. */
 export function isNoSpace(error: unknown): boolean {

@@ -7,7 +7,7 @@ import { isSealed, openSealedJson, sealJson } from "./model/sealed-json.ts";
 import { GROUPS_FOLDER, WAL_FOLDER } from "./model/segment-name.ts";
 import { StrictDisk } from "./strict-disk.ts";
 
-const PATH = "meta.json";
+export const META_PATH = "meta.json";
 const TEMPORARY = "meta.json.tmp";
 /** Version of the whole data directory; another one is refused. A later one keeps `format` and the seal, so that this version can tell. */
 export const DISK_FORMAT = 1;
@@ -67,13 +67,14 @@ export async function readMeta(disk: Disk): Promise<Meta | undefined> {
   const names = new Set((await disk.list("")).map((entry) => entry.name));
   const hasLog = names.has(WAL_FOLDER) && (await disk.list(WAL_FOLDER)).length > 0;
   const hasGroups = names.has(GROUPS_FOLDER) && (await disk.list(GROUPS_FOLDER)).length > 0;
-  if (!names.has(PATH)) {
-    if (hasLog || hasGroups) throw new BadDataDirectory(`${disk.root} holds data but no ${PATH}: ${otherwise(UNREADABLE)}`);
+  if (!names.has(META_PATH)) {
+    if (hasLog || hasGroups) throw new BadDataDirectory(`${disk.root} holds data but no ${META_PATH}: ${otherwise(UNREADABLE)}`);
     return undefined;
   }
-  const meta = parse(await readAll(disk, PATH), disk.root);
-  if (meta.logMade && !hasLog)
-    throw new BadDataDirectory(`${disk.root} has ${PATH} but no write-ahead log: ${otherwise(meta.incarnation)}`);
+  const meta = parse(await readAll(disk, META_PATH), disk.root);
+  // A start that found it damaged and was cut off may have taken away its last file to make it again; what was lost is known to be.
+  if (meta.logMade && !hasLog && meta.walDamaged !== true)
+    throw new BadDataDirectory(`${disk.root} has ${META_PATH} but no write-ahead log: ${otherwise(meta.incarnation)}`);
   return meta;
 }
 
@@ -89,9 +90,9 @@ export const UNREADABLE = "unreadable";
  */
 export async function incarnationOf(disk: Disk): Promise<Incarnation | typeof UNREADABLE | undefined> {
   const names = new Set((await disk.list("")).map((entry) => entry.name));
-  if (!names.has(PATH)) return names.has(WAL_FOLDER) || names.has(GROUPS_FOLDER) ? UNREADABLE : undefined;
+  if (!names.has(META_PATH)) return names.has(WAL_FOLDER) || names.has(GROUPS_FOLDER) ? UNREADABLE : undefined;
   try {
-    return parse(await readAll(disk, PATH), disk.root).incarnation;
+    return parse(await readAll(disk, META_PATH), disk.root).incarnation;
   } catch (error) {
     if (!(error instanceof Damaged)) throw error;
     return UNREADABLE;
@@ -131,7 +132,7 @@ export function formMeta(disk: Disk, clusterId: ClusterId, recoveryEpoch: number
 export function changeMeta(disk: Disk, change: (meta: Meta) => Meta, absent?: Meta): Promise<Meta> {
   return oneByOne(disk, async () => {
     const meta = (await readMeta(disk)) ?? absent;
-    if (meta === undefined) throw new BadDataDirectory(`${disk.root} has no ${PATH} yet`);
+    if (meta === undefined) throw new BadDataDirectory(`${disk.root} has no ${META_PATH} yet`);
     const changed = change(meta);
     if (changed !== meta) await put(disk, changed);
     return changed;
@@ -167,7 +168,7 @@ async function put(disk: Disk, meta: Meta): Promise<void> {
   } finally {
     await file.close();
   }
-  await disk.rename(TEMPORARY, PATH);
+  await disk.rename(TEMPORARY, META_PATH);
   await disk.syncDirectory("");
 }
 
@@ -183,8 +184,8 @@ async function readAll(disk: Disk, path: string): Promise<string> {
 }
 
 function parse(text: string, root: string): Meta {
-  const damaged = (what: string): BadDataDirectory => new Damaged(`${root}/${PATH} ${what}: ${otherwise(UNREADABLE)}`);
-  const unknown = (what: string): BadDataDirectory => new BadDataDirectory(`${root}/${PATH} ${what}: ${NEWER}`);
+  const damaged = (what: string): BadDataDirectory => new Damaged(`${root}/${META_PATH} ${what}: ${otherwise(UNREADABLE)}`);
+  const unknown = (what: string): BadDataDirectory => new BadDataDirectory(`${root}/${META_PATH} ${what}: ${NEWER}`);
   // Without a seal nothing says that it is what was written.
   const bad = isSealed(text) ? unknown : damaged;
   let fields: Readonly<Record<string, unknown>>;

@@ -28,10 +28,15 @@ export class RingMaker {
     this.#made = made;
   }
 
-  /** The first file of an empty ring. @throws {DiskError} also when there is no room: a broker that cannot even begin does not start */
+  /** The first file of an empty ring. @throws {DiskError} also when there is no room; may be tried again */
   async first(): Promise<void> {
     if (this.#ring.current !== undefined || this.#ring.ready > 0) return;
-    await this.#files.make(this.#ring.toMake() as number);
+    try {
+      await this.#files.make(this.#ring.toMake() as number);
+    } catch (error) {
+      this.#ring.makeFailed();
+      throw error;
+    }
     this.#ring.makeDone();
   }
 

@@ -8,7 +8,7 @@ import type { Telemetry } from "../base/ports/telemetry.ts";
 import { ColdReader } from "./cold-reader.ts";
 import { DiskDoubts } from "./disk-doubts.ts";
 import { DiskScheduler } from "./disk-scheduler.ts";
-import { DiskSpace } from "./disk-space.ts";
+import { DiskSpace, type Insist } from "./disk-space.ts";
 import { settleDoubted } from "./doubted-groups.ts";
 import { Failure } from "./failure.ts";
 import { FileCache } from "./file-cache.ts";
@@ -16,14 +16,14 @@ import { removeFolder, removeLeftFolders, setFolderAside } from "./group-folders
 import { GroupLogImpl } from "./group-log.ts";
 import { GroupRoom } from "./group-room.ts";
 import { GroupServices, recoveredOf } from "./group-services.ts";
-import { BadDataDirectory, type Meta, readMeta, writeMeta } from "./meta.ts";
+import { BadDataDirectory, META_PATH, type Meta, readMeta, writeMeta } from "./meta.ts";
 import { incarnationBytes } from "./model/block.ts";
 import { FrameOwner, FrameQueue } from "./model/held.ts";
 import type { GroupImage } from "./model/image.ts";
 import { Producers } from "./model/producers.ts";
 import type { ReplayedGroup } from "./model/replay.ts";
 import { FILES_KEPT, type Ring } from "./model/ring.ts";
-import { GROUPS_FOLDER, groupFolder } from "./model/segment-name.ts";
+import { GROUPS_FOLDER, groupFolder, walPath } from "./model/segment-name.ts";
 import type { WalImage } from "./model/wal-image.ts";
 import { RingMaker } from "./ring-maker.ts";
 import { againBytesMax, RingRelief } from "./ring-relief.ts";
@@ -66,13 +66,16 @@ export async function openLogStore(ports: LogPorts, options: LogStoreOptions): P
   invariant(options.walFilesMax >= WAL_FILES_MIN, () => `the write-ahead log needs at least ${WAL_FILES_MIN} files`);
   const meta = await readMeta(ports.disk);
   if (meta === undefined) throw new BadDataDirectory(`${ports.disk.root} has no meta.json yet`);
+  // A damaged log must say so, and make its files again, before it can say anything else: on a full disk that waits.
+  const space = new DiskSpace(ports.disk, ports.clock, ports.telemetry, options.diskReserveBytes ?? 0);
+  const insist: Insist = (path, work) => space.insist(path, work, options.unwanted);
   const damaged = async ({ path, position, what }: DamagedLog): Promise<void> => {
     ports.telemetry.log("error", "log.wal_found_damaged", { path, position, what });
     // Before a file is made again: a start that is cut off must not pass for one that found nothing.
-    await writeMeta(ports.disk, { ...meta, walDamaged: true });
+    await insist(META_PATH, () => writeMeta(ports.disk, { ...meta, walDamaged: true }));
   };
   const { walFileBytes, walFilesMax } = options;
-  const recovery = new WalRecovery(ports.disk, meta.incarnation);
+  const recovery = new WalRecovery(ports.disk, meta.incarnation, insist);
   const recovered = await recovery.run(walFileBytes, walFilesMax, meta.logMade, meta.walDamaged === true, damaged);
   const store = new LogStoreImpl(ports, options, meta, recovered);
   await store.start();
@@ -225,17 +228,23 @@ class LogStoreImpl implements LogStore, WalEvents {
     const { disk, telemetry } = this.#ports;
     await disk.makeDirectory(GROUPS_FOLDER);
     await disk.syncDirectory("");
-    await this.#maker.first();
+    // A broker that cannot even begin says so and does not start. One that has lost its files has more to wait for.
+    if (this.#salvaged) await this.#insist(walPath(0), () => this.#maker.first());
+    else await this.#maker.first();
     await this.space.start();
     this.space.onChange(() => this.#maker.ahead());
     await this.#failure.guard(this.#salvaged ? this.#sayWhatIsLeft() : this.#wal.firstCheckpoint());
-    await this.#doubts.keep();
+    await this.#insist(META_PATH, () => this.#doubts.keep());
     await removeLeftFolders(disk, telemetry, this.#image, this.forgot);
     const found = { image: this.#image, replayed: this.#replayed, doubts: this.#doubts };
     await settleDoubted({ disk, telemetry, wal: this.#wal, failure: this.#failure, ...found });
     this.#recovered = [...this.#image.groups.values()].map(recoveredOf);
     for (const image of this.#image.groups.values()) this.#waiting.set(image.groupId, await this.#load(image));
     await warm([...this.#waiting.values()], this.#slabs, this.#walReader, this.#options.hotTailBytes * WARM_TAILS);
+  }
+
+  #insist(path: string, work: () => Promise<void>): Promise<void> {
+    return this.space.insist(path, work, this.#options.unwanted);
   }
 
   /** A checkpoint of what a damaged log still proves, in a file of its own where there is one, so that the damage need not be read again. */

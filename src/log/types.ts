@@ -303,6 +303,8 @@ export interface LogStoreOptions {
   readonly diskReserveBytes?: number;
   /** A write or sync failed: the broker must exit ≠ 0 (design §4, D3). Called at most once. */
   readonly failed: (error: Error) => void;
+  /** Asked while the log is opened and waits for room on a full disk: nobody wants it any more. Default: everybody does. */
+  readonly unwanted?: () => boolean;
 }
 
 /** The bytes of the write-ahead log are not what was promised: damage, not a torn tail. */

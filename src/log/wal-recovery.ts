@@ -1,5 +1,6 @@
 import type { GroupId, Incarnation } from "../base/ids.ts";
 import type { Disk, DiskFile } from "../base/ports/disk.ts";
+import type { Insist } from "./disk-space.ts";
 import { BLOCK_ALIGN, type BlockHeader, incarnationBytes, padded, readBlockHeader } from "./model/block.ts";
 import { type BlockRecord, readBlock } from "./model/block-reader.ts";
 import { Malformed } from "./model/bytes.ts";
@@ -51,12 +52,14 @@ interface Tail {
  */
 export class WalRecovery {
   readonly #disk: Disk;
+  readonly #insist: Insist;
   readonly #incarnation: Uint8Array;
   #buffer = new Uint8Array(0);
   #loaded: FoundFile | undefined;
 
-  constructor(disk: Disk, incarnation: Incarnation) {
+  constructor(disk: Disk, incarnation: Incarnation, insist: Insist) {
     this.#disk = disk;
+    this.#insist = insist;
     this.#incarnation = incarnationBytes(incarnation);
   }
 
@@ -321,7 +324,7 @@ export class WalRecovery {
     const ready: number[] = [];
     for (let file = 0; file < made; file += 1) {
       if (good.has(file)) await files.open(file);
-      else await files.make(file);
+      else await this.#insist(walPath(file), () => files.make(file));
       if (inUse.has(file)) continue;
       if (file === torn) ready.unshift(file);
       else ready.push(file);

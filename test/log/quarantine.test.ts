@@ -179,8 +179,53 @@ describe("Damage in the write-ahead log", () => {
     assert.deepEqual(told(machine, "log.wal_found_damaged"), []);
   });
 
-  it("a start that dies at any disk operation does not pass for one that found nothing", async () => {
+  it("on a full disk the start waits for room to say so, and goes on by itself", async () => {
+    const full = async (wound: (machine: Machine, all: readonly Block[]) => Promise<void>, unwanted = (): boolean => false) => {
+      const { machine, all } = await tenBlocks();
+      await wound(machine, all);
+      machine.device.leaveFree(0);
+      const opening = machine.opening({ ...SMALL, unwanted });
+      opening.catch(() => {});
+      await machine.settle();
+      assert.match(told(machine, "disk.full").join(), /"path":"meta.json"/);
+      assert.equal((await machine.run(readMeta(machine.disk)))?.walDamaged, undefined, "nothing is half written");
+      return { machine, opening };
+    };
+    const flipped = async (machine: Machine, all: readonly Block[]): Promise<void> => flip(machine, all[5] as Block);
+    const { machine, opening } = await full(flipped);
+    machine.device.leaveFree(1024 * KiB);
+    const store = await machine.run(opening);
+    assert.equal(found(store, 7)?.doubted, true);
+    assert.ok(!store.space.full);
+
+    // Room to say so, and not for a ring of which a piece of a file is left.
+    const gone = await full(async (one) => {
+      for (const { name } of await one.run(one.disk.list("wal"))) await one.run(one.disk.unlink(`wal/${name}`));
+      const left = await one.run(one.disk.open("wal/00", { mode: "create" }));
+      await one.run(left.write(0, [new Uint8Array(4 * KiB)]));
+      await one.run(left.close());
+      await one.run(one.disk.syncDirectory("wal"));
+    });
+    gone.machine.device.leaveFree(16 * KiB);
+    await gone.machine.settle();
+    assert.equal((await gone.machine.run(readMeta(gone.machine.disk)))?.walDamaged, true);
+    // The piece was taken away for the file that finds no room: a process that dies here is not asked for what it had.
+    gone.machine.crash();
+    const again = gone.machine.opening(SMALL);
+    again.catch(() => {});
+    await gone.machine.settle();
+    gone.machine.device.leaveFree(1024 * KiB);
+    assert.ok((await gone.machine.run(again)).forgot);
+
+    let over = false;
+    const stopped = await full(flipped, () => over);
+    over = true;
+    await assert.rejects(stopped.machine.run(stopped.opening), /ENOSPC/);
+  });
+
+  it("a start that dies at any disk operation does not pass for one that found nothing, also when the next finds a full disk", async () => {
     let finished = false;
+    let waited = 0;
     for (let stop = 1; !finished; stop += 1) {
       const { machine, all } = await tenBlocks();
       // A file that is made again shows no damage any more.
@@ -205,10 +250,18 @@ describe("Damage in the write-ahead log", () => {
       machine.device.watch = undefined;
       finished = !crashed;
       if (!crashed) machine.crash();
-      const store = await machine.open(SMALL);
+      // The next one may have to wait for room, wherever the last one ended.
+      machine.device.leaveFree(0);
+      const opening = machine.opening(SMALL);
+      opening.catch(() => {});
+      await machine.settle();
+      if (told(machine, "disk.full").length > 0) waited += 1;
+      machine.device.leaveFree(1024 * KiB);
+      const store = await machine.run(opening);
       assert.ok(store.forgot, `operation ${stop}`);
       assert.ok(stop < 200);
     }
+    assert.ok(waited > 0);
   });
 
   it("who is made while it is not known what was forgotten is doubted, until it is", async () => {
