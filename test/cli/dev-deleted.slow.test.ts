@@ -81,7 +81,7 @@ describe("millrace dev whose folder is deleted", { timeout: 180_000 }, () => {
       rmSync(folder, { recursive: true });
       const told: string[] = [];
       const terminal = { data: () => undefined, flush: async () => undefined, say: (line: string) => void told.push(line) };
-      await stopBrokers(dev, [broker], terminal, 200);
+      await stopBrokers(dev, [broker], terminal, { patienceMs: 200 });
       assert.deepEqual(told, [`broker 1 (pid ${pid}) did not stop within 0.2 s: killed`]);
       assert.equal(isAlive(pid, broker.data), false);
       assert.equal(dev.pidOf(broker), undefined);

@@ -9,6 +9,12 @@ import { isListening, spawnBroker } from "./spawn-broker.ts";
 
 /** A broker that stops hands its leadership over first; after this it is killed. Milliseconds. */
 export const STOP_MS = 30_000;
+/** A broker that stops sooner is not talked about. */
+const SILENT_MS = 3_000;
+/** A killed process is gone in this time, unless it waits for a disk. */
+const KILL_MS = 5_000;
+/** A broker that is started again so often while it is being stopped is given up: somebody means it to run. */
+const STARTS_MAX = 5;
 /** How often processes are looked at. */
 const LOOK_EVERY_MS = 250;
 
@@ -58,9 +64,10 @@ export async function superviseDev(folder: DevFolder, layout: DevLayout, termina
     clearInterval(watch);
     terminal.say("stopping");
   } finally {
-    await stopBrokers(folder, devBrokers(layout), terminal);
-    // What somebody deleted is not made again.
-    if (!folder.gone) folder.write({ ...layout, pid: 0 });
+    await stopBrokers(folder, devBrokers(layout), terminal).finally(() => {
+      // What somebody deleted is not made again.
+      if (!folder.gone) folder.write({ ...layout, pid: 0 });
+    });
   }
 }
 
@@ -105,30 +112,75 @@ function tellChanges(folder: DevFolder, layout: DevLayout, pids: Map<number, num
   }
 }
 
-/** SIGTERM to all at once, then patience, then SIGKILL; also to those that somebody starts again meanwhile. */
-export async function stopBrokers(
-  folder: DevFolder,
-  brokers: readonly DevBroker[],
-  terminal: Terminal,
-  patienceMs: number = STOP_MS,
-): Promise<void> {
-  await Promise.all(
-    brokers.map(async (broker) => {
-      for (let pid = folder.pidOf(broker); pid !== undefined; pid = folder.pidOf(broker)) {
-        if (!(await stopProcess(pid, broker, terminal, patienceMs))) return;
-      }
-      folder.removePid(broker);
-    }),
-  );
+/** What `stopBrokers` looks at and waits for; tests have processes of their own. */
+export interface StopOptions {
+  /** For a broker to stop by itself, ms. */
+  readonly patienceMs: number;
+  /** For a killed one to be gone, ms. */
+  readonly killMs: number;
+  readonly isAlive: typeof isAlive;
+  readonly signal: typeof signal;
 }
 
-/** @returns whether it is gone */
-async function stopProcess(pid: number, { id, data }: DevBroker, terminal: Terminal, patienceMs: number): Promise<boolean> {
+/**
+ * SIGTERM to all at once, then patience, then SIGKILL; also to those that somebody starts again meanwhile, a few times. Says what it waits for.
+ *
+ * @throws {CommandFailed} one is there all the same: not even killed it ends, or somebody starts it again and again. The others are stopped
+ */
+export async function stopBrokers(
+  folder: Pick<DevFolder, "pidOf" | "removePid">,
+  brokers: readonly DevBroker[],
+  terminal: Pick<Terminal, "say">,
+  options: Partial<StopOptions> = {},
+): Promise<void> {
+  const all = { patienceMs: STOP_MS, killMs: KILL_MS, isAlive, signal, ...options };
+  const stopped = await Promise.allSettled(brokers.map((broker) => stopBroker(folder, broker, terminal, all)));
+  const failures = stopped.flatMap((one) => (one.status === "rejected" ? [one.reason as unknown] : []));
+  const [first, ...others] = failures;
+  if (first === undefined) return;
+  if (others.length === 0 || !failures.every((one) => one instanceof CommandFailed)) throw first;
+  throw new CommandFailed(ExitCode.failure, failures.map((one) => one.message).join("; "));
+}
+
+async function stopBroker(
+  folder: Pick<DevFolder, "pidOf" | "removePid">,
+  broker: DevBroker,
+  terminal: Pick<Terminal, "say">,
+  options: StopOptions,
+): Promise<void> {
+  let starts = 0;
+  for (let pid = folder.pidOf(broker); pid !== undefined; pid = folder.pidOf(broker)) {
+    if (starts > 0) {
+      if (starts > STARTS_MAX) {
+        const again = `somebody started broker ${broker.id} again ${starts} times while it was being stopped, now as pid ${pid}`;
+        throw new CommandFailed(ExitCode.failure, `${again}: end who does that, then stop the broker`);
+      }
+      terminal.say(`broker ${broker.id} was started again as pid ${pid}: stopping it too`);
+    }
+    starts += 1;
+    await stopProcess(pid, broker, terminal, options);
+  }
+  folder.removePid(broker);
+}
+
+/** @throws {CommandFailed} it is still there */
+async function stopProcess(pid: number, broker: DevBroker, terminal: Pick<Terminal, "say">, options: StopOptions): Promise<void> {
+  const { patienceMs, killMs } = options;
+  const name = `broker ${broker.id} (pid ${pid})`;
   // By what it runs, not by its number alone, which may be another one's the moment it is gone.
-  const isGone = (): boolean => !isAlive(pid, data);
-  signal(pid, "SIGTERM");
-  if (await waitFor(isGone, patienceMs)) return true;
-  terminal.say(`broker ${id} (pid ${pid}) did not stop within ${patienceMs / 1000} s: killed`);
-  if (!isGone()) signal(pid, "SIGKILL");
-  return waitFor(isGone, 5_000);
+  const isGone = (): boolean => !options.isAlive(pid, broker.data);
+  options.signal(pid, "SIGTERM");
+  const silentMs = Math.min(SILENT_MS, patienceMs);
+  if (await waitFor(isGone, silentMs)) return;
+  if (patienceMs > silentMs) {
+    terminal.say(`waiting for ${name} to hand over and stop, up to ${patienceMs / 1000} s`);
+    if (await waitFor(isGone, patienceMs - silentMs)) return;
+  }
+  terminal.say(`${name} did not stop within ${patienceMs / 1000} s: killed`);
+  if (!isGone()) options.signal(pid, "SIGKILL");
+  if (await waitFor(isGone, killMs)) return;
+  throw new CommandFailed(
+    ExitCode.failure,
+    `${name} is still there ${killMs / 1000} s after it was killed: it may wait for its disk (\`ps -o stat,wchan -p ${pid}\`); it ends when the disk answers`,
+  );
 }
