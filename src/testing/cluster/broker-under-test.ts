@@ -14,6 +14,7 @@ export interface BrokerUnderTest {
   stop(): Promise<void>;
   /** Reads and checks everything that is stored, now. */
   scrub(): Promise<void>;
+  /** Another object whenever one is opened or closed: while it stays, so do they. */
   readonly replicas: Iterable<ReplicaUnderTest>;
   /** Undefined while it belongs to no cluster. */
   readonly numbers: BrokerNumbers | undefined;

@@ -28,10 +28,13 @@ export class BrokerReplicaView implements ReplicaView {
     this.#alive = alive;
   }
 
-  /** Something was asked of it since this was asked last, or its process died: all else is as it was. */
-  moved(): boolean {
+  /**
+   * Something was asked of it since this was asked last, or its process died: all else is as it was.
+   *
+   * @param alive whether its process is, where that is known: of all replicas of a broker it is the same
+   */
+  moved(alive: boolean = this.#alive()): boolean {
     const { turns } = this.#under;
-    const alive = this.#alive();
     const moved = turns !== this.#turns || alive !== this.#wasAlive;
     this.#turns = turns;
     this.#wasAlive = alive;

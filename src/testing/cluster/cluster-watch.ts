@@ -27,6 +27,9 @@ export interface Running {
   /** Failures of the disk before this life: one that came since explains why the broker ended. */
   readonly diskFailures: number;
   readonly views: Map<ReplicaUnderTest, BrokerReplicaView>;
+  /** What `broker.replicas` was when it was last looked at, and the views of these: most events change neither. */
+  replicas: Iterable<ReplicaUnderTest> | undefined;
+  looked: readonly BrokerReplicaView[];
   /** Every replica that was seen on this disk, in this life or one before, by group and id. */
   readonly held: Map<string, { readonly group: number; readonly replica: number }>;
 }
@@ -77,27 +80,45 @@ export class ClusterWatch {
 
   /** @param called since it was looked at last @param all also those of its replicas of which nothing was asked */
   #observeBroker(running: Running, called: boolean, all: boolean): void {
-    const { machine, broker, life, views, held } = running;
-    for (const replica of broker.replicas) {
+    const { machine, broker, life } = running;
+    const { replicas } = broker;
+    const alive = machine.running && machine.lives === life;
+    // What was closed in this event may have said something before: a write that ended, and the end of its topic, come out of one block.
+    const closed = all || replicas !== running.replicas ? this.#list(running, replicas) : [];
+    for (const view of closed) this.#look(running, view, alive, called, all);
+    for (const view of running.looked) this.#look(running, view, alive, called, all);
+    const { broken } = this.invariants;
+    if (broken !== undefined) throw new Error(broken);
+  }
+
+  #look(running: Running, view: BrokerReplicaView, alive: boolean, called: boolean, all: boolean): void {
+    const moved = view.moved(alive);
+    running.moved ||= moved;
+    if ((!moved && !all) || !this.invariants.observe(view)) return;
+    if (!moved || !called) throw new Error(`${running.machine.name} changed without being called: the simulator missed it`);
+    this.#replicas.look(view);
+    this.trims.look(view);
+    if (view.role === "leader" && this.#led.get(view) !== view.term) {
+      this.#led.set(view, view.term);
+      this.led(view.group, view.term, brokerOn(running.machine.name));
+    }
+  }
+
+  /** This broker may have other replicas than before. @returns those it has no more */
+  #list(running: Running, replicas: Iterable<ReplicaUnderTest>): readonly BrokerReplicaView[] {
+    const { machine, life, views, held, looked } = running;
+    running.replicas = replicas;
+    running.looked = Array.from(replicas, (replica) => {
       let view = views.get(replica);
       if (view === undefined) {
         view = new BrokerReplicaView(replica, life, () => machine.running && machine.lives === life);
         views.set(replica, view);
         held.set(`${view.group}/${view.replica}`, view);
       }
-      const moved = view.moved();
-      running.moved ||= moved;
-      if ((!moved && !all) || !this.invariants.observe(view)) continue;
-      if (!moved || !called) throw new Error(`${machine.name} changed without being called: the simulator missed it`);
-      this.#replicas.look(view);
-      this.trims.look(view);
-      if (view.role === "leader" && this.#led.get(view) !== view.term) {
-        this.#led.set(view, view.term);
-        this.led(view.group, view.term, brokerOn(machine.name));
-      }
-    }
-    const { broken } = this.invariants;
-    if (broken !== undefined) throw new Error(broken);
+      return view;
+    });
+    const here = new Set(running.looked);
+    return looked.filter((view) => !here.has(view));
   }
 
   #countInSync(): void {

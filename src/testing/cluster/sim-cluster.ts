@@ -106,6 +106,8 @@ export class SimCluster {
       life,
       diskFailures: machine.device.failed,
       views: new Map(),
+      replicas: undefined,
+      looked: [],
       held,
     });
     const belongs = () => {

@@ -10,6 +10,9 @@ interface Watched {
   readonly process: SimProcess;
   readonly life: number;
   readonly views: Map<ReplicaUnderTest, BrokerReplicaView>;
+  /** What `broker.replicas` was when it was last looked at, and the views of these. */
+  replicas: Iterable<ReplicaUnderTest> | undefined;
+  looked: readonly BrokerReplicaView[];
   /** `process.turns` when its replicas were last looked at. */
   seen: number;
 }
@@ -26,7 +29,7 @@ export class InvariantWatch {
 
   /** A broker begins a life on this machine; its former one is looked at no more. */
   begin(machine: Machine, process: SimProcess, broker: BrokerUnderTest): void {
-    this.#watched.set(machine, { broker, process, life: machine.lives, views: new Map(), seen: -1 });
+    this.#watched.set(machine, { broker, process, life: machine.lives, views: new Map(), replicas: undefined, looked: [], seen: -1 });
   }
 
   forget(machine: Machine): void {
@@ -39,12 +42,21 @@ export class InvariantWatch {
       const { turns } = watched.process;
       if (turns === watched.seen) continue;
       watched.seen = turns;
-      for (const replica of watched.broker.replicas) {
-        const view = viewOf(machine, watched, replica);
-        if (view.moved()) this.#invariants.observe(view);
+      const { replicas } = watched.broker;
+      const before = watched.looked;
+      if (replicas !== watched.replicas) {
+        watched.replicas = replicas;
+        watched.looked = Array.from(replicas, (replica) => viewOf(machine, watched, replica));
+        // What was closed in this event may have said something before.
+        for (const view of before) if (!watched.looked.includes(view)) this.#observe(view);
       }
+      for (const view of watched.looked) this.#observe(view);
       if (this.#invariants.broken !== undefined) throw new Error(this.#invariants.broken);
     }
+  }
+
+  #observe(view: BrokerReplicaView): void {
+    if (view.moved()) this.#invariants.observe(view);
   }
 }
 
