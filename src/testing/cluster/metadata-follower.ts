@@ -26,9 +26,15 @@ export class MetadataFollower {
 
   /** Applies what is committed by now. */
   follow(): void {
-    const replicas = [...this.#replicas()].flatMap(({ replica }) => (replica.groupId === METADATA_GROUP ? [replica] : []));
+    const replicas: ReplicaUnderTest[] = [];
+    let commit = 0;
+    for (const { replica } of this.#replicas()) {
+      if (replica.groupId !== METADATA_GROUP) continue;
+      replicas.push(replica);
+      commit = Math.max(commit, replica.core.commit);
+    }
+    if (commit <= this.#applied) return;
     const changed = new Set<GroupId>();
-    const commit = Math.max(0, ...replicas.map(({ core }) => core.commit));
     for (let index = this.#applied + 1; index <= commit && !this.#lost; index++) {
       const holder = replicas.find(({ core, log }) => core.commit >= index && log.frame(index as LogIndex) !== undefined);
       const frame = holder?.log.frame(index as LogIndex);

@@ -6,8 +6,8 @@ interface KnownEntry {
 
 /** All that is known of one group: every entry any replica ever held, what was chosen, and who led. */
 export class GroupBook {
-  /** Entries by "index:term". */
-  readonly #entries = new Map<string, KnownEntry>();
+  /** Entries by term and index. */
+  readonly #entries = new Map<number, Map<number, KnownEntry>>();
   /** Index → term of the entry that was committed there, and the term of who first knew it. */
   readonly #chosen = new Map<number, { readonly term: number; readonly knownIn: number }>();
   readonly leaders = new Map<number, number>();
@@ -18,10 +18,14 @@ export class GroupBook {
    * @returns what is wrong when another replica holds another entry of that index and term
    */
   entry(index: number, term: number, prevTerm: number, hash: string | undefined): string | undefined {
-    const key = `${index}:${term}`;
-    const known = this.#entries.get(key);
+    let ofTerm = this.#entries.get(term);
+    if (ofTerm === undefined) {
+      ofTerm = new Map();
+      this.#entries.set(term, ofTerm);
+    }
+    const known = ofTerm.get(index);
     if (known === undefined) {
-      this.#entries.set(key, { prevTerm, hash });
+      ofTerm.set(index, { prevTerm, hash });
       return undefined;
     }
     if (known.prevTerm !== prevTerm) return `follows term ${prevTerm} here and term ${known.prevTerm} elsewhere`;

@@ -137,19 +137,21 @@ export class SimNetwork {
     const back = this.link(toHost, fromHost);
     let over = false;
     let mine: Endpoint | undefined;
+    const giveUp = () => {
+      over = true;
+      patience.cancel();
+      mine?.close("gave up connecting");
+    };
     const finish = (act: () => void) => {
       if (over) return;
       over = true;
+      patience.cancel();
       process.whenAwake("dialed", () => {
         process.turn();
         act();
       });
     };
-    const giveUp = () => {
-      over = true;
-      mine?.close("gave up connecting");
-    };
-    process.after(timeoutMs, `gives up ${address}`, () =>
+    const patience = process.after(timeoutMs, `gives up ${address}`, () =>
       finish(() => {
         giveUp();
         failed(new DialError("ETIMEDOUT", address));
