@@ -99,7 +99,11 @@ export const errors = {
   TOPIC_EXISTS: refused("ALREADY_EXISTS", "A topic of this name exists."),
   OFFSET_OUT_OF_RANGE: refused(
     "OUT_OF_RANGE",
-    "The offset is below the log start offset or above the high watermark; `log_start_offset` and `high_watermark` give the range.",
+    "The offset is below the log start offset or above the high watermark; `log_start_offset` and `high_watermark` give the range. With `last_term`, `diverging_offset` as of LOG_TRUNCATED.",
+  ),
+  LOG_TRUNCATED: refused(
+    "OUT_OF_RANGE",
+    "The record before the offset is not the one of that term (`last_term`): the log lost its end, by `recover` for example, and was written anew below the place the reader has. `diverging_offset` says from where on its records are others than those that were read; with a `diverging_term` other than `term`, at the latest. Read again from there, or from the start.",
   ),
   // Consumer groups
   UNKNOWN_GROUP: refused("NOT_FOUND", "No consumer group of this name."),

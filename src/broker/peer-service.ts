@@ -7,7 +7,6 @@ import {
   BrokerReport,
   BrokerStanding,
   ForwardedFetch,
-  ForwardedOffsets,
   ForwardedTransfer,
   ForwardedTransferred,
   ForwardedTrim,
@@ -43,7 +42,7 @@ import { STANDING_METHOD } from "./recovery/standings.ts";
 import { RANGE_METHOD, serveRange } from "./repair/range-read.ts";
 import type { ReplicaHost } from "./replica-host.ts";
 import { REPORT_METHOD } from "./reports.ts";
-import { decodeForwardedAppend, encodeForwardedAppended, encodeForwardedOffsets } from "./routing/forwarded.ts";
+import { decodeForwardedAppend, decodeForwardedQuestion, encodeForwardedAppended, encodeForwardedOffsets } from "./routing/forwarded.ts";
 import { APPEND_METHOD, FETCH_METHOD, OFFSETS_METHOD, type RoutedLog, TRIM_METHOD } from "./routing/log-backend.ts";
 import type { Router } from "./routing/router.ts";
 import type { OffsetsOf } from "./services/log-service.ts";
@@ -215,12 +214,12 @@ export class PeerService {
   }
 
   #offsets(call: IncomingCall, { log, router }: MemberParts): void {
-    const { groupId, timeMs, agesFrom } = ForwardedOffsets.decode(call.body);
+    const { groupId, timeMs, asked } = decodeForwardedQuestion(call.body);
     this.#handedOn<OffsetsOf>(
       call,
       router,
       groupId,
-      (finish) => log.offsetsHere(groupId as GroupId, timeMs, agesFrom, finish),
+      (finish) => log.offsetsHere(groupId as GroupId, timeMs, asked, finish),
       (offsets) => [encodeForwardedOffsets(offsets)],
     );
   }

@@ -16,6 +16,8 @@ const advice: Partial<Record<ErrorCode, string>> = {
   RECORD_SET_TOO_LARGE: "`millrace topic alter TOPIC --config max.message.bytes=BYTES` raises the limit of a topic, up to 3145728",
   INSUFFICIENT_BROKERS: "start more brokers, or ask for fewer --replicas",
   OFFSET_OUT_OF_RANGE: "name an offset in the range, `start` or `end`; -p names one partition",
+  LOG_TRUNCATED:
+    "read again from `diverging_offset`, or from where the log begins; for a group, `millrace group seek` while its members are stopped",
   METADATA_OUTCOME_UNKNOWN: "look with `describe` whether it took effect before you try again",
   UNKNOWN_GROUP: "`millrace group list` shows those there are",
   GROUP_NOT_EMPTY: "stop its members first; `group seek --force` removes them",

@@ -46,6 +46,8 @@ export const ForwardedOffsets = message("millrace.internal.v1.ForwardedOffsets",
   groupId: int64(1),
   timeMs: optional(int64(2)),
   agesFrom: optional(int64(3)),
+  placeOffset: optional(int64(4)),
+  placeTerm: int64(5),
 });
 
 export const ForwardedOffsetsFound = message("millrace.internal.v1.ForwardedOffsetsFound", {
@@ -58,6 +60,7 @@ export const ForwardedOffsetsFound = message("millrace.internal.v1.ForwardedOffs
   aged: bool(7),
   oldestMs: optional(int64(8)),
   newestMs: optional(int64(9)),
+  truncated: bool(10),
 });
 
 export const ForwardedTrim = message("millrace.internal.v1.ForwardedTrim", { groupId: int64(1), beforeOffset: int64(2) });

@@ -310,14 +310,14 @@ describe("An offset or a size out of range", () => {
     for (const n of cluster.numbers) {
       for (const offset of [4, 2 ** 40]) {
         const error = await cluster.refused(n, rpc.Fetch, { topic: "t", offset, maxWaitMs: 1_000 }, "OFFSET_OUT_OF_RANGE");
-        assert.deepEqual(error.metadata, { log_start_offset: "0", high_watermark: "3" });
+        assert.deepEqual(error.metadata, { topic: "t", partition: "0", log_start_offset: "0", high_watermark: "3" });
         const subscription = cluster.subscribe(n, { topic: "t", partitions: [{ partition: 0, offset }] });
         await subscription.over();
         assert.ok(
           subscription.error instanceof MillraceError && subscription.error.code === "OFFSET_OUT_OF_RANGE",
           `${subscription.error}`,
         );
-        assert.equal(subscription.error.metadata["high_watermark"], "3");
+        assert.deepEqual([subscription.error.metadata["partition"], subscription.error.metadata["high_watermark"]], ["0", "3"]);
       }
       for (const [field, request] of [
         ["offset", { offset: -1 }],

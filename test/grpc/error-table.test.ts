@@ -19,6 +19,7 @@ const FAIL = "/millrace.test.v1.TestService/Fail";
  */
 const producedBy: Readonly<Partial<Record<ErrorCode, string>>> = {
   NOT_LEADER: "broker/every-rpc.slow.test.ts",
+  LOG_TRUNCATED: "broker/partition/reader.test.ts",
   LEADER_UNKNOWN: "broker/bad-input.slow.test.ts",
   LEADERSHIP_LOST: "broker/partition/ack-waits.test.ts",
   HOP_LOST: "broker/peers/peer-calls.test.ts",

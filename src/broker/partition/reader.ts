@@ -6,17 +6,20 @@ import type { GroupLog } from "../../log/types.ts";
 import { Codec, type Frame, FrameType, nextOffsetOf, PayloadFormat } from "../../records/frame-types.ts";
 import { records } from "../../records/log-record.ts";
 import { cutRecordSet, INFLATED_FACTOR, RECORD_SET_BYTES_MAX } from "../../records/record-set.ts";
+import { ReadTerms } from "./read-terms.ts";
+import { logTruncated, outOfRange } from "./refusals.ts";
 
 /** What a reader sees of a partition. */
 export interface ReadablePartition {
   readonly name: string;
+  readonly options: { readonly topic: string; readonly number: number };
   /** Offset after the last committed record. */
   readonly highWatermark: Offset;
   readonly logStartOffset: Offset;
   readonly replica: {
     readonly serves: boolean;
-    readonly core: { readonly commit: LogIndex; readonly term: Term };
-    readonly log: Pick<GroupLog, "readFrom" | "findTime">;
+    readonly core: { readonly commit: LogIndex; readonly term: Term; termAt(index: LogIndex): Term | undefined };
+    readonly log: Pick<GroupLog, "readFrom" | "findTime" | "read"> & { readonly start: { readonly index: LogIndex } };
   };
   notLeader(): MillraceError;
 }
@@ -37,6 +40,8 @@ export interface ReadBatch {
 
 export interface ReadRequest {
   readonly offset: Offset;
+  /** Of the record before `offset`, as the reader got it: only what goes on from there is read. Undefined: it got none. */
+  readonly lastTerm: Term | undefined;
   readonly maxBytes: number;
   /** Answer once so many bytes are there, or at the deadline. */
   readonly minBytes: number;
@@ -72,6 +77,8 @@ export class PartitionReader {
   readonly #inflate: Inflate;
   readonly #confirm: Confirm;
   readonly #waiting = new Set<Waiting>();
+  /** Of the records that readers have read, and go on behind. */
+  readonly #terms: ReadTerms;
   #seen = -1;
 
   constructor(partition: ReadablePartition, clock: Clock, inflate: Inflate, confirm: Confirm) {
@@ -79,6 +86,7 @@ export class PartitionReader {
     this.#clock = clock;
     this.#inflate = inflate;
     this.#confirm = confirm;
+    this.#terms = new ReadTerms(partition);
   }
 
   /** `done` is called exactly once unless cancelled first. */
@@ -135,6 +143,11 @@ export class PartitionReader {
     };
   }
 
+  /** Whether the log still has a place that somebody had read up to: the record before `offset` is of `term`, or was trimmed away. */
+  async has(offset: Offset, term: Term): Promise<boolean> {
+    return offset <= this.#partition.highWatermark && (await this.#terms.agrees(offset, term));
+  }
+
   /** The high watermark or the role moved. */
   moved(): void {
     const mark = this.#partition.replica.serves ? this.#partition.highWatermark : -2;
@@ -186,8 +199,10 @@ export class PartitionReader {
     if (!partition.replica.serves) return partition.notLeader();
     const { offset } = request;
     const highWatermark = partition.highWatermark;
-    if (offset < partition.logStartOffset) return this.#outOfRange(offset);
+    if (offset < partition.logStartOffset) return outOfRange(partition, offset);
     if (offset > highWatermark) return this.#beyond(request, stopped);
+    const agrees = request.lastTerm === undefined || this.#terms.agrees(offset, request.lastTerm, stopped);
+    if (agrees !== true) return this.#compared(request, agrees, stopped);
     if (offset === highWatermark) return this.#reply(request, [], offset, partition.replica.core.term);
     return this.#collect(request, offset, stopped);
   }
@@ -196,27 +211,26 @@ export class PartitionReader {
    * A leader that was cut off does not know what its successor has committed, and the reader may have read it there: only one that
    * is confirmed says that there is no such offset.
    */
-  #beyond(request: ReadRequest, stopped: () => boolean): Promise<ReadReply | MillraceError> {
+  async #beyond(request: ReadRequest, stopped: () => boolean): Promise<ReadReply | MillraceError> {
     const partition = this.#partition;
-    return new Promise((resolve) => {
-      this.#confirm((index) => {
-        if (index === undefined || !partition.replica.serves) resolve(partition.notLeader());
-        else if (request.offset > partition.highWatermark) resolve(this.#outOfRange(request.offset));
-        else resolve(this.#attempt(request, stopped));
-      });
-    });
+    if (!(await this.#confirmed())) return partition.notLeader();
+    const { offset, lastTerm } = request;
+    if (offset <= partition.highWatermark) return this.#attempt(request, stopped);
+    return outOfRange(partition, offset, lastTerm === undefined ? undefined : await this.#terms.divergence(lastTerm));
   }
 
-  #outOfRange(offset: Offset): MillraceError {
-    const { name, logStartOffset, highWatermark } = this.#partition;
-    return new MillraceError(
-      "OFFSET_OUT_OF_RANGE",
-      `Cannot read offset ${offset} of ${name}: it holds ${logStartOffset} to ${highWatermark}`,
-      {
-        log_start_offset: String(logStartOffset),
-        high_watermark: String(highWatermark),
-      },
-    );
+  /** As above for one that holds another record before the offset: the reader may have read the log of a later leader. */
+  async #compared(request: ReadRequest, agrees: boolean | Promise<boolean>, stopped: () => boolean): Promise<ReadReply | MillraceError> {
+    const partition = this.#partition;
+    const { offset, lastTerm } = request;
+    if (lastTerm === undefined || (await agrees)) return this.#attempt({ ...request, lastTerm: undefined }, stopped);
+    if (!(await this.#confirmed())) return partition.notLeader();
+    return logTruncated(partition, offset, lastTerm, await this.#terms.divergence(lastTerm));
+  }
+
+  async #confirmed(): Promise<boolean> {
+    const index = await new Promise<LogIndex | undefined>((resolve) => this.#confirm(resolve));
+    return index !== undefined && this.#partition.replica.serves;
   }
 
   #collect(request: ReadRequest, from: Offset, stopped: () => boolean): ReadReply | MillraceError | Promise<ReadReply | MillraceError> {
@@ -227,11 +241,7 @@ export class PartitionReader {
     const take = (read: Awaited<typeof result>): ReadReply | MillraceError => {
       if (read.kind === "below-start") {
         // Where the files begin is further back: who goes there is refused again.
-        const { name, logStartOffset, highWatermark } = this.#partition;
-        return new MillraceError("OFFSET_OUT_OF_RANGE", `Cannot read offset ${from} of ${name}: its log starts at ${logStartOffset}`, {
-          log_start_offset: String(logStartOffset),
-          high_watermark: String(highWatermark),
-        });
+        return outOfRange(this.#partition, from);
       }
       return this.#reply(request, read.frames, from, term);
     };
@@ -272,6 +282,7 @@ export class PartitionReader {
         term: frame.term,
       });
       bytes += payload.byteLength;
+      this.#terms.learn(nextOffset, end, frame.term);
       nextOffset = end;
     }
     return {

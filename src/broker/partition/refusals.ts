@@ -1,9 +1,10 @@
-import { MillraceError } from "../../base/errors.ts";
-import type { BrokerId, Term } from "../../base/ids.ts";
+import { type ErrorMetadata, MillraceError } from "../../base/errors.ts";
+import type { BrokerId, Offset, Term } from "../../base/ids.ts";
 import { limits } from "../../base/limits.ts";
 import type { SpaceView } from "../../log/disk-space.ts";
 import type { ProposeRefusal } from "../../raft/types.ts";
 import type { FrameDraft } from "../../records/frame-types.ts";
+import type { Divergence } from "./read-terms.ts";
 
 /** A repair of the segments of one partition takes about so long, or several times that. */
 const PRODUCER_WAIT_MS = 500;
@@ -133,4 +134,34 @@ export function refusedSequence(
       return new MillraceError("INVALID_REQUEST", text, { ...facts, field: "producer_epoch" });
     }
   }
+}
+
+/** What a reader is told of the log that does not have its place. */
+interface ReadLog {
+  readonly name: string;
+  readonly options: { readonly topic: string; readonly number: number };
+  readonly logStartOffset: Offset;
+  readonly highWatermark: Offset;
+}
+
+function rangeOf({ options, logStartOffset, highWatermark }: ReadLog): ErrorMetadata {
+  const range = { log_start_offset: String(logStartOffset), high_watermark: String(highWatermark) };
+  return { topic: options.topic, partition: String(options.number), ...range };
+}
+
+function divergenceSaid({ offset, term }: Divergence): ErrorMetadata {
+  return { diverging_offset: String(offset), ...(term === undefined ? {} : { diverging_term: String(term) }) };
+}
+
+/** @param parted where the log parts from the one that the reader read, when that is known */
+export function outOfRange(log: ReadLog, offset: Offset, parted?: Divergence): MillraceError {
+  const text = `Cannot read offset ${offset} of ${log.name}: it holds ${log.logStartOffset} to ${log.highWatermark}`;
+  return new MillraceError("OFFSET_OUT_OF_RANGE", text, { ...rangeOf(log), ...(parted === undefined ? {} : divergenceSaid(parted)) });
+}
+
+/** @param lastTerm of the record before `offset`, as the reader got it */
+export function logTruncated(log: ReadLog, offset: Offset, lastTerm: Term, parted: Divergence): MillraceError {
+  const where = parted.term === lastTerm ? `from offset ${parted.offset} on` : `from offset ${parted.offset} on at the latest`;
+  const text = `Cannot go on at offset ${offset} of ${log.name}: the record before it is not the one of term ${lastTerm} that was read. The log lost its end and was written anew, ${where}`;
+  return new MillraceError("LOG_TRUNCATED", text, { ...rangeOf(log), term: String(lastTerm), ...divergenceSaid(parted) });
 }

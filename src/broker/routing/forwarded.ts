@@ -24,13 +24,29 @@ export function encodeForwardedAppend(groupId: number, { draft, acks }: AppendBa
   });
 }
 
-export function forwardedOffsets({ groupId }: Target, timeMs: number | undefined, { agesFrom }: OffsetsOptions): Uint8Array {
-  return ForwardedOffsets.encode({ groupId, ...(timeMs === undefined ? {} : { timeMs }), ...(agesFrom === undefined ? {} : { agesFrom }) });
+export function forwardedOffsets({ groupId }: Target, timeMs: number | undefined, { agesFrom, place }: OffsetsOptions): Uint8Array {
+  return ForwardedOffsets.encode({
+    groupId,
+    ...(timeMs === undefined ? {} : { timeMs }),
+    ...(agesFrom === undefined ? {} : { agesFrom }),
+    ...(place === undefined ? {} : { placeOffset: place.offset, placeTerm: place.term }),
+  });
+}
+
+/** What `forwardedOffsets` made. */
+export function decodeForwardedQuestion(body: Uint8Array): {
+  readonly groupId: number;
+  readonly timeMs: number | undefined;
+  readonly asked: Pick<OffsetsOptions, "agesFrom" | "place">;
+} {
+  const { groupId, timeMs, agesFrom, placeOffset, placeTerm } = ForwardedOffsets.decode(body);
+  const place = placeOffset === undefined ? {} : { place: { offset: placeOffset, term: placeTerm } };
+  return { groupId, timeMs, asked: { ...(agesFrom === undefined ? {} : { agesFrom }), ...place } };
 }
 
 /** @param leaderId who answered */
 export function decodeForwardedOffsets(body: Uint8Array, leaderId: BrokerId): OffsetsOf {
-  const { logStartOffset, highWatermark, term, sizeBytes, offset, timestampMs, aged, oldestMs, newestMs } =
+  const { logStartOffset, highWatermark, term, sizeBytes, offset, timestampMs, aged, oldestMs, newestMs, truncated } =
     ForwardedOffsetsFound.decode(body);
   return {
     logStartOffset,
@@ -40,10 +56,19 @@ export function decodeForwardedOffsets(body: Uint8Array, leaderId: BrokerId): Of
     leaderId,
     found: offset === undefined ? undefined : { offset, timestamp: timestampMs ?? 0 },
     ages: aged ? { oldest: oldestMs, newest: newestMs } : undefined,
+    truncated,
   };
 }
 
-export function encodeForwardedOffsets({ logStartOffset, highWatermark, term, sizeBytes, found, ages }: OffsetsOf): Uint8Array {
+export function encodeForwardedOffsets({
+  logStartOffset,
+  highWatermark,
+  term,
+  sizeBytes,
+  found,
+  ages,
+  truncated = false,
+}: OffsetsOf): Uint8Array {
   return ForwardedOffsetsFound.encode({
     logStartOffset,
     highWatermark,
@@ -53,6 +78,7 @@ export function encodeForwardedOffsets({ logStartOffset, highWatermark, term, si
     aged: ages !== undefined,
     ...(ages?.oldest === undefined ? {} : { oldestMs: ages.oldest }),
     ...(ages?.newest === undefined ? {} : { newestMs: ages.newest }),
+    truncated,
   });
 }
 

@@ -1,6 +1,6 @@
 import type { BrokerConfig } from "../../base/broker-config.ts";
 import { MillraceError } from "../../base/errors.ts";
-import type { BrokerId, GroupId, Offset } from "../../base/ids.ts";
+import type { BrokerId, GroupId, Offset, Term } from "../../base/ids.ts";
 import type { Clock } from "../../base/ports/clock.ts";
 import { PEER_MESSAGE_BYTES_MAX } from "../../base/ports/transport.ts";
 import { type Until, waitUntil } from "../../base/until.ts";
@@ -144,7 +144,7 @@ export class RoutedLog implements LogBackend {
 
   offsets(target: Target, timeMs: number | undefined, options: OffsetsOptions, done: (outcome: Outcome<OffsetsOf>) => void): () => void {
     return this.#route<OffsetsOf>(target.groupId as GroupId, 0, options, done, {
-      here: (finish) => this.offsetsHere(target.groupId as GroupId, timeMs, options.agesFrom, finish),
+      here: (finish) => this.offsetsHere(target.groupId as GroupId, timeMs, options, finish),
       there: (broker, finish) =>
         this.#call(
           broker,
@@ -220,7 +220,7 @@ export class RoutedLog implements LogBackend {
   offsetsHere(
     groupId: GroupId,
     timeMs: number | undefined,
-    from: number | undefined,
+    { agesFrom: from, place }: Pick<OffsetsOptions, "agesFrom" | "place">,
     done: (outcome: Outcome<OffsetsOf>) => void,
   ): () => void {
     const hosted = this.#hosted(groupId);
@@ -230,13 +230,19 @@ export class RoutedLog implements LogBackend {
     }
     let over = false;
     let giveUp = (): void => {};
-    const { partition } = hosted;
+    const { partition, reader } = hosted;
     this.#partitions.readIndex(hosted, (index) => {
       if (over) return;
       if (index === undefined || !partition.replica.serves) return done(partition.notLeader());
       const ends = { ...this.#endsOf(hosted), found: undefined };
       if (from !== undefined) {
         giveUp = agesFrom(this.#searches, partition, from, (ages) => done({ ...ends, ages }));
+        return;
+      }
+      if (place !== undefined) {
+        void reader.has(place.offset as Offset, place.term as Term).then((has) => {
+          if (!over) done({ ...ends, truncated: !has });
+        });
         return;
       }
       if (timeMs === undefined) return done(ends);

@@ -1,6 +1,6 @@
 import type { BrokerLimits } from "../../base/broker-config.ts";
 import { MillraceError } from "../../base/errors.ts";
-import { type BrokerId, toOffset } from "../../base/ids.ts";
+import { type BrokerId, type Term, toOffset } from "../../base/ids.ts";
 import { Compression, type FetchedBatch, type FetchRequest, type FetchResponse } from "../../protocol/public.ts";
 import { Codec } from "../../records/frame-types.ts";
 import type { ReadBatch, ReadReply, ReadRequest } from "../partition/reader.ts";
@@ -46,12 +46,14 @@ export function readRequestOf(request: FetchRequest, limits: BrokerLimits, now: 
     ["max_bytes", request.maxBytes],
     ["min_bytes", request.minBytes],
     ["max_wait_ms", request.maxWaitMs],
+    ["last_term", request.lastTerm ?? 0],
   ] as const) {
     if (value < 0) throw new MillraceError("INVALID_REQUEST", `Cannot fetch: ${field} must not be negative: got ${value}`, { field });
   }
   const maxBytes = Math.min(request.maxBytes === 0 ? limits.fetchDefaultBytes : request.maxBytes, limits.fetchMaxBytes);
   return {
     offset: toOffset(request.offset),
+    lastTerm: request.lastTerm as Term | undefined,
     maxBytes,
     minBytes: Math.min(Math.max(1, request.minBytes), maxBytes),
     waitUntil: Math.min(now + Math.min(request.maxWaitMs, waitMaxMs), deadline),

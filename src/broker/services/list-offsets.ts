@@ -77,9 +77,14 @@ export async function positionsOf(
     ["time_ms", start.timeMs],
     ["until_offset", start.untilOffset],
     ["until_time_ms", start.untilTimeMs],
+    ["last_term", start.lastTerm],
   ] as const)
     if (value !== undefined && value < 0)
       throw new MillraceError("INVALID_REQUEST", `Cannot subscribe: ${field} must not be negative: got ${value}`, { field });
+  if (start.lastTerm !== undefined && from === undefined)
+    throw new MillraceError("INVALID_REQUEST", "Cannot subscribe: last_term is of the record before offset, and goes with it", {
+      field: "last_term",
+    });
   if (start.timeMs !== undefined) {
     const offsets = await at(start.timeMs);
     from = offsets.found?.offset ?? offsets.highWatermark;

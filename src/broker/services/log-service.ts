@@ -55,11 +55,21 @@ export interface OffsetsOf {
   readonly sizeBytes: number;
   /** Only when they were asked for, and could be read. */
   readonly ages?: LagAges | undefined;
+  /** The place that was asked about is not in the log any more: it lost its end there. */
+  readonly truncated?: boolean;
 }
 
-/** Also how old the first record is that a reader who is at `agesFrom` has not done with, and the newest one. */
+/** A place in a log: everything below `offset` was read, the last of it in `term`. */
+export interface LogPlace {
+  readonly offset: number;
+  readonly term: number;
+}
+
 export interface OffsetsOptions extends RouteOptions {
+  /** Also how old the first record is that a reader who is here has not done with, and the newest one. */
   readonly agesFrom?: number;
+  /** Instead: whether the log still has this place. */
+  readonly place?: LogPlace;
 }
 
 /** What the services need of the broker: names resolved, calls routed to leaders wherever they are. */

@@ -22,6 +22,8 @@ export interface SubscribedTopic {
 export interface SubscriptionFetch extends SubscribedTopic {
   readonly partition: number;
   readonly offset: number;
+  /** Of the record before `offset`; undefined: not known. */
+  readonly lastTerm: number | undefined;
   readonly maxBytes: number;
   readonly accept: SubscribeRequest["accept"];
 }
@@ -66,6 +68,8 @@ interface Pump {
   /** Where it began: an end below it ends it at once, and does not move its reader back. */
   readonly begun: number;
   offset: number;
+  /** Of the record before `offset`, as this stream, or its reader before, got it. */
+  lastTerm: number | undefined;
   readonly until: number | undefined;
   /** As last told: below it there are records to be had at once. */
   highWatermark: number;
@@ -180,6 +184,7 @@ export class Subscription {
           partition: start.partition,
           begun: at.from,
           offset: at.from,
+          lastTerm: start.lastTerm,
           until: at.until,
           highWatermark: UNKNOWN,
           cancel: undefined,
@@ -258,7 +263,14 @@ export class Subscription {
     if (backlog) this.#reading += 1;
     const { accept } = this.#request;
     pump.cancel = this.#backend.read(
-      { ...this.#topic, partition: pump.partition, offset: pump.offset, maxBytes: this.#chunkBytes, accept },
+      {
+        ...this.#topic,
+        partition: pump.partition,
+        offset: pump.offset,
+        lastTerm: pump.lastTerm,
+        maxBytes: this.#chunkBytes,
+        accept,
+      },
       (outcome) => {
         pump.cancel = undefined;
         if (backlog) this.#reading -= 1;
@@ -288,6 +300,7 @@ export class Subscription {
       const nextOffset = Math.min(pump.until ?? Number.MAX_SAFE_INTEGER, passed);
       this.#paced(pump.offset, passed, batches);
       pump.offset = passed;
+      pump.lastTerm = end?.term ?? pump.lastTerm;
       const room = this.#stream.write(
         SubscribeResponse.encode({ partition: pump.partition, batches, highWatermark: fetched.highWatermark, nextOffset }),
       );

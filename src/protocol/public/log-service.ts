@@ -88,6 +88,7 @@ export const FetchRequest = message("millrace.v1.FetchRequest", {
   accept: repeated(enumeration(7, Compression)),
   direct: bool(8),
   topicId: string(9),
+  lastTerm: optional(int64(10)),
 });
 export type FetchRequest = MessageOf<typeof FetchRequest>;
 
@@ -123,6 +124,7 @@ export const SubscribeStart = message("millrace.v1.SubscribeStart", {
   untilOffset: oneof("to", int64(5)),
   untilEnd: oneof("to", bool(6)),
   untilTimeMs: oneof("to", int64(7)),
+  lastTerm: optional(int64(8)),
 });
 export type SubscribeStart = MessageOf<typeof SubscribeStart>;
 

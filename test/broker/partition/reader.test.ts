@@ -47,6 +47,7 @@ function partition() {
   };
   const readable: ReadablePartition = {
     name: "t-0",
+    options: { topic: "t", number: 0 },
     get highWatermark() {
       return endOffset(state.commit) as Offset;
     },
@@ -64,9 +65,12 @@ function partition() {
         get term() {
           return state.term;
         },
+        termAt: (index) => (index === 0 ? (0 as Term) : frames[index - 1]?.term),
       },
       log: {
         readFrom,
+        start: { index: 0 as LogIndex },
+        read: (index, _maxBytes, upTo) => ({ kind: "frames", frames: frames.slice(index - 1, upTo) }),
         findTime: async (time, upTo) => frames.slice(0, upTo).find((frame) => frame.recordCount > 0 && frame.maxTimestamp >= time),
       },
     },
@@ -93,7 +97,7 @@ function partition() {
     const place = {
       groupId: 9 as GroupId,
       index: (frames.length + 1) as LogIndex,
-      term: TERM,
+      term: state.term,
       baseOffset: endOffset() as Offset,
       appendTime: APPEND_TIME,
     };
@@ -129,6 +133,7 @@ function partition() {
           maxBytes: 1_000_000,
           minBytes: 1,
           accept: new Set([Codec.none]),
+          lastTerm: undefined,
           ...more,
           offset: offset as Offset,
           waitUntil: clock.monotonic() + waitMs,
@@ -243,7 +248,7 @@ describe("A read of a partition", () => {
       const read = it.read({ offset });
       await it.pass(1);
       assert.equal(read.error.code, "OFFSET_OUT_OF_RANGE");
-      assert.deepEqual(read.error.metadata, { log_start_offset: "1", high_watermark: "3" });
+      assert.deepEqual(read.error.metadata, { topic: "t", partition: "0", log_start_offset: "1", high_watermark: "3" });
     }
     assert.deepEqual(it.read({ offset: 3 }).reply.batches, []);
     // A successor it does not know of may have committed more.
@@ -293,6 +298,128 @@ describe("A read of a partition", () => {
     go();
     await it.pass(1);
     assert.deepEqual([valuesOf(read.reply), read.reply.term], [["a"], TERM]);
+  });
+});
+
+describe("A read that names the term of the record before its offset", () => {
+  /** Offsets 0 to 3 are of term 7, 4 and 5 of term 9, 6 and 7 of term 12; empty entries stand where each term begins. */
+  function threeTerms() {
+    const it = partition();
+    for (const [term, ...batches] of [
+      [7, ["a", "b"], ["c", "d"]],
+      [9, ["e", "f"]],
+      [12, ["g"], ["h"]],
+    ] as const) {
+      it.state.term = term as Term;
+      it.noop();
+      for (const values of batches) it.batch(values);
+    }
+    return it;
+  }
+  const at = (offset: number, term: number) => ({ offset, lastTerm: term as Term });
+
+  it("goes on where the log has that record", async () => {
+    const it = threeTerms();
+    for (const [offset, term] of [
+      [0, 5],
+      [1, 7],
+      [4, 7],
+      [5, 9],
+      [8, 12],
+      // The term of the leader that it was read from.
+      [4, 9],
+      [3, 12],
+    ] as const) {
+      const read = it.read(at(offset, term));
+      await it.pass(1);
+      assert.equal(read.reply.batches[0]?.baseOffset, offset === 8 ? undefined : offset);
+    }
+  });
+
+  it("is refused where it has another one, and told where the log parts from that of the term", async () => {
+    const it = threeTerms();
+    for (const [offset, term, parted, partedTerm] of [
+      // There was more of term 7 and 9.
+      [6, 7, 4, "7"],
+      [8, 9, 6, "9"],
+      // There was a term 8, or 10, that this log knows nothing of: what was before it may have been cut as well.
+      [5, 8, 4, "7"],
+      [7, 10, 6, "9"],
+      [2, 5, 0, "0"],
+      [7, 13, 8, "12"],
+    ] as const) {
+      const read = it.read(at(offset, term));
+      await it.pass(1);
+      const { code, metadata } = read.error;
+      const where = { topic: "t", partition: "0", log_start_offset: "0", high_watermark: "8", term: String(term) };
+      assert.deepEqual(
+        { code, ...metadata },
+        { code: "LOG_TRUNCATED", ...where, diverging_offset: String(parted), diverging_term: partedTerm },
+      );
+    }
+    const beyond = it.read(at(9, 9));
+    await it.pass(1);
+    assert.equal(beyond.error.code, "OFFSET_OUT_OF_RANGE");
+    assert.equal(beyond.error.metadata["diverging_offset"], "6");
+  });
+
+  it("is refused so only by a leader that is confirmed: it may have read what a later one has committed", async () => {
+    const it = threeTerms();
+    it.state.confirmed = false;
+    const read = it.read(at(6, 7));
+    await it.pass(1);
+    assert.equal(read.error.code, "NOT_LEADER");
+    it.state.confirmed = true;
+    it.state.serves = false;
+    assert.equal(it.read(at(6, 7)).error.code, "NOT_LEADER");
+  });
+
+  it("is not compared with what was trimmed away or cannot be read", async () => {
+    const it = threeTerms();
+    it.state.logStart = 5;
+    const first = it.read(at(5, 3));
+    await it.pass(1);
+    assert.equal(first.reply.batches[0]?.baseOffset, 5);
+    const refused = it.read(at(6, 8));
+    await it.pass(1);
+    assert.equal(refused.error.metadata["diverging_offset"], "5", "what is below is gone");
+    it.state.logStart = 0;
+    it.state.cold = Promise.reject(new MillraceError("DATA_LOSS", "a hole"));
+    const damaged = it.read(at(8, 3));
+    await it.pass(1);
+    assert.deepEqual(damaged.reply.batches, []);
+  });
+
+  it("looks the term up once, not for each read that goes on behind another", async () => {
+    const it = threeTerms();
+    const read = it.read({ ...at(1, 7), maxBytes: 1 });
+    await it.pass(1);
+    assert.deepEqual([read.reply.nextOffset, it.state.reads], [2, 2]);
+    for (const [offset, term] of [
+      [2, 7],
+      [4, 7],
+      [6, 9],
+      [7, 12],
+    ] as const)
+      assert.equal(it.read({ ...at(offset, term), maxBytes: 1 }).reply.batches.length, 1);
+    assert.equal(it.state.reads, 6, "each read once, nothing besides");
+    // What was learned under another leader is looked up again.
+    it.state.term = 13 as Term;
+    const again = it.read({ ...at(4, 7), maxBytes: 1 });
+    await it.pass(1);
+    assert.deepEqual([again.reply.nextOffset, it.state.reads], [6, 8]);
+  });
+
+  it("compares also while it waits for more", async () => {
+    const it = threeTerms();
+    it.batch(["i"]);
+    it.state.commit -= 1;
+    const read = it.read({ ...at(8, 12), waitMs: 1_000 });
+    await it.pass(1);
+    assert.deepEqual(read.outcomes, []);
+    it.state.commit += 1;
+    it.reader.moved();
+    assert.deepEqual(valuesOf(read.reply), ["i"]);
   });
 });
 

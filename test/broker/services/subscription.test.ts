@@ -68,7 +68,8 @@ function subscription(
       const open = reads.filter(({ request }) => request.partition === partition).at(-1);
       assert.ok(open !== undefined);
       const { offset } = open.request;
-      const batches = values.length === 0 ? [] : [{ baseOffset: offset, recordCount: values.length, records: recordSet(values) }];
+      const batches =
+        values.length === 0 ? [] : [{ baseOffset: offset, recordCount: values.length, records: recordSet(values), term: offset }];
       open.done(FetchResponse.decode(FetchResponse.encode({ batches, nextOffset: offset + values.length, highWatermark: 99 })));
     },
     turn: (ms = 2) => world.scheduler.run(world.now + ms),
@@ -117,6 +118,28 @@ describe("Subscription", () => {
     const it = subscription({ ...one, creditBytes: 100_000 });
     await it.turn();
     assert.equal(it.reads[0]?.request.maxBytes, 100_000);
+  });
+
+  it("names the term of what it passed on last, or what its reader had of before, with each fetch", async () => {
+    const it = subscription({ topic: "t", partitions: [{ partition: 0 }, { partition: 1, offset: 10, lastTerm: 4 }] });
+    await it.turn();
+    it.answer(["a", "b"]);
+    it.answer([], 1);
+    await it.turn();
+    it.answer(["c"]);
+    await it.turn();
+    const asked = (partition: number) =>
+      it.reads.filter(({ request }) => request.partition === partition).map(({ request }) => [request.offset, request.lastTerm]);
+    // The fake answers with the offset for a term.
+    assert.deepEqual(asked(0), [
+      [10, undefined],
+      [12, 10],
+      [13, 12],
+    ]);
+    assert.deepEqual(asked(1), [
+      [10, 4],
+      [10, 4],
+    ]);
   });
 
   it("passes on what each fetch brings, and asks from there on", async () => {
