@@ -71,8 +71,8 @@ class Member:
         """For good: its partitions go to others at once."""
         ask(self._stub.Heartbeat, pb.HeartbeatRequest(heartbeat=self._named(pb.MemberHeartbeat(member_epoch=_LEAVE))))
 
-    def committed(self, keys: list[tuple[str, Key]]) -> dict[Key, int]:
-        """Where to go on; without those of which nothing was committed."""
+    def committed(self, keys: list[tuple[str, Key]]) -> dict[Key, tuple[int, int | None]]:
+        """Where to go on, and the term of the record before it, if that was said; without those of which nothing was committed."""
         topics: dict[str, list[int]] = {}
         for name, (_, partition) in keys:
             topics.setdefault(name, []).append(partition)
@@ -80,7 +80,9 @@ class Member:
             group_id=self._group, topics=[pb.TopicPartitions(topic=name, partitions=numbers) for name, numbers in topics.items()]
         )
         answer = ask(self._stub.FetchOffsets, request)
-        return {(c.topic_id, c.partition): c.offset for c in answer.offsets if c.HasField("offset")}
+        return {
+            (c.topic_id, c.partition): (c.offset, c.term if c.HasField("term") else None) for c in answer.offsets if c.HasField("offset")
+        }
 
     def commit(self, offsets: list[pb.OffsetCommit]) -> list[tuple[int, str]]:
         """Durable when it returns, but for those it names, with their reason. Raises NoMember."""

@@ -29,8 +29,8 @@ class Place:
     next_offset: int
     # What was fetched and waits for its turn: (offset, record).
     waiting: deque[tuple[int, records_pb2.LogRecord]] = field(default_factory=deque)
-    # Of the leader the records came from; with it a commit can be told from one of a log that was lost.
-    term: int = 0
+    # Of the last record, or of the leader it came from: with the offset it names a place in this log, and in none that lost its end since.
+    term: int | None = None
     dirty: bool = False
 
 
@@ -92,7 +92,8 @@ class Worker:
             committed = self._member.committed(coming)
             for name, key in coming:
                 # Nothing is left out: a partition without a commit begins where its log does.
-                self._held[key] = Place(name, committed[key] if key in committed else self._start_of(name, key))
+                offset, term = committed[key] if key in committed else (self._start_of(name, key), None)
+                self._held[key] = Place(name, offset, term=term)
             say("assigned", [key for _, key in coming])
         if any(key not in told for key in self._held):
             self._take(told)
@@ -108,7 +109,8 @@ class Worker:
 
     def _fetch(self, key: Key, place: Place) -> bool:
         request = log_service_pb2.FetchRequest(
-            topic=place.topic, topic_id=key[0], partition=key[1], offset=place.next_offset, accept=[records_pb2.COMPRESSION_NONE]
+            topic=place.topic, topic_id=key[0], partition=key[1], offset=place.next_offset, last_term=place.term,
+            accept=[records_pb2.COMPRESSION_NONE],
         )
         try:
             answer = self._log.Fetch(request, timeout=_TIMEOUT)

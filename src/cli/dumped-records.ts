@@ -19,7 +19,8 @@ export async function recordLines(frame: Frame, partition: number, inflate: Infl
   if (!verifyPayload(frame)) return `the payload of frame ${frame.index} does not match its CRC`;
   const payload = await plainOf(frame, inflate);
   if (typeof payload === "string") return payload;
-  const batch = { topic: "", partition, appendTimeMs: frame.appendTime, appendTimed: frame.appendTimed === true };
+  const { appendTime: appendTimeMs, appendTimed = false, term } = frame;
+  const batch = { topic: "", partition, appendTimeMs, appendTimed, term };
   const lines: string[] = [];
   try {
     for (const view of records(payload)) lines.push(recordJson(new ConsumedRecord(batch, frame.baseOffset + lines.length, view)));

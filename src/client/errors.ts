@@ -1,24 +1,37 @@
 import { type ErrorMetadata, MillraceError } from "../base/errors.ts";
 import { RpcFailure } from "../base/ports/rpc-client.ts";
 
-/** The offset asked for is not in the log; the range it may be in is said. */
-export class OffsetOutOfRange extends MillraceError {
-  override readonly name = "OffsetOutOfRange";
+interface OutOfRange {
   readonly topic: string;
   readonly partition: number;
   readonly offset: number;
   readonly logStartOffset: number;
   readonly highWatermark: number;
+  readonly divergingOffset?: number | undefined;
+}
 
-  constructor(at: { topic: string; partition: number; offset: number; logStartOffset: number; highWatermark: number }) {
+/** The offset asked for is not in the log; the range it may be in is said. */
+export class OffsetOutOfRange extends MillraceError {
+  override readonly name: string = "OffsetOutOfRange";
+  readonly topic: string;
+  readonly partition: number;
+  readonly offset: number;
+  readonly logStartOffset: number;
+  readonly highWatermark: number;
+  /** The log lost its end after this reader had read up to `offset`: from here on its records are others. Undefined: not known to have. */
+  readonly divergingOffset: number | undefined;
+
+  constructor(at: OutOfRange, as: { readonly code: "OFFSET_OUT_OF_RANGE" | "LOG_TRUNCATED"; readonly text?: string } = OUT_OF_RANGE) {
     super(
-      "OFFSET_OUT_OF_RANGE",
-      `Cannot read offset ${at.offset} of ${at.topic}/${at.partition}: the log holds ${at.logStartOffset} to ${at.highWatermark}`,
+      as.code,
+      as.text ??
+        `Cannot read offset ${at.offset} of ${at.topic}/${at.partition}: the log holds ${at.logStartOffset} to ${at.highWatermark}`,
       {
         topic: at.topic,
         partition: String(at.partition),
         log_start_offset: String(at.logStartOffset),
         high_watermark: String(at.highWatermark),
+        ...(at.divergingOffset === undefined ? {} : { diverging_offset: String(at.divergingOffset) }),
       },
     );
     this.topic = at.topic;
@@ -26,6 +39,33 @@ export class OffsetOutOfRange extends MillraceError {
     this.offset = at.offset;
     this.logStartOffset = at.logStartOffset;
     this.highWatermark = at.highWatermark;
+    this.divergingOffset = at.divergingOffset;
+  }
+}
+
+const OUT_OF_RANGE = { code: "OFFSET_OUT_OF_RANGE" } as const;
+
+/**
+ * The offset is in the log, but the record before it is not the one that was read: the log lost its end (`recover`) and was written anew, below
+ * the place of this reader too. To go on there would leave records out.
+ */
+export class LogTruncated extends OffsetOutOfRange {
+  override readonly name = "LogTruncated";
+  override readonly divergingOffset: number;
+  /** Of the record before `offset`, as it was read. */
+  readonly term: number;
+  /** `divergingOffset` is where the histories part; otherwise they may do so below it. */
+  readonly exactly: boolean;
+
+  constructor(at: OutOfRange & { readonly divergingOffset: number; readonly term: number; readonly exactly: boolean }) {
+    const from = `${at.divergingOffset}${at.exactly ? "" : " at the latest"}`;
+    super(at, {
+      code: "LOG_TRUNCATED",
+      text: `Cannot go on at offset ${at.offset} of ${at.topic}/${at.partition}: the log lost its end and was written anew, from offset ${from} on; the record before ${at.offset} is not the one of term ${at.term} that was read`,
+    });
+    this.divergingOffset = at.divergingOffset;
+    this.term = at.term;
+    this.exactly = at.exactly;
   }
 }
 

@@ -20,8 +20,8 @@ export { Client, type ClientOptions } from "./client.ts";
 export type { ConsumedBatch } from "./consumer/consumed-batch.ts";
 export type { ConsumedRecord } from "./consumer/consumed-record.ts";
 export { Consumer, type ConsumerHandlers, type PartitionName } from "./consumer/consumer.ts";
-export type { Assignment, ConsumerOptions, From, Until } from "./consumer/options.ts";
-export { DeliveryFailed, HandlerTimedOut, NoCommittedOffset, OffsetOutOfRange, TopicDeleted } from "./errors.ts";
+export type { Assignment, ConsumerOptions, From, OffsetPlace, Until } from "./consumer/options.ts";
+export { DeliveryFailed, HandlerTimedOut, LogTruncated, NoCommittedOffset, OffsetOutOfRange, TopicDeleted } from "./errors.ts";
 export { type CloseGroupOptions, GroupConsumer } from "./group/group-consumer.ts";
 export type {
   CommitPosition,

@@ -81,6 +81,8 @@ export interface OffsetToCommit {
    * lost its end: a high watermark below a commit that came after it was asked for says nothing. Absent: it may not.
    */
   readonly seen?: number;
+  /** Of `seen`, by its term: the log does not hold what was committed up to there, because it lost its end and was written anew. */
+  readonly truncated?: boolean;
 }
 
 export interface CommitOffsets {
@@ -95,6 +97,8 @@ export interface SeekPosition {
   readonly topicId: TopicId;
   readonly partition: number;
   readonly offset: number;
+  /** Of the record before `offset`; absent, or -1: not known. */
+  readonly term?: number;
   /** Of the partition now. */
   readonly logStartOffset: number;
   readonly highWatermark: number;

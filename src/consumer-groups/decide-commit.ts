@@ -91,7 +91,7 @@ function refuseOffset(
   taken: ReadonlyMap<TopicId, ReadonlyMap<number, unknown>>,
   { offsetMetadataBytesMax }: GroupSettings,
 ): MillraceError | undefined {
-  const { partition, offset, term, metadata, highWatermark, seen } = each;
+  const { partition, offset, term, metadata, highWatermark, seen, truncated } = each;
   if (topic === undefined || (each.topicId !== undefined && each.topicId !== topic.id)) return unknownTopic(each.topic);
   if (partition < 0 || partition >= topic.partitions) return unknownPartition(topic.name, partition, topic.partitions);
   if (offset < 0) return invalid("offset", `${offset} is below 0`);
@@ -128,8 +128,8 @@ function refuseOffset(
     });
   }
   const before = group?.offsets.get(topic.id, partition)?.offset ?? 0;
-  // What was committed lies beyond a log that lost its end (`recover`): only there the way back is free.
-  const lost = highWatermark !== undefined && before > highWatermark && before === seen;
+  // What was committed lies in what a log that lost its end (`recover`) does not hold: only there the way back is free.
+  const lost = highWatermark !== undefined && (before > highWatermark || truncated === true) && before === seen;
   if (offset >= before || lost) return undefined;
   return new MillraceError("COMMIT_BEHIND", `Cannot commit offset ${offset}: ${before} is committed; SeekGroup goes back`, {
     ...where,

@@ -39,9 +39,9 @@ export function decideSeek(image: GroupsImage, command: SeekGroup, world: GroupW
   for (const memberId of members) draft.record({ kind: "memberRemoved", memberId, because: RemovedBecause.seek, atMs: world.stampMs });
   if (members.length > 0) retarget(draft, world);
   const topics = new Map<TopicId, { partition: number; offset: number; term: number; metadata: string }[]>();
-  for (const { topicId, partition, offset } of positions) {
+  for (const { topicId, partition, offset, term = -1 } of positions) {
     const list = topics.get(topicId) ?? [];
-    list.push({ partition, offset, term: -1, metadata: "" });
+    list.push({ partition, offset, term, metadata: "" });
     topics.set(topicId, list);
   }
   draft.record({

@@ -75,7 +75,7 @@ export function memberMessage(
 }
 
 /** What is known of a partition to judge a commit by. @see OffsetToCommit */
-export type KnownEnd = Pick<OffsetToCommit, "seen"> & { readonly highWatermark: number };
+export type KnownEnd = Pick<OffsetToCommit, "seen" | "truncated"> & { readonly highWatermark: number };
 
 /** @param end of a partition, where it is known to be at least as new as the call */
 export function commitCommand(

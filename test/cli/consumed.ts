@@ -16,5 +16,5 @@ export function consumed({ key, value, headers = [], timestampMs = 5 }: Parts): 
   builder.append(key, value, headers, timestampMs);
   const [view] = records(builder.take());
   if (view === undefined) throw new Error("no record");
-  return new ConsumedRecord({ topic: "t", partition: 3, appendTimeMs: 9, appendTimed: false }, 12, view);
+  return new ConsumedRecord({ topic: "t", partition: 3, appendTimeMs: 9, appendTimed: false, term: 1 }, 12, view);
 }

@@ -8,7 +8,7 @@ function read(timestampMs: number, appendTimed: boolean): ConsumedRecord {
   const builder = new RecordSetBuilder();
   builder.append(undefined, "value", [], timestampMs);
   const [view = assert.fail()] = records(builder.take());
-  return new ConsumedRecord({ topic: "t", partition: 0, appendTimeMs: 9, appendTimed }, 4, view);
+  return new ConsumedRecord({ topic: "t", partition: 0, appendTimeMs: 9, appendTimed, term: 1 }, 4, view);
 }
 
 describe("a consumed record", () => {

@@ -78,6 +78,11 @@ describe("commits of a group", () => {
     assert.deepEqual(c.commit("g", a, offset("t", 0, 5, { highWatermark: 6, seen: 5 })), ["COMMIT_BEHIND"]);
     assert.deepEqual(c.commit("g", a, offset("t", 0, 5, { highWatermark: 6, seen: 7 })), ["ok"]);
     assert.equal(c.committed("g", id, 0), 5);
+    // Written anew beyond what is committed: its term says that it is not what was read.
+    assert.deepEqual(c.commit("g", a, offset("t", 0, 3, { highWatermark: 9, seen: 4, truncated: true })), ["COMMIT_BEHIND"]);
+    assert.deepEqual(c.commit("g", a, offset("t", 0, 3, { highWatermark: 9, seen: 5, truncated: false })), ["COMMIT_BEHIND"]);
+    assert.deepEqual(c.commit("g", a, offset("t", 0, 3, { highWatermark: 9, seen: 5, truncated: true })), ["ok"]);
+    assert.equal(c.committed("g", id, 0), 3);
   });
 
   it("of a partition that is being given back are taken until it is", () => {

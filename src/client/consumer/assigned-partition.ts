@@ -11,6 +11,8 @@ export class AssignedPartition {
   topicId: string | undefined;
   /** Offset to ask the broker for next; undefined until `from` was looked up. */
   next: number | undefined;
+  /** Of the record before `next`, where it is known. */
+  lastTerm: number | undefined;
   /** Offset of the next record to be handed out. */
   position: number | undefined;
   /** Reading stops before it; undefined: never (or not looked up yet). */
@@ -33,6 +35,7 @@ export class AssignedPartition {
     this.from = assignment.from ?? "start";
     this.until = assignment.until;
     this.topicId = assignment.topicId;
+    if (typeof this.from === "object" && "term" in this.from) this.lastTerm = this.from.term;
   }
 
   get located(): boolean {

@@ -16,6 +16,8 @@ export class ConsumedBatch implements Iterable<ConsumedRecord> {
   readonly appendTimeMs: number;
   /** That is the time of all its records, whatever they say (`message.timestamp.type=append`). */
   readonly appendTimed: boolean;
+  /** Of the leader that appended it; with `endOffset` it names a place in this log and no other (`OffsetPlace`). */
+  readonly term: number;
   /** Offset after the last committed record of the partition, when the broker sent this. */
   readonly highWatermark: number;
   readonly #records: Uint8Array;
@@ -24,7 +26,7 @@ export class ConsumedBatch implements Iterable<ConsumedRecord> {
 
   constructor(
     part: AssignedPartition,
-    place: Pick<ConsumedBatch, "baseOffset" | "endOffset" | "appendTimeMs" | "appendTimed" | "highWatermark">,
+    place: Pick<ConsumedBatch, "baseOffset" | "endOffset" | "appendTimeMs" | "appendTimed" | "term" | "highWatermark">,
     recordSet: Uint8Array,
     skip: number,
   ) {
@@ -35,6 +37,7 @@ export class ConsumedBatch implements Iterable<ConsumedRecord> {
     this.endOffset = place.endOffset;
     this.appendTimeMs = place.appendTimeMs;
     this.appendTimed = place.appendTimed;
+    this.term = place.term;
     this.highWatermark = place.highWatermark;
     this.#records = recordSet;
     this.#skip = skip;

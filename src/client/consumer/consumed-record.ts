@@ -7,10 +7,18 @@ export class ConsumedRecord {
   readonly offset: number;
   /** Milliseconds since 1970: its own, or the append time of its batch. */
   readonly timestampMs: number;
+  /** Of the leader that appended it; to be kept with the offset behind it (`OffsetPlace`). */
+  readonly term: number;
   readonly #view: LogRecordView;
 
   constructor(
-    batch: { readonly topic: string; readonly partition: number; readonly appendTimeMs: number; readonly appendTimed: boolean },
+    batch: {
+      readonly topic: string;
+      readonly partition: number;
+      readonly appendTimeMs: number;
+      readonly appendTimed: boolean;
+      readonly term: number;
+    },
     offset: number,
     view: LogRecordView,
   ) {
@@ -18,6 +26,7 @@ export class ConsumedRecord {
     this.partition = batch.partition;
     this.offset = offset;
     this.timestampMs = batch.appendTimed || view.timestampMs === 0 ? batch.appendTimeMs : view.timestampMs;
+    this.term = batch.term;
     this.#view = view;
   }
 

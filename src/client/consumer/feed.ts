@@ -44,7 +44,7 @@ export class Feed {
       SubscribeRequest.encode({
         topic,
         topicId: parts[0]?.topicId,
-        partitions: parts.map((part) => ({ partition: part.partition, offset: part.next, untilOffset: part.untilOffset })),
+        partitions: parts.map(({ partition, next, lastTerm, untilOffset }) => ({ partition, offset: next, lastTerm, untilOffset })),
         accept: inflates ? [Compression.none, Compression.gzip] : [Compression.none],
       }),
     );

@@ -63,10 +63,11 @@ export class Intake {
     const end = Math.min(behind, part.untilOffset ?? behind);
     // An overlap: all of it was here before, or the front was.
     if (end <= next) return;
-    const { appendTimeMs, appendTimed } = fetched;
-    const place = { baseOffset: next, endOffset: end, appendTimeMs, appendTimed, highWatermark: part.highWatermark };
+    const { appendTimeMs, appendTimed, term } = fetched;
+    const place = { baseOffset: next, endOffset: end, appendTimeMs, appendTimed, term, highWatermark: part.highWatermark };
     const skip = next - fetched.baseOffset + fetched.skipRecords;
     part.next = end;
+    part.lastTerm = term;
     const plain = fetched.records;
     if (plain !== undefined || fetched.compressedRecords.length === 0) {
       const records = plain ?? fetched.compressedRecords;

@@ -2,8 +2,18 @@ import { MillraceError } from "../../base/errors.ts";
 
 const MiB = 1024 * 1024;
 
+/** A place in a log. */
+export interface OffsetPlace {
+  readonly offset: number;
+  /**
+   * Of the record before it, as `ConsumedBatch.term` or `ConsumedRecord.term` said it, for who remembers more than the number: reading fails with
+   * `LogTruncated` where the log has another record there, because it lost its end and was written anew. Absent: nothing is compared.
+   */
+  readonly term?: number | undefined;
+}
+
 /** Where reading begins: at the first record, after the last committed one, at an offset, or at the first record with this time or a later one. */
-export type From = "start" | "end" | { readonly offset: number } | { readonly timeMs: number };
+export type From = "start" | "end" | OffsetPlace | { readonly timeMs: number };
 /** Where it stops: at the last record committed when reading began, before an offset, or before the first record with this time or a later one. */
 export type Until = "end" | { readonly offset: number } | { readonly timeMs: number };
 
@@ -50,8 +60,9 @@ export function checkAssignment(assignment: Assignment): void {
     ["until", assignment.until],
   ] as const) {
     if (place === undefined || typeof place === "string") continue;
-    const value = "offset" in place ? place.offset : place.timeMs;
-    if (!Number.isSafeInteger(value) || value < 0) {
+    const term = name === "from" && "term" in place ? (place.term ?? 0) : 0;
+    for (const value of ["offset" in place ? place.offset : place.timeMs, term]) {
+      if (Number.isSafeInteger(value) && value >= 0) continue;
       throw new MillraceError(
         "INVALID_REQUEST",
         `${name} of ${assignment.topic}/${assignment.partition} must be a whole number >= 0: got ${value}`,

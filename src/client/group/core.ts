@@ -85,6 +85,9 @@ export class GroupCore {
       case "took":
       case "idle":
         return this.#setBusy(input.tenure, input.kind === "took");
+      case "entered":
+        this.#byId.get(input.tenure)?.enter(input.offset, input.term);
+        return;
       case "processed":
         this.#byId.get(input.tenure)?.advance(input.offset, this.#autoCommit);
         return;
@@ -158,13 +161,13 @@ export class GroupCore {
     this.#effects.push({ kind: "assigned", tenures });
   }
 
-  #located({ tenure: id, offset, committed, keep }: Extract<GroupInput, { kind: "located" }>): void {
+  #located({ tenure: id, offset, term, committed, keep }: Extract<GroupInput, { kind: "located" }>): void {
     const tenure = this.#byId.get(id);
     if (tenure?.stage !== "locating") return;
-    tenure.locate(offset, committed, keep);
+    tenure.locate(offset, term, committed, keep);
     tenure.stage = "running";
     if (tenure.due !== undefined) this.#commitsNow = true;
-    this.#effects.push({ kind: "begin", tenure, offset });
+    this.#effects.push({ kind: "begin", tenure, offset, term });
   }
 
   #moved(id: number, offset: number): void {
@@ -172,7 +175,7 @@ export class GroupCore {
     if (tenure?.stage !== "running" || tenure.busy) return;
     tenure.move(offset);
     this.#commitsNow = true;
-    this.#effects.push({ kind: "begin", tenure, offset });
+    this.#effects.push({ kind: "begin", tenure, offset, term: undefined });
   }
 
   #setBusy(id: number, busy: boolean): void {
@@ -233,7 +236,7 @@ export class GroupCore {
         break;
       }
       const { topic, topicId, partition } = tenure;
-      positions.push({ topic, topicId, partition, offset });
+      positions.push({ topic, topicId, partition, offset, term: tenure.termBefore(offset) });
       sent.push(tenure);
       tenure.sent(offset);
     }

@@ -48,13 +48,14 @@ export class Fetching {
     );
   }
 
-  begin(tenure: Tenure, offset: number): void {
+  /** @param term of the record before `offset`; undefined: not known */
+  begin(tenure: Tenure, offset: number, term: number | undefined): void {
     const former = this.#tenures.get(nameOf(tenure));
     if (former !== undefined) this.#forget(former);
     this.#tenures.set(nameOf(tenure), tenure);
     this.#waiting.set(tenure, 0);
     const { topic, topicId, partition } = tenure;
-    this.#consumer.assign([{ topic, topicId, partition, from: { offset } }]);
+    this.#consumer.assign([{ topic, topicId, partition, from: { offset, term } }]);
     this.balance();
   }
 

@@ -78,6 +78,7 @@ export class GroupLoop {
     this.#report = typeof onError === "object" ? new Report(client, spec.settings.group, onError.skipAndReportTo) : undefined;
     this.#lanes = new Lanes(spec.run, client.ports, this.#scope, {
       took: ({ id }) => this.#step({ kind: "took", tenure: id }),
+      entered: ({ id }, offset, term) => this.#step({ kind: "entered", tenure: id, offset, term }),
       processed: ({ id }, offset) => this.#step({ kind: "processed", tenure: id, offset }),
       idle: ({ id }) => this.#step({ kind: "idle", tenure: id }),
       threw: (record, error, failures) => this.#threw(record, error, failures),
@@ -94,11 +95,11 @@ export class GroupLoop {
       isHeld: (tenure) => this.#isHeld(tenure),
       coordinator: () => this.#coordinator,
       located: (place, keep) => {
-        const { partition, offset, committed } = place;
-        this.#step({ kind: "located", tenure: partition.id, offset, committed, keep });
+        const { partition, ...at } = place;
+        this.#step({ kind: "located", tenure: partition.id, ...at, keep });
       },
       moved: ({ id }, offset) => this.#step({ kind: "moved", tenure: id, offset }),
-      again: (tenure) => this.#fetching.begin(tenure, tenure.processed),
+      again: (tenure) => this.#fetching.begin(tenure, tenure.processed, tenure.termBefore(tenure.processed)),
       failed: (error) => this.fail(error),
     });
     const { group: groupId, instanceId, rack, assignor, rebalanceTimeoutMs } = spec.settings;
@@ -238,7 +239,7 @@ export class GroupLoop {
       case "begin":
         this.#lanes.begin(effect.tenure);
         if (this.#paused.has(nameOf(effect.tenure))) this.#lanes.setPaused(effect.tenure, true);
-        this.#fetching.begin(effect.tenure, effect.offset);
+        this.#fetching.begin(effect.tenure, effect.offset, effect.term);
         return;
       case "halt":
         this.#fetching.halt(effect.tenure);

@@ -15,6 +15,8 @@ export class Lane {
   /** In the list of those whose turn comes. */
   queued = false;
   paused = false;
+  /** Of the record that was taken last; -1: none was. */
+  term = -1;
   /** Taken away: nothing of it begins any more. */
   halted = false;
   /** Its handler does not come back: nobody waits for it. */

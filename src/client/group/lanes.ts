@@ -16,6 +16,8 @@ const TURN_RECORDS = 100;
 /** Who the lanes work for. */
 export interface LanesHost {
   took(tenure: Tenure): void;
+  /** Records from this one on, which is taken now, are of `term`. */
+  entered(tenure: Tenure, offset: number, term: number): void;
   /** Returned only once the record is done with; `offset` is its own. */
   processed(tenure: Tenure, offset: number): void;
   idle(tenure: Tenure): void;
@@ -145,6 +147,10 @@ export class Lanes {
       const record = lane.next();
       if (record === undefined) break;
       if (lane.bytes !== bytes) this.#host.fill(lane.tenure, lane.bytes);
+      if (record.term !== lane.term) {
+        lane.term = record.term;
+        this.#host.entered(lane.tenure, record.offset, record.term);
+      }
       const handled = this.#handle(lane, record);
       if (!(handled === true || (await handled))) break;
       if (lane.stuck) return;

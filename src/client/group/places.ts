@@ -13,6 +13,8 @@ const CALL_MS = 10_000;
 export interface Place<T extends GroupPartition> {
   readonly partition: T;
   readonly offset: number;
+  /** Of the record before it, as it was committed; undefined: that was not said. */
+  readonly term: number | undefined;
   /** The group has committed it. */
   readonly committed: boolean;
 }
@@ -49,16 +51,16 @@ export async function locateCommitted<T extends GroupPartition>(
       offsets.some((each) => each.topic === topic && each.topicId !== topicId),
     );
   }
-  const committed = new Map<string, number>();
-  for (const each of offsets) if (each.offset !== undefined) committed.set(keyOf(each), each.offset);
+  const committed = new Map<string, { readonly offset: number; readonly term: number | undefined }>();
+  for (const each of offsets) if (each.offset !== undefined) committed.set(keyOf(each), { offset: each.offset, term: each.term });
   const missing = partitions.filter((partition) => !committed.has(keyOf(partition)));
   if (start === "fail" && missing[0] !== undefined) throw new NoCommittedOffset(group, missing[0].topic, missing[0].partition);
   const ends = start === "fail" ? new Map<string, number>() : await locateEnds(core, missing, start);
   return partitions.map((partition) => {
-    const offset = committed.get(keyOf(partition));
-    const place = offset ?? ends.get(keyOf(partition));
-    invariant(place !== undefined, () => `${keyOf(partition)} has a place`);
-    return { partition, offset: place, committed: offset !== undefined };
+    const place = committed.get(keyOf(partition));
+    const offset = place?.offset ?? ends.get(keyOf(partition));
+    invariant(offset !== undefined, () => `${keyOf(partition)} has a place`);
+    return { partition, offset, term: place?.term, committed: place !== undefined };
   });
 }
 

@@ -4,6 +4,8 @@ import type { GroupPartition, Tenure } from "./tenure.ts";
 /** A position to commit: everything below `offset` is done with. */
 export interface GroupPosition extends GroupPartition {
   readonly offset: number;
+  /** Of the record before it; undefined: not known. */
+  readonly term: number | undefined;
 }
 
 /** How the coordinator answered a commit. */
@@ -32,6 +34,8 @@ export type GroupInput =
       readonly kind: "located";
       readonly tenure: number;
       readonly offset: number;
+      /** Of the record before it; undefined: not known. */
+      readonly term: number | undefined;
       /** The group has committed it; otherwise it is where the options say. */
       readonly committed: boolean;
       /** Commit the place itself. */
@@ -41,6 +45,8 @@ export type GroupInput =
   | { readonly kind: "moved"; readonly tenure: number; readonly offset: number }
   /** A handler begins. */
   | { readonly kind: "took"; readonly tenure: number }
+  /** What is handled from the record at `offset` on is of `term`. */
+  | { readonly kind: "entered"; readonly tenure: number; readonly offset: number; readonly term: number }
   /** The record at `offset` is done with. */
   | { readonly kind: "processed"; readonly tenure: number; readonly offset: number }
   /** No handler is at work on it any more. */
@@ -66,8 +72,8 @@ export type GroupEffect =
   | { readonly kind: "leave"; readonly life: number; readonly forGood: boolean }
   /** Tell the application, then find out where these begin (`located`). */
   | { readonly kind: "assigned"; readonly tenures: readonly Tenure[] }
-  /** Fetch from `offset` and begin with handlers. */
-  | { readonly kind: "begin"; readonly tenure: Tenure; readonly offset: number }
+  /** Fetch from `offset`, if the record before it is of `term` as far as that is known, and begin with handlers. */
+  | { readonly kind: "begin"; readonly tenure: Tenure; readonly offset: number; readonly term: number | undefined }
   /** Abort its signal, begin nothing new, stop to fetch. */
   | {
       readonly kind: "halt";

@@ -48,6 +48,8 @@ export class Tenure implements GroupPartition {
   #wanted = -1;
   /** Highest offset of any commit that was sent. */
   #sent = -1;
+  /** Terms of its records, ascending: each from an offset on, up to the next. -1: not known. None above what is committed is left out. */
+  #terms: { readonly from: number; readonly term: number }[] = [];
 
   constructor(id: number, { topic, topicId, partition }: GroupPartition, epoch: number) {
     this.id = id;
@@ -80,10 +82,15 @@ export class Tenure implements GroupPartition {
     return this.stage === "draining" || this.stage === "telling" || this.stage === "settling";
   }
 
-  /** @param committed whether `offset` is what the group has committed @param keep the place itself is worth a commit: found again, it would be another */
-  locate(offset: number, committed: boolean, keep: boolean): void {
+  /**
+   * @param term of the record before `offset`; undefined: not known
+   * @param committed whether `offset` is what the group has committed
+   * @param keep the place itself is worth a commit: found again, it would be another
+   */
+  locate(offset: number, term: number | undefined, committed: boolean, keep: boolean): void {
     invariant(this.#processed === -1, () => `${this.key} is located once`);
     this.#processed = offset;
+    this.#terms = [{ from: offset - 1, term: term ?? -1 }];
     if (committed) this.#committed = offset;
     if (committed || keep) this.#wanted = offset;
   }
@@ -93,10 +100,22 @@ export class Tenure implements GroupPartition {
     invariant(!this.busy, () => `${this.key} is not being worked on`);
     this.#processed = offset;
     this.#wanted = offset;
+    this.#terms = [{ from: offset - 1, term: -1 }];
     // What was refused, and for good too, was of another place.
     this.frozen = undefined;
     this.#refused = undefined;
     if (offset < this.#committed) this.#committed = -1;
+  }
+
+  /** Its records from `offset` on, which is the next to be processed, are of `term`. */
+  enter(offset: number, term: number): void {
+    this.#terms.push({ from: offset, term });
+  }
+
+  /** Term of the record before `offset`, which is not below what is committed nor behind the record in hand; undefined: not known. */
+  termBefore(offset: number): number | undefined {
+    const term = this.#terms.findLast(({ from }) => from < offset)?.term ?? -1;
+    return term < 0 ? undefined : term;
   }
 
   /** The record at `offset` is done with. */
@@ -117,6 +136,9 @@ export class Tenure implements GroupPartition {
 
   acknowledged(offset: number): void {
     this.#committed = Math.max(this.#committed, offset);
+    // Of what is below nobody asks any more.
+    const kept = this.#terms.findLastIndex(({ from }) => from < this.#committed);
+    if (kept > 0) this.#terms.splice(0, kept);
   }
 
   /** Why a commit of `offset` was refused last, that will be made again. */

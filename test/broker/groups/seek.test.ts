@@ -43,6 +43,21 @@ describe("A seek", () => {
     assert.deepEqual(await groups.committed(3, copy), ["t:0=4", "t:2=6", "u:0=8"]);
   });
 
+  it("to another group takes its terms along; of a place that is said otherwise none is known", async () => {
+    const { cluster } = groups;
+    await cluster.call(1, rpc.CommitOffsets, {
+      groupId: "of-a-term",
+      memberEpoch: -1,
+      offsets: [{ topic: "t", partition: 0, offset: 5, term: 3 }],
+    });
+    const copy = elsewhere("terms", "of-a-term");
+    const term = async () => (await cluster.call(1, rpc.FetchOffsets, { groupId: copy })).offsets.map((each) => each.term);
+    await seek(2, copy, { group: "of-a-term" });
+    assert.deepEqual(await term(), [3]);
+    await seek(2, copy, { offset: 5, topics: [{ topic: "t", partitions: [0] }] });
+    assert.deepEqual(await term(), [undefined]);
+  });
+
   it("to another group moves only what both know; topics that are named, only of those", async () => {
     await groups.commit(1, "second", undefined, { "t:0": 1, "t:1": 1 });
     assert.deepEqual(await seek(2, "second", { group: "first" }), ["t:0 1 4", "t:2 - 6"]);

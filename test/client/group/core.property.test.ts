@@ -124,7 +124,8 @@ class Member {
         const tenure = this.locating.shift();
         if (tenure === undefined) return;
         const committed = this.#run.committed(tenure.partition);
-        this.step({ kind: "located", tenure: tenure.id, offset: committed ?? 0, committed: committed !== undefined, keep: false });
+        const place = { offset: committed ?? 0, term: undefined, committed: committed !== undefined };
+        this.step({ kind: "located", tenure: tenure.id, ...place, keep: false });
       },
       () => {
         if (idle === undefined) return;

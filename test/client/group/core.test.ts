@@ -35,7 +35,7 @@ class Told {
     const told = new Told();
     told.step({ kind: "join" }, { kind: "heard", life: 1, memberEpoch: 1, assignment: partitions(...numbers) });
     for (const { id: tenure } of told.core.tenures)
-      told.step({ kind: "located", tenure, offset: 0, committed: false, keep: false }, { kind: "took", tenure });
+      told.step({ kind: "located", tenure, offset: 0, term: undefined, committed: false, keep: false }, { kind: "took", tenure });
     return told;
   }
 }
@@ -179,7 +179,7 @@ describe("GroupCore", () => {
       const told = new Told();
       told.step({ kind: "join" }, { kind: "heard", life: 1, memberEpoch: 1, assignment: partitions(0) });
       const { id: tenure } = told.tenure(0);
-      told.step({ kind: "located", tenure, offset: 90, committed: true, keep: false }, { kind: "took", tenure });
+      told.step({ kind: "located", tenure, offset: 90, term: 3, committed: true, keep: false }, { kind: "took", tenure });
       for (let offset = 90; offset < 100; offset++) told.step({ kind: "processed", tenure, offset });
       assert.deepEqual(told.step({ kind: "idle", tenure }, { kind: "commitDue" }), ["commit 1 at 1: 0:100"]);
       told.step({ kind: "commitAnswered", id: 1, outcome: beyond(80) });
@@ -187,6 +187,44 @@ describe("GroupCore", () => {
       assert.deepEqual(told.step({ kind: "commitDue" }), ["commit 2 at 1: 0:80"]);
       told.step({ kind: "commitAnswered", id: 2, outcome: taken }, { kind: "took", tenure }, { kind: "processed", tenure, offset: 80 });
       assert.deepEqual(told.step({ kind: "commitDue" }), ["commit 3 at 1: 0:81"]);
+    });
+
+    it("commits with the term of the last record that is done with, as far as it knows", () => {
+      const told = new Told();
+      told.step({ kind: "join" }, { kind: "heard", life: 1, memberEpoch: 1, assignment: partitions(0) });
+      const { id: tenure } = told.tenure(0);
+      told.step({ kind: "located", tenure, offset: 90, term: 3, committed: true, keep: false });
+      assert.deepEqual(
+        told.effects.findLast(({ kind }) => kind === "begin"),
+        { kind: "begin", tenure: told.tenure(0), offset: 90, term: 3 },
+      );
+      const commit = (): unknown => {
+        const [position] = told.effects.flatMap((effect) => (effect.kind === "commit" ? [effect.positions[0]] : [])).slice(-1);
+        return [position?.offset, position?.term];
+      };
+      let id = 0;
+      const due = (): unknown => {
+        told.step({ kind: "commitDue" });
+        const sent = commit();
+        told.step({ kind: "commitAnswered", id: ++id, outcome: taken });
+        return sent;
+      };
+      told.step({ kind: "took", tenure }, { kind: "entered", tenure, offset: 90, term: 3 });
+      for (let offset = 90; offset < 95; offset++) told.step({ kind: "processed", tenure, offset });
+      // The record in hand is of a later term already, and what is committed is what was before it.
+      told.step({ kind: "entered", tenure, offset: 95, term: 5 });
+      assert.deepEqual(due(), [95, 3]);
+      // A handler that commits what it has in hand.
+      told.step({ kind: "want", tenure, offset: 96 });
+      assert.deepEqual(due(), [96, 5]);
+      told.step({ kind: "processed", tenure, offset: 95 }, { kind: "processed", tenure, offset: 96 });
+      assert.deepEqual(due(), [97, 5]);
+      // Elsewhere nothing is known of what is before.
+      told.step({ kind: "idle", tenure }, { kind: "moved", tenure, offset: 40 });
+      assert.deepEqual(commit(), [40, undefined]);
+      told.step({ kind: "commitAnswered", id: ++id, outcome: taken });
+      told.step({ kind: "took", tenure }, { kind: "entered", tenure, offset: 40, term: 4 }, { kind: "processed", tenure, offset: 40 });
+      assert.deepEqual(due(), [41, 4]);
     });
 
     it("commits on where it was moved also when nothing of it could be committed before", () => {

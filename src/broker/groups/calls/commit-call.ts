@@ -1,8 +1,10 @@
 import { MillraceError } from "../../../base/errors.ts";
 import { commitAnswer } from "../../../consumer-groups/answers.ts";
+import type { CommittedOffset } from "../../../consumer-groups/group-state.ts";
 import { groupTopics } from "../../../consumer-groups/group-topics.ts";
 import { commitCommand, type KnownEnd } from "../../../consumer-groups/wire.ts";
 import { CommitOffsetsRequest, CommitOffsetsResponse, type OffsetCommit } from "../../../protocol/public/group-service.ts";
+import type { LogPlace } from "../../services/log-service.ts";
 import { decided, topicsKnown } from "./ask-coordinator.ts";
 import type { GroupCall, GroupMethod } from "./group-method.ts";
 
@@ -33,6 +35,11 @@ export const commitOffsets: GroupMethod = {
 
 const keyOf = (topic: string, partition: number): string => `${partition}:${topic}`;
 
+/** Undefined: it was not said of which history of the log. */
+function placeOf(committed: CommittedOffset | undefined): LogPlace | undefined {
+  return committed === undefined || committed.term < 0 ? undefined : committed;
+}
+
 /**
  * Of those partitions whose commit cannot be judged by what this broker has: what it knows to be committed is committed, but a commit
  * beyond it, or one that goes back, is judged by the leader (only a log that lost its end lets a commit go back, ADR 0017).
@@ -47,12 +54,13 @@ async function endsOf(call: GroupCall, groupId: string, offsets: readonly Offset
     if (topic === undefined || partition < 0 || partition >= topic.partitions) continue;
     // One that this broker has not heard of: what it could ask would be asked about another one of the name.
     if (topics.byId(topic.id) === undefined) continue;
-    const seen = call.shard.leader.offsetOf(groupId, topic.id, partition)?.offset ?? 0;
+    const committed = call.shard.leader.offsetOf(groupId, topic.id, partition);
+    const seen = committed?.offset ?? 0;
     if (offset >= seen && offset <= (ends.here(topic.id, partition)?.highWatermark ?? -1)) continue;
     const until = { ...call.until, deadline: Math.min(call.until.deadline, clock.monotonic() + ENDS_MS) };
     asking.push(
-      ends.of(name, partition, {}, until).then(
-        ({ highWatermark }) => void known.set(keyOf(name, partition), { highWatermark, seen }),
+      ends.of(name, partition, { place: offset < seen ? placeOf(committed) : undefined }, until).then(
+        ({ highWatermark, truncated = false }) => void known.set(keyOf(name, partition), { highWatermark, seen, truncated }),
         (error: unknown) => {
           // Its leader cannot be asked: the commit waits for nobody else.
           if (!(error instanceof MillraceError) || error.code === "CALL_CANCELLED") throw error;

@@ -3,7 +3,7 @@ import type { TopicId } from "../../../base/ids.ts";
 import type { Clock } from "../../../base/ports/clock.ts";
 import type { Until } from "../../../base/until.ts";
 import { waitUntil, whileCalled } from "../../../base/until.ts";
-import type { OffsetsOf, OffsetsOptions, Target } from "../../services/log-service.ts";
+import type { LogPlace, OffsetsOf, OffsetsOptions, Target } from "../../services/log-service.ts";
 
 export interface PartitionEndsPorts {
   readonly clock: Clock;
@@ -22,10 +22,11 @@ export interface PartitionEndsPorts {
 /** Ends of a log. Of a replica that does not lead, the high watermark is what it has heard of. */
 export type KnownEnds = Pick<OffsetsOf, "logStartOffset" | "highWatermark">;
 
-/** What is asked besides: the first record with a time or a later one, or how old records are (`OffsetsOptions`). */
+/** What is asked besides: the first record with a time or a later one, how old records are, or whether a place is there (`OffsetsOptions`). */
 export interface EndsQuestion {
   readonly timeMs?: number | undefined;
   readonly agesFrom?: number;
+  readonly place?: LogPlace | undefined;
 }
 
 /** Questions to leaders that are under way at the same time, of all groups that this broker coordinates. */
@@ -50,7 +51,7 @@ export class PartitionEnds {
   }
 
   /** As of no earlier than the call, within `QUESTION_MS` of its turn. @throws {MillraceError} */
-  async of(topic: string, partition: number, { timeMs, agesFrom }: EndsQuestion, wanted: Until): Promise<OffsetsOf> {
+  async of(topic: string, partition: number, { timeMs, agesFrom, place }: EndsQuestion, wanted: Until): Promise<OffsetsOf> {
     const { clock, resolve, offsets } = this.#ports;
     await this.#turn(wanted, () => late(topic, partition));
     const until = { ...wanted, deadline: Math.min(wanted.deadline, clock.monotonic() + QUESTION_MS) };
@@ -61,7 +62,8 @@ export class PartitionEnds {
           stop();
           done(late(topic, partition));
         });
-        const options = { deadline: until.deadline, direct: false, ...(agesFrom === undefined ? {} : { agesFrom }) };
+        const asked = { ...(agesFrom === undefined ? {} : { agesFrom }), ...(place === undefined ? {} : { place }) };
+        const options = { deadline: until.deadline, direct: false, ...asked };
         const stop = offsets(target, timeMs, options, (outcome) => {
           timer.cancel();
           done(outcome);

@@ -18,11 +18,11 @@ export const seekGroup: GroupMethod = {
     const group = (await imageNow(call)).group(groupId);
     const places = await seekPlaces(call, request, group);
     const sought = await allOrNone(call.until, (until) =>
-      places.map(async ({ topic, topicId, partition, to }): Promise<SeekPosition> => {
+      places.map(async ({ topic, topicId, partition, to, term = -1 }): Promise<SeekPosition> => {
         const ends = await call.parts.ends.of(topic, partition, { timeMs }, until);
         const { logStartOffset, highWatermark } = ends;
         const before = group?.offsets.get(topicId, partition)?.offset;
-        return { topicId, partition, offset: to(ends, before), logStartOffset, highWatermark };
+        return { topicId, partition, offset: to(ends, before), term, logStartOffset, highWatermark };
       }),
     );
     const { steps } = await decided(call, { kind: "seekGroup", groupId, positions: sought, dryRun, force }, "seek");

@@ -15,6 +15,8 @@ export interface SeekPlace {
   readonly topicId: TopicId;
   readonly partition: number;
   readonly to: Destination;
+  /** Of the record before that place, where it is known. */
+  readonly term?: number | undefined;
 }
 
 type Destination = (ends: OffsetsOf, before: number | undefined) => number;
@@ -111,12 +113,13 @@ async function placesOfGroup(
   await topicsKnown(offsets, { parts, until });
   const named = new Set(topics.filter(({ partitions }) => partitions.length > 0).map(({ topic }) => topic));
   const places: SeekPlace[] = [];
-  for (const { topic, topicId, partition, offset } of offsets) {
+  for (const { topic, topicId, partition, offset, term } of offsets) {
     const id = topicId as TopicId;
     if (offset === undefined) {
       // Whole topics mean what it has of them; a number means that one.
       if (named.has(topic)) throw nothingCommitted(other, `partition ${partition} of ${topic}`);
-    } else if (topics.length > 0 || known.size === 0 || known.has(id)) places.push({ topic, topicId: id, partition, to: () => offset });
+    } else if (topics.length > 0 || known.size === 0 || known.has(id))
+      places.push({ topic, topicId: id, partition, term, to: () => offset });
   }
   if (places.length === 0) {
     const of =
