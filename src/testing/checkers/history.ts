@@ -89,13 +89,15 @@ export interface TimeRow extends RowBase {
   readonly end: number;
 }
 
-/** A topic is created or deleted. */
+/** A topic is created, given partitions, or deleted. */
 export interface TopicRow extends RowBase {
   readonly f: "topic";
   readonly name: string;
-  readonly op: "create" | "delete";
-  /** Of the one created, when it is known; or of the one to be deleted. */
+  readonly op: "create" | "grow" | "delete";
+  /** Of the one created, when it is known; or of the one that is meant. */
   readonly id?: string;
+  /** What it is to have, of one that grows. */
+  readonly partitions?: number;
 }
 
 /** A reply that says on which version of the metadata it rests; the call asked for at least the highest one its process had seen. */
@@ -218,4 +220,19 @@ export function readsOf(evidence: Evidence): readonly ReadRow[] {
 /** Levels at which an acknowledgement is a promise to keep the record (the others are outside L2). */
 export function isKept(row: SendRow): boolean {
   return row.type === "ok" && (row.acks === "QUORUM" || row.acks === "ALL");
+}
+
+/**
+ * When somebody first wanted the topic of a partition to go, by the name of the partition: those of topics that come and go are named
+ * "name#id-number". Infinity: nobody did.
+ */
+export function deletionsIn(evidence: Evidence): (partition: string) => number {
+  const since = new Map<string, number>();
+  for (const row of evidence.history)
+    if (row.f === "topic" && row.op === "delete" && row.type !== "fail" && row.id !== undefined)
+      since.set(row.id, Math.min(row.tInv, since.get(row.id) ?? row.tInv));
+  return (partition) => {
+    const [, id] = /#(.+)-\d+$/.exec(partition) ?? [];
+    return since.get(id ?? "") ?? Number.POSITIVE_INFINITY;
+  };
 }

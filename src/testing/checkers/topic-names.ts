@@ -66,6 +66,7 @@ function stepOf(row: TopicRow): readonly Step[] {
     return error === "TOPIC_EXISTS" ? step((state) => (state === NOTHING ? undefined : state)) : [];
   }
   const isMeant = (state: string) => state !== NOTHING && (id === undefined || state === id || state.startsWith("?"));
+  if (op === "grow") return type === "fail" ? [] : step((state) => (isMeant(state) ? state : undefined));
   if (type !== "fail") return step((state) => (isMeant(state) ? NOTHING : undefined));
   return error === "UNKNOWN_TOPIC"
     ? step((state) => (state === NOTHING || state.startsWith("?") || (id !== undefined && state !== id) ? state : undefined))

@@ -39,6 +39,9 @@ export const situations = {
   "coordinator moved": "Another broker than before said that it coordinates a group.",
   "rebalance while the coordinator moves": "The coordinator of a group moved while members had something to give back or to take.",
   "offsets fetched after fail-over": "A member asked another coordinator than before where its group is.",
+  "topic of a group grown": "A topic that groups read was given partitions.",
+  "topic of a group recreated": "A topic that groups read was deleted and made anew.",
+  "commit for a former topic refused": "A commit was refused because its topic was deleted, or is another one by now.",
   "group moved": "An operator moved a group.",
   "group deleted": "A group was deleted.",
 } as const;

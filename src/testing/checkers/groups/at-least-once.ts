@@ -1,16 +1,17 @@
 import type { Evidence } from "../history.ts";
 import type { Checker } from "../verdict.ts";
+import { letGoOf } from "./let-go.ts";
 import { type CommitRow, grouped, groupRows, type WorkRow } from "./rows.ts";
 
 /**
  * C4: a group that commits what it is done with skips nothing: when a member commits an offset, members of its group are done with all records
- * below it. Let off are those below what was let go of, or where it
- * began, and those that an operator moved the group over.
+ * below it. Let off are those below what was let go of, and those that an operator moved the group over.
  */
 export const atLeastOnce: Checker = {
   row: "C4",
   promise: "what is committed was processed",
   check(evidence, findings) {
+    const gone = letGoOf(evidence);
     const works = grouped(groupRows(evidence, "work"), placeOf);
     const commits = grouped(
       groupRows(evidence, "commit").filter(({ member }) => member !== undefined),
@@ -18,7 +19,7 @@ export const atLeastOnce: Checker = {
     );
     for (const [place, sent] of commits) {
       const covered = new Ranges();
-      for (const [from, end] of letOff(evidence, sent[0])) covered.add(from, end);
+      for (const [from, end] of letOff(evidence, sent[0], gone)) covered.add(from, end);
       const done = (works.get(place) ?? []).toSorted((a, b) => a.tRet - b.tRet);
       let next = 0;
       for (const commit of sent) {
@@ -36,15 +37,13 @@ export const atLeastOnce: Checker = {
 
 const placeOf = ({ group, partition }: CommitRow | WorkRow): string => `${group} ${partition}`;
 
-function letOff(evidence: Evidence, commit: CommitRow | undefined): readonly (readonly [from: number, end: number])[] {
+function letOff(
+  evidence: Evidence,
+  commit: CommitRow | undefined,
+  gone: (partition: string) => number,
+): readonly (readonly [from: number, end: number])[] {
   if (commit === undefined) return [];
   const { group, partition } = commit;
-  const gone = Math.max(
-    0,
-    ...evidence.history.flatMap((row) => (row.f === "trim" && row.partition === partition ? [row.before] : [])),
-    ...evidence.history.flatMap((row) => (row.f === "end" && row.partition === partition && row.type === "ok" ? [row.logStart ?? 0] : [])),
-    ...evidence.finals.flatMap((final) => (final.partition === partition ? [final.logStart] : [])),
-  );
   const moved = groupRows(evidence, "move").flatMap((row) => {
     if (row.group !== group || row.partition !== partition || row.type === "fail") return [];
     return [[row.type === "ok" ? (row.before ?? 0) : 0, row.after] as const];
@@ -52,10 +51,7 @@ function letOff(evidence: Evidence, commit: CommitRow | undefined): readonly (re
   const outside = groupRows(evidence, "commit").flatMap((row) =>
     row.group === group && row.partition === partition && row.member === undefined && row.type !== "fail" ? [[0, row.offset] as const] : [],
   );
-  const begun = groupRows(evidence, "resume").flatMap((row) =>
-    row.group === group && row.partition === partition && row.committed === undefined ? [[0, row.from] as const] : [],
-  );
-  return [[0, gone], ...moved, ...outside, ...begun];
+  return [[0, gone(partition)], ...moved, ...outside];
 }
 
 /** Whole numbers from 0 on that are covered by stretches, which may overlap. */

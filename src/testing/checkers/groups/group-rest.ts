@@ -1,11 +1,19 @@
 import type { Checker } from "../verdict.ts";
 
-/** C8: when all has been well for a while, a group is at rest: every partition has one owner, who knows of it, and is processed to its end. */
+/**
+ * C8: when all has been well for a while, a group is at rest: every partition has one owner, who knows of it, and is processed to its end.
+ * Those of a topic that is gone have none.
+ */
 export const groupRest: Checker = {
   row: "C8",
   promise: "groups come to rest",
   check({ groups = [] }, findings) {
     for (const { group, settled, members, described, partitions } of groups) {
+      const there = new Set(partitions.map(({ partition }) => partition));
+      for (const { id, assignment } of described) {
+        const stray = assignment.find((partition) => !there.has(partition));
+        findings.judge(stray === undefined, () => `${group}: ${stray} is in the hands of ${id}, and there is no such partition any more`);
+      }
       findings.judge(settled, () => `${group} did not come to rest after all was healed`);
       if (!settled) continue;
       const said = new Map(described.map(({ id, assignment }) => [id, new Set(assignment)]));

@@ -1,13 +1,15 @@
+import { deletionsIn } from "../history.ts";
 import type { Checker } from "../verdict.ts";
 import { type Life, livesIn } from "./lives.ts";
 import { grouped, groupRows } from "./rows.ts";
 
-/** C7: while a group has members nothing that it has committed is forgotten, but by whoever deletes it. */
+/** C7: while a group has members nothing that it has committed is forgotten, but by whoever deletes it, or its topic. */
 export const noExpiry: Checker = {
   row: "C7",
   promise: "no offset of a group with members expires",
   check(evidence, findings) {
     const forgets = groupRows(evidence, "forget").filter(({ type }) => type !== "fail");
+    const deletions = deletionsIn(evidence);
     const lives = grouped(livesIn(evidence), ({ group }) => group);
     const writes = grouped(
       [...groupRows(evidence, "commit"), ...groupRows(evidence, "move")].filter(({ type }) => type === "ok"),
@@ -21,13 +23,15 @@ export const noExpiry: Checker = {
       // Written while there were members, or there already when the group was last seen to have any.
       const written = (writes.get(`${group} ${partition}`) ?? []).findLast((one) => one.tRet < tInv && one.tInv >= since);
       if (written === undefined) continue;
-      const forgotten = forgets.some(
-        (one) =>
-          one.group === group &&
-          (one.partition === undefined || one.partition === partition) &&
-          one.tRet >= written.tInv &&
-          one.tInv <= tRet,
-      );
+      const forgotten =
+        deletions(partition) <= tRet ||
+        forgets.some(
+          (one) =>
+            one.group === group &&
+            (one.partition === undefined || one.partition === partition) &&
+            one.tRet >= written.tInv &&
+            one.tInv <= tRet,
+        );
       findings.judge(
         forgotten || value !== undefined,
         () =>

@@ -1,3 +1,4 @@
+import { deletionsIn } from "../history.ts";
 import { findOrder, type Step } from "../linearizable.ts";
 import type { Checker } from "../verdict.ts";
 import { type Expiry, expiriesIn } from "./expiries.ts";
@@ -8,7 +9,8 @@ const NOTHING = "";
 
 /**
  * C1: what a group has committed of a partition is a register. A commit moves it forwards (ADR 0017), a seek anywhere, a deletion empties it,
- * and a fetch says what it holds; also who is refused because more is committed is told how much.
+ * and a fetch says what it holds; also who is refused because more is committed is told how much. From when its topic is deleted on it may
+ * be forgotten; one that is made anew under the name has a register of its own, in which nothing is.
  */
 export const offsetsRegister: Checker = {
   row: "C1",
@@ -19,6 +21,7 @@ export const offsetsRegister: Checker = {
     const reads = groupRows(evidence, "committed");
     const forgets = groupRows(evidence, "forget");
     const expiries = expiriesIn(evidence);
+    const deletions = deletionsIn(evidence);
     const keyed = grouped([...commits, ...moves, ...reads], ({ group, partition }) => `${group} ${partition}`);
     for (const [key, rows] of keyed) {
       const [one] = rows;
@@ -31,6 +34,7 @@ export const offsetsRegister: Checker = {
         ...rows.flatMap((row) => stepsOf(row, wanted)),
         ...gone.flatMap(forgetStep),
         ...expiries(one.group, one.partition).map(expiryStep),
+        ...deletionSteps(deletions(one.partition)),
       ];
       const found = findOrder(steps, NOTHING);
       if (found === "given up") continue;
@@ -79,4 +83,11 @@ function forgetStep({ i, type, tInv, tRet }: ForgetRow): readonly Step[] {
 /** Nobody need have seen it, and it may come more than once. */
 function expiryStep({ from, to }: Expiry): Step {
   return { name: `what expired after ${from}`, tInv: from, tRet: to, optional: true, again: true, apply: () => NOTHING };
+}
+
+/** Its topic may have gone; who commits to one that it takes for being there still may have it forgotten once more. */
+function deletionSteps(since: number): readonly Step[] {
+  if (since === Number.POSITIVE_INFINITY) return [];
+  const tRet = Number.POSITIVE_INFINITY;
+  return [{ name: `its topic goes after ${since}`, tInv: since, tRet, optional: true, again: true, apply: () => NOTHING }];
 }

@@ -1,33 +1,45 @@
-import type { Evidence } from "../history.ts";
+import { deletionsIn, type Evidence } from "../history.ts";
 import type { Checker } from "../verdict.ts";
 import { type Expiry, expiriesIn } from "./expiries.ts";
+import { letGoOf } from "./let-go.ts";
 import { type CommitRow, type ForgetRow, grouped, groupRows, type MoveRow, type ResumeRow } from "./rows.ts";
 
 /**
  * C5: a member begins with a partition where its group is committed as of then, and where the group says that it begins only if nothing is
- * committed. What "as of then" may be is what was written last, or meanwhile; nothing that was written over before it asked.
+ * committed: in these runs where the log does, also in partitions that a topic was given later. What "as of then" may be is what was written
+ * last, or meanwhile; nothing that was written over before it asked.
  */
 export const resumePoint: Checker = {
   row: "C5",
   promise: "a member goes on where its group is",
   check(evidence, findings) {
     const expiries = expiriesIn(evidence);
+    const deletions = deletionsIn(evidence);
+    const gone = letGoOf(evidence);
     const writes = grouped(writesIn(evidence), ({ key }) => key);
     for (const row of groupRows(evidence, "resume")) {
       if (row.type !== "ok") continue;
       const { i, group, partition, member, committed, from, otherwise } = row;
       const what = `row ${i} (resume): ${member} begins with ${partition} of ${group}`;
-      if (committed === undefined)
+      if (committed === undefined) {
         findings.judge(
           otherwise === undefined || from === otherwise,
           () => `${what} at ${from}; without a commit it begins at ${otherwise}`,
         );
-      else
+        const start = gone(partition);
+        findings.judge(from <= start, () => `${what} at ${from}, where nothing is committed, and nothing was let go of from ${start} on`);
+      } else
         findings.judge(
           from === committed || (otherwise !== undefined && from === otherwise && otherwise > committed),
           () => `${what} at ${from}, and was told that ${committed} is committed`,
         );
-      const known = [...(writes.get(`${group} ${partition}`) ?? []), ...(writes.get(`${group} `) ?? [])];
+      const end = deletions(partition);
+      const known = [
+        ...(writes.get(`${group} ${partition}`) ?? []),
+        ...(writes.get(`${group} `) ?? []),
+        // From when its topic goes on nobody says when it is forgotten.
+        ...(end <= row.tRet ? [{ key: "", i, tInv: end, tRet: Number.POSITIVE_INFINITY, value: undefined, commits: false }] : []),
+      ];
       const why = refuted(row, known, expiries(group, partition));
       findings.judge(why === undefined, () => `${what} as if ${committed ?? "nothing"} were committed; ${why}`);
     }

@@ -1,12 +1,9 @@
-import { MillraceError } from "../../../base/errors.ts";
-import type { Admin } from "../../../client/index.ts";
 import { wait } from "../clients.ts";
 import type { Topic } from "../topic.ts";
 import { fetchOnce } from "./fetch.ts";
 import { channelsTo, sendOne } from "./stub.ts";
+import { createTopic, deleteTopic } from "./topic-life.ts";
 import type { WorkloadContext } from "./workload.ts";
-
-const TIMEOUT_MS = 2_000;
 
 /**
  * One topic is made, used, deleted and made again under its name. Sends and reads name the topic by its id, too: a send that comes late must
@@ -19,69 +16,17 @@ export async function churn(context: WorkloadContext): Promise<void> {
   let sent = 0;
   for (let lives = 1; !activity.stopped; lives++) {
     const ended = activity.begin();
-    const id = await create(context, admin, topic);
+    const id = await createTopic(context, admin, topic, "x1");
     if (lives > 1) situations.saw("topic recreated");
     lasting.set(topic.name, { topic, id });
     sent = await use(context, topic, id, sent);
     // What is there when a run is over is read with the rest.
     if (!activity.stopped) {
       lasting.delete(topic.name);
-      await remove(context, admin, topic, id);
+      await deleteTopic(context, admin, { name: topic.name, id }, "x1");
     }
     ended();
     await wait(ports, random.below(1_000));
-  }
-}
-
-/** @returns the id of the topic that is there now */
-async function create({ world, history, ports }: WorkloadContext, admin: Admin, topic: Topic): Promise<string> {
-  for (;;) {
-    const tInv = world.now;
-    try {
-      const made = await admin.createTopic(topic, { timeoutMs: TIMEOUT_MS });
-      if (made !== undefined) {
-        history.topic({ f: "topic", proc: "x1", name: topic.name, op: "create", id: made.topicId }, tInv, "ok");
-        return made.topicId;
-      }
-    } catch (error) {
-      if (!(error instanceof MillraceError)) throw error;
-      if (error.code === "TOPIC_EXISTS") {
-        const id = await idOf(admin, topic.name);
-        if (id !== undefined) return id;
-      }
-      history.topic(
-        { f: "topic", proc: "x1", name: topic.name, op: "create", error: error.code },
-        tInv,
-        error.outcomeKnown ? "fail" : "info",
-      );
-    }
-    await wait(ports, 100);
-  }
-}
-
-async function idOf(admin: Admin, name: string): Promise<string | undefined> {
-  try {
-    const [found] = await admin.describeTopics([name], { timeoutMs: TIMEOUT_MS });
-    return found?.topicId;
-  } catch (error) {
-    if (error instanceof MillraceError) return undefined;
-    throw error;
-  }
-}
-
-async function remove({ world, history, ports }: WorkloadContext, admin: Admin, { name }: Topic, id: string): Promise<void> {
-  for (;;) {
-    const tInv = world.now;
-    try {
-      await admin.deleteTopic(name, id, { timeoutMs: TIMEOUT_MS });
-      history.topic({ f: "topic", proc: "x1", name, op: "delete", id }, tInv, "ok");
-      return;
-    } catch (error) {
-      if (!(error instanceof MillraceError)) throw error;
-      if (error.code === "UNKNOWN_TOPIC") return;
-      history.topic({ f: "topic", proc: "x1", name, op: "delete", id, error: error.code }, tInv, error.outcomeKnown ? "fail" : "info");
-    }
-    await wait(ports, 100);
   }
 }
 

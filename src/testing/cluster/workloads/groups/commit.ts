@@ -54,6 +54,7 @@ export async function commitOnce(
     };
     history.group(row, tInv, failed?.type ?? "ok");
     if (failed !== undefined && LATE.has(failed.error)) situations.saw("late commit refused");
+    if (failed?.error === "UNKNOWN_TOPIC") situations.saw("commit for a former topic refused");
     if (failed?.type === "info") situations.saw("commit of unknown outcome");
     outcomes.set(name, failed);
   }

@@ -2,7 +2,7 @@ import type { RpcChannel } from "../../../../base/ports/rpc-client.ts";
 import { GroupService } from "../../../../protocol/methods.ts";
 import { DescribeGroupRequest, DescribeGroupResponse, GroupState } from "../../../../protocol/public.ts";
 import type { DescribeRow } from "../../../checkers/groups/rows.ts";
-import { partitionName, partitionsOf } from "../../topic.ts";
+import { partitionsOf } from "../../topic.ts";
 import type { WorkloadContext } from "../workload.ts";
 import { callOnce } from "./calls.ts";
 import type { GroupOf } from "./groups.ts";
@@ -12,7 +12,7 @@ const states = { [GroupState.empty]: "empty", [GroupState.reconciling]: "reconci
 
 /** @returns how the group is, said by its coordinator; "no group": there is none; undefined: nobody said */
 export async function describeOnce(
-  { world, history }: Pick<WorkloadContext, "world" | "history">,
+  { world, history, groups }: Pick<WorkloadContext, "world" | "history" | "groups">,
   channel: RpcChannel,
   group: GroupOf,
   proc: string,
@@ -26,8 +26,11 @@ export async function describeOnce(
   const members = said.answer.members.map(({ memberId: id, memberEpoch, assignment }) => ({
     id,
     epoch: memberEpoch,
-    assignment: assignment.flatMap(({ topic, partitions }) => partitions.map((partition) => partitionName(topic, partition))),
+    assignment: assignment.flatMap(({ topic, topicId, partitions }) =>
+      partitions.map((partition) => groups.nameOf({ topic, topicId, partition })),
+    ),
   }));
+  // How much of a topic that changes the coordinator has heard of nobody knows.
   const partitions = partitionsOf(group.topics).map(({ name }) => name);
   history.group({ f: "describe", proc, group: group.id, state, epoch, members, partitions }, tInv, "ok");
   return { state, members };

@@ -1,11 +1,15 @@
 import type { SimRandom } from "../../../sim/random.ts";
-import type { Topic } from "../../topic.ts";
+import { partitionName, partitionsOf, type Topic } from "../../topic.ts";
+import { ChangingTopic, type NamedPlace } from "./changing-topic.ts";
 import type { GroupMember } from "./member.ts";
 
 /** A consumer group of a run. */
 export interface GroupOf {
   readonly id: string;
+  /** Those of them that stay. */
   readonly topics: readonly Topic[];
+  /** It reads this one, too. */
+  readonly changing: ChangingTopic | undefined;
   /** Has members from the beginning to the end; others have some now and then. */
   readonly lasting: boolean;
 }
@@ -13,6 +17,8 @@ export interface GroupOf {
 /** The groups of a run, what is known of them from outside, and what of them must still end. */
 export class Groups {
   readonly all: readonly GroupOf[];
+  /** In every second run. */
+  readonly changing: ChangingTopic | undefined;
   /** Members as they see themselves, of all groups. */
   readonly members = new Set<GroupMember>();
   /** Broker that said last that it coordinates, by group, and when another one did. */
@@ -24,13 +30,39 @@ export class Groups {
 
   /** @param topics of the run that stay */
   constructor(random: SimRandom, topics: readonly Topic[]) {
+    this.changing = random.chance(1, 2) ? new ChangingTopic("h") : undefined;
     const some = (): readonly Topic[] => random.shuffled(topics).slice(0, random.between(1, topics.length));
     this.all = Array.from({ length: random.between(2, 3) }, (_, i) => ({
       // Names decide who coordinates.
       id: `g${i + 1}-${random.below(1_000)}`,
       topics: some(),
+      changing: i === 0 || random.chance(1, 2) ? this.changing : undefined,
       lasting: i === 0,
     }));
+  }
+
+  /** As histories name a partition: of a topic that changes by its id. */
+  nameOf({ topic, topicId, partition }: NamedPlace): string {
+    return topic === this.changing?.name ? this.changing.partition(topicId, partition) : partitionName(topic, partition);
+  }
+
+  /** Topics that were there under this name, of one that changes. */
+  idsOf(topic: string): readonly string[] {
+    return topic === this.changing?.name ? this.changing.ids : [];
+  }
+
+  /**
+   * Calls `note` for each partition that a call may have been about which names no topic id, as histories name it.
+   *
+   * @param over the call has ended
+   * @param note told the name, and whether it can have been no other
+   */
+  meant({ topic, partition }: Omit<NamedPlace, "topicId">, over: boolean, note: (name: string, alone: boolean) => void): void {
+    const { changing } = this;
+    if (changing === undefined || topic !== changing.name) return note(partitionName(topic, partition), true);
+    const { only } = changing;
+    if (over && only !== undefined) return note(changing.partition(only, partition), true);
+    changing.meant(over, (id) => note(changing.partition(id, partition), false));
   }
 
   /** Somebody works with them in this run. */
@@ -75,4 +107,26 @@ export class Groups {
     this.#movedAt.delete(group);
     return at;
   }
+}
+
+/** What its members subscribe to. */
+export function topicsOf({ topics, changing }: GroupOf): readonly string[] {
+  return [...topics.map(({ name }) => name), ...(changing === undefined ? [] : [changing.name])];
+}
+
+/** Every partition of the topics that it reads, as far as they are known to be there. */
+export function placesOf({
+  topics,
+  changing,
+}: GroupOf): readonly (Omit<NamedPlace, "topicId"> & { readonly name: string; readonly topicId?: string })[] {
+  const now = changing?.now;
+  const numbers = Array.from({ length: now?.partitions ?? 0 }, (_, partition) => partition);
+  return [
+    ...partitionsOf(topics),
+    ...numbers.flatMap((partition) =>
+      changing === undefined || now === undefined
+        ? []
+        : [{ topic: changing.name, topicId: now.id, partition, name: changing.partition(now.id, partition) }],
+    ),
+  ];
 }

@@ -69,7 +69,7 @@ export class HeldPartition {
   async #begin(): Promise<void> {
     const { world, history, random } = this.#context;
     const { group, member, proc } = this.#tenure;
-    const { topic, partition, name } = this.place;
+    const { topic, topicId, partition, name } = this.place;
     const tInv = world.now;
     const request = FetchOffsetsRequest.encode({ groupId: group.id, topics: [{ topic, partitions: [partition] }] });
     const told = await callOnce(
@@ -80,7 +80,10 @@ export class HeldPartition {
       TIMEOUT_MS,
     );
     if (!("answer" in told) || !this.#goesOn) return;
-    const offset = told.answer.offsets.find((one) => one.topic === topic && one.partition === partition)?.offset;
+    const answer = told.answer.offsets.find((one) => one.topic === topic && one.partition === partition);
+    // Whoever answers may know another topic of that name: that says nothing of this one.
+    if (answer?.topicId !== topicId) return;
+    const { offset } = answer;
     const said = offset === undefined ? {} : { offset };
     history.group({ f: "committed", proc, group: group.id, partition: name, ...said }, tInv, "ok");
     const asked = world.now;
@@ -97,8 +100,8 @@ export class HeldPartition {
   /** @returns where the log begins; undefined: nobody said */
   async #start(): Promise<number | undefined> {
     const { random } = this.#context;
-    const { topic, partition } = this.place;
-    const request = ListOffsetsRequest.encode({ topic, partitions: [partition] });
+    const { topic, topicId, partition } = this.place;
+    const request = ListOffsetsRequest.encode({ topic, topicId, partitions: [partition] });
     const told = await callOnce(random.pick(this.#tenure.channels), LogService.ListOffsets.path, request, ListOffsetsResponse, TIMEOUT_MS);
     const found = "answer" in told ? told.answer.partitions[0] : undefined;
     return found === undefined || found.error !== undefined ? undefined : found.logStartOffset;

@@ -9,11 +9,10 @@ import {
   SessionResponse,
 } from "../../../../protocol/public.ts";
 import { wait } from "../../clients.ts";
-import { partitionName } from "../../topic.ts";
 import { channelsTo } from "../stub.ts";
 import type { WorkloadContext } from "../workload.ts";
 import { callOnce, type Failed, failureOf } from "./calls.ts";
-import type { GroupOf } from "./groups.ts";
+import { type GroupOf, topicsOf } from "./groups.ts";
 import { Tenure, type Worker } from "./tenure.ts";
 
 const TIMEOUTS_MS = [500, 1_500, 3_000] as const;
@@ -107,6 +106,7 @@ export class GroupMember implements Worker {
       await this.awake();
       if (over()) return;
       if (random.chance(1, 20)) await this.tenure?.trespass();
+      await this.tenure?.late();
       const commit = this.tenure?.commit();
       // Half of them are not waited for: the next one may be under way at the same time.
       if (random.chance(1, 2)) await commit;
@@ -161,7 +161,7 @@ export class GroupMember implements Worker {
 
   #message({ epoch }: Sent): Partial<MemberHeartbeat> {
     const { group, member, instance } = this;
-    const names = group.topics.map(({ name }) => name);
+    const names = topicsOf(group);
     const wish = this.#byPattern ? { topicPattern: `(${names.join("|")})|__.*` } : { topics: names };
     const who = { groupId: group.id, memberId: member, memberEpoch: epoch, instanceId: instance };
     if (epoch === 0) return { ...who, ...wish, topicsChanged: true, rebalanceTimeoutMs: 3_000 };
@@ -180,12 +180,14 @@ export class GroupMember implements Worker {
   /** @param whole the row is of the heartbeat: else only the answer is sure */
   #heard(sent: Sent, state: MemberState, whole: boolean): void {
     const { world, groups, situations } = this.#context;
-    const strange = state.assignment.find(({ topic }) => topic !== "" && !this.group.topics.some(({ name }) => name === topic));
+    const strange = state.assignment.find(({ topic }) => topic !== "" && !topicsOf(this.group).includes(topic));
     if (strange !== undefined)
       return world.scheduler.fail(new Error(`C8: member ${this.member} was given ${strange.topic}, which it does not read`));
     if (this.#byPattern && state.assignment.length > 0) situations.saw("topics given by pattern");
     if (sent.epoch < 0) return this.#note(sent, "ok", {});
-    const assignment = state.assignment.flatMap(({ topic, partitions }) => partitions.map((partition) => partitionName(topic, partition)));
+    const assignment = state.assignment.flatMap(({ topic, topicId, partitions }) =>
+      partitions.map((partition) => groups.nameOf({ topic, topicId, partition })),
+    );
     const told = { epoch: state.memberEpoch, ...(state.assignmentChanged ? { assignment } : {}) };
     this.#note(whole ? sent : { ...sent, owned: [] }, "ok", { told }, whole);
     if (state.heartbeatIntervalMs > 0) this.#intervalMs = state.heartbeatIntervalMs;

@@ -3,10 +3,9 @@ import type { FinalGroup } from "../../../checkers/groups/rows.ts";
 import { simClient, wait } from "../../clients.ts";
 import { LIVENESS_MS } from "../../phases/liveness.ts";
 import type { Run } from "../../run.ts";
-import { partitionName } from "../../topic.ts";
 import { channelsTo } from "../stub.ts";
 import { describeOnce } from "./describe.ts";
-import type { GroupOf } from "./groups.ts";
+import { type GroupOf, placesOf } from "./groups.ts";
 
 /** After this members have left, and what was under way has ended. */
 const LEAVE_MS = 30_000;
@@ -23,20 +22,24 @@ export async function settleGroups(run: Run): Promise<readonly FinalGroup[]> {
     const members = [...groups.members].flatMap(({ group: { id }, member, tenure }) =>
       id === group.id ? [{ id: member, holds: tenure?.places.map(({ name }) => name) ?? [], steady: tenure?.steady === true }] : [],
     );
-    const said = await describeOnce({ world, history: run.history }, world.random.pick(channels), group, "c8");
+    const said = await describeOnce({ world, history: run.history, groups }, world.random.pick(channels), group, "c8");
     if (said === undefined) return undefined;
     const described = said === "no group" ? [] : said.members.map(({ id, assignment }) => ({ id, assignment }));
     const partitions: { partition: string; committed?: number; end: number }[] = [];
-    for (const { name } of group.topics)
-      for (const { partition, highWatermark, error } of await admin.listOffsets(name, [], { timeoutMs: 2_000 })) {
-        if (error !== undefined) return undefined;
-        const place = partitionName(name, partition);
+    const places = placesOf(group);
+    for (const topic of new Set(places.map((place) => place.topic)))
+      for (const { partition, highWatermark, error } of await admin.listOffsets(topic, [], { timeoutMs: 2_000 })) {
+        const place = places.find((one) => one.topic === topic && one.partition === partition)?.name;
+        if (error !== undefined || place === undefined) return undefined;
         const held = [...groups.members].flatMap(({ tenure }) => tenure?.holdOf(group.id, place) ?? [])[0];
         partitions.push({ partition: place, end: highWatermark, ...(held?.committed === undefined ? {} : { committed: held.committed }) });
       }
+    if (partitions.length !== places.length) return undefined;
+    const there = new Set(partitions.map(({ partition }) => partition));
     const calm = (members.length === 0 || (said !== "no group" && said.state === "stable")) && members.every(({ steady }) => steady);
     const agree =
       described.length === members.length &&
+      described.every(({ assignment }) => assignment.every((place) => there.has(place))) &&
       members.every(({ id, holds }) => {
         const its = described.find((one) => one.id === id)?.assignment;
         return its !== undefined && its.length === holds.length && holds.every((place) => its.includes(place));

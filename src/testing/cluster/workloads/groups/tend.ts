@@ -14,13 +14,12 @@ import {
   SeekGroupResponse,
 } from "../../../../protocol/public.ts";
 import { wait } from "../../clients.ts";
-import { partitionsOf } from "../../topic.ts";
 import { channelsTo } from "../stub.ts";
 import type { WorkloadContext } from "../workload.ts";
 import { callOnce } from "./calls.ts";
 import { commitOnce } from "./commit.ts";
 import { describeOnce } from "./describe.ts";
-import type { GroupOf } from "./groups.ts";
+import { type GroupOf, placesOf } from "./groups.ts";
 
 const TIMEOUT_MS = 2_000;
 
@@ -41,16 +40,17 @@ export async function tend(context: WorkloadContext): Promise<void> {
   }
 }
 
-const look: Act = async ({ world, history, random }, channel, group, proc) => {
-  const places = partitionsOf(group.topics).filter(() => random.chance(2, 3));
+const look: Act = async ({ world, history, random, groups }, channel, group, proc) => {
+  const places = placesOf(group).filter(() => random.chance(2, 3));
   const tInv = world.now;
   const topics = places.map(({ topic, partition }) => ({ topic, partitions: [partition] }));
   if (topics.length === 0) return;
   const request = FetchOffsetsRequest.encode({ groupId: group.id, topics });
   const said = await callOnce(channel, GroupService.FetchOffsets.path, request, FetchOffsetsResponse, TIMEOUT_MS);
   if (!("answer" in said)) return;
-  for (const { topic, partition, name } of places) {
-    const offset = said.answer.offsets.find((one) => one.topic === topic && one.partition === partition)?.offset;
+  // Which topic of the name it is about is in the answer.
+  for (const { topic, topicId, partition, offset } of said.answer.offsets) {
+    const name = groups.nameOf({ topic, topicId, partition });
     history.group({ f: "committed", proc, group: group.id, partition: name, ...(offset === undefined ? {} : { offset }) }, tInv, "ok");
   }
 };
@@ -64,8 +64,8 @@ const list: Act = async (_, channel) => {
 };
 
 /** To one offset that all of its partitions, or one of them, have. */
-const seek: Act = async ({ world, history, situations, random, client }, channel, group, proc) => {
-  const { name: topic } = random.pick(group.topics);
+const seek: Act = async ({ world, history, situations, random, client, groups }, channel, group, proc) => {
+  const topic = topicIn(random, group);
   const found = await endsOf(client, topic);
   const partitions = random.chance(1, 2) ? found : found.slice(0, 1);
   const least = Math.max(0, ...partitions.map(({ logStartOffset }) => logStartOffset));
@@ -89,20 +89,30 @@ const seek: Act = async ({ world, history, situations, random, client }, channel
     const result = "answer" in said ? said.answer.results.find((one) => one.partition === partition) : undefined;
     const before = result?.before === undefined ? {} : { before: result.before };
     const error = "answer" in said ? {} : { error: said.error };
-    const row = { f: "move" as const, proc, group: group.id, partition: `${topic}-${partition}`, after: result?.after ?? offset };
-    history.group({ ...row, ...before, ...error }, tInv, "answer" in said ? "ok" : said.type);
+    const type = "answer" in said ? "ok" : said.type;
+    const row = { f: "move" as const, proc, group: group.id, after: result?.after ?? offset };
+    // Which topic of the name was moved the answer does not say.
+    groups.meant({ topic, partition }, type !== "info", (name, alone) => {
+      const known = alone ? { ...before, ...error } : error;
+      history.group({ ...row, partition: name, ...known }, tInv, alone || type === "fail" ? type : "info");
+    });
   }
   if ("answer" in said) situations.saw("group moved");
 };
 
 const commitFromOutside: Act = async (context, channel, group, proc) => {
-  const { random, client } = context;
-  const { name: topic } = random.pick(group.topics);
+  const { random, client, groups } = context;
+  const topic = topicIn(random, group);
   const ends = await endsOf(client, topic);
   if (ends.length === 0) return;
   const { partition, logStartOffset, highWatermark } = random.pick(ends);
   const offset = logStartOffset + random.below(highWatermark - logStartOffset + 1);
-  const offsets = [{ topic, partition, name: `${topic}-${partition}`, offset }];
+  // Of a topic that changes any that was there: what is committed of a former one is nothing to the one of today.
+  const ids = groups.idsOf(topic);
+  const topicId = ids.length === 0 ? undefined : random.pick(ids);
+  if (topicId === undefined && topic === groups.changing?.name) return;
+  const place = { topic, partition, offset, name: groups.nameOf({ topic, topicId: topicId ?? "", partition }) };
+  const offsets = [{ ...place, ...(topicId === undefined ? {} : { topicId }) }];
   await commitOnce(context, channel, { group: group.id, proc, member: undefined, offsets });
 };
 
@@ -115,15 +125,16 @@ const deleteGroup: Act = async ({ world, history, situations }, channel, group, 
   if ("answer" in said) situations.saw("group deleted");
 };
 
-const deleteOffsets: Act = async ({ world, history, random }, channel, group, proc) => {
-  const { name: topic, partitions } = random.pick(group.topics);
-  const partition = random.below(partitions);
+const deleteOffsets: Act = async ({ world, history, random, groups }, channel, group, proc) => {
+  const { topic, partition } = random.pick(placesOf(group));
   const tInv = world.now;
   const request = DeleteOffsetsRequest.encode({ groupId: group.id, topics: [{ topic, partitions: [partition] }] });
   const said = await callOnce(channel, GroupService.DeleteOffsets.path, request, DeleteOffsetsResponse, TIMEOUT_MS);
   const refused = "answer" in said && said.answer.errors.length > 0;
   const type = "answer" in said ? (refused ? "fail" : "ok") : said.type;
-  history.group({ f: "forget", proc, group: group.id, partition: `${topic}-${partition}` }, tInv, type);
+  groups.meant({ topic, partition }, type !== "info", (name, alone) =>
+    history.group({ f: "forget", proc, group: group.id, partition: name }, tInv, alone || type === "fail" ? type : "info"),
+  );
 };
 
 const gentle: readonly Act[] = [look, look, look, describe, describe, list, commitFromOutside, deleteGroup, deleteOffsets];
@@ -137,4 +148,8 @@ async function endsOf(client: WorkloadContext["client"], topic: string) {
     if (!(error instanceof MillraceError)) throw error;
     return [];
   }
+}
+
+function topicIn(random: WorkloadContext["random"], group: GroupOf): string {
+  return random.pick(placesOf(group)).topic;
 }

@@ -31,6 +31,8 @@ export class Tenure {
   readonly #worker: Worker;
   readonly #joined: number;
   readonly #holds = new Map<string, HeldPartition>();
+  /** Partitions of topics that were deleted, and are made anew, that it had given back: what it has of them is of the former one. */
+  readonly #former = new Map<string, HeldPartition>();
   #over = false;
   #dead = false;
 
@@ -100,9 +102,10 @@ export class Tenure {
     if (!assignmentChanged) return;
     const wanted = new Map(
       assignment.flatMap(({ topic, topicId, partitions }) =>
-        partitions.map(
-          (partition) => [partitionName(topic, partition), { topic, topicId, partition, name: partitionName(topic, partition) }] as const,
-        ),
+        partitions.map((partition) => {
+          const name = this.#context.groups.nameOf({ topic, topicId, partition });
+          return [name, { topic, topicId, partition, name }] as const;
+        }),
       ),
     );
     for (const [name, held] of this.#holds) if (!wanted.has(name)) held.leaving = true;
@@ -123,7 +126,10 @@ export class Tenure {
     const going = [...this.#holds].filter(([, held]) => held.leaving && held.done);
     if (going.length === 0) return;
     for (let tries = 0; tries < LAST_COMMITS && !this.#over; tries++) if (await this.commit(going.map(([, held]) => held))) break;
-    for (const [name, held] of going) if (this.#holds.get(name) === held) this.#holds.delete(name);
+    for (const [name, held] of going) {
+      if (this.#holds.get(name) === held) this.#holds.delete(name);
+      if (held.place.topic === this.group.changing?.name) this.#former.set(numberOf(held.place), held);
+    }
     this.#worker.hurry();
   }
 
@@ -165,6 +171,18 @@ export class Tenure {
     await commitOnce(this.#context, random.pick(this.channels), { group: group.id, proc, member: { id: member, epoch }, offsets });
   }
 
+  /** What it had done of a former topic, when it has the same partition of the one that was made anew: to be refused. */
+  async late(): Promise<void> {
+    const { random } = this.#context;
+    const { group, member, epoch, proc } = this;
+    const again = this.places.filter(({ topic }) => topic === group.changing?.name);
+    const former = again.map((place) => this.#former.get(numberOf(place))).find((held) => held?.position !== undefined);
+    if (this.#over || former?.position === undefined) return;
+    this.#former.delete(numberOf(former.place));
+    const offsets = [{ ...former.place, offset: former.position }];
+    await commitOnce(this.#context, random.pick(this.channels), { group: group.id, proc, member: { id: member, epoch }, offsets });
+  }
+
   /** It is no member any more. What it had done it may still try to commit: too late. */
   async lost(): Promise<void> {
     if (this.#over) return;
@@ -190,3 +208,5 @@ export class Tenure {
     this.#over = true;
   }
 }
+
+const numberOf = ({ topic, partition }: Place): string => partitionName(topic, partition);
