@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import { crc32c } from "../../src/base/crc32c.ts";
 import { Producers } from "../../src/log/model/producers.ts";
 import type { GroupLog, LogStore, LogStoreOptions } from "../../src/log/types.ts";
+import type { Frame, FrameDraft } from "../../src/records/frame-types.ts";
+import { trimDraft } from "../../src/records/trim.ts";
 import { append, draft, EMPTY, framesAfter, group, index, noop, offset, replica, term, text } from "./frames.ts";
 import { KiB, Machine } from "./machine.ts";
 
@@ -10,7 +13,7 @@ const tiny = { segmentBytes: 2 * KiB, hotTailBytes: 64 * KiB };
 
 type Step =
   | { readonly kind: "append"; readonly group: number; readonly count: number; readonly bytes: number; readonly commits: boolean }
-  | { readonly kind: "vote" | "cut" | "commit" | "trim"; readonly group: number }
+  | { readonly kind: "vote" | "cut" | "commit" | "trim" | "install" | "drop" | "extend"; readonly group: number }
   | { readonly kind: "wait"; readonly ms: number }
   | { readonly kind: "crash"; readonly within: number; readonly power: boolean };
 
@@ -30,6 +33,8 @@ const steps = (groups: number): fc.Arbitrary<Step[]> => {
         }),
       },
       { weight: 3, arbitrary: fc.record({ kind: fc.constantFrom("vote" as const, "cut" as const, "commit" as const), group: one }) },
+      { weight: 3, arbitrary: fc.record({ kind: fc.constantFrom("trim" as const, "extend" as const), group: one }) },
+      { weight: 2, arbitrary: fc.record({ kind: fc.constantFrom("install" as const, "drop" as const), group: one }) },
       { weight: 3, arbitrary: fc.record({ kind: fc.constant("wait" as const), ms: fc.integer({ min: 0, max: 40 }) }) },
       { weight: 2, arbitrary: fc.record({ kind: fc.constant("crash" as const), within, power: fc.boolean() }) },
     ),
@@ -57,6 +62,16 @@ export class Broker {
   #cuts = 0;
   #term = 1;
   #serial = 0;
+  #nextReplica = 1;
+  /** Checksums of what each group was ever given, by id and index; the newest is the last. After a start: of what is there. */
+  readonly #given = new Map<number, Map<number, number[]>>();
+  /** Groups of which something was begun that has not ended: nothing is appended to them. */
+  #busy = new Map<GroupLog, Promise<void>>();
+  #failure: unknown;
+  /** How often each thing that is begun ended. */
+  readonly ended = { install: 0, drop: 0, extend: 0 };
+  /** Frames that were read after a start. */
+  read = 0;
   /** Appends for which there was no room. */
   refused = 0;
 
@@ -76,13 +91,40 @@ export class Broker {
     this.free = (await this.files) - this.#store.walFilesUsed;
     const known = new Set(this.#store.recovered.map(({ groupId }) => groupId as number));
     this.#logs = [];
+    this.#busy = new Map();
     for (let id = 1; id <= this.#groups; id += 1) {
-      const create = (): Promise<GroupLog> => this.#store.create(group(id), replica(id), EMPTY, text(""));
-      const log = known.has(id) ? this.#store.open(group(id)) : await this.#soon("a new group", create());
+      const log = known.has(id) ? this.#store.open(group(id)) : await this.#soon("a new group", this.#create(id));
       const durable = this.#durable.get(id) ?? 0;
       assert.ok(log.lastIndex >= durable, `group ${id} ends at ${log.lastIndex}, and ${durable} was durable`);
+      await this.#readAll(log, durable);
       this.#logs.push(log);
     }
+  }
+
+  #create(id: number): Promise<GroupLog> {
+    this.#durable.set(id, 0);
+    this.#given.delete(id);
+    return this.#store.create(group(id), replica(this.#nextReplica++), EMPTY, text(""));
+  }
+
+  /** What a start found is what was given, byte for byte; of what was durable the newest. */
+  async #readAll(log: GroupLog, durable: number): Promise<void> {
+    const given = this.#given.get(log.groupId) ?? new Map<number, number[]>();
+    const found = new Map<number, number[]>();
+    while (log.start.index + found.size < log.lastIndex) {
+      const at = index(log.start.index + found.size + 1);
+      const read = await this.#soon("a read", Promise.resolve(log.read(at, 256 * KiB, log.lastIndex)));
+      assert.ok(read.kind === "frames" && read.frames[0]?.index === at, `group ${log.groupId} has no frame ${at}`);
+      for (const frame of read.frames) {
+        const crcs = given.get(frame.index) ?? [];
+        const crc = crc32c(frame.payload);
+        const may = frame.index <= durable ? crcs.slice(-1) : crcs;
+        assert.ok(may.includes(crc) && crc === frame.payloadCrc, `frame ${frame.index} of group ${log.groupId} is not what was given`);
+        found.set(frame.index, [crc]);
+      }
+    }
+    this.read += found.size;
+    this.#given.set(log.groupId, found);
   }
 
   async step(step: Step): Promise<void> {
@@ -96,19 +138,24 @@ export class Broker {
         crashed = true;
         this.machine.crash(step.power);
       };
-      for (const log of this.#logs) this.#commit(log);
-      this.#fill(this.#logs[0] as GroupLog, 4, 900);
+      for (const log of this.#logs) if (!this.#busy.has(log)) this.#commit(log);
+      if (!this.#busy.has(this.#logs[0] as GroupLog)) this.#fill(this.#logs[0] as GroupLog, 4, 900);
       await scheduler.run(scheduler.now + 200, () => crashed);
       device.watch = undefined;
       if (!crashed) this.machine.crash(step.power);
       await this.open();
     } else {
       const log = this.#logs[step.group] as GroupLog;
+      if (this.#busy.has(log)) return;
       if (step.kind === "append") {
         this.#fill(log, step.count, step.bytes);
         if (step.commits) this.#commit(log);
       } else if (step.kind === "vote") void this.#vote(log);
       else if (step.kind === "commit") this.#commit(log);
+      else if (step.kind === "trim") this.#trim(log);
+      else if (step.kind === "extend") this.#begin(log, "extend", () => this.#extend(log, 20));
+      else if (step.kind === "install") this.#begin(log, "install", () => this.#install(log));
+      else if (step.kind === "drop") this.#begin(log, "drop", () => this.#drop(step.group));
       else if (log.pendingBytes > 0 && log.unwrittenSince !== undefined) this.#cut(log);
     }
   }
@@ -169,12 +216,78 @@ export class Broker {
   /** Frames come to a group past the log. */
   async extend(): Promise<void> {
     const log = this.#logs[1] as GroupLog;
+    const before = log.lastIndex;
+    for (let i = 0; i < 2; i += 1) await this.#soon("an extension", this.#extend(log, 20));
+    assert.equal(log.lastIndex, before + 40);
+  }
+
+  /** Something that ends by itself, while everything else goes on. */
+  #begin(log: GroupLog, what: keyof Broker["ended"], work: () => Promise<void>): void {
+    const { process } = this.machine;
+    const ended = work().then(
+      () => {
+        this.ended[what] += 1;
+      },
+      (error: unknown) => {
+        if (process === this.machine.process) this.#failure ??= error;
+      },
+    );
+    this.#busy.set(
+      log,
+      ended.then(() => {
+        this.#busy.delete(log);
+        if (this.#failure !== undefined) throw this.#failure;
+      }),
+    );
+    this.#busy.get(log)?.catch(() => {});
+  }
+
+  async #extend(log: GroupLog, count: number): Promise<void> {
     const after = { groupId: log.groupId, index: log.lastIndex, offset: log.endOffset, appendTime: log.lastAppendTime };
-    for (let i = 0; i < 2; i += 1) {
-      const frames = framesAfter({ ...after, index: log.lastIndex, offset: log.endOffset }, Array(20).fill(term(this.#term)));
-      await this.#soon("an extension", log.extend(frames));
-    }
-    assert.equal(log.lastIndex, after.index + 40);
+    const frames = framesAfter(after, Array(count).fill(term(this.#term)), this.#serial);
+    this.#serial += count;
+    this.#give(log, frames);
+    await log.extend(frames);
+    this.#durable.set(log.groupId, log.lastIndex);
+    this.#committed.set(log, log.lastIndex);
+  }
+
+  async #install(log: GroupLog): Promise<void> {
+    const start = { index: index(log.lastIndex + 10), term: term(this.#term), offset: offset(log.endOffset + 10) };
+    const point = { start, terms: [], config: text(""), producers: new Producers(), appendTime: log.lastAppendTime };
+    assert.equal(await log.install(point), "installed");
+    this.#durable.set(log.groupId, start.index);
+    this.#committed.set(log, start.index);
+  }
+
+  /** Another replica takes the place of the one that goes. */
+  async #drop(slot: number): Promise<void> {
+    const { groupId } = this.#logs[slot] as GroupLog;
+    // What is said to be durable of it from now on is nobody's.
+    this.#cuts += 1;
+    await this.#store.drop(groupId);
+    this.#logs[slot] = await this.#create(groupId);
+  }
+
+  #trim(log: GroupLog): void {
+    this.#commit(log);
+    this.#append(log, [trimDraft(log.endOffset)]);
+    this.#commit(log);
+  }
+
+  #append(log: GroupLog, drafts: readonly FrameDraft[], durable: () => void = () => {}): void {
+    const [at, cuts] = [log.lastIndex + drafts.length, this.#cuts];
+    const frames = append(log, term(this.#term), drafts, () => {
+      if (cuts === this.#cuts) this.#durable.set(log.groupId, at);
+      durable();
+    });
+    this.#give(log, frames);
+  }
+
+  #give(log: GroupLog, frames: readonly Frame[]): void {
+    const given = this.#given.get(log.groupId) ?? new Map<number, number[]>();
+    this.#given.set(log.groupId, given);
+    for (const { index: at, payloadCrc } of frames) given.set(at, [...(given.get(at) ?? []), payloadCrc]);
   }
 
   /** A group is dropped and another begins anew while frames of the first are not committed and what is said of its segments waits. */
@@ -182,28 +295,36 @@ export class Broker {
     const [, second, third] = this.#logs as [GroupLog, GroupLog, GroupLog];
     await this.sayInVain();
     await this.#soon("a drop", this.#store.drop(third.groupId));
-    const start = { index: index(second.lastIndex + 10), term: term(1), offset: offset(second.endOffset + 10) };
-    const point = { start, terms: [], config: text(""), producers: new Producers(), appendTime: second.lastAppendTime };
-    assert.equal(await this.#soon("a new beginning", second.install(point)), "installed");
+    await this.#soon("a new beginning", this.#install(second));
     assert.ok(this.#store.uncommittedBytes > 0);
   }
 
   /** No more input but what ends every open question: then there is room again, and what is appended becomes durable. */
   async requireRoom(): Promise<void> {
-    for (const log of this.#logs) {
-      // As a new leader does: its vote, its no-op, then all of it is committed.
-      await this.#soon("a vote", this.#vote(log));
-      await this.#soon("a no-op", new Promise<void>((durable) => append(log, term(this.#term), [noop()], durable)));
-      this.#commit(log);
-    }
+    const idle = this.#logs.filter((log) => !this.#busy.has(log));
+    await this.#end(idle);
+    // What was begun may have waited for that.
+    await this.#soon("what was begun", Promise.all(this.#busy.values()));
+    await this.#end(this.#logs.filter((log) => !idle.includes(log)));
     const bytes = 2 * KiB;
     for (let tries = 0; !this.#store.takes(bytes) && tries < 20; tries += 1) await this.machine.settle();
     assert.ok(this.#store.takes(bytes), `no room: ${this.#store.walFilesUsed} files are in use`);
     const log = this.#logs.at(-1) as GroupLog;
-    await this.#soon("an append", new Promise<void>((durable) => append(log, term(this.#term), [draft(1, bytes - 200)], durable)));
+    await this.#soon("an append", new Promise<void>((durable) => this.#append(log, [draft(1, bytes - 200)], durable)));
     this.#commit(log);
+    for (const one of this.#logs) await this.#readAll(one, this.#durable.get(one.groupId) ?? 0);
     await this.#soon("the end", this.#store.close());
     assert.deepEqual(this.machine.failures, []);
+  }
+
+  /** Nothing of these groups is open any more. */
+  async #end(logs: readonly GroupLog[]): Promise<void> {
+    for (const log of logs) {
+      // As a new leader does: its vote, its no-op, then all of it is committed.
+      await this.#soon("a vote", this.#vote(log));
+      await this.#soon("a no-op", new Promise<void>((durable) => this.#append(log, [noop()], durable)));
+      this.#commit(log);
+    }
   }
 
   #fill(log: GroupLog, count: number, bytes: number, uncommittedMax = this.#store.uncommittedBytesMax): void {
@@ -212,10 +333,7 @@ export class Broker {
         this.refused += 1;
         return;
       }
-      const [at, cuts] = [log.lastIndex + 1, this.#cuts];
-      append(log, term(this.#term), [draft(++this.#serial, bytes)], () => {
-        if (cuts === this.#cuts) this.#durable.set(log.groupId, at);
-      });
+      this.#append(log, [draft(++this.#serial, bytes)]);
     }
   }
 
@@ -266,6 +384,8 @@ export class Broker {
 /** From whatever state any input leaves: once nothing more comes the ring has free files again, and takes records. */
 export async function requireRoomAgain(seed: number, numRuns: number): Promise<void> {
   let refused = 0;
+  let read = 0;
+  const ended = { install: 0, drop: 0, extend: 0 };
   await fc.assert(
     fc.asyncProperty(
       rings.chain(({ groups, ...options }) => fc.tuple(fc.constant({ groups, options }), steps(groups))),
@@ -275,10 +395,14 @@ export async function requireRoomAgain(seed: number, numRuns: number): Promise<v
         for (const step of all) await broker.step(step);
         refused += broker.refused;
         await broker.requireRoom();
+        read += broker.read;
+        for (const what of ["install", "drop", "extend"] as const) ended[what] += broker.ended[what];
         assert.ok((await broker.files) <= options.walFilesMax, "no votes were without room");
       },
     ),
     { seed, numRuns, endOnFailure: true, includeErrorInReport: true },
   );
+  assert.ok(read > 50 * numRuns, `${read} frames were read`);
+  for (const [what, count] of Object.entries(ended)) assert.ok(count > numRuns / 4, `${count} ${what}s ended`);
   assert.ok(refused > 10, `${refused} refused: the ring was never full`);
 }
