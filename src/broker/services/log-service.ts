@@ -4,7 +4,7 @@ import type { BrokerId } from "../../base/ids.ts";
 import type { Clock } from "../../base/ports/clock.ts";
 import type { Inflate } from "../../base/ports/inflate.ts";
 import type { CallContext, RpcServer, ServerStream } from "../../base/ports/rpc-server.ts";
-import { type Caller, callerGone, type Until, whileCalled } from "../../base/until.ts";
+import { callerGone, type Until, whileCalled } from "../../base/until.ts";
 import type { MessageInput } from "../../protocol/codec/index.ts";
 import {
   FetchRequest,
@@ -28,7 +28,8 @@ import { batchOf } from "./produce-request.ts";
 import { type Prepared, ProduceStreamSession } from "./produce-stream.ts";
 import type { ReplyRoom } from "./reply-room.ts";
 import { StreamRoom } from "./stream-room.ts";
-import { Subscription, type SubscriptionBackend, type SubscriptionFetch } from "./subscription.ts";
+import { Subscription, type SubscriptionBackend } from "./subscription.ts";
+import { readForSubscription } from "./subscription-read.ts";
 
 /** One partition as a request names it, resolved against the metadata. */
 export interface Target {
@@ -281,7 +282,8 @@ export function registerLogService(
           const latestOf: SubscriptionBackend["latestOf"] = (topic) =>
             running().latestOf(topic, { ...until(), deadline: clock.monotonic() + SETTLE_MS });
           const positions: SubscriptionBackend["positions"] = (topic, start) => positionsOf(topic, start, running(), lookups, until());
-          const read: SubscriptionBackend["read"] = (wanted, done) => readForSubscription(wanted, stream.call, done);
+          const read: SubscriptionBackend["read"] = (wanted, done) =>
+            readForSubscription({ running, clock, timings: config.timings, caller: stream.call }, wanted, done);
           const subscription = new Subscription(stream, request, { topicOf, latestOf, read, positions }, clock, {
             creditBytesMax: config.limits.streamCreditBytes,
             room,
@@ -310,38 +312,6 @@ export function registerLogService(
     },
   });
 
-  /** A subscription's fetch waits as long as it may; the loop asks again. */
-  function readForSubscription(
-    wanted: SubscriptionFetch,
-    caller: Caller,
-    done: (outcome: FetchResponse | MillraceError) => void,
-  ): () => void {
-    const { fetchWaitMaxMs, forwardWaitMs } = config.timings;
-    const deadline = clock.monotonic() + fetchWaitMaxMs + forwardWaitMs;
-    const request: FetchRequest = { ...wanted, accept: wanted.accept, minBytes: 1, maxWaitMs: fetchWaitMaxMs, direct: false };
-    let cancel = (): void => {};
-    let cancelled = false;
-    const start = (backend: LogBackend, target: Target): void => {
-      if (!cancelled) cancel = backend.read(target, request, { deadline, direct: false }, done);
-    };
-    try {
-      const backend = running();
-      const target = backend.resolve(wanted.topic, wanted.partition, { deadline, caller }, wanted.topicId);
-      if (target instanceof Promise)
-        target.then(
-          (late) => start(backend, late),
-          (error: unknown) => refuse(error, done),
-        );
-      else start(backend, target);
-    } catch (error) {
-      refuse(error, done);
-    }
-    return () => {
-      cancelled = true;
-      cancel();
-    };
-  }
-
   return async (error, graceMs) => {
     for (const session of [...open]) {
       if (session instanceof ProduceStreamSession) session.drain(error);
@@ -360,9 +330,4 @@ export function registerLogService(
     for (const session of [...open])
       session.close(new MillraceError("HOP_LOST", "The broker stopped before the batch was answered; it may be written"));
   };
-}
-
-function refuse(error: unknown, done: (outcome: MillraceError) => void): void {
-  if (!(error instanceof MillraceError)) throw error;
-  done(error);
 }

@@ -274,7 +274,8 @@ export class Subscription {
       (outcome) => {
         pump.cancel = undefined;
         if (backlog) this.#reading -= 1;
-        if (this.#over) return;
+        // Done: the stream has begun again without it, and what became of the former topic says nothing of this one.
+        if (this.#over || pump.done) return;
         if (outcome instanceof MillraceError) this.#failed(pump, outcome);
         else this.#pass(pump, outcome);
         if (this.#stalled.size > 0) this.#clock.soon(() => this.#takeTurns());

@@ -363,4 +363,32 @@ describe("Subscription", () => {
     await same.turn();
     assert.deepEqual([same.seen.ended, same.seen.gone, same.reads.length], [gone, 1, 1]);
   });
+
+  it("hears nothing of a read of the former topic that ends late, when it has begun again", async () => {
+    const gone = new MillraceError("UNKNOWN_TOPIC", "deleted", { topic_id: "old" });
+    const again = new MillraceError("HOP_LOST", "lost");
+    const batches = [{ baseOffset: 10, recordCount: 1, records: recordSet(["of the former one"]) }];
+    const late = FetchResponse.decode(FetchResponse.encode({ batches, nextOffset: 11, highWatermark: 99 }));
+    for (const outcome of [gone, again, late]) {
+      const names = ["old", "new"];
+      const it = subscription(two, {
+        heard: () => names.shift() ?? "new",
+        latest: () => Promise.reject(new MillraceError("NOT_READY", "")),
+      });
+      await it.turn();
+      it.reads[0]?.done(gone);
+      it.reads[1]?.done(outcome);
+      await it.turn(1_000);
+      assert.deepEqual(
+        it.reads.map(({ request }) => [request.topicId, request.partition, request.offset]),
+        [
+          ["old", 0, 10],
+          ["old", 1, 10],
+          ["new", 0, 10],
+          ["new", 1, 10],
+        ],
+      );
+      assert.deepEqual([it.seen.ended, it.sent], [undefined, []]);
+    }
+  });
 });
