@@ -19,10 +19,11 @@ import { World } from "../src/testing/sim/world.ts";
  * at a pace that makes a little more than the 1,000 operations in 60 simulated seconds that each such seed must have. With `--pace whole` it is
  * the pace of whole seeds, three to five times as many; with `--files soon` segments roll and snapshots are taken as often as in short seeds.
  *
- * Seeds by the thousand run in processes that live for hours, so the compiler is let finish first: `--warm` seeds are run before those that
- * are measured.
+ * Two lines say it of seeds. A corpus runs by the thousand in processes that live for hours (`many.ts`): what it costs is what a warm process
+ * takes for seeds it never ran before. A young process, whose code is compiled while it runs, takes about twice as much: that is what
+ * somebody waits for who runs a few seeds. The first line is of the first `--warm` seeds of the process, the second of `--seeds` other ones after them.
  *
- * `npm run bench:sim -- [--seeds 5] [--from 1] [--warm 8] [--idle-seconds 3600] [--pace whole] [--files soon]`
+ * `npm run bench:sim -- [--seeds 10] [--from 1] [--warm 24] [--idle-seconds 3600] [--pace whole] [--files soon]`
  */
 const busy: Shape = {
   ...whole,
@@ -53,6 +54,7 @@ function cpuSeconds(): number {
 function say(what: string, simulatedMs: number, events: number, cpu: number, more: Readonly<Record<string, number>> = {}): void {
   const figures = {
     what,
+    node: process.version,
     ...more,
     simulatedSeconds: Math.round(simulatedMs / 1_000),
     events,
@@ -63,14 +65,10 @@ function say(what: string, simulatedMs: number, events: number, cpu: number, mor
   process.stdout.write(`${JSON.stringify(figures)}\n`);
 }
 
-/** Long after the seeds that are measured. */
-const WARM_FROM = 1_000_000;
+/** Long after the seeds that are measured warm. */
+const YOUNG_FROM = 1_000_000;
 
-async function traffic(from: number, seeds: number, warm: number): Promise<void> {
-  for (let seed = WARM_FROM; seed < WARM_FROM + warm; seed++) {
-    await runSeed(seed, { makeBroker: createBroker, shape });
-    reusePages();
-  }
+async function traffic(what: string, from: number, seeds: number): Promise<void> {
   const before = cpuSeconds();
   let [ms, events, operations, faults] = [0, 0, 0, 0];
   for (let seed = from; seed < from + seeds; seed++) {
@@ -83,7 +81,7 @@ async function traffic(from: number, seeds: number, warm: number): Promise<void>
     events += result.events;
     reusePages();
   }
-  say(`${seeds} seeds of five brokers, eight partitions, traffic and faults`, ms, events, cpuSeconds() - before, { operations, faults });
+  say(`${what} of five brokers, eight partitions, traffic and faults`, ms, events, cpuSeconds() - before, { seeds, operations, faults });
 }
 
 async function idle(seconds: number): Promise<void> {
@@ -100,5 +98,8 @@ async function idle(seconds: number): Promise<void> {
 
 setCrc32c(crc32cNative);
 Error.stackTraceLimit = WORKER_STACK_FRAMES;
-if (flag("seeds", 5) > 0) await traffic(flag("from", 1), flag("seeds", 5), flag("warm", 8));
+const warm = flag("warm", 24);
+if (warm > 0) await traffic("young process: its first seeds", YOUNG_FROM, warm);
+if (flag("seeds", 10) > 0)
+  await traffic(warm > 0 ? "warm process: seeds after those" : "young process: seeds", flag("from", 1), flag("seeds", 10));
 if (flag("idle-seconds", 3_600) > 0) await idle(flag("idle-seconds", 3_600));

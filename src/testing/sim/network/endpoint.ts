@@ -93,7 +93,8 @@ export class Endpoint {
   resume(): void {
     if (!this.#paused) return;
     this.#paused = false;
-    this.process.soon(`resumes #${this.#number}`, () => this.#deliver());
+    // What comes from now on is delivered as it comes.
+    if (this.#inbox.length > 0) this.process.soon(`resumes #${this.#number}`, () => this.#deliver());
   }
 
   close(reason: string): void {
