@@ -94,7 +94,7 @@ export class Admin {
   constructor(core: ClientCore, defaults: AdminOptions = {}) {
     this.#core = core;
     this.#calls = new AdminCalls(core.calls, defaults);
-    this.#ids = new TopicIdsObeyed(this.#calls);
+    this.#ids = new TopicIdsObeyed(this.#calls, core.ports.clock);
     this.groups = new GroupAdmin(this.#calls);
   }
 
@@ -125,10 +125,10 @@ export class Admin {
 
   /** Sets configuration keys, and puts those in `reset` back to their default; all or none. @throws {MillraceError} UNKNOWN_TOPIC … */
   async alterTopic(name: string, change: ConfigChange, options: TopicOptions = {}): Promise<readonly ConfigEntry[]> {
-    await this.#ids.demand(`alter topic ${name}`, options.topicId, options);
+    const left = await this.#ids.demand(`alter topic ${name}`, options.topicId, options);
     const { set, reset, validateOnly } = change;
     const request = AlterTopicRequest.encode({ name, set: mapOf(set), delete: reset, validateOnly, topicId: options.topicId });
-    return AlterTopicResponse.decode(await this.#calls.change(AdminService.AlterTopic.path, request, options)).configs;
+    return AlterTopicResponse.decode(await this.#calls.change(AdminService.AlterTopic.path, request, left)).configs;
   }
 
   /**
@@ -143,9 +143,9 @@ export class Admin {
     options: TopicOptions & { readonly validateOnly?: boolean | undefined } = {},
   ): Promise<TopicDescription | undefined> {
     const { validateOnly, topicId } = options;
-    await this.#ids.demand(`add partitions to topic ${name}`, topicId, options);
+    const left = await this.#ids.demand(`add partitions to topic ${name}`, topicId, options);
     const request = AddPartitionsRequest.encode({ name, partitions, validateOnly, topicId });
-    const reply = await this.#calls.change(AdminService.AddPartitions.path, request, options);
+    const reply = await this.#calls.change(AdminService.AddPartitions.path, request, left);
     this.#core.metadata.refresh(name);
     return AddPartitionsResponse.decode(reply).topic;
   }
@@ -158,12 +158,12 @@ export class Admin {
    * @param options `topicId`: offsets that were read of one topic are none of another
    */
   async trimTopic(name: string, trims: readonly TrimOf[], options: TopicOptions = {}): Promise<readonly TrimmedPartition[]> {
-    await this.#ids.demand(`trim topic ${name}`, options.topicId, options);
+    const left = await this.#ids.demand(`trim topic ${name}`, options.topicId, options);
     const partitions = trims.map(({ partition, before }) => ({ partition, beforeOffset: before ?? -1 }));
     const reply = await this.#calls.change(
       AdminService.TrimTopic.path,
       TrimTopicRequest.encode({ name, partitions, topicId: options.topicId }),
-      options,
+      left,
     );
     return TrimTopicResponse.decode(reply).partitions.map(({ error, ...trimmed }) => ({
       ...trimmed,
@@ -213,9 +213,9 @@ export class Admin {
 
   /** @param toBrokerId absent: whichever in-sync replica is furthest @throws {MillraceError} TRANSFER_FAILED */
   async transferLeader(topic: string, partition: number, toBrokerId?: number, options: TopicOptions = {}): Promise<TransferLeaderResponse> {
-    await this.#ids.demand(`transfer the leader of topic ${topic}`, options.topicId, options);
+    const left = await this.#ids.demand(`transfer the leader of topic ${topic}`, options.topicId, options);
     const request = TransferLeaderRequest.encode({ topic, partition, toBrokerId, topicId: options.topicId });
-    return TransferLeaderResponse.decode(await this.#calls.change(AdminService.TransferLeader.path, request, options));
+    return TransferLeaderResponse.decode(await this.#calls.change(AdminService.TransferLeader.path, request, left));
   }
 
   /**

@@ -1,3 +1,4 @@
+import type { Clock } from "../base/ports/clock.ts";
 import { notBefore, TOPIC_ID_LEVEL } from "../cluster/feature-levels.ts";
 import { AdminService } from "../protocol/methods.ts";
 import { DescribeClusterRequest, DescribeClusterResponse } from "../protocol/public.ts";
@@ -9,21 +10,31 @@ import type { AdminCalls, AdminOptions } from "./admin-calls.ts";
  */
 export class TopicIdsObeyed {
   readonly #calls: AdminCalls;
+  readonly #clock: Pick<Clock, "monotonic">;
   #obeyed = false;
 
-  constructor(calls: AdminCalls) {
+  constructor(calls: AdminCalls, clock: Pick<Clock, "monotonic">) {
     this.#calls = calls;
+    this.#clock = clock;
   }
 
   async obeyed(options: AdminOptions): Promise<boolean> {
     return this.#obeyed || (await this.#level(options)) >= TOPIC_ID_LEVEL;
   }
 
-  /** @param topicId absent: nothing is demanded @throws {MillraceError} UNSUPPORTED_FEATURE_LEVEL: nothing was changed */
-  async demand(what: string, topicId: string | undefined, options: AdminOptions): Promise<void> {
-    if (topicId === undefined || topicId === "" || this.#obeyed) return;
+  /**
+   * @param topicId absent: nothing is demanded
+   * @param options of the change, for which its timeout counts from here on
+   * @returns the same, with what is left of the time
+   * @throws {MillraceError} UNSUPPORTED_FEATURE_LEVEL: nothing was changed
+   */
+  async demand(what: string, topicId: string | undefined, options: AdminOptions): Promise<AdminOptions> {
+    if (topicId === undefined || topicId === "" || this.#obeyed) return options;
+    const { timeoutMs } = this.#calls.limits(options);
+    const start = this.#clock.monotonic();
     const level = await this.#level(options);
     if (level < TOPIC_ID_LEVEL) throw notBefore(TOPIC_ID_LEVEL, `${what} by its id`, level);
+    return { ...options, timeoutMs: Math.max(1, timeoutMs - (this.#clock.monotonic() - start)) };
   }
 
   async #level(options: AdminOptions): Promise<number> {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import type { RpcChannel, RpcClient } from "../../src/base/ports/rpc-client.ts";
 import { silentTelemetry } from "../../src/base/ports/telemetry.ts";
 import { Client, type ClientOptions, type Consumer, MillraceError, type Producer, TopicDeleted } from "../../src/client/index.ts";
 import { TOPIC_ID_LEVEL } from "../../src/cluster/feature-levels.ts";
@@ -240,5 +241,34 @@ describe("A change that gives the id of its topic", () => {
     const before = levels();
     for (const change of changes) await assert.rejects(world.until(change()), { code: "NOT_IMPLEMENTED" });
     assert.equal(levels() - before, 1, "the level never falls");
+  });
+
+  it("takes no longer than its timeout when it has to ask first whether the id is obeyed", async () => {
+    const world = new World(20);
+    const cluster = new FakeCluster(world, fakeAddresses(1));
+    cluster.featureLevel = TOPIC_ID_LEVEL;
+    const given: number[] = [];
+    const rpc: RpcClient = {
+      channel: (address) => {
+        const channel = cluster.channel(address);
+        const unary: RpcChannel["unary"] = async (path, request, options) => {
+          if (path === AdminService.DescribeCluster.path) await new Promise<void>((resolve) => void world.after(600, resolve));
+          given.push(options.timeoutMs);
+          return channel.unary(path, request, options);
+        };
+        return Object.assign(Object.create(channel) as RpcChannel, { unary });
+      },
+    };
+    const client = new Client({ brokers: cluster.addresses }, { rpc, clock: world, random: world.random, telemetry: silentTelemetry });
+    const admin = client.admin({ timeoutMs: 1_000 });
+    const changes: readonly (() => Promise<unknown>)[] = [
+      () => admin.addPartitions("t", 3, { topicId: "0123456789abcdef0123456789abcdef" }),
+      () => admin.trimTopic("t", [{ partition: 0, before: undefined }], { topicId: "0123456789abcdef0123456789abcdef" }),
+    ];
+    for (const change of changes) await assert.rejects(world.until(change()), { code: "NOT_IMPLEMENTED" });
+    const [asked, changed, later] = given;
+    assert.equal(asked, 1_000);
+    assert.ok(changed !== undefined && changed <= 400 && changed > 300, `${changed} ms are left`);
+    assert.equal(later, 1_000, "it is asked once");
   });
 });
