@@ -138,3 +138,41 @@ describe("A batch near the largest block, in a ring of the least files", () => {
     assert.ok(made.length < 12, `${made.length} files`);
   });
 });
+
+describe("Votes in a full ring on a full disk", () => {
+  it("get a file out of the reserve while a whole one fits, and then wait until one does", async () => {
+    const machine = new Machine(5);
+    const store = await machine.open({ walFilesMax: FILES, walFileBytes: 64 * KiB, diskReserveBytes: 256 * KiB });
+    const log = await machine.run(store.create(group(1), replica(1), EMPTY, text("")));
+    const tick = (ms: number) => machine.scheduler.run(machine.scheduler.now + ms);
+    await tick(1_000);
+    for (let n = 0; store.takes(3_900); n += 1) {
+      append(log, term(1), [draft(n, 3_700)]);
+      await tick(20);
+    }
+    machine.device.leaveFree(100 * KiB);
+    await tick(5_000);
+    assert.ok(store.space.full);
+    let [at, durable] = [1, 0];
+    // A block each: of 4 KiB, of which 15 fit into a file behind the checkpoint.
+    const vote = async (count: number): Promise<void> => {
+      for (let n = 0; n < count; n += 1) {
+        at += 1;
+        const state = { term: term(at), votedFor: replica(1) };
+        log.write({ state, truncateFrom: undefined, frames: [] }, () => {
+          durable += 1;
+        });
+        await tick(100);
+      }
+    };
+    await vote(30);
+    assert.equal(durable, 30);
+    assert.equal(store.walFilesMax, FILES + 1, "a whole file, of the reserve");
+    await vote(30);
+    assert.ok(durable < 60, `${durable} of 60 votes are durable, without room for a file`);
+    machine.device.leaveFree(1024 * KiB);
+    await tick(10_000);
+    assert.equal(durable, 60);
+    assert.deepEqual(machine.failures, []);
+  });
+});
