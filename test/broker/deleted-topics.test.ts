@@ -29,6 +29,7 @@ async function deleted() {
   return { cluster, kept, gone, copy, has };
 }
 
+// case 70
 describe("A broker on an old copy of its disk", () => {
   it("deletes what it has of a topic that was deleted since, and nothing else", async () => {
     const { cluster, kept, gone, copy, has } = await deleted();

@@ -51,6 +51,7 @@ async function roomIn(): Promise<number> {
   return batches;
 }
 
+// FS18
 describe("A partition whose rings were full when all its brokers died", () => {
   it("goes on, though its leader has a batch that its followers find no room for", async () => {
     const most = await roomIn();

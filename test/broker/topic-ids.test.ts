@@ -6,6 +6,7 @@ import { errorOf } from "../../src/protocol/rpc-status.ts";
 import { Cluster, recordSet } from "./harness.ts";
 import * as stubs from "./stubs.ts";
 
+// case 70
 describe("A batch or a read that names the topic by its id", () => {
   it("is refused by every broker when another topic has that name, and goes where it should otherwise", async () => {
     const cluster = await Cluster.start({ seed: 41 });

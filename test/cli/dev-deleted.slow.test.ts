@@ -21,6 +21,7 @@ function killed(pids: readonly number[], mark: string): void {
   for (const pid of pids) if (isAlive(pid, mark)) process.kill(pid, "SIGKILL");
 }
 
+// case 73
 describe("millrace dev whose folder is deleted", { timeout: 180_000 }, () => {
   it("says so, and stops every broker on Ctrl-C all the same, without making the folder again", async () => {
     const folder = newFolder();

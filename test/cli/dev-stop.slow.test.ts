@@ -10,6 +10,7 @@ import { type DevBroker, devBroker } from "../../src/cli/dev/layout.ts";
 import { isAlive } from "../../src/cli/dev/processes.ts";
 import { stopBrokers } from "../../src/cli/dev/supervisor.ts";
 
+// case 73
 describe("The brokers that `dev` stops", () => {
   let folder: string;
   let broker: DevBroker;

@@ -37,6 +37,7 @@ function failure(pattern: RegExp): (error: unknown) => boolean {
   };
 }
 
+// case 73
 describe("Stopping the brokers of a folder", () => {
   it("gives up one that somebody starts again and again, says each time that it stops it too, and stops the others", async () => {
     const { sent, told, stop } = world(

@@ -55,6 +55,7 @@ async function twoIdentities(second: (append: () => void) => MillraceError) {
   return { world, cluster, log, send, b, secondId };
 }
 
+// case 71
 describe("A producer that has batches under two ids in one window", () => {
   it("writes what comes later, and does not take it for what is in the log under the newer one", async () => {
     const { world, log, send, b } = await twoIdentities((append) => {

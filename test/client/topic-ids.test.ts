@@ -26,6 +26,7 @@ function setup(seed: number, options: Partial<ClientOptions> = {}) {
   return { world, cluster, client, first, send };
 }
 
+// case 70
 describe("A producer whose topic was deleted, and made again under its name", () => {
   it("sends what comes later into the new one", async () => {
     const { world, cluster, client, first, send } = setup(1);

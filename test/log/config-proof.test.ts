@@ -74,6 +74,7 @@ async function recovered(machine: Machine): Promise<RecoveredGroup> {
 
 const said = ({ config }: RecoveredGroup): string => new TextDecoder().decode(config);
 
+// FS20
 describe("Who votes, when the block that said so is damaged and the record that it was synced is not", () => {
   it("is what the newest segment says, at the next start too", async () => {
     const machine = await changed();

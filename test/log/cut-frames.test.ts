@@ -44,6 +44,7 @@ async function diesAfter(operations: number): Promise<boolean> {
   return true;
 }
 
+// FS18
 describe("frames that were cut, and whose truncation still waits to be written", () => {
   it("are there, all or none, after a crash at any operation: the file they lie in is not written over", async () => {
     let operations = 1;

@@ -3,6 +3,7 @@ import { describe, it } from "node:test";
 import { Broker, requireRoomAgain } from "./full-ring.ts";
 import { KiB } from "./machine.ts";
 
+// FS18, FS19
 describe("a ring of files that are small beside what is said of tiny segments", () => {
   it("has free files again, from any state, once nothing more comes", () => requireRoomAgain(72010, 40));
 

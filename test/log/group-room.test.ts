@@ -27,6 +27,7 @@ async function fill(machine: Machine, store: LogStore, before = 0): Promise<Grou
   }
 }
 
+// case 74
 describe("groups of one broker", () => {
   it("are as many as the last file of the ring has room for; one more is refused by name, after a start too, and nothing else is", async () => {
     const machine = new Machine(31);

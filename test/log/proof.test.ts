@@ -80,6 +80,7 @@ async function reopened(of: Written): Promise<{ readonly log: GroupLog; readonly
   return { log: store.open(group(7)), proved };
 }
 
+// FS21
 describe("Segments above the last record that says they are synced", () => {
   it("stay when that record goes bad: what stands in them is committed", async () => {
     let proofs = 0;

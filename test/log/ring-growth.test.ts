@@ -43,6 +43,7 @@ async function pinned() {
   return { machine, store, stuck, fill, refuse, tick };
 }
 
+// FS18
 describe("A ring whose oldest file is kept by what nobody commits", () => {
   it("does not grow for the records of another group, which would only fill it", async () => {
     const { store, refuse } = await pinned();

@@ -70,6 +70,7 @@ function waiting() {
   return { ring, owner, oldest, held, reads, records, wal, stalled };
 }
 
+// FS18
 describe("A ring in which votes wait for a file", () => {
   it("does not grow while what keeps its oldest file is being read to be appended again, and does when that lets nothing go", async () => {
     const { ring, held, reads, records, stalled } = waiting();

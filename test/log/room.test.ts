@@ -26,6 +26,7 @@ function vote(log: GroupLog, at: number): Promise<void> {
   });
 }
 
+// FS18
 describe("a ring full of frames that cannot be committed", () => {
   it("takes every frame that it said there was room for, whatever else is in line", async () => {
     const machine = new Machine(11);

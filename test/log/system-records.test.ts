@@ -44,6 +44,7 @@ function said(queue: SystemQueue): string[] {
   );
 }
 
+// FS19
 describe("system records that wait", () => {
   it("are of each group's marks the newest alone, behind the trim that it passes over; whoever waits for an older one is told", () => {
     const [queue, owner, other] = [new SystemQueue(), new FrameOwner(group(1)), new FrameOwner(group(2))];

@@ -89,6 +89,7 @@ async function meeting() {
 
 const of = (seen: readonly Seen[], kind: string): readonly Seen[] => seen.filter((each) => each.kind === kind);
 
+// case 72
 describe("A broker of before that the level of the cluster leaves outside, and which takes every caller for a peer (ADR 0020)", () => {
   it("sees the connections it counts on once, then one that asks whether it is another version by now; its refusal is told once", async () => {
     const { links, seen, events, told, pass } = await meeting();
