@@ -73,12 +73,11 @@ class Member:
 
     def committed(self, keys: list[tuple[str, Key]]) -> dict[Key, tuple[int, int | None]]:
         """Where to go on, and the term of the record before it, if that was said; without those of which nothing was committed."""
-        topics: dict[str, list[int]] = {}
-        for name, (_, partition) in keys:
-            topics.setdefault(name, []).append(partition)
-        request = pb.FetchOffsetsRequest(
-            group_id=self._group, topics=[pb.TopicPartitions(topic=name, partitions=numbers) for name, numbers in topics.items()]
-        )
+        topics: dict[tuple[str, str], list[int]] = {}
+        for name, (topic_id, partition) in keys:
+            topics.setdefault((name, topic_id), []).append(partition)
+        named = [pb.TopicPartitions(topic=name, topic_id=topic_id, partitions=numbers) for (name, topic_id), numbers in topics.items()]
+        request = pb.FetchOffsetsRequest(group_id=self._group, topics=named)
         answer = ask(self._stub.FetchOffsets, request)
         return {
             (c.topic_id, c.partition): (c.offset, c.term if c.HasField("term") else None) for c in answer.offsets if c.HasField("offset")

@@ -24,6 +24,8 @@ import type { AdminCalls, AdminOptions } from "./admin-calls.ts";
 /** Partitions of one topic. */
 export interface TopicSelection {
   readonly topic: string;
+  /** Of the topic that is meant, for who remembers more of it than its name; another one of the name is refused (UNKNOWN_TOPIC). Absent: whatever has the name. */
+  readonly topicId?: string | undefined;
   /** None: all. */
   readonly partitions?: readonly number[];
 }
@@ -31,6 +33,8 @@ export interface TopicSelection {
 /** A partition, and the next offset to be read of it. */
 export interface SeekPlace {
   readonly topic: string;
+  /** As of `TopicSelection`. */
+  readonly topicId?: string | undefined;
   readonly partition: number;
   readonly offset: number;
 }

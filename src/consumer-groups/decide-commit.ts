@@ -5,10 +5,10 @@ import type { CommitOffsets, OffsetToCommit } from "./commands.ts";
 import { refuseMember } from "./decide-members.ts";
 import { type Decision, type GroupTopic, type GroupWorld, type RefusedOffset, refuse } from "./decision.ts";
 import type { GroupState } from "./group-state.ts";
-import { groupTopics } from "./group-topics.ts";
+import { groupTopics, namedTopic } from "./group-topics.ts";
 import type { GroupsImage } from "./image.ts";
 import { refuseGroupName } from "./names.ts";
-import { groupNotEmpty, invalid, tooMany, unknownPartition, unknownTopic } from "./refusals.ts";
+import { groupNotEmpty, invalid, tooMany, unknownPartition } from "./refusals.ts";
 import type { GroupSettings } from "./settings.ts";
 import { refuseAnotherGroup } from "./subscription.ts";
 
@@ -39,10 +39,14 @@ export function decideCommit(image: GroupsImage, command: CommitOffsets, world: 
   const refused: RefusedOffset[] = [];
   let added = group?.offsets.size ?? 0;
   for (const [at, each] of offsets.entries()) {
-    const topic = known.byName(each.topic);
+    const topic = namedTopic(known, each.topic, each.topicId);
+    if (topic instanceof MillraceError) {
+      refused.push({ at, error: topic });
+      continue;
+    }
     const why = refuseOffset(command, group, each, topic, topics, world.settings);
-    if (why !== undefined || topic === undefined) {
-      refused.push({ at, error: why ?? unknownTopic(each.topic) });
+    if (why !== undefined) {
+      refused.push({ at, error: why });
       continue;
     }
     const { partition, offset, term, metadata } = each;
@@ -87,12 +91,11 @@ function refuseOffset(
   { groupId, member }: CommitOffsets,
   group: GroupState | undefined,
   each: OffsetToCommit,
-  topic: GroupTopic | undefined,
+  topic: GroupTopic,
   taken: ReadonlyMap<TopicId, ReadonlyMap<number, unknown>>,
   { offsetMetadataBytesMax }: GroupSettings,
 ): MillraceError | undefined {
   const { partition, offset, term, metadata, highWatermark, seen, truncated } = each;
-  if (topic === undefined || (each.topicId !== undefined && each.topicId !== topic.id)) return unknownTopic(each.topic);
   if (partition < 0 || partition >= topic.partitions) return unknownPartition(topic.name, partition, topic.partitions);
   if (offset < 0) return invalid("offset", `${offset} is below 0`);
   if (term < -1) return invalid("term", `${term} is below -1`);

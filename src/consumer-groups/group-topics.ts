@@ -1,6 +1,8 @@
+import type { MillraceError } from "../base/errors.ts";
 import type { TopicId } from "../base/ids.ts";
 import type { GroupTopic, TopicDirectory } from "./decision.ts";
 import type { GroupState } from "./group-state.ts";
+import { unknownTopic } from "./refusals.ts";
 
 const NONE: ReadonlySet<TopicId> = new Set();
 
@@ -35,6 +37,13 @@ export function groupTopics(
     ],
     refusePattern: (pattern) => topics.refusePattern(pattern),
   };
+}
+
+/** The topic that has a name. @param topicId what the name must stand for; empty or undefined: anything @returns UNKNOWN_TOPIC */
+export function namedTopic(topics: TopicDirectory, name: string, topicId: string | undefined): GroupTopic | MillraceError {
+  const topic = topics.byName(name);
+  if (topic === undefined) return unknownTopic(name);
+  return topicId === undefined || topicId === "" || topicId === topic.id ? topic : unknownTopic(name, topicId);
 }
 
 /** Topics of the group that this metadata does not know: a read barrier says whether they are gone. */

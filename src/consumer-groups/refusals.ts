@@ -57,7 +57,16 @@ export function groupNotEmpty(groupId: string, members: number, doing: string): 
   );
 }
 
-export function unknownTopic(name: string): MillraceError {
+/** Of a uuid: what was asked for may be longer. */
+const ID_MAX = 36;
+
+/** @param topicId what was meant, where another topic has the name */
+export function unknownTopic(name: string, topicId?: string): MillraceError {
+  if (topicId !== undefined) {
+    const asked = topicId.slice(0, ID_MAX);
+    const text = `The topic that is named ${JSON.stringify(name)} is not ${JSON.stringify(asked)}: that one was deleted`;
+    return new MillraceError("UNKNOWN_TOPIC", text, { topic: name, topic_id: asked });
+  }
   return new MillraceError("UNKNOWN_TOPIC", `No topic is named ${JSON.stringify(name.slice(0, 250))}`, { topic: name.slice(0, 250) });
 }
 

@@ -5,6 +5,7 @@ import { LogTruncated, OffsetOutOfRange } from "../../src/client/errors.ts";
 import type { StartPlace } from "../../src/client/group/options.ts";
 import { shardOf } from "../../src/consumer-groups/shard.ts";
 import { Acks } from "../../src/protocol/public.ts";
+import { errorOf } from "../../src/protocol/rpc-status.ts";
 import { simDeflate } from "../../src/testing/kit/deflate.ts";
 import { Cluster, recordSet } from "./harness.ts";
 import * as stubs from "./stubs.ts";
@@ -82,6 +83,18 @@ class Scene {
     return { offset, term };
   }
 
+  /** Commits this from outside. @returns why not */
+  async back(offset: number): Promise<string | undefined> {
+    const { group: groupId, partition, via, cluster } = this;
+    const { errors } = await cluster.call(via, stubs.CommitOffsets, {
+      groupId,
+      memberEpoch: -1,
+      offsets: [{ topic: "t", partition, offset }],
+    });
+    const [refused] = errors;
+    return refused?.error === undefined ? undefined : errorOf(refused.error)?.code;
+  }
+
   /** 30 records are written, of which the survivor has 10. */
   async grow(): Promise<void> {
     const { cluster, partition, lost, survivor } = this;
@@ -129,6 +142,7 @@ describe("A group whose log lost its end by recover and was written anew beyond 
     const before = await scene.committed();
     assert.equal(before.offset, 30);
     assert.ok(before.term !== undefined && before.term > 0, "a commit names the term of the last record");
+    assert.equal(await scene.back(20), "COMMIT_BEHIND");
     await scene.recover(false);
     assert.deepEqual(await scene.committed(), before, "the coordinator has it");
     const error = await scene.cluster.settle(scene.member().done);
@@ -139,6 +153,8 @@ describe("A group whose log lost its end by recover and was written anew beyond 
       { topic: "t", partition: scene.partition, offset: 30, divergingOffset: 10, term: before.term },
     );
     assert.equal(scene.told.length, 30, "nothing was left out without a word");
+    assert.equal(await scene.back(20), undefined, "what is committed is not in the log any more");
+    assert.equal(await scene.back(15), "COMMIT_BEHIND", "of that one no term is known");
     const to = { positions: [{ topic: "t", partition: scene.partition, offset: divergingOffset }] };
     await scene.cluster.settle(scene.client.admin().groups.seek(scene.group, to));
     const second = scene.member();

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { MillraceError } from "../../src/base/errors.ts";
+import { METADATA_GROUP } from "../../src/base/ids.ts";
+import { shardOf } from "../../src/consumer-groups/shard.ts";
 import { Acks } from "../../src/protocol/public.ts";
 import { errorOf } from "../../src/protocol/rpc-status.ts";
 import { Cluster, recordSet } from "./harness.ts";
@@ -195,6 +197,89 @@ describe("A subscription, or offsets, of a topic that was deleted and made again
       assert.ok(stream.error instanceof MillraceError && stream.error.code === "UNKNOWN_TOPIC", String(stream.error));
       assert.deepEqual(stream.of(0), []);
     }
+    cluster.close();
+  });
+});
+
+describe("What a group has committed of a topic that was deleted and made again under its name", () => {
+  it("is told, moved and deleted of the one that is meant, whatever its coordinator has heard of", async () => {
+    const cluster = await Cluster.start({ seed: 45 });
+    const topicId = async (): Promise<string> => (await cluster.call(1, stubs.DescribeTopics, { names: ["t"] })).topics[0]?.topicId ?? "";
+    await cluster.createTopic("t");
+    const former = await topicId();
+    await cluster.call(1, stubs.Produce, { topic: "t", records: recordSet(["a", "b", "c"]), acks: Acks.all });
+    // On all brokers there are coordinators of some of them.
+    const groups = Array.from({ length: 12 }, (_, n) => `g${n}`);
+    const commit = (groupId: string, id: string, offset: number) =>
+      cluster.call(1, stubs.CommitOffsets, { groupId, memberEpoch: -1, offsets: [{ topic: "t", topicId: id, offset }] });
+    for (const groupId of groups) assert.deepEqual((await commit(groupId, former, 2)).errors, []);
+    const of = (id: string) => ({ topics: [{ topic: "t", topicId: id, partitions: [0] }] });
+    const committed = async (groupId: string, id: string) =>
+      (await cluster.call(1, stubs.FetchOffsets, { groupId, ...of(id) })).offsets.map((each) => [each.topicId, each.offset]);
+    assert.deepEqual(await committed("g0", former), [[former, 2]]);
+    await cluster.call(1, stubs.DeleteTopic, { name: "t" });
+    const made = (await cluster.call(2, stubs.CreateTopic, { name: "t", partitions: 1 })).topic?.topicId ?? "";
+    // At once: most have not heard of either.
+    const told = await cluster.settle(Promise.all(groups.map((groupId) => cluster.ask(1, stubs.FetchOffsets, { groupId, ...of(made) }))));
+    for (const { offsets } of told)
+      assert.deepEqual(
+        offsets.map((each) => [each.topicId, each.offset]),
+        [[made, undefined]],
+      );
+    for (const groupId of groups) {
+      const refused = async <In>(rpc: stubs.Rpc<In, unknown>, request: In): Promise<void> => {
+        const { metadata, message } = await cluster.refused(1, rpc, request, "UNKNOWN_TOPIC");
+        assert.equal(metadata["topic_id"], former, message);
+      };
+      await refused(stubs.FetchOffsets, { groupId, ...of(former) });
+      await refused(stubs.SeekGroup, { groupId, ...of(former), offset: 0 });
+      await refused(stubs.SeekGroup, { groupId, positions: { positions: [{ topic: "t", topicId: former, partition: 0, offset: 0 }] } });
+      const late = (await commit(groupId, former, 3)).errors[0]?.error;
+      const why = late === undefined ? undefined : errorOf(late);
+      assert.deepEqual([why?.code, why?.metadata["topic_id"]], ["UNKNOWN_TOPIC", former]);
+      await cluster.call(1, stubs.SeekGroup, { groupId, ...of(made), offset: 0 });
+      assert.deepEqual(await committed(groupId, made), [[made, 0]]);
+      const positions = { positions: [{ topic: "t", topicId: made, partition: 0, offset: 0 }] };
+      assert.equal((await cluster.call(1, stubs.SeekGroup, { groupId, positions })).results.length, 1);
+      const { errors } = await cluster.call(1, stubs.DeleteOffsets, { groupId, ...of(former) });
+      assert.deepEqual(
+        errors.map(({ error }) => (error === undefined ? undefined : errorOf(error)?.code)),
+        ["UNKNOWN_TOPIC"],
+      );
+      assert.deepEqual(await committed(groupId, made), [[made, 0]]);
+      assert.deepEqual((await cluster.call(1, stubs.DeleteOffsets, { groupId, ...of(made) })).errors, []);
+    }
+    cluster.close();
+  });
+
+  it("waits for the news of it where the coordinator is cut off from the controller", async () => {
+    const cluster = await Cluster.start({ seed: 46 });
+    await cluster.createTopic("t");
+    const commit = (groupId: string) =>
+      cluster.call(1, stubs.CommitOffsets, { groupId, memberEpoch: -1, offsets: [{ topic: "t", offset: 0 }] });
+    await commit("g");
+    const controller = cluster.serving(METADATA_GROUP) as number;
+    let groupId = "";
+    let at = controller;
+    for (let n = 0; at === controller; n++) {
+      groupId = `g${n}`;
+      await commit(groupId);
+      at = await cluster.leaderOf("__groups", shardOf(groupId));
+    }
+    const third = cluster.numbers.find((n) => n !== at && n !== controller) as number;
+    cluster.world.network.partition([[`b${at}`], [`b${controller}`]]);
+    await cluster.call(third, stubs.DeleteTopic, { name: "t" });
+    const made = (await cluster.call(third, stubs.CreateTopic, { name: "t", partitions: 1 })).topic?.topicId ?? "";
+    const topics = [{ topic: "t", topicId: made, partitions: [0] }];
+    const asked = cluster.ask(at, stubs.FetchOffsets, { groupId, topics });
+    const sought = cluster.ask(at, stubs.SeekGroup, { groupId, topics, end: true });
+    await cluster.pass(500);
+    cluster.world.network.heal();
+    assert.deepEqual(
+      (await cluster.settle(asked)).offsets.map((each) => each.topicId),
+      [made],
+    );
+    assert.equal((await cluster.settle(sought)).results.length, 1);
     cluster.close();
   });
 });

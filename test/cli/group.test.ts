@@ -198,7 +198,7 @@ describe("group", () => {
         assert.equal(code, 0);
         assert.match(out, /^t +1 +9 +5$/m);
         const { topics, dryRun, force, ...rest } = asked.at(-1) ?? assert.fail();
-        assert.deepEqual([topics, dryRun, force], [[{ topic: "t", partitions: [1] }], false, true]);
+        assert.deepEqual([topics, dryRun, force], [[{ topic: "t", topicId: "", partitions: [1] }], false, true]);
         for (const [key, value] of Object.entries(expected)) assert.equal(Reflect.get(rest, key), value, key);
       }
       await group("seek", "etl", "--to-group", "other");
@@ -244,7 +244,7 @@ describe("group", () => {
       let refuse = false;
       answer(GroupService.DeleteOffsets.path, (bytes) => {
         const { topics } = DeleteOffsetsRequest.decode(bytes);
-        assert.deepEqual(topics, [{ topic: "t", partitions: [] }]);
+        assert.deepEqual(topics, [{ topic: "t", topicId: "", partitions: [] }]);
         const error = statusOf(new MillraceError("GROUP_NOT_EMPTY", "a member reads t"));
         return DeleteOffsetsResponse.encode({ errors: refuse ? [{ topic: "t", partition: -1, error }] : [] });
       });

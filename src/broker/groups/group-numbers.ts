@@ -100,7 +100,7 @@ async function endsOf(
   if (scrape.asked === ASKED_MAX || clock.monotonic() >= scrape.deadline) return known;
   scrape.asked += 1;
   try {
-    return await ends.of(topic, partition, { agesFrom: committed ?? 0 }, { deadline: scrape.deadline });
+    return await ends.of(topic, partition, { topicId, agesFrom: committed ?? 0 }, { deadline: scrape.deadline });
   } catch (error) {
     if (!(error instanceof MillraceError)) throw error;
     return known;

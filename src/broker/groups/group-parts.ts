@@ -100,7 +100,7 @@ export function partitionEnds({
 }: Pick<GroupCallsParts, "clock" | "image" | "log" | "partitions">): PartitionEnds {
   return new PartitionEnds({
     clock,
-    resolve: (topic, partition, until) => log.resolve(topic, partition, until),
+    resolve: (topic, partition, until, topicId) => log.resolve(topic, partition, until, topicId),
     offsets: (target, timeMs, options, done) => log.offsets(target, timeMs, options, done),
     here: (topicId, partition) => endsHere(image, partitions, topicId, partition),
   });

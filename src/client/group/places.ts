@@ -33,12 +33,7 @@ export async function locateCommitted<T extends GroupPartition>(
   start: StartPlace,
   address: string | undefined,
 ): Promise<readonly Place<T>[]> {
-  const byTopic = new Map<string, number[]>();
-  for (const { topic, partition } of partitions) byTopic.set(topic, [...(byTopic.get(topic) ?? []), partition]);
-  const topics = [...byTopic].map(([topic, numbers]) => ({ topic, partitions: numbers }));
-  const request = FetchOffsetsRequest.encode({ groupId: group, topics });
-  const reply = await core.calls.unary(GroupService.FetchOffsets.path, request, { timeoutMs: CALL_MS, repeatable: true, address });
-  const { offsets } = FetchOffsetsResponse.decode(reply);
+  const offsets = await fetchOffsets(core, group, partitions, address);
   // A partition without a commit is named too. One that is not was not asked about, as the coordinator saw it: whoever answers may not have heard
   // of our topic yet, or have heard of another one of its name. That says nothing of what is committed of ours.
   const named = new Set(offsets.map(keyOf));
@@ -64,6 +59,35 @@ export async function locateCommitted<T extends GroupPartition>(
   });
 }
 
+/** By the ids of their topics, which brokers of before pass over. @throws {MillraceError} TopicDeleted where another topic has the name */
+async function fetchOffsets(
+  core: ClientCore,
+  groupId: string,
+  partitions: readonly GroupPartition[],
+  address: string | undefined,
+): Promise<FetchOffsetsResponse["offsets"]> {
+  const topics = [...byTopicId(partitions)].map(([topicId, ofTopic]) => ({
+    topic: (ofTopic[0] as GroupPartition).topic,
+    topicId,
+    partitions: ofTopic.map(({ partition }) => partition),
+  }));
+  const request = FetchOffsetsRequest.encode({ groupId, topics });
+  try {
+    const reply = await core.calls.unary(GroupService.FetchOffsets.path, request, { timeoutMs: CALL_MS, repeatable: true, address });
+    return FetchOffsetsResponse.decode(reply).offsets;
+  } catch (error) {
+    const deleted = error instanceof MillraceError && error.code === "UNKNOWN_TOPIC" ? error.metadata : {};
+    const which = partitions.find(({ topicId }) => topicId === deleted["topic_id"]);
+    throw which === undefined ? error : new TopicDeleted(which.topic, which.topicId, true);
+  }
+}
+
+function byTopicId<T extends GroupPartition>(partitions: readonly T[]): ReadonlyMap<string, T[]> {
+  const found = new Map<string, T[]>();
+  for (const partition of partitions) found.set(partition.topicId, [...(found.get(partition.topicId) ?? []), partition]);
+  return found;
+}
+
 /** Where logs begin or end now, by key: of each of `partitions`. @throws {MillraceError} */
 export async function locateEnds(
   core: ClientCore,
@@ -71,9 +95,7 @@ export async function locateEnds(
   place: "start" | "end",
 ): Promise<ReadonlyMap<string, number>> {
   const found = new Map<string, number>();
-  const byTopic = new Map<string, GroupPartition[]>();
-  for (const partition of partitions) byTopic.set(partition.topicId, [...(byTopic.get(partition.topicId) ?? []), partition]);
-  for (const [topicId, ofTopic] of byTopic) {
+  for (const [topicId, ofTopic] of byTopicId(partitions)) {
     const { topic } = ofTopic[0] as GroupPartition;
     const numbers = ofTopic.map(({ partition }) => partition);
     for (const [partition, at] of await listOffsets(core, { topic, topicId }, numbers, undefined, CALL_MS)) {

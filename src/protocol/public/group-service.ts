@@ -77,7 +77,11 @@ export type OffsetError = MessageOf<typeof OffsetError>;
 export const CommitOffsetsResponse = message("millrace.v1.CommitOffsetsResponse", { errors: repeated(submessage(1, OffsetError)) });
 export type CommitOffsetsResponse = MessageOf<typeof CommitOffsetsResponse>;
 
-export const TopicPartitions = message("millrace.v1.TopicPartitions", { topic: string(1), partitions: repeated(int32(2)) });
+export const TopicPartitions = message("millrace.v1.TopicPartitions", {
+  topic: string(1),
+  partitions: repeated(int32(2)),
+  topicId: string(3),
+});
 export type TopicPartitions = MessageOf<typeof TopicPartitions>;
 
 export const FetchOffsetsRequest = message("millrace.v1.FetchOffsetsRequest", {
@@ -160,7 +164,12 @@ export const DescribeGroupResponse = message("millrace.v1.DescribeGroupResponse"
 });
 export type DescribeGroupResponse = MessageOf<typeof DescribeGroupResponse>;
 
-export const SeekPosition = message("millrace.v1.SeekPosition", { topic: string(1), partition: int32(2), offset: int64(3) });
+export const SeekPosition = message("millrace.v1.SeekPosition", {
+  topic: string(1),
+  partition: int32(2),
+  offset: int64(3),
+  topicId: string(4),
+});
 export type SeekPosition = MessageOf<typeof SeekPosition>;
 
 export const SeekPositions = message("millrace.v1.SeekPositions", { positions: repeated(submessage(1, SeekPosition)) });

@@ -408,6 +408,8 @@ describe("A read that names the term of the record before its offset", () => {
     const again = it.read({ ...at(4, 7), maxBytes: 1 });
     await it.pass(1);
     assert.deepEqual([again.reply.nextOffset, it.state.reads], [6, 8]);
+    it.read(at(8, 12));
+    assert.equal(it.state.reads, 9);
   });
 
   it("compares also while it waits for more", async () => {

@@ -1,23 +1,30 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { MillraceError } from "../../../src/base/errors.ts";
 import { TopicDeleted } from "../../../src/client/errors.ts";
 import { locateCommitted, type Place } from "../../../src/client/group/places.ts";
 import type { GroupPartition } from "../../../src/client/group/tenure.ts";
 import { GroupService } from "../../../src/protocol/methods.ts";
-import { FetchOffsetsResponse, ListOffsetsResponse } from "../../../src/protocol/public.ts";
+import { FetchOffsetsRequest, FetchOffsetsResponse, ListOffsetsResponse } from "../../../src/protocol/public.ts";
 import { range, Scene } from "./members.ts";
 
 type Answer = Parameters<typeof FetchOffsetsResponse.encode>[0]["offsets"];
 
 /** Where a group goes on in t/0 and t/1 of the topic "new" that hold 100 to 900, when it is answered so. */
-function located(offsets: Answer, start: "start" | "end"): Promise<readonly Place<GroupPartition>[]> {
+function located(
+  offsets: Answer | MillraceError,
+  start: "start" | "end",
+  asked: (request: FetchOffsetsRequest) => void = () => {},
+): Promise<readonly Place<GroupPartition>[]> {
   const ends = [0, 1].map((partition) => ({ partition, logStartOffset: 100, highWatermark: 900 }));
   const core = {
     calls: {
-      unary: async (path: string) =>
-        path === GroupService.FetchOffsets.path
-          ? FetchOffsetsResponse.encode({ offsets })
-          : ListOffsetsResponse.encode({ partitions: ends }),
+      unary: async (path: string, request: Uint8Array) => {
+        if (path !== GroupService.FetchOffsets.path) return ListOffsetsResponse.encode({ partitions: ends });
+        asked(FetchOffsetsRequest.decode(request));
+        if (offsets instanceof MillraceError) throw offsets;
+        return FetchOffsetsResponse.encode({ offsets });
+      },
     },
     ports: { clock: { monotonic: () => 0 } },
   };
@@ -42,6 +49,23 @@ describe("locateCommitted", () => {
       [7, true],
       [900, false],
     ]);
+  });
+
+  it("asks by the topic's id, and tells a topic that was made anew from one that the coordinator does not know", async () => {
+    const requests: FetchOffsetsRequest[] = [];
+    const offsets = [0, 1].map((partition) => ({ ...ours, partition, offset: 7, term: 3 }));
+    const places = await located(offsets, "start", (request) => requests.push(request));
+    assert.deepEqual(requests, [{ groupId: "g", topics: [{ topic: "t", topicId: "new", partitions: [0, 1] }] }]);
+    assert.deepEqual(
+      places.map(({ offset, term }) => [offset, term]),
+      [
+        [7, 3],
+        [7, 3],
+      ],
+    );
+    const refused = (metadata: Readonly<Record<string, string>>) => located(new MillraceError("UNKNOWN_TOPIC", "no", metadata), "start");
+    await assert.rejects(refused({ topic: "t", topic_id: "new" }), TopicDeleted);
+    await assert.rejects(refused({ topic: "t" }), (error) => !(error instanceof TopicDeleted));
   });
 
   it("takes no answer about another topic of the name, and none at all, for the word that nothing is committed", async () => {

@@ -59,7 +59,7 @@ async function endsOf(call: GroupCall, groupId: string, offsets: readonly Offset
     if (offset >= seen && offset <= (ends.here(topic.id, partition)?.highWatermark ?? -1)) continue;
     const until = { ...call.until, deadline: Math.min(call.until.deadline, clock.monotonic() + ENDS_MS) };
     asking.push(
-      ends.of(name, partition, { place: offset < seen ? placeOf(committed) : undefined }, until).then(
+      ends.of(name, partition, { topicId: topic.id, place: offset < seen ? placeOf(committed) : undefined }, until).then(
         ({ highWatermark, truncated = false }) => void known.set(keyOf(name, partition), { highWatermark, seen, truncated }),
         (error: unknown) => {
           // Its leader cannot be asked: the commit waits for nobody else.

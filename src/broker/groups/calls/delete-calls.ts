@@ -1,6 +1,8 @@
+import { MillraceError } from "../../../base/errors.ts";
 import type { TopicPartitions } from "../../../consumer-groups/commands.ts";
 import type { GroupState } from "../../../consumer-groups/group-state.ts";
-import { unknownGroup, unknownTopic } from "../../../consumer-groups/refusals.ts";
+import { namedTopic } from "../../../consumer-groups/group-topics.ts";
+import { unknownGroup } from "../../../consumer-groups/refusals.ts";
 import {
   DeleteGroupRequest,
   DeleteGroupResponse,
@@ -36,11 +38,11 @@ export const deleteOffsets: GroupMethod = {
     const group = (await imageNow(call)).group(groupId);
     if (group === undefined) throw unknownGroup(groupId);
     const named = topics.map((each) => ({ each, found: withId(call, group, each) }));
-    const known = named.flatMap(({ each, found }) => (found === undefined ? [] : [{ each, found }]));
+    const known = named.flatMap(({ each, found }) => (found instanceof MillraceError ? [] : [{ each, found }]));
     const { refused } = await decided(call, { kind: "deleteOffsets", groupId, topics: known.map(({ found }) => found) }, "offsets");
     return DeleteOffsetsResponse.encode({
       errors: [
-        ...named.flatMap(({ each, found }) => (found === undefined ? errorsOf(each, unknownTopic(each.topic)) : [])),
+        ...named.flatMap(({ each, found }) => (found instanceof MillraceError ? errorsOf(each, found) : [])),
         ...refused.flatMap(({ at, error }) => {
           const refusal = known[at]?.each;
           return refusal === undefined ? [] : errorsOf(refusal, error);
@@ -54,9 +56,10 @@ export const deleteOffsets: GroupMethod = {
 };
 
 /** Without numbers: all of the topic that the group has committed. */
-function withId({ parts }: GroupCall, group: GroupState, { topic, partitions }: NamedPartitions): TopicPartitions | undefined {
-  const id = parts.topics.byName(topic)?.id;
-  if (id === undefined) return undefined;
+function withId({ parts }: GroupCall, group: GroupState, { topic, topicId, partitions }: NamedPartitions): TopicPartitions | MillraceError {
+  const found = namedTopic(parts.topics, topic, topicId);
+  if (found instanceof MillraceError) return found;
+  const { id } = found;
   if (partitions.length > 0) return { topicId: id, partitions };
   return {
     topicId: id,

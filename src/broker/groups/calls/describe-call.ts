@@ -78,7 +78,7 @@ async function endsOf(
   const { ends, clock } = call.parts;
   const until = { ...call.until, deadline: Math.min(call.until.deadline, clock.monotonic() + ENDS_MS) };
   try {
-    return await ends.of(topic, partition, { agesFrom }, until);
+    return await ends.of(topic, partition, { topicId, agesFrom }, until);
   } catch (error) {
     const here = ends.here(topicId, partition);
     if (!(error instanceof MillraceError) || error.code === "CALL_CANCELLED") throw error;

@@ -3,10 +3,10 @@ import { limits } from "../../../base/limits.ts";
 import { fetchAnswer } from "../../../consumer-groups/answers.ts";
 import type { TopicPartitions } from "../../../consumer-groups/commands.ts";
 import type { TopicDirectory } from "../../../consumer-groups/decision.ts";
-import { groupTopics } from "../../../consumer-groups/group-topics.ts";
+import { groupTopics, namedTopic } from "../../../consumer-groups/group-topics.ts";
 import type { GroupsImage } from "../../../consumer-groups/image.ts";
 import { fetchOffsets as fetched } from "../../../consumer-groups/reads.ts";
-import { tooMany, unknownPartition, unknownTopic } from "../../../consumer-groups/refusals.ts";
+import { tooMany, unknownPartition } from "../../../consumer-groups/refusals.ts";
 import type { TopicPartitions as NamedPartitions } from "../../../protocol/public/group-service.ts";
 import { FetchOffsetsRequest, FetchOffsetsResponse } from "../../../protocol/public/group-service.ts";
 import { imageNow, topicsKnown } from "./ask-coordinator.ts";
@@ -52,9 +52,9 @@ export function namedPartitions(
     if (count > settings.offsetsPerGroupMax)
       throw tooMany(`Cannot take more than ${settings.offsetsPerGroupMax} partitions in one call`, "group.offsets.max");
   };
-  return named.map(({ topic, partitions }) => {
-    const known = topics.byName(topic);
-    if (known === undefined) throw unknownTopic(topic);
+  return named.map(({ topic, topicId, partitions }) => {
+    const known = namedTopic(topics, topic, topicId);
+    if (known instanceof MillraceError) throw known;
     room(partitions.length === 0 ? known.partitions : partitions.length);
     for (const partition of partitions)
       if (partition < 0 || partition >= known.partitions) throw unknownPartition(known.name, partition, known.partitions);

@@ -7,7 +7,7 @@ import type { LogPlace, OffsetsOf, OffsetsOptions, Target } from "../../services
 
 export interface PartitionEndsPorts {
   readonly clock: Clock;
-  readonly resolve: (topic: string, partition: number, until: Until) => Target | Promise<Target>;
+  readonly resolve: (topic: string, partition: number, until: Until, topicId: string) => Target | Promise<Target>;
   /** From the leader, wherever it is. @returns gives it up */
   readonly offsets: (
     target: Target,
@@ -24,6 +24,8 @@ export type KnownEnds = Pick<OffsetsOf, "logStartOffset" | "highWatermark">;
 
 /** What is asked besides: the first record with a time or a later one, how old records are, or whether a place is there (`OffsetsOptions`). */
 export interface EndsQuestion {
+  /** What the name must stand for. Default: anything. */
+  readonly topicId?: TopicId;
   readonly timeMs?: number | undefined;
   readonly agesFrom?: number;
   readonly place?: LogPlace | undefined;
@@ -51,12 +53,12 @@ export class PartitionEnds {
   }
 
   /** As of no earlier than the call, within `QUESTION_MS` of its turn. @throws {MillraceError} */
-  async of(topic: string, partition: number, { timeMs, agesFrom, place }: EndsQuestion, wanted: Until): Promise<OffsetsOf> {
+  async of(topic: string, partition: number, { topicId, timeMs, agesFrom, place }: EndsQuestion, wanted: Until): Promise<OffsetsOf> {
     const { clock, resolve, offsets } = this.#ports;
     await this.#turn(wanted, () => late(topic, partition));
     const until = { ...wanted, deadline: Math.min(wanted.deadline, clock.monotonic() + QUESTION_MS) };
     try {
-      const target = await resolve(topic, partition, until);
+      const target = await resolve(topic, partition, until, topicId ?? "");
       return await whileCalled<OffsetsOf>(until.caller, (done) => {
         const timer = clock.after(Math.max(0, until.deadline - clock.monotonic()), () => {
           stop();

@@ -47,7 +47,7 @@ function knownTopics(group: GroupState | undefined): ReadonlySet<TopicId> {
 function topicsOf({ parts }: GroupCall, group: GroupState | undefined): readonly TopicPartitions[] {
   return [...knownTopics(group)].flatMap((id) => {
     const topic = parts.topics.byId(id)?.name;
-    return topic === undefined ? [] : [{ topic, partitions: [] }];
+    return topic === undefined ? [] : [{ topic, topicId: id, partitions: [] }];
   });
 }
 
@@ -84,7 +84,7 @@ function placesOfPositions(
   const bad = positions.find(({ offset }) => offset < 0);
   if (bad !== undefined) throw invalid("positions", `${bad.offset} of partition ${bad.partition} of ${bad.topic} is below 0`);
   const named = namedPartitions(
-    positions.map(({ topic, partition }) => ({ topic, partitions: [partition] })),
+    positions.map(({ topic, topicId, partition }) => ({ topic, topicId, partitions: [partition] })),
     parts,
   );
   return positions.flatMap(({ topic, partition, offset }, at) => {
