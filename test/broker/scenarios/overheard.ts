@@ -40,8 +40,8 @@ export function overhearBeats(cluster: Cluster, from: number, to: number): numbe
   const at: number[] = [];
   const link = cluster.world.network.link(`b${from}`, `b${to}`);
   const { watch } = link;
-  link.watch = (wire) => {
-    watch?.(wire);
+  link.watch = (wire, connection) => {
+    watch?.(wire, connection);
     if (wire.type === "peer" && wire.kind === BEAT) at.push(cluster.world.now);
   };
   return at;

@@ -1,5 +1,6 @@
 import { changedBytes } from "./changed-bytes.ts";
 import { clockFaults } from "./clock-faults.ts";
+import { cutAtAnswer } from "./cut-at-answer.ts";
 import { damageFaults } from "./damage-faults.ts";
 import { diskFaults } from "./disk-faults.ts";
 import { type Fault, type FaultKind, faultKinds } from "./fault.ts";
@@ -15,6 +16,7 @@ export const allFaults: readonly Fault[] = [
   ...damageFaults,
   ...clockFaults,
   ...sequences,
+  cutAtAnswer,
 ];
 
 /** Every kind has a fault, and the other way round: said once, when this module is loaded. */

@@ -49,6 +49,7 @@ export const faultKinds = [
   "crash-at-io",
   "crash-at-command",
   "crash-then-power-cut",
+  "cut-at-answer",
   "slow-return",
   "pause",
   "power-cut",

@@ -28,6 +28,7 @@ export interface Intensity {
 const conditional: ReadonlySet<FaultKind> = new Set([
   "changed-bytes",
   "crash-at-command",
+  "cut-at-answer",
   "slow-return",
   "wiped-disk",
   "restored-disk",

@@ -1,6 +1,7 @@
 import type { Machine } from "../machine.ts";
 import type { WireMessage } from "../network/wire.ts";
 import { aLeader, anyOf, type Fault, type FaultContext } from "./fault.ts";
+import { watchLink } from "./watch-link.ts";
 
 /** Longer than a follower may lag before it is out of the in-sync replicas, milliseconds. */
 const AWAY_MS = 2_400;
@@ -121,25 +122,15 @@ export const sequences: readonly Fault[] = [
 
 /** Tells of each command that this machine sends to the controller, as it leaves. @returns ends it */
 function watchCommands({ world, machines }: FaultContext, from: Machine, told: (to: Machine) => void): () => void {
-  let over = false;
-  const restore = machines
+  const undo = machines
     .filter((to) => to !== from)
-    .map((to) => {
-      const link = world.network.link(from.name, to.name);
-      const before = link.watch;
-      const mine = (message: WireMessage) => {
-        before?.(message);
-        if (!over && isCommand(message)) told(to);
-      };
-      link.watch = mine;
-      // Somebody else may have begun to watch since: then this one stays between, and says nothing.
-      return () => {
-        if (link.watch === mine) link.watch = before;
-      };
-    });
+    .map((to) =>
+      watchLink(world.network.link(from.name, to.name), (message) => {
+        if (isCommand(message)) told(to);
+      }),
+    );
   return () => {
-    over = true;
-    for (const undo of restore) undo();
+    for (const end of undo) end();
   };
 }
 

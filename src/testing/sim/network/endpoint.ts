@@ -79,7 +79,7 @@ export class Endpoint {
 
   send(message: WireMessage): void {
     if (this.#closed !== undefined) return;
-    this.#link.watch?.(message);
+    this.#link.watch?.(message, this.#number);
     this.#unsentBytes += message.bytes;
     if (this.#unsentBytes > UNSENT_BYTES_HIGH) this.#wasHigh = true;
     this.#newestSegment().messages.push(message);

@@ -19,8 +19,8 @@ export class Link {
   lossPercent = 0;
   /** Nothing arrives before this moment (virtual milliseconds). */
   cloggedUntil = 0;
-  /** Called with each message as it leaves, whether or not it ever arrives. */
-  watch: ((message: WireMessage) => void) | undefined;
+  /** Called with each message as it leaves, whether or not it ever arrives, and the number of its connection. */
+  watch: ((message: WireMessage, connection: number) => void) | undefined;
   /** May change the bytes of a message as it arrives. @returns its kind then; undefined: it is as it was sent */
   change: ((kind: number, body: Uint8Array) => number | undefined) | undefined;
   /** Called when the link is cut and when it is healed. */
