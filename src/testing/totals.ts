@@ -8,6 +8,9 @@ import { faultKinds } from "./sim/faults/fault.ts";
 /** Of a corpus at most one seed in so many may have been less than its shape asks for. */
 const OUT_OF_BOUNDS_SHARE = 20;
 
+/** Of the searches of a row one in so many may be given up, where it had as many. */
+const GIVEN_UP_SHARE = 100;
+
 /** What a number of seeds proved together. */
 export class Totals {
   seeds = 0;
@@ -15,6 +18,8 @@ export class Totals {
   cpuMs = 0;
   readonly #shape: Shape;
   readonly #judged = new Map<string, number>();
+  readonly #searches = new Map<string, number>();
+  readonly #givenUp = new Map<string, number>();
   readonly #faults = new Map<string, number>();
   readonly #situations = new Map<string, number>();
   readonly #errors = new Map<string, number>();
@@ -38,7 +43,12 @@ export class Totals {
 
   add(result: SeedResult): void {
     this.seeds++;
-    for (const { row, judged } of result.verdicts) raise(this.#judged, row, judged);
+    for (const { row, judged, searches = 0, givenUp = 0 } of result.verdicts) {
+      raise(this.#judged, row, judged);
+      if (searches === 0) continue;
+      raise(this.#searches, row, searches);
+      raise(this.#givenUp, row, givenUp);
+    }
     for (const [kind, times] of Object.entries(result.faults)) raise(this.#faults, kind, times);
     for (const [situation, times] of Object.entries(result.situations)) raise(this.#situations, situation, times);
     for (const [event, times] of Object.entries(result.errors)) raise(this.#errors, event, times);
@@ -57,6 +67,11 @@ export class Totals {
     const lines = this.seeds === wanted ? [] : [`${this.seeds} of ${wanted} seeds ran`];
     if (this.#ok === 0) lines.push("no operation succeeded");
     if (this.#overlapping === 0 && wanted > 1) lines.push("no fault came while an operation was open");
+    for (const [row, givenUp] of this.#givenUp) {
+      const searches = this.#searches.get(row) ?? 0;
+      if (searches >= GIVEN_UP_SHARE && givenUp * GIVEN_UP_SHARE > searches)
+        lines.push(`${row} gave up ${givenUp} of ${searches} searches, at most one in ${GIVEN_UP_SHARE} may be`);
+    }
     const { seeds, faults, situations: least } = this.#shape.corpus;
     if (this.seeds < seeds) return lines;
     if (this.#outOfBounds * OUT_OF_BOUNDS_SHARE > this.seeds) lines.push(`${this.#outOfBounds} of ${this.seeds} seeds were out of bounds`);
@@ -77,6 +92,7 @@ export class Totals {
       `${this.seeds} seeds, ${(this.#simulatedMs / 1000).toFixed(0)} simulated seconds, ${this.#events} events${speed}`,
       `operations: ${this.#ok} ok, ${this.#fail} refused, ${this.#info} unknown`,
       `facts judged: ${list(this.#judged)}`,
+      `searches: ${list(this.#searches)}; given up: ${list(this.#givenUp)}`,
       `out of bounds: ${this.#outOfBounds} seeds`,
       `brokers (seeds): ${list(new Map([...this.#brokers].sort()))}`,
       `faults (${this.#overlapping} while an operation was open): ${list(this.#faults)}`,

@@ -13,7 +13,7 @@ export interface Step {
 }
 
 /** Ways to go on that are tried before one gives up. */
-const TRIES_MAX = 200_000;
+export const TRIES_MAX = 200_000;
 
 /**
  * Looks for an order of the steps, each between its call and its answer, in which every answer is right (Wing and Gong 1993, with Lowe's
@@ -21,11 +21,11 @@ const TRIES_MAX = 200_000;
  *
  * @returns undefined: there is one; "given up": too many to try; else the name of the step up to which none goes
  */
-export function findOrder(given: readonly Step[], start: string): string | undefined {
+export function findOrder(given: readonly Step[], start: string, triesMax = TRIES_MAX): string | undefined {
   const steps = given.toSorted((a, b) => a.tInv - b.tInv);
   const tried = new Set<string>();
   const done = new Array<boolean>(steps.length).fill(false);
-  let left = TRIES_MAX;
+  let left = triesMax;
   let furthest: Step | undefined;
   /** All before `first` are done. */
   const goOn = (from: number, state: string, now: number): boolean => {

@@ -1,6 +1,6 @@
-import { deletionsIn } from "../history.ts";
-import { findOrder, type Step } from "../linearizable.ts";
-import type { Checker } from "../verdict.ts";
+import { deletionsIn, type Evidence } from "../history.ts";
+import { findOrder, type Step, TRIES_MAX } from "../linearizable.ts";
+import type { Checker, Findings } from "../verdict.ts";
 import { type Expiry, expiriesIn } from "./expiries.ts";
 import { type CommitRow, type CommittedRow, type ForgetRow, grouped, groupRows, type MoveRow } from "./rows.ts";
 
@@ -12,36 +12,42 @@ const NOTHING = "";
  * and a fetch says what it holds; also who is refused because more is committed is told how much. From when its topic is deleted on it may
  * be forgotten; one that is made anew under the name has a register of its own, in which nothing is.
  */
-export const offsetsRegister: Checker = {
-  row: "C1",
-  promise: "committed offsets are a register",
-  check(evidence, findings) {
-    const commits = groupRows(evidence, "commit");
-    const moves = groupRows(evidence, "move");
-    const reads = groupRows(evidence, "committed");
-    const forgets = groupRows(evidence, "forget");
-    const expiries = expiriesIn(evidence);
-    const deletions = deletionsIn(evidence);
-    const keyed = grouped([...commits, ...moves, ...reads], ({ group, partition }) => `${group} ${partition}`);
-    for (const [key, rows] of keyed) {
-      const [one] = rows;
-      if (one === undefined) continue;
-      const gone = forgets.filter(
-        ({ group, partition }) => group === one.group && (partition === undefined || partition === one.partition),
-      );
-      const wanted = valuesRead(rows);
-      const steps = [
-        ...rows.flatMap((row) => stepsOf(row, wanted)),
-        ...gone.flatMap(forgetStep),
-        ...expiries(one.group, one.partition).map(expiryStep),
-        ...deletionSteps(deletions(one.partition)),
-      ];
-      const found = findOrder(steps, NOTHING);
-      if (found === "given up") continue;
-      findings.judgeAll(rows.length, found === undefined, () => `${key}: no order explains what was answered, not even up to ${found}`);
-    }
-  },
-};
+export const offsetsRegister: Checker = registerWith(TRIES_MAX);
+
+/** @param triesMax ways to go on that are tried for one partition of a group before one gives up */
+export function registerWith(triesMax: number): Checker {
+  return {
+    row: "C1",
+    promise: "committed offsets are a register",
+    check: (evidence, findings) => judge(evidence, findings, triesMax),
+  };
+}
+
+function judge(evidence: Evidence, findings: Findings, triesMax: number): void {
+  const commits = groupRows(evidence, "commit");
+  const moves = groupRows(evidence, "move");
+  const reads = groupRows(evidence, "committed");
+  const forgets = groupRows(evidence, "forget");
+  const expiries = expiriesIn(evidence);
+  const deletions = deletionsIn(evidence);
+  const keyed = grouped([...commits, ...moves, ...reads], ({ group, partition }) => `${group} ${partition}`);
+  for (const [key, rows] of keyed) {
+    const [one] = rows;
+    if (one === undefined) continue;
+    const gone = forgets.filter(({ group, partition }) => group === one.group && (partition === undefined || partition === one.partition));
+    const wanted = valuesRead(rows);
+    const steps = [
+      ...rows.flatMap((row) => stepsOf(row, wanted)),
+      ...gone.flatMap(forgetStep),
+      ...expiries(one.group, one.partition).map(expiryStep),
+      ...deletionSteps(deletions(one.partition)),
+    ];
+    const found = findOrder(steps, NOTHING, triesMax);
+    findings.searched(found === "given up");
+    if (found === "given up") continue;
+    findings.judgeAll(rows.length, found === undefined, () => `${key}: no order explains what was answered, not even up to ${found}`);
+  }
+}
 
 type Row = CommitRow | MoveRow | CommittedRow;
 
