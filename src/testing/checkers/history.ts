@@ -179,6 +179,36 @@ export interface Starved {
   readonly to: number;
 }
 
+/** One life of a broker. */
+export interface BrokerLife {
+  readonly broker: number;
+  /** From 1. */
+  readonly life: number;
+  /** When it began, milliseconds, of the clock of the history. */
+  readonly from: number;
+  /** It was killed; it stopped because it was told to; it runs; it said why it cannot go on, and that is why; or nothing explains it. */
+  readonly end: "killed" | "stopped" | "running" | "explained" | "by itself";
+  readonly error?: string;
+}
+
+/** What a broker holds when nothing is asked of it. */
+export interface Held {
+  readonly broker: number;
+  /** In the plural. */
+  readonly what: string;
+  readonly count: number;
+  /** As many are due at most. */
+  readonly most: number;
+}
+
+/** The highest term of a group that any of its replicas was in. */
+export interface TermSeen {
+  readonly group: string;
+  /** Milliseconds, of the clock of the history. */
+  readonly at: number;
+  readonly term: number;
+}
+
 /** Records of these partitions may go because of their age. */
 export interface Retention {
   readonly partition: string;
@@ -201,6 +231,14 @@ export interface Evidence {
   readonly retention?: readonly Retention[];
   /** By how much the clock that judges age may have been ahead; undefined: by any amount, so nobody knows how old anything looked. */
   readonly clockAheadMs?: number;
+  readonly brokerLives?: readonly BrokerLife[];
+  readonly held?: readonly Held[];
+  /** Of each group in the order of time. */
+  readonly terms?: readonly TermSeen[];
+  /** When something began or ended by which leaders may be lost, ascending: a fault, a life of a broker. */
+  readonly troubles?: readonly number[];
+  /** From then on nobody troubled anything, and everybody had come to rest. */
+  readonly quietSince?: number;
   /** Consumer groups as they are when all is well again. */
   readonly groups?: readonly FinalGroup[];
   /** What brokers, and their disks, make of a partition of `__groups`. */

@@ -20,6 +20,7 @@ import { placement } from "./placement.ts";
 import { producerOrder } from "./producer-order.ts";
 import { realTimeOrder } from "./real-time-order.ts";
 import { replicaAgreement } from "./replica-agreement.ts";
+import { staysUp } from "./stays-up.ts";
 import { timeIndex } from "./time-index.ts";
 import { topicNames } from "./topic-names.ts";
 import { type Checker, runChecker, type Verdict } from "./verdict.ts";
@@ -48,6 +49,7 @@ export const checkers: readonly Checker[] = [
   placement,
   machineAgreement,
   snapshotJoins,
+  staysUp,
 ];
 
 /**

@@ -8,6 +8,7 @@ import { nothingDone, outOfBounds } from "./bounds.ts";
 import { collect } from "./evidence.ts";
 import { form } from "./phases/form.ts";
 import { copyOne, putBack } from "./phases/put-back.ts";
+import { type Quiet, quiet } from "./phases/quiet.ts";
 import { comeToRest } from "./phases/rest.ts";
 import { trouble } from "./phases/trouble.ts";
 import { Run, type SeedOptions } from "./run.ts";
@@ -53,7 +54,8 @@ export async function runSeed(seed: number, options: SeedOptions): Promise<SeedR
   run.heal();
   if (copy !== undefined) await putBack(run, copy);
   await comeToRest(run);
-  const evidence = await collect(run);
+  const rest = await quiet(run);
+  const evidence = { ...(await collect(run)), ...upkeepOf(run, rest) };
   const fired = faults.fired.map(({ kind }) => kind);
   const starts = cluster.machines.reduce((sum, { lives }) => sum + lives, 0);
   const result = {
@@ -80,6 +82,17 @@ export async function runSeed(seed: number, options: SeedOptions): Promise<SeedR
     ...result,
     outOfBounds: masked ? [] : outOfBounds(result, run.shape),
     nothingDone: masked ? [] : nothingDone(result, run.shape),
+  };
+}
+
+/** What V2 judges. */
+function upkeepOf({ witness, faults }: Run, { since, held, lives }: Quiet): Partial<Evidence> {
+  return {
+    brokerLives: lives,
+    held,
+    terms: witness.terms.seen,
+    troubles: [...faults.times, ...lives.map(({ from }) => from)].sort((a, b) => a - b),
+    quietSince: since,
   };
 }
 

@@ -8,11 +8,13 @@ import type { RaftInvariants } from "../checkers/raft/raft-invariants.ts";
 import type { TrimsObeyed } from "../checkers/trims-obeyed.ts";
 import type { Tree } from "../sim/disk/tree.ts";
 import type { Machine } from "../sim/machine.ts";
+import type { SimProcess } from "../sim/process.ts";
 import type { World } from "../sim/world.ts";
 import type { MakeBroker, ReplicaUnderTest } from "./broker-under-test.ts";
 import { ClusterWatch, type Running } from "./cluster-watch.ts";
 import { brokerConfigs, brokerHost, type FileAges } from "./config.ts";
 import { DoubtfulDisks } from "./doubtful-disks.ts";
+import { LivesWatch } from "./lives-watch.ts";
 import { incarnationIn, LostDisks } from "./lost-disks.ts";
 import { watchRing } from "./ring-watch.ts";
 import { Situations } from "./situations.ts";
@@ -31,6 +33,7 @@ export class SimCluster {
   readonly situations = new Situations();
   /** Events of level error that brokers reported. */
   readonly errors = new Map<string, number>();
+  readonly lives = new LivesWatch();
   /** Whether there is such a group: what is left of a topic that is gone nobody waits for. */
   placed: (group: GroupId) => boolean = () => true;
   readonly #makeBroker: MakeBroker;
@@ -87,6 +90,7 @@ export class SimCluster {
     if (this.#forgetful.has(machine)) return;
     this.#stopping.delete(machine);
     const ports = machine.boot();
+    this.lives.began(machine, this.world.now);
     const telemetry = new SimTelemetry(this.world, ports.process.name, this.errors, this.situations);
     const life = machine.lives;
     const setsAside = this.#lost.setsAside(machine);
@@ -215,6 +219,7 @@ export class SimCluster {
     const end = () => {
       if (over || machine.lives !== running.life) return;
       over = true;
+      this.lives.ended(machine, "stopped");
       machine.crash();
       this.#restartSoon(machine);
     };
@@ -245,6 +250,11 @@ export class SimCluster {
     for (const [machine, { broker }] of this.#running) for (const replica of broker.replicas) yield { machine, replica };
   }
 
+  /** Brokers that run, and their processes. */
+  *processes(): Generator<{ readonly machine: Machine; readonly process: SimProcess }> {
+    for (const [machine, { process }] of this.#running) if (machine.running) yield { machine, process };
+  }
+
   /** What each broker has of the shards of `__groups`. */
   *groupStates(): Generator<GroupStateSeen> {
     for (const [machine, { broker }] of this.#running)
@@ -269,6 +279,7 @@ export class SimCluster {
     const explained = failed || (error instanceof DiskError && error.code === "ENOSPC" && !this.#joined.has(machine));
     this.world.note(`${machine.name} ends: ${error.message}`);
     const expected = explained || this.#swapped.has(machine) || this.#stopping.has(machine) || this.#lost.explains(machine, error);
+    this.lives.ended(machine, expected ? "explained" : "by itself", error);
     if (!expected) this.world.scheduler.fail(error);
     machine.crash();
     this.#restartSoon(machine);

@@ -6,6 +6,7 @@ import { MetadataFollower } from "./metadata-follower.ts";
 import { PlacementWatch } from "./placement-watch.ts";
 import { ReachWatch } from "./reach-watch.ts";
 import type { SimCluster } from "./sim-cluster.ts";
+import { TermWatch } from "./term-watch.ts";
 import { partitionsOf, type Topic } from "./topic.ts";
 
 /** How often the metadata is followed, milliseconds: before what was committed leaves the memory of all brokers. */
@@ -19,6 +20,7 @@ export class Witness {
   readonly #placement: PlacementWatch;
   readonly #reach: ReachWatch;
   readonly #clocks: ClockWatch;
+  readonly terms = new TermWatch();
   #over = false;
 
   constructor(world: World, cluster: SimCluster, topics: readonly Topic[]) {
@@ -34,6 +36,7 @@ export class Witness {
     const follow = () => {
       if (this.#over) return;
       this.metadata.follow();
+      this.terms.look(world.now, cluster.replicas());
       world.scheduler.after(FOLLOW_MS, "follows the metadata", follow);
     };
     follow();

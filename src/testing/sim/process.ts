@@ -1,5 +1,12 @@
 import type { EventOwner, HeldEvent, Scheduler, SimEvent } from "./scheduler.ts";
 
+/** A file that a process holds open. */
+export interface OpenFile {
+  readonly path: string;
+  /** What it is on the disk, under whatever name. */
+  readonly node: object;
+}
+
 /**
  * One life of one simulated process. Everything that could call into it goes through here, so that after `kill` nothing does: timers do
  * not fire, promises of its ports never settle, messages are not delivered. Its own code may still be on the stack when it dies (a
@@ -8,6 +15,8 @@ import type { EventOwner, HeldEvent, Scheduler, SimEvent } from "./scheduler.ts"
 export class SimProcess implements EventOwner {
   readonly name: string;
   readonly scheduler: Scheduler;
+  /** What it opened and has not closed. */
+  readonly openFiles = new Set<OpenFile>();
   #alive = true;
   #turns = 0;
   #paused = false;

@@ -5,12 +5,13 @@ import { checkers } from "../../../src/testing/checkers/index.ts";
 import { plantedChanging } from "./planted-changing.ts";
 import { plantedGroups } from "./planted-groups.ts";
 import { plantedOrder } from "./planted-order.ts";
+import { plantedUpkeep } from "./planted-upkeep.ts";
 import { plantedValues } from "./planted-values.ts";
 import { refusals } from "./rows.ts";
 
-/** L1–L12, L14, L15, L17, R9, R10, M1–M4, C1–C8; those of L13 are in another file. */
+/** L1–L12, L14, L15, L17, R9, R10, M1–M4, V2, C1–C8; those of L13 are in another file. */
 describe("Every checker refuses its planted history, by its row", () => {
-  const planted = [...plantedValues, ...plantedOrder, ...plantedGroups, ...plantedChanging];
+  const planted = [...plantedValues, ...plantedOrder, ...plantedUpkeep, ...plantedGroups, ...plantedChanging];
   for (const { row, what, evidence, says } of planted) {
     it(`${row}: ${what}`, () => {
       assert.match(refusals(evidence).join("\n"), new RegExp(`^${row} .*(?:${says.source})`, "m"));

@@ -102,6 +102,12 @@ export const good = {
     { partition: P, term: 3, broker: 2 },
   ],
   placements: [{ index: 4, partition: P, wanted: 3, brokers: [1, 2, 3], replicas: [11, 12, 13], inSync: [11, 12], leader: 11 }],
+  brokerLives: [
+    { broker: 1, life: 1, from: 0, end: "running" },
+    { broker: 2, life: 1, from: 0, end: "explained", error: "EIO" },
+  ],
+  held: [{ broker: 1, what: "connections to other brokers", count: 3, most: 6 }],
+  terms: [{ group: "group 7", at: 1_000, term: 2 }],
   finals: [final(["a", "b", "c", "e"])],
   dumps: [
     dump("1", [

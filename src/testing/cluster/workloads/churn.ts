@@ -1,3 +1,4 @@
+import type { RpcChannel } from "../../../base/ports/rpc-client.ts";
 import { wait } from "../clients.ts";
 import type { Topic } from "../topic.ts";
 import { fetchOnce } from "./fetch.ts";
@@ -12,6 +13,7 @@ import type { WorkloadContext } from "./workload.ts";
 export async function churn(context: WorkloadContext): Promise<void> {
   const { activity, situations, lasting, random, ports } = context;
   const admin = context.client.admin();
+  const channels = channelsTo(ports, context.brokers);
   const topic: Topic = { name: `x${context.n}`, partitions: 1, replicas: Math.min(3, context.brokers) };
   let sent = 0;
   for (let lives = 1; !activity.stopped; lives++) {
@@ -19,7 +21,7 @@ export async function churn(context: WorkloadContext): Promise<void> {
     const id = await createTopic(context, admin, topic, "x1");
     if (lives > 1) situations.saw("topic recreated");
     lasting.set(topic.name, { topic, id });
-    sent = await use(context, topic, id, sent);
+    sent = await use(context, channels, topic, id, sent);
     // What is there when a run is over is read with the rest.
     if (!activity.stopped) {
       lasting.delete(topic.name);
@@ -31,9 +33,8 @@ export async function churn(context: WorkloadContext): Promise<void> {
 }
 
 /** Some sends and reads. @returns how many values were sent so far */
-async function use(context: WorkloadContext, topic: Topic, id: string, sent: number): Promise<number> {
+async function use(context: WorkloadContext, channels: readonly RpcChannel[], topic: Topic, id: string, sent: number): Promise<number> {
   const { activity, random, ports } = context;
-  const channels = channelsTo(ports, context.brokers);
   const place = { topic: topic.name, topicId: id, partition: 0, name: `${topic.name}#${id}-0` };
   let n = sent;
   for (let calls = random.between(2, 12); calls > 0 && !activity.stopped; calls--) {

@@ -10,7 +10,7 @@ export class SimFile implements DiskFile {
   readonly path: string;
   readonly #device: DiskDevice;
   readonly #process: SimProcess;
-  readonly #node: FileNode;
+  readonly node: FileNode;
   readonly #options: OpenOptions;
   /** By kind of call, in the trace: each is made once. */
   readonly #labels = new Map<OperationKind, string>();
@@ -19,9 +19,10 @@ export class SimFile implements DiskFile {
   constructor(device: DiskDevice, process: SimProcess, node: FileNode, path: string, options: OpenOptions) {
     this.#device = device;
     this.#process = process;
-    this.#node = node;
+    this.node = node;
     this.path = path;
     this.#options = options;
+    process.openFiles.add(this);
   }
 
   write(position: number, chunks: readonly Uint8Array[]): Promise<void> {
@@ -32,7 +33,7 @@ export class SimFile implements DiskFile {
       let at = position;
       for (const chunk of chunks) {
         const piece = chunk.subarray(0, Math.max(0, position + limit - at));
-        this.#node.write(at, piece);
+        this.node.write(at, piece);
         at += chunk.length;
       }
     };
@@ -44,18 +45,18 @@ export class SimFile implements DiskFile {
       () => {
         if (failure === "ENOSPC") {
           // What found room was written, as far as the kernel got.
-          put(Math.min(this.#device.random.below(length + 1), Math.max(0, this.#device.freeBytes - (position - this.#node.size))));
+          put(Math.min(this.#device.random.below(length + 1), Math.max(0, this.#device.freeBytes - (position - this.node.size))));
           throw this.#error(failure, "write to");
         }
         if (failure !== undefined) {
           // Part of it reached the page cache, and the kernel calls those pages clean.
           put(this.#device.random.below(length + 1));
-          this.#node.abandon(this.#node.sectorsOf(position, position + length));
+          this.node.abandon(this.node.sectorsOf(position, position + length));
           throw this.#error(failure, "write to");
         }
         put(length);
         if (this.#options.durable === true && this.#device.lies.durableWrites !== true) {
-          this.#node.harden(this.#node.sectorsOf(position, position + length));
+          this.node.harden(this.node.sectorsOf(position, position + length));
         }
       },
       // A killed process' write may stop at any page; a power cut then takes sectors out of it.
@@ -74,15 +75,15 @@ export class SimFile implements DiskFile {
     if (planned !== undefined) return planned;
     if (this.#options.mode === "read") return "EBADF";
     const { capacityBytes, freeBytes } = this.#device;
-    if (capacityBytes === Number.MAX_SAFE_INTEGER || end <= this.#node.size) return undefined;
-    return end - this.#node.size > freeBytes ? "ENOSPC" : undefined;
+    if (capacityBytes === Number.MAX_SAFE_INTEGER || end <= this.node.size) return undefined;
+    return end - this.node.size > freeBytes ? "ENOSPC" : undefined;
   }
 
   read(position: number, into: Uint8Array): Promise<number> {
     const failure = this.#device.failureFor("read", this.path);
     return this.#call("read", () => {
       if (failure !== undefined) throw this.#error(failure, "read");
-      const length = this.#node.read(position, into);
+      const length = this.node.read(position, into);
       const { scheduler } = this.#device;
       scheduler.trace.noteBytes(scheduler.now, this.#label("read"), [into.subarray(0, length)], position);
       return length;
@@ -91,18 +92,18 @@ export class SimFile implements DiskFile {
 
   sync(): Promise<void> {
     const failure = this.#device.failureFor("sync", this.path);
-    const promised = this.#node.dirtyNow();
+    const promised = this.node.dirtyNow();
     return this.#call(
       "sync",
       () => {
         if (failure !== undefined) {
-          this.#node.abandon(promised);
+          this.node.abandon(promised);
           throw this.#error(failure, "sync");
         }
-        if (this.#device.lies.sync !== true) this.#node.harden(promised);
+        if (this.#device.lies.sync !== true) this.node.harden(promised);
       },
       () => {
-        if (this.#device.lies.sync !== true) this.#node.harden(promised);
+        if (this.#device.lies.sync !== true) this.node.harden(promised);
       },
     );
   }
@@ -110,18 +111,19 @@ export class SimFile implements DiskFile {
   truncate(size: number): Promise<void> {
     return this.#call(
       "truncate",
-      () => this.#node.truncate(size),
-      () => this.#node.truncate(size),
+      () => this.node.truncate(size),
+      () => this.node.truncate(size),
     );
   }
 
   size(): Promise<number> {
-    return this.#call("size", () => this.#node.size);
+    return this.#call("size", () => this.node.size);
   }
 
   close(): Promise<void> {
     return this.#call("close", () => {
       this.#closed = true;
+      this.#process.openFiles.delete(this);
     });
   }
 

@@ -35,6 +35,8 @@ export class FaultRun {
   readonly #told: ((number: number) => void) | undefined;
   readonly #fired: (FiredFault & { overlaps: boolean })[] = [];
   readonly #endings = new Set<() => void>();
+  /** When one began, or was over: virtual milliseconds. */
+  readonly times: number[] = [];
   /** Rises with each begin and end: what was scheduled before does not happen any more. */
   #season = 0;
 
@@ -81,9 +83,11 @@ export class FaultRun {
     const before = this.#operations();
     const fired = { number, kind, overlaps: before.open > 0 };
     this.#fired.push(fired);
+    this.times.push(world.now);
     this.#told?.(number);
     const ending = () => {
       if (!this.#endings.delete(ending)) return;
+      this.times.push(world.now);
       fired.overlaps ||= this.#operations().begun > before.begun;
       world.note(`fault ${number} ${kind} is over`);
       end();

@@ -91,6 +91,13 @@ export class SimNetwork {
     return sum;
   }
 
+  /** Connections with another host that this one has not closed. */
+  connections(host: string, other: string): number {
+    let count = 0;
+    for (const endpoint of this.#endpoints.get(host) ?? []) if (!endpoint.isClosed && hostOf(endpoint.remote) === other) count++;
+    return count;
+  }
+
   /** A host without power answers nothing, not even a refusal. Its connections fall silent. */
   powerOff(host: string): void {
     if (!this.#down.has(host)) this.#down.set(host, []);
