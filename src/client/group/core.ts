@@ -219,7 +219,9 @@ export class GroupCore {
     const closing = this.#phase === "closing" && !this.#begins;
     this.#begins = false;
     this.#phase = "lost";
-    this.#effects.push({ kind: "lost", tenures, error });
+    // Of those that are on the last of their way out the application was told that it gives them back: they are told of once.
+    const untold = tenures.filter(({ stage }) => stage !== "telling" && stage !== "settling");
+    this.#effects.push({ kind: "lost", tenures: untold, error });
     if (closing) this.#leave();
     else this.#effects.push(NOT_OURS.has(error.code) ? { kind: "again" } : { kind: "failed", error });
   }

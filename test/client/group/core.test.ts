@@ -104,6 +104,15 @@ describe("GroupCore", () => {
     assert.deepEqual(told.step({ kind: "heard", life: 2, memberEpoch: 5, assignment: partitions(1) }), ["assigned 1", "beat 5: 1"]);
   });
 
+  it("does not say that a partition is lost which it has said to be given back", () => {
+    const told = Told.at(0, 1);
+    const { id: tenure } = told.tenure(0);
+    const asked = { kind: "heard", life: 1, memberEpoch: 2, assignment: partitions(1) } as const;
+    assert.deepEqual(told.step(asked, { kind: "idle", tenure }), ["halt 0 revoked", "beat 2: 0,1", "revoked 0"]);
+    const error = new MillraceError("UNKNOWN_MEMBER", "gone");
+    assert.deepEqual(told.step({ kind: "refused", life: 1, error }), ["halt 1 lost", "lost 1", "again"]);
+  });
+
   it("takes a refused commit for the news that it is not a member any more, and does not send it again", () => {
     const told = Told.at(0);
     told.step({ kind: "processed", tenure: told.tenure(0).id, offset: 0 });
