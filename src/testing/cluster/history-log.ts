@@ -77,11 +77,11 @@ export class HistoryLog {
     this.#rows.push({ ...row, i: this.#next++, type, tInv, tRet: type === "info" ? Number.POSITIVE_INFINITY : this.#world.now });
   }
 
-  /** What somebody did of a consumer group. */
-  group(row: Open<GroupHistoryRow>, tInv: number, type: HistoryRow["type"]): void {
+  /** What somebody did of a consumer group. @param ended when it was answered, if that was earlier */
+  group(row: Open<GroupHistoryRow>, tInv: number, type: HistoryRow["type"], ended = this.#world.now): void {
     const i = this.#next++;
     this.#world.note(`row ${i} ${row.f} ${type} ${row.proc} ${row.error ?? ""}`);
-    this.#rows.push({ ...row, i, type, tInv, tRet: type === "info" ? Number.POSITIVE_INFINITY : this.#world.now });
+    this.#rows.push({ ...row, i, type, tInv, tRet: type === "info" ? Number.POSITIVE_INFINITY : ended });
   }
 
   /** Everything, by number; what is still open counts as unknown. */

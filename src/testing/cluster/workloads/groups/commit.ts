@@ -3,7 +3,7 @@ import { GroupService } from "../../../../protocol/methods.ts";
 import { CommitOffsetsRequest, CommitOffsetsResponse } from "../../../../protocol/public.ts";
 import { errorOf } from "../../../../protocol/rpc-status.ts";
 import type { WorkloadContext } from "../workload.ts";
-import { callOnce, type Ended } from "./calls.ts";
+import { callOnce, type Ended, type Failed } from "./calls.ts";
 import type { Place } from "./held-partition.ts";
 
 const TIMEOUTS_MS = [400, 1_500, 3_000] as const;
@@ -19,12 +19,13 @@ export interface Commit {
   readonly offsets: readonly (Pick<Place, "topic" | "partition" | "name"> & { readonly topicId?: string; readonly offset: number })[];
 }
 
+/** How a commit ended for each of its partitions, by name; undefined: it is committed. */
+export type CommitOutcomes = ReadonlyMap<string, Pick<Failed, "error" | "type"> | undefined>;
+
 /** One call. @returns how it ended for each of them, by name */
-export async function commitOnce(
-  { world, history, situations, random, groups }: WorkloadContext,
-  channel: RpcChannel,
-  { group, proc, member, offsets }: Commit,
-): Promise<ReadonlyMap<string, Pick<Extract<Ended<never>, { error: string }>, "error" | "type"> | undefined>> {
+export async function commitOnce(context: WorkloadContext, channel: RpcChannel, commit: Commit): Promise<CommitOutcomes> {
+  const { world, random, groups } = context;
+  const { group, member, offsets } = commit;
   const tInv = world.now;
   const ended = groups.begin();
   const request = CommitOffsetsRequest.encode({
@@ -35,6 +36,16 @@ export async function commitOnce(
   });
   const said = await callOnce(channel, GroupService.CommitOffsets.path, request, CommitOffsetsResponse, random.pick(TIMEOUTS_MS));
   ended();
+  return noteCommit(context, commit, tInv, said);
+}
+
+/** Writes down how a commit ended. @returns the same for each of its partitions, by name */
+export function noteCommit(
+  { history, situations }: WorkloadContext,
+  { group, proc, member, offsets }: Commit,
+  tInv: number,
+  said: Ended<CommitOffsetsResponse>,
+): CommitOutcomes {
   const outcomes = new Map<string, { readonly error: string; readonly type: "fail" | "info" } | undefined>();
   for (const { name, topic, partition, offset } of offsets) {
     const status =

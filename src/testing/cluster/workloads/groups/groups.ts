@@ -1,7 +1,6 @@
 import type { SimRandom } from "../../../sim/random.ts";
 import { partitionName, partitionsOf, type Topic } from "../../topic.ts";
 import { ChangingTopic, type NamedPlace } from "./changing-topic.ts";
-import type { GroupMember } from "./member.ts";
 
 /** A consumer group of a run. */
 export interface GroupOf {
@@ -14,13 +13,38 @@ export interface GroupOf {
   readonly lasting: boolean;
 }
 
+export type MemberEnding = "leaves" | "leaves for a while" | "dies";
+
+/** A process that is a member, in one life of it. */
+export interface Member {
+  readonly group: GroupOf;
+  /** Its id. */
+  readonly member: string;
+  /** What it takes for its own; undefined: it is no member, as far as it knows. */
+  readonly tenure:
+    | {
+        readonly places: readonly { readonly name: string }[];
+        /** Nothing is to be given back, and it knows where to begin with everything. */
+        readonly steady: boolean;
+        /** How far a partition is committed that it holds. */
+        holdOf(group: string, name: string): { readonly committed: number } | undefined;
+      }
+    | undefined;
+  /** Works for `lifeMs`; while no workload works any more, until the run ends. */
+  run(lifeMs: number, ending: MemberEnding): Promise<void>;
+}
+
 /** The groups of a run, what is known of them from outside, and what of them must still end. */
 export class Groups {
   readonly all: readonly GroupOf[];
   /** In every second run. */
   readonly changing: ChangingTopic | undefined;
+  /** Of so many members out of four each is a `GroupConsumer` of the client library; the others speak by themselves. */
+  readonly real: number;
+  /** Who had a fencing token. */
+  readonly #fences = new Map<string, string>();
   /** Members as they see themselves, of all groups. */
-  readonly members = new Set<GroupMember>();
+  readonly members = new Set<Member>();
   /** Broker that said last that it coordinates, by group, and when another one did. */
   readonly #coordinators = new Map<string, number>();
   readonly #movedAt = new Map<string, number>();
@@ -31,6 +55,7 @@ export class Groups {
   /** @param topics of the run that stay */
   constructor(random: SimRandom, topics: readonly Topic[]) {
     this.changing = random.chance(1, 2) ? new ChangingTopic("h") : undefined;
+    this.real = random.pick([0, 0, 2, 4]);
     const some = (): readonly Topic[] => random.shuffled(topics).slice(0, random.between(1, topics.length));
     this.all = Array.from({ length: random.between(2, 3) }, (_, i) => ({
       // Names decide who coordinates.
@@ -63,6 +88,14 @@ export class Groups {
     const { only } = changing;
     if (over && only !== undefined) return note(changing.partition(only, partition), true);
     changing.meant(over, (id) => note(changing.partition(id, partition), false));
+  }
+
+  /** A member is given records with this token. @returns who had it before: tokens rise with each owner */
+  fence(group: string, partition: string, epoch: number, proc: string): string | undefined {
+    const key = `${group} ${partition} ${epoch}`;
+    const before = this.#fences.get(key);
+    this.#fences.set(key, proc);
+    return before === proc ? undefined : before;
   }
 
   /** Somebody works with them in this run. */

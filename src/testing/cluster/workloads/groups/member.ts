@@ -12,23 +12,16 @@ import { wait } from "../../clients.ts";
 import { channelsTo } from "../stub.ts";
 import type { WorkloadContext } from "../workload.ts";
 import { callOnce, type Failed, failureOf } from "./calls.ts";
-import { type GroupOf, topicsOf } from "./groups.ts";
+import { type GroupOf, type Member, type MemberEnding, topicsOf } from "./groups.ts";
+import { type SentBeat, SessionBook } from "./session-book.ts";
 import { Tenure, type Worker } from "./tenure.ts";
 
 const TIMEOUTS_MS = [500, 1_500, 3_000] as const;
 /** Refusals by which a member hears that it is none any more. */
 const GONE: ReadonlySet<string> = new Set(["UNKNOWN_MEMBER", "MEMBER_FENCED", "INSTANCE_FENCED"]);
 
-export type Ending = "leaves" | "leaves for a while" | "dies";
-
-interface Sent {
-  readonly tInv: number;
-  readonly epoch: number;
-  readonly owned: readonly string[];
-}
-
 /** One process with one member id. What it takes for its own it processes and commits; it may hang, lose its membership, and join again. */
-export class GroupMember implements Worker {
+export class GroupMember implements Worker, Member {
   readonly group: GroupOf;
   readonly member: string;
   readonly proc: string;
@@ -75,7 +68,7 @@ export class GroupMember implements Worker {
   }
 
   /** Is a member until `lifeMs` are over; while no workload works any more, until the run ends. */
-  async run(lifeMs: number, ending: Ending): Promise<void> {
+  async run(lifeMs: number, ending: MemberEnding): Promise<void> {
     const { world, activity, groups, random } = this.#context;
     const end = world.now + lifeMs;
     let ended = false;
@@ -154,12 +147,12 @@ export class GroupMember implements Worker {
     this.#heard(sent, state, true);
   }
 
-  #sent(epoch: number): Sent {
+  #sent(epoch: number): SentBeat {
     const owned = epoch > 0 ? (this.tenure?.places.map(({ name }) => name) ?? []) : [];
     return { tInv: this.#context.world.now, epoch, owned };
   }
 
-  #message({ epoch }: Sent): Partial<MemberHeartbeat> {
+  #message({ epoch }: SentBeat): Partial<MemberHeartbeat> {
     const { group, member, instance } = this;
     const names = topicsOf(group);
     const wish = this.#byPattern ? { topicPattern: `(${names.join("|")})|__.*` } : { topics: names };
@@ -169,7 +162,7 @@ export class GroupMember implements Worker {
     return epoch < 0 ? who : { ...who, owned };
   }
 
-  #refused(sent: Sent, { type, error }: Failed): void {
+  #refused(sent: SentBeat, { type, error }: Failed): void {
     const { situations } = this.#context;
     this.#note(sent, type, { error });
     if (!GONE.has(error) || sent.epoch <= 0 || sent.epoch < (this.tenure?.epoch ?? 0)) return;
@@ -178,7 +171,7 @@ export class GroupMember implements Worker {
   }
 
   /** @param whole the row is of the heartbeat: else only the answer is sure */
-  #heard(sent: Sent, state: MemberState, whole: boolean): void {
+  #heard(sent: SentBeat, state: MemberState, whole: boolean): void {
     const { world, groups, situations } = this.#context;
     const strange = state.assignment.find(({ topic }) => topic !== "" && !topicsOf(this.group).includes(topic));
     if (strange !== undefined)
@@ -204,40 +197,30 @@ export class GroupMember implements Worker {
     this.tenure?.hear(state);
   }
 
-  #note({ tInv, epoch, owned }: Sent, type: "ok" | "fail" | "info", more: object, whole = true): void {
+  #note({ tInv, epoch, owned }: SentBeat, type: "ok" | "fail" | "info", more: object, whole = true): void {
     const { history } = this.#context;
     const holds = epoch > 0 && whole ? { owned } : {};
     history.group({ f: "beat", proc: this.proc, group: this.group.id, member: this.member, epoch, ...holds, ...more }, tInv, type);
   }
 
-  /**
-   * Heartbeats over a stream, until it ends, or for a while. An answer that says nothing new is that of a heartbeat for sure, of the first one
-   * that has none; what says something new may have been pushed, whatever was sent before.
-   */
+  /** Heartbeats over a stream, until it ends, or for a while. */
   async #session(over: () => boolean): Promise<void> {
     const { random, groups, ports } = this.#context;
     const stream = random.pick(this.channels).openStream(GroupService.Session.path, "bidi");
     const ended = groups.begin();
-    const sent: Sent[] = [];
-    let sure = 0;
-    let first = true;
+    const book = new SessionBook();
     let closed = false;
     stream.handlers = {
       message: (bytes) => {
         const { state } = SessionResponse.decode(bytes);
-        const [opening] = sent;
-        if (state === undefined || opening === undefined) return;
-        const answers = first || (!state.assignmentChanged && state.memberEpoch === (this.tenure?.epoch ?? 0));
-        first = false;
-        const of = answers ? sent[sure] : undefined;
-        if (answers) sure += 1;
-        this.#heard(of ?? { ...opening, epoch: Math.max(1, opening.epoch) }, state, of !== undefined);
+        const answered = state && book.answered(state, this.tenure?.epoch ?? 0);
+        if (state !== undefined && answered !== undefined) this.#heard(answered.beat, state, answered.whole);
       },
       drain: () => {},
       closed: (error) => {
         closed = true;
         const failed = error === undefined ? undefined : failureOf(error);
-        for (const [k, one] of sent.slice(sure).entries())
+        for (const [k, one] of book.unanswered.entries())
           if (k === 0 && failed !== undefined) this.#refused(one, failed);
           else this.#note(one, "info", {});
         ended();
@@ -247,8 +230,8 @@ export class GroupMember implements Worker {
     const send = () => {
       const beat = this.#sent(this.tenure?.epoch ?? 0);
       // Whoever waits for the answer to its joining has nothing else to say.
-      if (beat.epoch === 0 && sent.length > 0) return;
-      sent.push(beat);
+      if (beat.epoch === 0 && !book.empty) return;
+      book.send(beat);
       stream.write(SessionRequest.encode({ heartbeat: this.#message(beat) }));
     };
     for (let left = random.between(3, 30); left > 0 && !closed && !over(); left--) {

@@ -28,11 +28,13 @@ export async function settleGroups(run: Run): Promise<readonly FinalGroup[]> {
     const partitions: { partition: string; committed?: number; end: number }[] = [];
     const places = placesOf(group);
     for (const topic of new Set(places.map((place) => place.topic)))
-      for (const { partition, highWatermark, error } of await admin.listOffsets(topic, [], { timeoutMs: 2_000 })) {
+      for (const { partition, logStartOffset, highWatermark, error } of await admin.listOffsets(topic, [], { timeoutMs: 2_000 })) {
         const place = places.find((one) => one.topic === topic && one.partition === partition)?.name;
         if (error !== undefined || place === undefined) return undefined;
         const held = [...groups.members].flatMap(({ tenure }) => tenure?.holdOf(group.id, place) ?? [])[0];
-        partitions.push({ partition: place, end: highWatermark, ...(held?.committed === undefined ? {} : { committed: held.committed }) });
+        // What was let go of is nothing that is left to do: a member that finds nothing else has nothing to commit.
+        const committed = held === undefined ? {} : { committed: Math.max(held.committed, logStartOffset) };
+        partitions.push({ partition: place, end: highWatermark, ...committed });
       }
     if (partitions.length !== places.length) return undefined;
     const there = new Set(partitions.map(({ partition }) => partition));
