@@ -1,4 +1,4 @@
-import type { LogIndex, ReplicaId } from "../base/ids.ts";
+import type { LogIndex, ReplicaId, Term } from "../base/ids.ts";
 import { invariant } from "../base/invariant.ts";
 import type { ReplicaState } from "./replica-state.ts";
 import type { Entry, Impairment, Message } from "./types.ts";
@@ -48,6 +48,7 @@ export class Follower<P> {
     if (entries.length > 0) this.#extending = undefined;
     const before = log.lastIndex;
     this.#take(entries);
+    if (append.withheld !== undefined && !this.#state.takingBulk) this.#has(append.withheld);
     // Its leader, who sent this, rests no more.
     if (log.lastIndex !== before) this.#state.wake(from, false);
     const last = entries.at(-1)?.index ?? prevIndex;
@@ -62,16 +63,18 @@ export class Follower<P> {
 
   /** Cuts at the first conflict only (scenario 26), appends what is new, leaves the rest as it is (scenarios 27, 28). */
   #take(entries: readonly Entry<P>[]): void {
+    for (const entry of entries) if (!this.#has(entry)) this.#state.log.appendReceived(entry);
+  }
+
+  /** Whether this entry of the leader's is here. Another one in its place is cut, with all behind it. */
+  #has({ index, term }: { readonly index: LogIndex; readonly term: Term }): boolean {
     const { log } = this.#state;
-    for (const entry of entries) {
-      if (entry.index <= log.lastIndex) {
-        const term = log.termAt(entry.index);
-        if (term === undefined || term === entry.term) continue;
-        invariant(entry.index > this.#matched, () => `the leader changed its own entry ${entry.index} from term ${term} to ${entry.term}`);
-        log.truncateFrom(entry.index);
-      }
-      log.appendReceived(entry);
-    }
+    if (index > log.lastIndex) return false;
+    const ours = log.termAt(index);
+    if (ours === undefined || ours === term) return true;
+    invariant(index > this.#matched, () => `the leader changed its own entry ${index} from term ${ours} to ${term}`);
+    log.truncateFrom(index);
+    return false;
   }
 
   /** @param answers the previous index of the question refused */

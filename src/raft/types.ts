@@ -137,6 +137,11 @@ export type Message<P> =
       readonly prevTerm: Term;
       readonly commit: LogIndex;
       readonly entries: readonly Entry<P>[];
+      /**
+       * Never sent: the follower's shell has no room for the entries behind `entries`, of which this is the first. They are not appended; but what
+       * they are at odds with is cut, as if they were.
+       */
+      readonly withheld?: { readonly index: LogIndex; readonly term: Term };
     }
   | {
       readonly kind: "appendReply";

@@ -13,6 +13,7 @@ const SHAPES: readonly [string, RunShape][] = [
     "three voters and a learner with tiny windows",
     { voters: 3, learners: 1, steps: 1500, options: { inflightMessagesMax: 1, appendBytesMax: 100, eagerCommit: true } },
   ],
+  ["followers that have room for parts", { voters: 3, learners: 1, steps: 1500, withholds: true }],
   ["one voter and a learner", { voters: 1, learners: 1, steps: 500 }],
   ["members that come and go", { voters: 3, learners: 2, steps: 1200, votersMin: 1 }],
   ["groups that rest", { voters: 3, learners: 1, steps: 1500, rests: true, options: { eagerCommit: true } }],
@@ -34,6 +35,7 @@ describe("Raft under a random storm keeps R1 to R8, and commits once it is over"
       if (SEEDS >= 20 && shape.votersMin !== undefined)
         assert.ok(most((each) => each.joint) > seeds / 2 && most((each) => each.resets) > 0);
       if (SEEDS >= 20 && shape.rests === true) assert.ok(most((each) => each.rests) > seeds);
+      if (SEEDS >= 20 && shape.withholds === true) assert.ok(most((each) => each.cutFor) > seeds / 10);
       if (SEEDS >= 20 && shape.amnesia === true) assert.ok(most((each) => each.quarantines) > seeds / 4);
     });
   }

@@ -17,6 +17,8 @@ export interface RunShape {
   readonly amnesia?: boolean;
   /** Groups rest, and now and then a broker says that another one is not heard any more, or is wrong about what it said. */
   readonly rests?: boolean;
+  /** Now and then a follower has room for the first entries of an append only. */
+  readonly withholds?: boolean;
 }
 
 export interface RunResult {
@@ -31,6 +33,8 @@ export interface RunResult {
   readonly resets: number;
   /** Times that one replica came to rest with another. */
   readonly rests: number;
+  /** Entries that were withheld where the follower had another one. */
+  readonly cutFor: number;
 }
 
 /**
@@ -71,6 +75,7 @@ class RandomRun {
   #quarantines = 0;
   #resets = 0;
   #rests = 0;
+  #cutFor = 0;
   #reset: { readonly from: TestReplica; readonly fromCore: object; readonly to: TestReplica; readonly start: number }[] = [];
 
   constructor(seed: number, shape: RunShape) {
@@ -111,6 +116,7 @@ class RandomRun {
       quarantines: this.#quarantines,
       resets: this.#resets,
       rests: this.#rests,
+      cutFor: this.#cutFor,
     };
   }
 
@@ -161,7 +167,18 @@ class RandomRun {
     const packet = queue[at] as Packet;
     const fate = this.#draw();
     if (fate > 0.1) queue.splice(at, 1);
-    if (fate < 0.9) this.#cluster.deliver(packet);
+    if (fate < 0.9) this.#cluster.deliver(this.#withheld(packet));
+  }
+
+  #withheld(packet: Packet): Packet {
+    const { message } = packet;
+    if (this.#shape.withholds !== true || message.kind !== "append" || this.#draw() < 0.7) return packet;
+    const kept = this.#below(message.entries.length);
+    const first = message.entries[kept];
+    if (first === undefined) return packet;
+    const withheld = { index: first.index, term: first.term };
+    if ((this.#cluster.at(packet.to).core.termAt(first.index) ?? first.term) !== first.term) this.#cutFor += 1;
+    return { ...packet, message: { ...message, entries: message.entries.slice(0, kept), withheld } };
   }
 
   #finishWrites(of: TestReplica): void {

@@ -21,6 +21,20 @@ describe("Raft replication", () => {
     assert.deepEqual(terms(follower), [1, 1, 2, 3, 3]);
   });
 
+  it("cuts what is at odds with an entry that was withheld for want of room, and nothing where it is not", () => {
+    const follower = lone({ log: [1, 1, 2, 2], term: 2 });
+    const withheld = (at: number, of: number) => ({ withheld: { index: index(at), term: term(of) } });
+    follower.step(2, { ...append(4, 1, 1, [entryOf(2, 1)]), ...withheld(3, 2) });
+    assert.deepEqual(terms(follower), [1, 1, 2, 2], "it is here");
+    follower.step(2, { ...append(4, 3, 2), ...withheld(4, 3) });
+    assert.deepEqual(terms(follower), [1, 1, 2]);
+    follower.step(2, { ...append(4, 3, 2), ...withheld(4, 3) });
+    assert.deepEqual(terms(follower), [1, 1, 2], "it is not here yet");
+    follower.step(2, append(4, 3, 2, [entryOf(4, 3), entryOf(5, 4)], 5));
+    assert.deepEqual(terms(follower), [1, 1, 2, 3, 4]);
+    assert.equal(follower.core.commit, 5);
+  });
+
   it("scenario 27: a delayed shorter append after a longer one cuts nothing", () => {
     const follower = lone({ log: [1], term: 1 });
     follower.step(2, append(1, 1, 1, [entryOf(2, 1), entryOf(3, 1), entryOf(4, 1)]));
