@@ -309,8 +309,15 @@ export const events = {
     level: "warn",
     fields: ["files"],
     means:
-      "Votes, or records of a leader, had no room in the write-ahead log, because what keeps its files cannot be committed: it gets a file more than `wal.files.max`.",
+      "Votes, or records without which a leader can commit nothing, had no room in the write-ahead log, because what keeps its files cannot be committed: it gets a file more than `wal.files.max`.",
     todo: "See which followers are slow or gone (`cluster health`). The file stays; `wal.files.max` may be raised to what there is.",
+  },
+  "log.ring_outgrown": {
+    level: "warn",
+    fields: ["files"],
+    means:
+      "Records without which a leader can commit nothing have no room in the write-ahead log, and it has grown to twice `wal.files.max` already: partitions may stay without service.",
+    todo: "Bring back the brokers that are gone; if that does not end it, raise `wal.files.max` on this broker and start it again.",
   },
   "log.ring_pinned": {
     level: "warn",

@@ -288,8 +288,9 @@ export class ReplicaHost {
   receive(from: BrokerId, addressed: AddressedMessage): void {
     const hosted = this.#hosted.get(addressed.groupId);
     if (hosted === undefined || hosted.replica.id !== addressed.to) return this.#declineRest(from, addressed);
-    if (hosted.replica.members.brokerOf(addressed.from) !== from) return;
-    hosted.replica.receive(addressed.from, admitted(addressed.message, addressed.groupId, this.#store));
+    const { replica } = hosted;
+    if (replica.members.brokerOf(addressed.from) !== from) return;
+    replica.receive(addressed.from, admitted(addressed.message, addressed.groupId, replica.core, this.#store));
   }
 
   /** It took up an offer of a replica that was closed meanwhile, and would believe in a leader that is not there. */

@@ -1,4 +1,4 @@
-import type { GroupId } from "../base/ids.ts";
+import type { GroupId, LogIndex, Term } from "../base/ids.ts";
 import type { Clock } from "../base/ports/clock.ts";
 import type { Telemetry } from "../base/ports/telemetry.ts";
 import type { Frame } from "../records/frame-types.ts";
@@ -9,14 +9,17 @@ import type { FrameOwner } from "./model/held.ts";
 import { FILES_KEPT, type Life, type Ring } from "./model/ring.ts";
 import type { RingMaker } from "./ring-maker.ts";
 import { ignoreStopped } from "./segment-output.ts";
+import type { Inherited } from "./types.ts";
 import type { Wal } from "./wal.ts";
 import type { WalReader } from "./wal-reader.ts";
 
 /**
- * A leader's records that find no room for so long, while nothing lets the oldest file go, get a file more. Refusals further apart are not of
- * one time without room: a leader that has something to send asks several times a second.
+ * Records without which nothing can be committed, and which find no room for so long, get a file more. Refusals further apart are not of one
+ * time without room: a leader that has something to send asks several times a second.
  */
 const REFUSED_MS = 2_000;
+/** So many times as many files as it was to have a ring has at most for such records. */
+const GROWTH_MAX = 2;
 
 export interface ReliefPorts {
   readonly clock: Pick<Clock, "monotonic">;
@@ -34,8 +37,26 @@ export interface ReliefPorts {
   logs(): readonly ReliefLog[];
 }
 
+interface Moment {
+  /** Milliseconds, monotonic. */
+  readonly at: number;
+  /** Rounds of the relief that were over. */
+  readonly rounds: number;
+}
+
+/** Of what one leader of a group inherited. */
+interface Wait {
+  readonly term: Term;
+  /** The first of what was refused. */
+  readonly index: LogIndex;
+  since: Moment;
+  last: number;
+  /** It stayed refused for long. */
+  lasts: boolean;
+}
+
 /** As much of a group's log as this needs. */
-export type ReliefLog = Pick<GroupLogImpl, "groupId" | "owner" | "toSegments" | "bytesIn" | "stuckIn"> & {
+export type ReliefLog = Pick<GroupLogImpl, "owner" | "toSegments" | "bytesIn" | "stuckIn"> & {
   readonly frames: Pick<GroupLogImpl["frames"], "written" | "between">;
 };
 
@@ -66,10 +87,13 @@ export class RingRelief {
   /** System records that had been handed over when it was last found that votes wait. */
   #handedOver = -1;
 
-  /** Since when a leader's records find no room, when they last found none, and what was the oldest life then. */
-  #refused: { readonly oldest: Life; readonly since: number; readonly rounds: number; last: number } | undefined;
+  /** What leaders inherited and this log has no room for. One for each group at most. */
+  readonly #waits = new Map<GroupId, Wait>();
   /** How often all that is committed was in segments. */
   #rounds = 0;
+  /** When the ring last grew for records, and after how many rounds. */
+  #grew: Moment = { at: Number.NEGATIVE_INFINITY, rounds: 0 };
+  #outgrown = false;
 
   constructor(ports: ReliefPorts) {
     this.#ports = ports;
@@ -84,11 +108,15 @@ export class RingRelief {
     this.#closed = true;
   }
 
-  /** Moves the groups that keep the older half of a ring of which half is needed. One such move at a time. */
-  relieve(): void {
+  /**
+   * Moves the groups that keep the older half of a ring of which half is needed. One such move at a time.
+   *
+   * @param refused something found no room: what is committed goes whatever is needed of the ring
+   */
+  relieve(refused = false): void {
     const { ring, failure, space } = this.#ports;
-    this.#pressed = ring.dirty * 2 >= ring.files;
-    if (!this.#pressed || this.#closed || failure.error !== undefined) return;
+    this.#pressed = ring.dirty * 2 >= ring.common;
+    if (!(this.#pressed || refused) || this.#closed || failure.error !== undefined) return;
     if (this.#writing) {
       this.#again = true;
       // On a full disk segments are written when there is room again; until then there must be room for votes.
@@ -122,7 +150,8 @@ export class RingRelief {
    */
   #move(): boolean {
     const { ring, failure, fileBytes, telemetry } = this.#ports;
-    if (this.#closed || failure.error !== undefined || ring.spare > Math.max(FILES_KEPT.data, ring.files / 4)) return false;
+    const plenty = ring.common - ring.dirty > Math.max(FILES_KEPT.data, ring.common / 4);
+    if (plenty || this.#closed || failure.error !== undefined) return false;
     const oldest = ring.lives[0];
     if (oldest === undefined || oldest === ring.current) return false;
     const logs = this.#ports.logs().filter((log) => log.owner.pins.range(oldest) !== undefined);
@@ -151,7 +180,7 @@ export class RingRelief {
     if (moves || !wal.votesWait || this.#freeing || this.#closed || failure.error !== undefined) return false;
     const news = this.#handedOver !== wal.handedOver;
     this.#handedOver = wal.handedOver;
-    if (!news && ring.grow()) this.#grew();
+    if (!news && ring.grow()) this.#tellGrown();
     return news;
   }
 
@@ -164,29 +193,63 @@ export class RingRelief {
     return this.#reading > 0 || ring.lives[0]?.pins === 0 || wal.releases;
   }
 
-  /**
-   * Records of a group's leader found no room. When that group keeps the oldest file by what is not committed, they may be what lets it be
-   * committed: after a start nobody knows any more what was, and the leader's first own entry stands behind what it has and this log has not. A
-   * ring that stays as it is all the same gets a file more; not for other groups, which would only fill it, and no more files than it was to
-   * have once again.
-   */
-  refused(groupId: GroupId): void {
-    const { ring, clock, space, failure, filesMax, logs } = this.#ports;
-    const oldest = ring.lives[0];
-    if (oldest === undefined || ring.files >= 2 * filesMax) return;
-    if (!logs().some((log) => log.groupId === groupId && log.stuckIn(oldest))) return;
-    const now = clock.monotonic();
-    if (this.#refused?.oldest !== oldest || now - this.#refused.last > REFUSED_MS)
-      this.#refused = { oldest, since: now, rounds: this.#rounds, last: now };
-    this.#refused.last = now;
-    // One round may have been under way; of one that began since the end is known.
-    const stays = this.#rounds >= this.#refused.rounds + 2 && this.#moving.size === 0 && !this.#freeing && !space.full;
-    if (this.#closed || failure.error !== undefined || !stays || now - this.#refused.since < REFUSED_MS) return;
-    this.#refused = undefined;
-    if (ring.grow("data")) this.#grew();
+  /** Whether these have files that the ring grows by: they found no room for long. */
+  mayUseGrown({ groupId, term }: Inherited): boolean {
+    const wait = this.#waits.get(groupId);
+    return wait?.lasts === true && wait.term === term;
   }
 
-  #grew(): void {
+  /**
+   * What a leader inherited found no room, and while it is not here the leader may be unable to commit anything: its own first entry stands
+   * behind it. Where others can do without this replica it is known to be committed soon, and not asked for again. Otherwise, when the
+   * ring stays as it is all the same, these records get files of their own, one by one: whatever keeps the oldest file, of whichever
+   * group, may wait for a broker that waits for this commit.
+   */
+  refused({ groupId, term, index }: Inherited): void {
+    const { clock, failure } = this.#ports;
+    const now: Moment = { at: clock.monotonic(), rounds: this.#rounds };
+    const known = this.#waits.get(groupId);
+    const same = known?.term === term && (known.lasts || known.index === index);
+    const wait: Wait = same ? known : { term, index, since: now, last: now.at, lasts: false };
+    this.#waits.set(groupId, wait);
+    if (now.at - wait.last > REFUSED_MS) wait.since = now;
+    wait.last = now.at;
+    if (this.#closed || failure.error !== undefined || !this.#stayed(wait.since) || !this.#stuck) return;
+    // There may be such files already: it is asked once more before there is another.
+    if (wait.lasts && this.#stayed(this.#grew)) this.#growForRecords(now);
+    wait.lasts = true;
+  }
+
+  /** The group is gone. */
+  forget(groupId: GroupId): void {
+    this.#waits.delete(groupId);
+  }
+
+  /** Long enough ago, and the relief did what it could: one round may have been under way then; of one that began since the end is known. */
+  #stayed({ at, rounds }: Moment): boolean {
+    return this.#ports.clock.monotonic() - at >= REFUSED_MS && this.#rounds >= rounds + 2;
+  }
+
+  /** What keeps the oldest file no segment takes, and it is not being appended again: nothing that is under way lets the file go. */
+  get #stuck(): boolean {
+    const [oldest] = this.#ports.ring.lives;
+    if (oldest === undefined || this.#moving.size > 0 || this.#freeing) return false;
+    return this.#ports.logs().some((log) => log.stuckIn(oldest));
+  }
+
+  #growForRecords(now: Moment): void {
+    const { ring, space, filesMax, telemetry } = this.#ports;
+    if (space.full) return;
+    if (ring.files >= GROWTH_MAX * filesMax) {
+      if (!this.#outgrown) telemetry.log("warn", "log.ring_outgrown", { files: ring.files });
+      this.#outgrown = true;
+    } else if (ring.grow("data")) {
+      this.#grew = now;
+      this.#tellGrown();
+    }
+  }
+
+  #tellGrown(): void {
     const { telemetry, ring, maker } = this.#ports;
     telemetry.log("warn", "log.ring_grew", { files: ring.files });
     maker.ahead();

@@ -33,7 +33,7 @@ import { ignoreStopped } from "./segment-output.ts";
 import { Slabs } from "./slabs.ts";
 import { Snapshots } from "./snapshots.ts";
 import { StrictDisk } from "./strict-disk.ts";
-import type { DamagedLog, GroupLog, LogRepairer, LogStore, LogStoreOptions, RecoveredGroup, StartPoint } from "./types.ts";
+import type { DamagedLog, GroupLog, Inherited, LogRepairer, LogStore, LogStoreOptions, RecoveredGroup, StartPoint } from "./types.ts";
 import { Wal, type WalEvents } from "./wal.ts";
 import type { WalFiles } from "./wal-files.ts";
 import { WalReader } from "./wal-reader.ts";
@@ -196,8 +196,9 @@ class LogStoreImpl implements LogStore, WalEvents {
     return this.#doubts.admitted;
   }
 
-  takes(bytes: number): boolean {
-    if (bytes <= this.#wal.roomBytes) return true;
+  takes(bytes: number, inherited?: Inherited): boolean {
+    const grown = inherited !== undefined && this.#relief.mayUseGrown(inherited);
+    if (bytes <= this.#wal.roomBytes(grown)) return true;
     // What is committed makes room by itself, through the segments: then waiting in line is better than being sent again.
     if (this.#segmentsHaveRoom(bytes) && this.#services.stuckBytes + bytes <= againBytesMax(this.#files.fileBytes)) return true;
     this.#ring.short();
@@ -206,8 +207,8 @@ class LogStoreImpl implements LogStore, WalEvents {
     return false;
   }
 
-  refusedAppend(groupId: GroupId): void {
-    this.#relief.refused(groupId);
+  refusedAppend(inherited: Inherited): void {
+    this.#relief.refused(inherited);
   }
 
   /** Whether the disk takes all that the ring holds: else what stands in line may stand for long, and a vote behind it. */
@@ -369,6 +370,7 @@ class LogStoreImpl implements LogStore, WalEvents {
     await this.#failure.guard(this.#wal.barrier());
     this.#open.delete(groupId);
     this.#waiting.delete(groupId);
+    this.#relief.forget(groupId);
     await log.abandon();
     const path = groupFolder(groupId, log.replicaId);
     // Before the record: a start removes the folder of whoever was dropped. In between it finds the replica without its files.
@@ -457,6 +459,6 @@ class LogStoreImpl implements LogStore, WalEvents {
     // A start has nobody yet who would let a file go.
     if (this.#starting) this.#ring.grow();
     this.#maker.ahead();
-    this.#relief.relieve();
+    this.#relief.relieve(true);
   }
 }

@@ -213,6 +213,18 @@ export interface LogRepairer {
   heal(groupId: GroupId): Promise<boolean>;
 }
 
+/**
+ * Records of earlier leaders, of a leader that has not committed its own first entry: that stands behind them, and nothing it has is committed
+ * before. There are no more of them than when it was elected.
+ */
+export interface Inherited {
+  readonly groupId: GroupId;
+  /** Of the leader that sends them. */
+  readonly term: Term;
+  /** Of the first of them that this log has not. */
+  readonly index: LogIndex;
+}
+
 export interface LogStore {
   /** Set once, when there are peers to repair from. */
   repairer: LogRepairer | undefined;
@@ -234,14 +246,12 @@ export interface LogStore {
   readonly walFilesMax: number;
   /**
    * Whether frames of records of so many bytes find room in the ring as it is. Who appends (a leader, or a follower that is sent them)
-   * asks before, because what was handed over stands in line, and votes stand behind it.
+   * asks before, because what was handed over stands in line, and votes stand behind it. Without `inherited`, in files that the ring was to
+   * have; files that it grew by are for what was inherited and refused for long.
    */
-  takes(bytes: number): boolean;
-  /**
-   * Of records that a leader has sent none found room. When they find none again and again, and what keeps the oldest file of the ring is of this very
-   * group, the ring grows: they may be what has to be here before anything of it can be committed.
-   */
-  refusedAppend(groupId: GroupId): void;
+  takes(bytes: number, inherited?: Inherited): boolean;
+  /** Of what a leader inherited and sent nothing found room. When it finds none again and again the ring grows, to twice its files at most. */
+  refusedAppend(inherited: Inherited): void;
   /** The free space of this disk. */
   readonly space: SpaceView;
   /** Groups found by recovery, not yet opened. */

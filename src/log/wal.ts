@@ -119,10 +119,12 @@ export class Wal {
   /**
    * Bytes of data frames that find room whether or not anything older is ever freed, in files that exist. Who hands over no more than
    * this keeps the way open for votes: they stand in line with the frames, so the line must always move.
+   *
+   * @param grown also in files that the ring grew by
    */
-  get roomBytes(): number {
+  roomBytes(grown: boolean): number {
     const { fileBytes } = this.#files;
-    const files = this.#ring.ready - FILES_KEPT.data;
+    const files = this.#ring.ready - FILES_KEPT.data - (grown ? 0 : this.#ring.grown);
     if (files < 0) return 0;
     // At the end of each file up to a block is left unused, because blocks do not cross files.
     const rest = Math.max(0, fileBytes - this.#position - BLOCK_ALIGN - this.#blockMax);

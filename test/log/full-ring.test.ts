@@ -7,6 +7,8 @@ import { KiB } from "./machine.ts";
 describe("a ring of files that are small beside what is said of tiny segments", () => {
   it("has free files again, from any state, once nothing more comes", () => requireRoomAgain(72010, 40));
 
+  it("has, too, when it grew for records that it is told were refused", () => requireRoomAgain(72010, 40, true));
+
   it("goes on where a start finds all files in use, because the process died before the last one let another go", async () => {
     let found = 0;
     for (let seed = 1; seed <= 12; seed += 1) {

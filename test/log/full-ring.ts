@@ -17,7 +17,10 @@ type Step =
   | { readonly kind: "wait"; readonly ms: number }
   | { readonly kind: "crash"; readonly within: number; readonly power: boolean };
 
-const steps = (groups: number): fc.Arbitrary<Step[]> => {
+/** @param told of what it refuses the log is told, as a follower does with what a leader inherited: then time must pass */
+const steps = (groups: number, told: boolean): fc.Arbitrary<Step[]> => {
+  const short = fc.integer({ min: 0, max: 40 });
+  const long = fc.integer({ min: 1_000, max: 10_000 });
   const one = fc.integer({ min: 0, max: groups - 1 });
   const within = fc.oneof(fc.integer({ min: 1, max: 12 }), fc.integer({ min: 1, max: 150 }));
   return fc.array(
@@ -35,7 +38,7 @@ const steps = (groups: number): fc.Arbitrary<Step[]> => {
       { weight: 3, arbitrary: fc.record({ kind: fc.constantFrom("vote" as const, "cut" as const, "commit" as const), group: one }) },
       { weight: 3, arbitrary: fc.record({ kind: fc.constantFrom("trim" as const, "extend" as const), group: one }) },
       { weight: 2, arbitrary: fc.record({ kind: fc.constantFrom("install" as const, "drop" as const), group: one }) },
-      { weight: 3, arbitrary: fc.record({ kind: fc.constant("wait" as const), ms: fc.integer({ min: 0, max: 40 }) }) },
+      { weight: 3, arbitrary: fc.record({ kind: fc.constant("wait" as const), ms: told ? fc.oneof(short, long) : short }) },
       { weight: 2, arbitrary: fc.record({ kind: fc.constant("crash" as const), within, power: fc.boolean() }) },
     ),
     { minLength: 10, maxLength: 60 },
@@ -53,6 +56,7 @@ export class Broker {
   readonly machine: Machine;
   readonly #options: Partial<LogStoreOptions>;
   readonly #groups: number;
+  readonly #told: boolean;
   #store!: LogStore;
   #logs: GroupLog[] = [];
   /** Highest index that was committed, by group. */
@@ -72,10 +76,14 @@ export class Broker {
   readonly ended = { install: 0, drop: 0, extend: 0 };
   /** Frames that were read after a start. */
   read = 0;
+  /** The newest ones for which there was no room, of a log that is told. */
+  readonly #refused: { readonly log: GroupLog; readonly bytes: number }[] = [];
   /** Appends for which there was no room. */
   refused = 0;
 
-  constructor(groups: number, options: Partial<LogStoreOptions>, seed = 72010) {
+  /** @param told the log is told what it refused, and records that may be all uncommitted come too */
+  constructor(groups: number, options: Partial<LogStoreOptions>, seed = 72010, told = false) {
+    this.#told = told;
     this.machine = new Machine(seed);
     this.#groups = groups;
     this.#options = { ...tiny, ...options };
@@ -91,6 +99,7 @@ export class Broker {
     this.free = (await this.files) - this.#store.walFilesUsed;
     const known = new Set(this.#store.recovered.map(({ groupId }) => groupId as number));
     this.#logs = [];
+    this.#refused.length = 0;
     this.#busy = new Map();
     for (let id = 1; id <= this.#groups; id += 1) {
       const log = known.has(id) ? this.#store.open(group(id)) : await this.#soon("a new group", this.#create(id));
@@ -111,9 +120,14 @@ export class Broker {
   async #readAll(log: GroupLog, durable: number): Promise<void> {
     const given = this.#given.get(log.groupId) ?? new Map<number, number[]>();
     const found = new Map<number, number[]>();
-    while (log.start.index + found.size < log.lastIndex) {
-      const at = index(log.start.index + found.size + 1);
+    let at = index(log.start.index + 1);
+    while (at <= log.lastIndex) {
       const read = await this.#soon("a read", Promise.resolve(log.read(at, 256 * KiB, log.lastIndex)));
+      // It was trimmed meanwhile.
+      if (read.kind === "below-start" && read.start.index >= at) {
+        at = index(read.start.index + 1);
+        continue;
+      }
       assert.ok(read.kind === "frames" && read.frames[0]?.index === at, `group ${log.groupId} has no frame ${at}`);
       for (const frame of read.frames) {
         const crcs = given.get(frame.index) ?? [];
@@ -121,6 +135,7 @@ export class Broker {
         const may = frame.index <= durable ? crcs.slice(-1) : crcs;
         assert.ok(may.includes(crc) && crc === frame.payloadCrc, `frame ${frame.index} of group ${log.groupId} is not what was given`);
         found.set(frame.index, [crc]);
+        at = index(frame.index + 1);
       }
     }
     this.read += found.size;
@@ -129,7 +144,7 @@ export class Broker {
 
   async step(step: Step): Promise<void> {
     const { scheduler, device } = this.machine;
-    if (step.kind === "wait") await scheduler.run(scheduler.now + step.ms);
+    if (step.kind === "wait") await this.#wait(step.ms);
     else if (step.kind === "crash") {
       const at = device.operations + step.within;
       let crashed = false;
@@ -148,7 +163,7 @@ export class Broker {
       const log = this.#logs[step.group] as GroupLog;
       if (this.#busy.has(log)) return;
       if (step.kind === "append") {
-        this.#fill(log, step.count, step.bytes);
+        this.#fill(log, step.count, step.bytes, this.#told && step.bytes % 2 === 1 ? Number.POSITIVE_INFINITY : undefined);
         if (step.commits) this.#commit(log);
       } else if (step.kind === "vote") void this.#vote(log);
       else if (step.kind === "commit") this.#commit(log);
@@ -158,6 +173,25 @@ export class Broker {
       else if (step.kind === "drop") this.#begin(log, "drop", () => this.#drop(step.group));
       else if (log.pendingBytes > 0 && log.unwrittenSince !== undefined) this.#cut(log);
     }
+  }
+
+  /** What was refused comes again and again, as from a leader. */
+  async #wait(ms: number): Promise<void> {
+    const { scheduler } = this.machine;
+    const end = scheduler.now + ms;
+    for (const { log, bytes } of this.#refused) {
+      for (
+        let ask = true;
+        ask && this.#logs.includes(log) && !this.#busy.has(log) && scheduler.now + 300 < end;
+        await scheduler.run(scheduler.now + 300)
+      ) {
+        const before = this.refused;
+        this.#fill(log, 1, bytes, Number.POSITIVE_INFINITY);
+        ask = this.refused > before;
+      }
+    }
+    this.#refused.length = 0;
+    await scheduler.run(Math.max(scheduler.now, end));
   }
 
   /** Records that are not committed, until none is taken: as a follower gets them, which looks at nothing but the room. */
@@ -329,8 +363,13 @@ export class Broker {
 
   #fill(log: GroupLog, count: number, bytes: number, uncommittedMax = this.#store.uncommittedBytesMax): void {
     for (let i = 0; i < count; i += 1) {
-      if (this.#store.uncommittedBytes > uncommittedMax || !this.#store.takes(bytes + 200)) {
+      const inherited = this.#told ? { groupId: log.groupId, term: term(1), index: index(log.lastIndex + 1) } : undefined;
+      if (this.#store.uncommittedBytes > uncommittedMax || !this.#store.takes(bytes + 200, inherited)) {
         this.refused += 1;
+        if (inherited !== undefined) {
+          this.#store.refusedAppend(inherited);
+          this.#refused.push({ log, bytes });
+        }
         return;
       }
       this.#append(log, [draft(++this.#serial, bytes)]);
@@ -382,27 +421,35 @@ export class Broker {
 }
 
 /** From whatever state any input leaves: once nothing more comes the ring has free files again, and takes records. */
-export async function requireRoomAgain(seed: number, numRuns: number): Promise<void> {
+export async function requireRoomAgain(seed: number, numRuns: number, told = false): Promise<void> {
   let refused = 0;
+  let grown = 0;
   let read = 0;
   const ended = { install: 0, drop: 0, extend: 0 };
   await fc.assert(
     fc.asyncProperty(
-      rings.chain(({ groups, ...options }) => fc.tuple(fc.constant({ groups, options }), steps(groups))),
+      rings.chain(({ groups, ...options }) => fc.tuple(fc.constant({ groups, options }), steps(groups, told))),
       async ([{ groups, options }, all]) => {
-        const broker = new Broker(groups, options);
+        const broker = new Broker(groups, options, undefined, told);
         await broker.open();
+        if (told) {
+          await broker.fillUp();
+          await broker.step({ kind: "wait", ms: 8_000 });
+        }
         for (const step of all) await broker.step(step);
         refused += broker.refused;
         await broker.requireRoom();
         read += broker.read;
         for (const what of ["install", "drop", "extend"] as const) ended[what] += broker.ended[what];
-        assert.ok((await broker.files) <= options.walFilesMax, "no votes were without room");
+        const files = await broker.files;
+        assert.ok(files <= options.walFilesMax * (told ? 2 : 1), `${files} files`);
+        if (files > options.walFilesMax) grown += 1;
       },
     ),
     { seed, numRuns, endOnFailure: true, includeErrorInReport: true },
   );
   assert.ok(read > 50 * numRuns, `${read} frames were read`);
   for (const [what, count] of Object.entries(ended)) assert.ok(count > numRuns / 4, `${count} ${what}s ended`);
+  if (told) assert.ok(grown > numRuns / 4, `${grown} rings grew`);
   assert.ok(refused > 10, `${refused} refused: the ring was never full`);
 }

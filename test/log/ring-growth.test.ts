@@ -1,9 +1,15 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { append, draft, EMPTY, group, replica, term, text } from "./frames.ts";
+import type { Inherited } from "../../src/log/types.ts";
+import { append, draft, EMPTY, group, index, replica, term, text } from "./frames.ts";
 import { KiB, Machine } from "./machine.ts";
 
 const FILES = 6;
+
+/** What the leader of this group has from leaders before it. */
+function inherited(groupId: number, at = 11): Inherited {
+  return { groupId: group(groupId), term: term(2), index: index(at) };
+}
 
 /** A group of which nobody commits what fills the oldest file of a ring, and one of which all is committed at once, until it finds no room. */
 async function pinned() {
@@ -25,16 +31,14 @@ async function pinned() {
     healthy.commit(healthy.lastIndex);
     return true;
   };
-  const refuse = async (groupId: number): Promise<number> => {
-    let refused = 0;
+  /** For a minute somebody has records that its leader may be unable to commit without, and others have some too. */
+  const refuse = async (refused: () => Inherited, bytes = 3_900): Promise<void> => {
     for (let look = 0; look < 600; look += 1) {
-      if (!(await write())) {
-        store.refusedAppend(group(groupId));
-        refused += 1;
-      }
+      await write();
+      const asked = refused();
+      if (!store.takes(bytes, asked)) store.refusedAppend(asked);
       await tick(100);
     }
-    return refused;
   };
   /** Until the ring is full. */
   const fill = async (): Promise<void> => {
@@ -45,16 +49,47 @@ async function pinned() {
 
 // FS18
 describe("A ring whose oldest file is kept by what nobody commits", () => {
-  it("does not grow for the records of another group, which would only fill it", async () => {
-    const { store, refuse } = await pinned();
-    assert.ok((await refuse(2)) > 100);
+  it("does not grow for records that everybody may have", async () => {
+    const { store, fill, tick } = await pinned();
+    for (let look = 0; look < 100; look += 1) {
+      await fill();
+      assert.ok(!store.takes(3_900));
+      await tick(300);
+    }
     assert.equal(store.walFilesMax, FILES);
   });
 
-  it("grows for the group's own, to twice of what it was to have at most", async () => {
-    const { store, refuse } = await pinned();
-    assert.ok((await refuse(1)) > 10);
+  it("grows for what any group's leader inherited, as far as that needs it: others get nothing of it", async () => {
+    for (const groupId of [1, 2]) {
+      const { store, refuse } = await pinned();
+      await refuse(() => inherited(groupId));
+      assert.equal(store.walFilesMax, FILES + 1);
+      assert.ok(store.takes(3_900, inherited(groupId)));
+      assert.ok(!store.takes(3_900));
+      assert.ok(!store.takes(3_900, inherited(3 - groupId)), "of another group");
+      assert.ok(!store.takes(3_900, { ...inherited(groupId), term: term(3) }), "of another leader");
+    }
+  });
+
+  it("grows to twice of what it was to have at most, and says so", async () => {
+    const { machine, store, refuse } = await pinned();
+    await refuse(() => inherited(1), 1_000_000);
     assert.equal(store.walFilesMax, 2 * FILES);
+    assert.equal(machine.events.filter((event) => event.startsWith("log.ring_outgrown")).length, 1);
+  });
+
+  it("does not grow for a group of which something else is refused each time: others commit it without this broker", async () => {
+    const { store, refuse } = await pinned();
+    let at = 11;
+    await refuse(() => inherited(1, at++));
+    assert.equal(store.walFilesMax, FILES);
+  });
+
+  it("does not grow for a group whose leader changes all the time", async () => {
+    const { store, refuse } = await pinned();
+    let at = 2;
+    await refuse(() => ({ ...inherited(1), term: term(at++) }));
+    assert.equal(store.walFilesMax, FILES);
   });
 
   it("does not grow for two refusals that are a minute apart", async () => {
@@ -62,7 +97,7 @@ describe("A ring whose oldest file is kept by what nobody commits", () => {
     await fill();
     for (let n = 0; n < 5; n += 1) {
       assert.ok(!store.takes(3_900));
-      store.refusedAppend(group(1));
+      store.refusedAppend(inherited(1));
       await tick(60_000);
     }
     assert.equal(store.walFilesMax, FILES);
@@ -74,7 +109,7 @@ describe("A ring whose oldest file is kept by what nobody commits", () => {
     const refused = async (ms: number): Promise<void> => {
       for (let n = 0; n < ms / 100; n += 1) {
         assert.ok(!store.takes(40 * KiB));
-        store.refusedAppend(group(1));
+        store.refusedAppend(inherited(1));
         await tick(100);
       }
     };
@@ -121,11 +156,11 @@ describe("A batch near the largest block, in a ring of the least files", () => {
       await fill();
     }
     assert.ok(store.takes(2 * KiB), "there is room for a small one");
-    for (let look = 0; look < 40 && !store.takes(LARGEST); look += 1) {
-      store.refusedAppend(group(1));
+    for (let look = 0; look < 40 && !store.takes(LARGEST, inherited(1)); look += 1) {
+      store.refusedAppend(inherited(1));
       await tick(100);
     }
-    assert.ok(store.takes(LARGEST));
+    assert.ok(store.takes(LARGEST, inherited(1)));
     assert.equal(store.walFilesMax, FILES + 1);
     assert.ok(machine.events.some((event) => event.startsWith("log.ring_grew")));
   });
@@ -176,4 +211,65 @@ describe("Votes in a full ring on a full disk", () => {
     assert.equal(durable, 60);
     assert.deepEqual(machine.failures, []);
   });
+});
+
+/** Frames of the batches below, and what the log asks for them. */
+const BATCH = 3_700;
+const ROOM = BATCH + 200;
+
+/**
+ * A follower of two groups. Of one nothing is known to be committed until `lacks` more batches came, which its leader sends again until they are
+ * taken; `others` batches of the other one, committed at once, come for each of them.
+ */
+async function contest(lacks: number, others: number) {
+  const machine = new Machine(3);
+  const store = await machine.open({ walFilesMax: FILES, walFileBytes: 64 * KiB, segmentBytes: 1024 * KiB });
+  const stuck = await machine.run(store.create(group(1), replica(1), EMPTY, text("")));
+  const healthy = await machine.run(store.create(group(2), replica(2), EMPTY, text("")));
+  const tick = (ms: number) => machine.scheduler.run(machine.scheduler.now + ms);
+  for (let n = 0; n < 10; n += 1) {
+    append(stuck, term(1), [draft(n, BATCH)]);
+    await tick(20);
+  }
+  let serial = 100;
+  const take = async (log: typeof stuck): Promise<void> => {
+    serial += 1;
+    append(log, term(1), [draft(serial, BATCH)]);
+    await tick(2);
+  };
+  const offer = async (): Promise<boolean> => {
+    if (!store.takes(ROOM)) return false;
+    await take(healthy);
+    healthy.commit(healthy.lastIndex);
+    return true;
+  };
+  // Nothing of the other is sent before the ring is full: its leader was away.
+  while (await offer());
+  let left = lacks;
+  for (let look = 0; look < 2_000 && left > 0; look += 1) {
+    for (let n = 0; n < others; n += 1) await offer();
+    const needed = inherited(1, stuck.lastIndex + 1);
+    if (store.takes(ROOM, needed)) {
+      await take(stuck);
+      left -= 1;
+    } else store.refusedAppend(needed);
+    await tick(50);
+  }
+  if (left === 0) stuck.commit(stuck.lastIndex);
+  await tick(5_000);
+  assert.ok(lacks * ROOM < store.uncommittedBytesMax, "no more than its leader may have uncommitted");
+  const takes = store.takes(ROOM);
+  // Asking for what there is no room for is what makes it look for files to free.
+  assert.ok(!store.takes(1_000_000));
+  await tick(5_000);
+  return { left, takes, used: store.walFilesUsed };
+}
+
+describe("A ring that grows for what a leader inherited", () => {
+  for (const others of [0, 1, 5, 20])
+    it(`takes 20 batches of it, though ${others} of another group come for each, and all have room again then`, async () => {
+      const { left, takes, used } = await contest(20, others);
+      assert.deepEqual({ left, takes }, { left: 0, takes: true });
+      assert.ok(used <= 2, `${used} files`);
+    });
 });

@@ -19,8 +19,8 @@ const turns = (): Promise<void> => new Promise((resolve) => setImmediate(resolve
  * A ring with one free file, for which votes wait, whose oldest file holds one frame of one group that is not committed. It takes place in memory
  * that was given back: to be appended again it has to be read.
  */
-function waiting() {
-  const ring = new Ring(FILES, FILES, [0, 1, 2, 3], []);
+function waiting(asked = FILES, made = FILES) {
+  const ring = new Ring(asked, made, [...Array(made).keys()], []);
   const [oldest] = [1, 10, 20].map((head) => Object.assign(ring.begin(head), { checkpointed: true }));
   assert.ok(oldest !== undefined);
   const owner = new FrameOwner(group(1));
@@ -39,11 +39,14 @@ function waiting() {
     },
     system: (record: SystemRecord) => void records.push(record),
   };
+  let written = 0;
   const log: ReliefLog = {
-    groupId: group(1),
     owner,
     frames: { written: index(0), between: () => [held] },
-    toSegments: () => Promise.resolve(),
+    toSegments: () => {
+      written += 1;
+      return Promise.resolve();
+    },
     bytesIn: (life) => (owner.pins.range(life) === undefined ? 0 : held.length),
     stuckIn: (life) => owner.pins.range(life) !== undefined,
   };
@@ -67,7 +70,7 @@ function waiting() {
       await turns();
     }
   };
-  return { ring, owner, oldest, held, reads, records, wal, stalled };
+  return { ring, owner, oldest, held, reads, records, wal, stalled, relief, written: () => written };
 }
 
 // FS18
@@ -104,5 +107,26 @@ describe("A ring in which votes wait for a file", () => {
     wal.releases = false;
     await stalled();
     assert.equal(ring.files, FILES + 1);
+  });
+});
+
+describe("A ring that grew", () => {
+  it("frees its files as if it had not: records do not find room in those it grew by", async () => {
+    const { reads, relief } = waiting(FILES, 2 * FILES);
+    relief.relieve();
+    await turns();
+    assert.equal(reads.length, 1);
+  });
+});
+
+describe("A ring of which less than half is needed", () => {
+  it("has what is committed written to segments when something found no room all the same", async () => {
+    const { relief, written } = waiting(2 * FILES, 2 * FILES);
+    relief.relieve();
+    await turns();
+    assert.equal(written(), 0);
+    relief.relieve(true);
+    await turns();
+    assert.equal(written(), 1);
   });
 });

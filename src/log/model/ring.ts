@@ -39,6 +39,7 @@ export const FILES_KEPT: Readonly<Record<RingNeed, number>> = { data: 2, vote: 1
  * whose checkpoint is complete. So if the first block of a new life is torn, the last valid block still names a life that is whole.
  */
 export class Ring {
+  readonly #asked: number;
   #filesMax: number;
   /** Oldest first; the last one is being written. */
   readonly #lives: Life[] = [];
@@ -53,6 +54,7 @@ export class Ring {
 
   /** @param made files that exist, 0…made−1, `ready` those of them that hold nothing needed */
   constructor(filesMax: number, made: number, ready: readonly number[], lives: readonly Life[]) {
+    this.#asked = filesMax;
     this.#filesMax = Math.max(filesMax, made);
     this.#made = made;
     this.#ready.push(...ready);
@@ -77,6 +79,16 @@ export class Ring {
   /** Files there are, or will be as far as there is room for them. */
   get files(): number {
     return this.#unmakeable ? this.#made : this.#filesMax;
+  }
+
+  /** The same without those that it grew by: what records have in common. */
+  get common(): number {
+    return Math.min(this.files, this.#asked);
+  }
+
+  /** Files beyond those it was to have that exist. */
+  get grown(): number {
+    return Math.max(0, this.#made - this.#asked);
   }
 
   /** Whether the file that is being written may take a block for this. */
