@@ -8,7 +8,7 @@ import {
   type SeekGroupResponse,
 } from "../protocol/public/group-service.ts";
 import { statusOf } from "../protocol/rpc-status.ts";
-import type { OffsetToCommit, TopicPartitions } from "./commands.ts";
+import type { TopicPartitions } from "./commands.ts";
 import { type RefusedOffset, type SeekStep, type TopicDirectory, UNKNOWN_TIME } from "./decision.ts";
 import type { GroupState } from "./group-state.ts";
 import { type GroupsPage, pageOf } from "./groups-page.ts";
@@ -26,11 +26,14 @@ const numberOf = {
 
 /** @param offsets those of the request, by whose place a refusal names one */
 export function commitAnswer(
-  offsets: readonly Pick<OffsetToCommit, "topic" | "partition">[],
+  offsets: readonly { readonly topic: string; readonly topicId: string | undefined; readonly partition: number }[],
   refused: readonly RefusedOffset[],
 ): MessageInput<typeof CommitOffsetsResponse> {
   return {
-    errors: refused.map(({ at, error }) => ({ topic: offsets[at]?.topic, partition: offsets[at]?.partition, error: statusOf(error) })),
+    errors: refused.map(({ at, error }) => {
+      const { topic, topicId, partition } = offsets[at] ?? {};
+      return { topic, topicId: topicId ?? "", partition, error: statusOf(error) };
+    }),
   };
 }
 

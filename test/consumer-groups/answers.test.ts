@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import type { TopicId } from "../../src/base/ids.ts";
 import { commitAnswer, describeAnswer, fetchAnswer, listAnswer, seekAnswer } from "../../src/consumer-groups/answers.ts";
 import { fetchOffsets } from "../../src/consumer-groups/reads.ts";
 import {
@@ -16,13 +17,18 @@ describe("answers about groups", () => {
   it("name what was refused of a commit, with its code", () => {
     const c = new Coordinator();
     c.topics.make("t", 1);
-    const offsets = [offset("t", 0, 1), offset("u", 3, 1)];
+    const offsets = [offset("t", 0, 1), { ...offset("u", 3, 1), topicId: "gone" as TopicId }];
     const reply = c.ok({ kind: "commitOffsets", groupId: "g", member: undefined, offsets });
     assert.ok(reply.kind === "offsets");
     const { errors } = CommitOffsetsResponse.decode(CommitOffsetsResponse.encode(commitAnswer(offsets, reply.refused)));
     assert.deepEqual(
-      errors.map(({ topic, partition, error }) => [topic, partition, error === undefined ? undefined : errorOf(error)?.code]),
-      [["u", 3, "UNKNOWN_TOPIC"]],
+      errors.map(({ topic, topicId, partition, error }) => [
+        topic,
+        topicId,
+        partition,
+        error === undefined ? undefined : errorOf(error)?.code,
+      ]),
+      [["u", "gone", 3, "UNKNOWN_TOPIC"]],
     );
   });
 

@@ -26,8 +26,11 @@ export async function sendCommit(core: ClientCore, call: CommitCall, address: st
     if (!(error instanceof MillraceError)) throw error;
     return { kind: error.retriable ? "unknown" : "refused", error };
   }
-  const refused = CommitOffsetsResponse.decode(reply).errors.flatMap(({ topic, partition, error }) => {
-    const at = positions.findIndex((position) => position.topic === topic && position.partition === partition);
+  const refused = CommitOffsetsResponse.decode(reply).errors.flatMap(({ topic, topicId, partition, error }) => {
+    // Brokers of before do not say the id: then the first of the name is meant, as far as anybody can tell.
+    const at = positions.findIndex(
+      (position) => position.topic === topic && position.partition === partition && (topicId === "" || position.topicId === topicId),
+    );
     if (at < 0) return [];
     const said = error === undefined ? undefined : errorOf(error);
     return [{ at, error: said ?? new MillraceError("CONNECTION_LOST", `The broker gave no reason: ${error?.message ?? ""}`) }];

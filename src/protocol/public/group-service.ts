@@ -71,7 +71,12 @@ export const CommitOffsetsRequest = message("millrace.v1.CommitOffsetsRequest", 
 });
 export type CommitOffsetsRequest = MessageOf<typeof CommitOffsetsRequest>;
 
-export const OffsetError = message("millrace.v1.OffsetError", { topic: string(1), partition: int32(2), error: submessage(3, Status) });
+export const OffsetError = message("millrace.v1.OffsetError", {
+  topic: string(1),
+  partition: int32(2),
+  error: submessage(3, Status),
+  topicId: string(4),
+});
 export type OffsetError = MessageOf<typeof OffsetError>;
 
 export const CommitOffsetsResponse = message("millrace.v1.CommitOffsetsResponse", { errors: repeated(submessage(1, OffsetError)) });

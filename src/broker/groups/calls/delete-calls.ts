@@ -67,7 +67,7 @@ function withId({ parts }: GroupCall, group: GroupState, { topic, topicId, parti
   };
 }
 
-function errorsOf({ topic, partitions }: NamedPartitions, error: Parameters<typeof statusOf>[0]) {
+function errorsOf({ topic, topicId, partitions }: NamedPartitions, error: Parameters<typeof statusOf>[0]) {
   const status = statusOf(error);
-  return (partitions.length === 0 ? [-1] : partitions).map((partition) => ({ topic, partition, error: status }));
+  return (partitions.length === 0 ? [-1] : partitions).map((partition) => ({ topic, topicId, partition, error: status }));
 }

@@ -1,6 +1,6 @@
 import type { RpcChannel } from "../../../../base/ports/rpc-client.ts";
 import { GroupService } from "../../../../protocol/methods.ts";
-import { CommitOffsetsRequest, CommitOffsetsResponse } from "../../../../protocol/public.ts";
+import { CommitOffsetsRequest, CommitOffsetsResponse, type OffsetError } from "../../../../protocol/public.ts";
 import { errorOf } from "../../../../protocol/rpc-status.ts";
 import type { WorkloadContext } from "../workload.ts";
 import { callOnce, type Ended, type Failed } from "./calls.ts";
@@ -47,9 +47,9 @@ export function noteCommit(
   said: Ended<CommitOffsetsResponse>,
 ): CommitOutcomes {
   const outcomes = new Map<string, { readonly error: string; readonly type: "fail" | "info" } | undefined>();
-  for (const { name, topic, partition, offset } of offsets) {
-    const status =
-      "answer" in said ? said.answer.errors.find((one) => one.topic === topic && one.partition === partition)?.error : undefined;
+  for (const { name, topic, topicId = "", partition, offset } of offsets) {
+    const about = (one: OffsetError): boolean => one.topic === topic && one.topicId === topicId && one.partition === partition;
+    const status = "answer" in said ? said.answer.errors.find(about)?.error : undefined;
     const refusal = status === undefined ? undefined : errorOf(status);
     const failed = "answer" in said ? refusal && { type: "fail" as const, error: refusal.code, facts: refusal.metadata } : said;
     const committed = failed?.error === "COMMIT_BEHIND" ? Number(failed.facts["committed_offset"]) : undefined;

@@ -46,7 +46,10 @@ export async function settleGroups(run: Run): Promise<readonly FinalGroup[]> {
         const its = described.find((one) => one.id === id)?.assignment;
         return its !== undefined && its.length === holds.length && holds.every((place) => its.includes(place));
       });
-    const whole = members.length === 0 || partitions.every(({ committed, end }) => (committed ?? 0) >= end);
+    // A topic that has just grown may have partitions of which no member has heard yet, and no records in them.
+    const held = new Set(members.flatMap(({ holds }) => holds));
+    const whole =
+      members.length === 0 || partitions.every(({ partition, committed, end }) => held.has(partition) && (committed ?? 0) >= end);
     return { group: group.id, settled: calm && agree && whole, members, described, partitions };
   };
   const rest = async (group: GroupOf): Promise<FinalGroup> => {
