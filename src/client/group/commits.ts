@@ -2,7 +2,7 @@ import { MillraceError } from "../../base/errors.ts";
 import { GroupService } from "../../protocol/methods.ts";
 import { CommitOffsetsRequest, CommitOffsetsResponse } from "../../protocol/public.ts";
 import { errorOf } from "../../protocol/rpc-status.ts";
-import type { ClientCore } from "../core.ts";
+import type { Calls } from "../calls.ts";
 import type { CommitOutcome, GroupPosition } from "./steps.ts";
 
 /** For all attempts; what is not known then is sent again with whatever is due by then. */
@@ -16,7 +16,11 @@ export interface CommitCall {
 }
 
 /** Sends a commit, again and again with the same offsets while nobody knows what became of it: it goes forwards only, so twice is once. */
-export async function sendCommit(core: ClientCore, call: CommitCall, address: string | undefined): Promise<CommitOutcome> {
+export async function sendCommit(
+  core: { readonly calls: Pick<Calls, "unary"> },
+  call: CommitCall,
+  address: string | undefined,
+): Promise<CommitOutcome> {
   const { group: groupId, memberId, memberEpoch, positions } = call;
   const request = CommitOffsetsRequest.encode({ groupId, memberId, memberEpoch, offsets: [...positions] });
   let reply: Uint8Array;

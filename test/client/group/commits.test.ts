@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { MillraceError } from "../../../src/base/errors.ts";
-import type { ClientCore } from "../../../src/client/core.ts";
 import { sendCommit } from "../../../src/client/group/commits.ts";
 import { CommitOffsetsResponse } from "../../../src/protocol/public.ts";
 import { statusOf } from "../../../src/protocol/rpc-status.ts";
@@ -12,7 +11,7 @@ const GONE = statusOf(new MillraceError("UNKNOWN_TOPIC", "There is no topic t of
 /** @param topicId as the coordinator says it @returns whose positions were refused */
 async function refusedOf(topicId: string): Promise<readonly string[]> {
   const reply = CommitOffsetsResponse.encode({ errors: [{ topic: "t", topicId, partition: 0, error: GONE }] });
-  const core = { calls: { unary: async () => reply } } as unknown as ClientCore;
+  const core = { calls: { unary: async () => reply } };
   const positions = [position("new"), position("former")];
   const outcome = await sendCommit(core, { group: "g", memberId: "m", memberEpoch: 1, positions }, undefined);
   assert.ok(outcome.kind === "taken");
