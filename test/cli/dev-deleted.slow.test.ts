@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
@@ -23,44 +23,46 @@ function killed(pids: readonly number[], mark: string): void {
 
 // case 73
 describe("millrace dev whose folder is deleted", { timeout: 180_000 }, () => {
-  it("says so, and stops every broker on Ctrl-C all the same, without making the folder again", async () => {
-    const folder = newFolder();
-    const port = await freePort(3);
-    const dev = spawn(process.execPath, [main, "dev", "--data", folder, "--port", `${port}`], { stdio: ["ignore", "pipe", "pipe"] });
-    let said = "";
-    const until = async (what: RegExp): Promise<void> => {
-      while (!what.test(said)) {
-        assert.equal(dev.exitCode, null, said);
-        await new Promise((resolve) => setTimeout(resolve, 50));
+  for (const instead of ["nothing", "a file"] as const)
+    it(`says so, and stops every broker on Ctrl-C all the same, without making the folder again (${instead} in its place)`, async () => {
+      const folder = newFolder();
+      const port = await freePort(3);
+      const dev = spawn(process.execPath, [main, "dev", "--data", folder, "--port", `${port}`], { stdio: ["ignore", "pipe", "pipe"] });
+      let said = "";
+      const until = async (what: RegExp): Promise<void> => {
+        while (!what.test(said)) {
+          assert.equal(dev.exitCode, null, said);
+          await new Promise((resolve) => setTimeout(resolve, 50));
+        }
+      };
+      for (const stream of [dev.stdout, dev.stderr]) {
+        stream.setEncoding("utf8").on("data", (text: string) => {
+          said += text;
+        });
       }
-    };
-    for (const stream of [dev.stdout, dev.stderr]) {
-      stream.setEncoding("utf8").on("data", (text: string) => {
-        said += text;
-      });
-    }
-    const ended = once(dev, "close") as Promise<[number | null]>;
-    await until(/^millrace ready /m);
-    const pids = [...said.matchAll(/^broker \d .* pid (\d+)/gm)].map(([, pid]) => Number(pid));
-    const mark = "broker";
-    try {
-      assert.equal(pids.length, 3);
-      rmSync(folder, { recursive: true });
-      await until(/ was deleted: the brokers lose all they store/);
-      for (const pid of pids) assert.ok(isAlive(pid, mark), `broker ${pid} is gone:\n${said}`);
-      assert.doesNotMatch(said, /is gone/);
-      dev.kill("SIGINT");
-      const [code] = await ended;
-      assert.equal(code, 0, said);
-      assert.match(said, /^stopping$/m);
-      for (const pid of pids) assert.equal(isAlive(pid, mark), false, `process ${pid} is still there:\n${said}`);
-      assert.equal(existsSync(join(folder, "dev.json")), false, "the folder was made again");
-    } finally {
-      dev.kill("SIGKILL");
-      killed(pids, mark);
-      rmSync(folder, { recursive: true, force: true });
-    }
-  });
+      const ended = once(dev, "close") as Promise<[number | null]>;
+      await until(/^millrace ready /m);
+      const pids = [...said.matchAll(/^broker \d .* pid (\d+)/gm)].map(([, pid]) => Number(pid));
+      const mark = "broker";
+      try {
+        assert.equal(pids.length, 3);
+        rmSync(folder, { recursive: true });
+        if (instead === "a file") writeFileSync(folder, "");
+        await until(/ was deleted: the brokers lose all they store/);
+        for (const pid of pids) assert.ok(isAlive(pid, mark), `broker ${pid} is gone:\n${said}`);
+        assert.doesNotMatch(said, /is gone/);
+        dev.kill("SIGINT");
+        const [code] = await ended;
+        assert.equal(code, 0, said);
+        assert.match(said, /^stopping$/m);
+        for (const pid of pids) assert.equal(isAlive(pid, mark), false, `process ${pid} is still there:\n${said}`);
+        assert.equal(existsSync(join(folder, "dev.json")), false, "the folder was made again");
+      } finally {
+        dev.kill("SIGKILL");
+        killed(pids, mark);
+        rmSync(folder, { recursive: true, force: true });
+      }
+    });
 
   it("kills a broker that does not stop, and says so", async () => {
     const folder = newFolder();

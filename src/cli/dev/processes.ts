@@ -21,6 +21,17 @@ export function isAlive(pid: number, mark: string): boolean {
   }
 }
 
+/** Tells a process from a later one of its number: when it began, as the system counts. @returns undefined: it is gone, or the system does not tell */
+export function startOf(pid: number): string | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+    // proc(5): the third field and on; the second one, the program's name in brackets, may hold spaces and brackets itself.
+    return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[22 - 3];
+  } catch {
+    return undefined;
+  }
+}
+
 /** Sends a signal; a process that is gone is no mistake. */
 export function signal(pid: number, name: NodeJS.Signals): void {
   try {

@@ -18,7 +18,12 @@ const SAY_EVERY_MS = 3_000;
  *
  * @throws {CommandFailed} when a broker dies meanwhile, with the end of its log
  */
-export async function becomeReady(folder: DevFolder, layout: DevLayout, terminal: Terminal, stopping: () => boolean): Promise<void> {
+export async function becomeReady(
+  folder: DevFolder,
+  layout: DevLayout,
+  terminal: Pick<Terminal, "data" | "flush" | "say">,
+  stopping: () => boolean,
+): Promise<void> {
   const brokers = devBrokers(layout);
   const clients = brokers.map((broker) => ({ broker, client: connect({ brokers: [broker.address] }) }));
   let saidAt = performance.now();

@@ -18,6 +18,9 @@ const STARTS_MAX = 5;
 /** How often processes are looked at. */
 const LOOK_EVERY_MS = 250;
 
+/** What is said to whoever started it. */
+export type Talk = Pick<Terminal, "data" | "flush" | "say">;
+
 /** How a broker is started again, as printed. */
 export function startCommand(folder: DevFolder, broker: DevBroker): string {
   const data = folder.folder === `${process.cwd()}/.millrace` ? "" : ` --data ${folder.folder}`;
@@ -30,11 +33,11 @@ export function startCommand(folder: DevFolder, broker: DevBroker): string {
  *
  * @throws {CommandFailed} when the cluster of this folder runs already, or a broker cannot start
  */
-export async function superviseDev(folder: DevFolder, layout: DevLayout, terminal: Terminal): Promise<void> {
+export async function superviseDev(folder: DevFolder, layout: DevLayout, terminal: Talk): Promise<void> {
   refuseSecond(folder, layout);
   // Before the folder is claimed: what could not start must not bind it to these ports.
   await refusePortsInUse(layout);
-  folder.write({ ...layout, pid: process.pid });
+  await folder.claim({ ...layout, pid: process.pid }, () => refuseSecond(folder, layout));
   let stopping = false;
   const signalled = new Promise<void>((resolve) => {
     const stop = (): void => {
@@ -74,8 +77,9 @@ export async function superviseDev(folder: DevFolder, layout: DevLayout, termina
 function refuseSecond(folder: DevFolder, layout: DevLayout): void {
   const state = folder.read();
   if (state === undefined) return;
-  if (state.pid !== 0 && state.pid !== process.pid && isAlive(state.pid, "dev")) {
-    throw new CommandFailed(ExitCode.failure, `already running: process ${state.pid} looks after ${folder.folder}; Ctrl-C there stops it`);
+  const { keeper } = folder;
+  if (keeper !== undefined) {
+    throw new CommandFailed(ExitCode.failure, `already running: process ${keeper} looks after ${folder.folder}; Ctrl-C there stops it`);
   }
   const alive = folder.alive(state);
   if (alive.length > 0) {
@@ -101,7 +105,7 @@ async function refusePortsInUse(layout: DevLayout): Promise<void> {
   }
 }
 
-function tellChanges(folder: DevFolder, layout: DevLayout, pids: Map<number, number | undefined>, terminal: Terminal): void {
+function tellChanges(folder: DevFolder, layout: DevLayout, pids: Map<number, number | undefined>, terminal: Talk): void {
   for (const broker of devBrokers(layout)) {
     const before = pids.get(broker.id);
     const pid = folder.pidOf(broker);
