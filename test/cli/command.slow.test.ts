@@ -98,7 +98,7 @@ describe("millrace", { concurrency: 2 }, () => {
   it("says of a folder that is a file only that", async () => {
     const { code, stderr } = await millrace(["dev", "--data", "package.json"]);
     assert.equal(code, 1);
-    assert.match(stderr, /^millrace: ENOTDIR: not a directory, open '.*package\.json.*'\n$/);
+    assert.match(stderr, /^millrace: cannot read .*package\.json.dev\.json \(ENOTDIR\): see what it is, or choose another --data\n$/);
   });
 
   it("exits 3 when the cluster cannot be asked for its health", async () => {

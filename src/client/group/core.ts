@@ -1,7 +1,7 @@
 import type { ErrorCode, MillraceError } from "../../base/errors.ts";
 import { unreachable } from "../../base/invariant.ts";
 import type { CommitOutcome, GroupEffect, GroupInput, GroupPosition } from "./steps.ts";
-import { type GroupPartition, keyOf, Tenure } from "./tenure.ts";
+import { type GroupPartition, keyOf, nameOf, Tenure } from "./tenure.ts";
 
 /** Positions in one commit; the coordinator takes as many (`group.offsets.per.commit.max`). */
 export const COMMIT_POSITIONS_MAX = 1_000;
@@ -33,6 +33,8 @@ export class GroupCore {
   readonly #byId = new Map<number, Tenure>();
   /** Those on their way out: few, of perhaps thousands. */
   readonly #leavers = new Set<Tenure>();
+  /** Given to it while one of the same topic name and number is on its way out: the application knows partitions by these. */
+  #waiting: readonly GroupPartition[] = [];
   readonly #commits = new Map<number, Commit>();
   #effects: GroupEffect[] = [];
   #phase: "idle" | "member" | "lost" | "closing" | "left" = "idle";
@@ -56,11 +58,9 @@ export class GroupCore {
   get memberEpoch(): number {
     return this.#epoch;
   }
-
   get tenures(): Iterable<Tenure> {
     return this.#tenures.values();
   }
-
   get isOver(): boolean {
     return this.#phase === "left";
   }
@@ -128,6 +128,7 @@ export class GroupCore {
     this.#life += 1;
     this.#epoch = 0;
     this.#beats = true;
+    this.#waiting = [];
   }
 
   #heard(life: number, memberEpoch: number, assignment: readonly GroupPartition[] | undefined): void {
@@ -147,7 +148,17 @@ export class GroupCore {
       else if (tenure.leaving && this.#phase !== "closing") tenure.again = true;
     }
     if (this.#phase === "closing") return;
-    this.#take([...wanted.values()].filter((partition) => !this.#tenures.has(keyOf(partition))));
+    this.#waiting = [...wanted.values()].filter((partition) => !this.#tenures.has(keyOf(partition)));
+    this.#take(this.#free());
+  }
+
+  /** Of `#waiting` those that need not wait any more. */
+  #free(): readonly GroupPartition[] {
+    if (this.#waiting.length === 0 || this.#phase !== "member") return [];
+    const former = new Set([...this.#leavers].map(nameOf));
+    const waiting = this.#waiting;
+    this.#waiting = waiting.filter((partition) => former.has(nameOf(partition)));
+    return waiting.filter((partition) => !former.has(nameOf(partition)));
   }
 
   #take(partitions: readonly GroupPartition[]): void {
@@ -365,7 +376,7 @@ export class GroupCore {
       this.#beats = true;
       if (tenure.again) again.push(tenure);
     }
-    this.#take(again);
+    this.#take([...again, ...this.#free()]);
   }
 
   #forget(tenure: Tenure): void {

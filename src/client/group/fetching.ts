@@ -3,7 +3,7 @@ import type { ConsumedBatch } from "../consumer/consumed-batch.ts";
 import { Consumer, type PartitionName } from "../consumer/consumer.ts";
 import type { ConsumerOptions } from "../consumer/options.ts";
 import type { ClientCore } from "../core.ts";
-import type { Tenure } from "./tenure.ts";
+import { nameOf, type Tenure } from "./tenure.ts";
 
 /** A partition that holds no more than this keeps its place in its stream: to leave it costs its neighbours more. */
 const SHARE_BYTES_MIN = 64 * 1024;
@@ -140,8 +140,4 @@ export class Fetching {
     this.balance();
     return true;
   }
-}
-
-function nameOf({ topic, partition }: PartitionName): string {
-  return `${partition} ${topic}`;
 }

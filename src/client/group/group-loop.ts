@@ -20,7 +20,7 @@ import type { CommitPosition, GroupSettings, RunSettings } from "./options.ts";
 import { Placing } from "./placing.ts";
 import { Report } from "./report.ts";
 import type { GroupEffect, GroupInput } from "./steps.ts";
-import type { Tenure } from "./tenure.ts";
+import { nameOf, type Tenure } from "./tenure.ts";
 
 /** A member that is thrown out again within so long waits ever longer before it comes back, milliseconds. */
 const SETTLED_MS = 10_000;
@@ -402,10 +402,6 @@ export class GroupLoop {
     this.#ending.within(CLOSE_MS);
     this.#ending.end(this.#callbacks.told, this.#report?.close(REPORT_MS) ?? Promise.resolve());
   }
-}
-
-function nameOf({ topic, partition }: PartitionName): string {
-  return `${partition} ${topic}`;
 }
 
 function namesOf(tenures: readonly Tenure[]): readonly PartitionName[] {

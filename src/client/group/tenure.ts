@@ -166,3 +166,8 @@ export class Tenure implements GroupPartition {
 export function keyOf({ topicId, partition }: Pick<GroupPartition, "topicId" | "partition">): string {
   return `${partition} ${topicId}`;
 }
+
+/** As the application knows it: two topics that had a name one after the other have the same. */
+export function nameOf({ topic, partition }: Pick<GroupPartition, "topic" | "partition">): string {
+  return `${partition} ${topic}`;
+}

@@ -104,6 +104,24 @@ describe("GroupCore", () => {
     assert.deepEqual(told.step({ kind: "heard", life: 2, memberEpoch: 5, assignment: partitions(1) }), ["assigned 1", "beat 5: 1"]);
   });
 
+  it("takes a partition of a topic made anew only when that of the former one is given back, whose name it has", () => {
+    const told = Told.at(0, 1);
+    const [former, kept] = partitions(0, 1);
+    assert.ok(former !== undefined && kept !== undefined);
+    const tenure = told.tenure(0);
+    const anew = { ...former, topicId: "new" };
+    assert.deepEqual(told.step({ kind: "heard", life: 1, memberEpoch: 2, assignment: [anew, kept] }), ["halt 0 revoked", "beat 2: 0,1"]);
+    assert.deepEqual(told.step({ kind: "idle", tenure: tenure.id }), ["revoked 0"]);
+    assert.deepEqual(told.step({ kind: "told", tenures: [tenure.id] }), ["assigned 0", "beat 2: 1,0"]);
+    assert.equal(told.tenure(0).topicId, "new");
+
+    // Told of another assignment meanwhile, it waits for nothing that is not given to it any more.
+    const other = Told.at(0);
+    other.step({ kind: "heard", life: 1, memberEpoch: 2, assignment: [anew] }, { kind: "heard", life: 1, memberEpoch: 3, assignment: [] });
+    other.step({ kind: "idle", tenure: other.tenure(0).id });
+    assert.deepEqual(other.step({ kind: "told", tenures: [other.tenure(0).id] }), ["beat 3: "]);
+  });
+
   it("does not say that a partition is lost which it has said to be given back", () => {
     const told = Told.at(0, 1);
     const { id: tenure } = told.tenure(0);
