@@ -19,6 +19,9 @@ import type { SentBeat } from "./session-book.ts";
 
 type Said = Ended<Uint8Array>;
 
+/** What is written down of a call when it has ended. */
+export type Note = (said: Said) => void;
+
 /** A member of a group as it can be known from outside: what it says, what it hears, what it is done with. All of it is written down. */
 export class HeardMember {
   readonly group: GroupOf;
@@ -34,11 +37,28 @@ export class HeardMember {
   readonly #starts = new Map<string, number>();
   /** How far each partition that it knows the place of is committed. */
   readonly #committed = new Map<string, number>();
+  /** Of calls that have not ended. */
+  readonly #open = new Set<Note>();
 
   constructor(context: WorkloadContext, group: GroupOf, proc: string) {
     this.#context = context;
     this.group = group;
     this.proc = proc;
+  }
+
+  /** @returns to be called with how the call ended; nothing is written down when the member died before */
+  awaits(note: Note): Note {
+    this.#open.add(note);
+    return (said) => {
+      if (this.#open.delete(note)) note(said);
+    };
+  }
+
+  /** Its process died: nobody will ever hear how its open calls end, and each may have been carried out. */
+  died(): void {
+    const open = [...this.#open];
+    this.#open.clear();
+    for (const note of open) note({ type: "info", error: "DIED", facts: {} });
   }
 
   get member(): string {

@@ -3,7 +3,7 @@ import type { ClientStream, ClientStreamHandlers, RpcChannel, RpcClient, RpcFail
 import { GroupService, LogService } from "../../../../protocol/methods.ts";
 import { SessionRequest, SessionResponse } from "../../../../protocol/public.ts";
 import { failureOf } from "./calls.ts";
-import type { HeardMember } from "./heard-member.ts";
+import type { HeardMember, Note } from "./heard-member.ts";
 import { SessionBook } from "./session-book.ts";
 
 /** The network of a client as it is; what a member of a group says and hears over it is written down on the way. */
@@ -22,19 +22,18 @@ function overheardChannel(channel: RpcChannel, member: HeardMember): RpcChannel 
     unary: async (path, request, options) => {
       const note = hears[path]?.(member, request);
       if (note === undefined) return channel.unary(path, request, options);
+      const ended = member.awaits(note);
       try {
         const answer = await channel.unary(path, request, options);
-        note({ answer });
+        ended({ answer });
         return answer;
       } catch (error) {
-        note(failureOf(error));
+        ended(failureOf(error));
         throw error;
       }
     },
   };
 }
-
-type Note = (said: { readonly answer: Uint8Array } | ReturnType<typeof failureOf>) => void;
 
 /** What is written down, by the path of the call. */
 const hears: Readonly<Record<string, (member: HeardMember, request: Uint8Array) => Note>> = {

@@ -84,6 +84,7 @@ export class RealMember implements Member {
     over = true;
     if (ending !== "dies" || groups.over) await this.#leave(client, consumer, ending);
     this.#machine.crash();
+    this.#heard.died();
     settled();
   }
 
