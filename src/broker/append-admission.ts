@@ -20,6 +20,8 @@ export function admitted(
   log: Pick<LogStore, "takes" | "refusedAppend">,
 ): Message<ReplicaPayload> {
   if (message.kind !== "append" || message.entries.length === 0) return message;
+  // Raft takes nothing of it: what waits for room here is what comes before it, and not this.
+  if (message.prevIndex > held.lastIndex) return message;
   const fresh = message.entries.findIndex(({ index, term }) => !isHeld(held, index, term));
   if (fresh < 0) return message;
   const entries = message.entries.slice(fresh);

@@ -53,6 +53,16 @@ function taken(message: Append, room: number, held = log(), roomInherited = room
 }
 
 describe("an append that comes to a full ring", () => {
+  it("is left to Raft when it begins behind the end of the log: nothing of it waits for room", () => {
+    const behind = (prev: number): Append => {
+      const message = append(old(100, 100));
+      const entries = message.entries.map((entry) => ({ ...entry, index: index(entry.index + prev) }));
+      return { ...message, prevIndex: index(prev), prevTerm: term(4), entries };
+    };
+    assert.deepEqual(taken(behind(3), 0, log(4, 4)), { count: 2, refused: [] });
+    assert.deepEqual(taken(behind(2), 0, log(4, 4)), { count: 0, refused: [3] });
+  });
+
   it("is taken as far as its records fit", () => {
     assert.equal(taken(append(own(100, 100, 100)), 300).count, 3);
     assert.equal(taken(append(own(100, 100, 100)), 299).count, 2);

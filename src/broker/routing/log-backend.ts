@@ -240,9 +240,15 @@ export class RoutedLog implements LogBackend {
         return;
       }
       if (place !== undefined) {
-        void reader.has(place.offset as Offset, place.term as Term).then((has) => {
-          if (!over) done({ ...ends, truncated: !has });
-        });
+        reader.has(place.offset as Offset, place.term as Term).then(
+          (has) => {
+            if (!over) done({ ...ends, truncated: !has });
+          },
+          // What cannot be compared is not known to be cut off.
+          () => {
+            if (!over) done(ends);
+          },
+        );
         return;
       }
       if (timeMs === undefined) return done(ends);
