@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { gunzipSync, gzipSync } from "node:zlib";
+import { MillraceError } from "../../src/base/errors.ts";
+import type { Inflate } from "../../src/base/ports/inflate.ts";
 import { silentTelemetry } from "../../src/base/ports/telemetry.ts";
 import { type Assignment, Client, type ConsumedRecord, type Consumer, OffsetOutOfRange } from "../../src/client/index.ts";
 import { RecordSetBuilder } from "../../src/records/record-set-builder.ts";
@@ -10,11 +12,12 @@ import { World } from "./fake/world.ts";
 
 const text = new TextDecoder();
 
-function setup(seed: number, partitions = 1) {
+/** @param gunzip default: real */
+function setup(seed: number, partitions = 1, gunzip?: Inflate["gunzip"]) {
   const world = new World(seed);
   const cluster = new FakeCluster(world, fakeAddresses(3));
   const logs = cluster.addTopic("t", partitions);
-  const inflate = { gunzip: async (bytes: Uint8Array) => ({ bytes: new Uint8Array(gunzipSync(bytes)) }) };
+  const inflate = { gunzip: gunzip ?? (async (bytes: Uint8Array) => ({ bytes: new Uint8Array(gunzipSync(bytes)) })) };
   const client = new Client(
     { brokers: cluster.addresses },
     { rpc: cluster, clock: world, random: world.random, telemetry: silentTelemetry, inflate },
@@ -209,6 +212,62 @@ describe("Consumer", () => {
     const consumer = client.consumer();
     consumer.assign([{ topic: "nope", partition: 0 }]);
     await assert.rejects(world.until(collect(world, consumer).done), { code: "UNKNOWN_TOPIC" });
+  });
+
+  for (const [what, outcome] of [
+    ["is found to be damaged", () => Promise.resolve({ failed: "MALFORMED" as const })],
+    ["cannot be inflated", () => Promise.reject(new Error("no worker"))],
+  ] as const) {
+    const wanted = { "is found to be damaged": "DATA_LOSS", "cannot be inflated": "INTERNAL" }[what];
+    for (const taken of [true, false]) {
+      it(`${taken ? "goes on" : "fails"} when a batch ${what}${taken ? " whose partition was taken away meanwhile" : ""}`, async () => {
+        let go: () => void = () => assert.fail("nothing is being inflated");
+        const gunzip = (): ReturnType<Inflate["gunzip"]> => new Promise<void>((resolve) => (go = resolve)).then(outcome);
+        const { world, client, logs } = setup(21, 2, gunzip);
+        fill(world, logs[0] as PartitionLog, 1, 1);
+        const consumer = client.consumer();
+        consumer.assign([0, 1].map((partition) => ({ topic: "t", partition })));
+        const { seen, done } = collect(world, consumer);
+        await world.run(world.now + 1000, () => false);
+        if (taken) consumer.unassign([{ topic: "t", partition: 0 }]);
+        go();
+        await world.run(world.now + 1000, () => false);
+        fill(world, logs[1] as PartitionLog, 10);
+        if (taken) await world.run(world.now + 1000, () => seen.length === 10);
+        else await assert.rejects(world.until(done), { code: wanted });
+        assert.deepEqual(offsetsOf(seen, 1), taken ? range(0, 10) : []);
+        consumer.close();
+      });
+    }
+  }
+
+  it("goes on when a place cannot be looked up of a partition that was taken away meanwhile", async () => {
+    for (const added of [false, true]) {
+      const { world, cluster, client, logs } = setup(22, 4);
+      for (const log of logs) fill(world, log, 10);
+      const [, , refused] = logs as [PartitionLog, PartitionLog, PartitionLog];
+      cluster.refusals.set(refused, new MillraceError("UNKNOWN_PARTITION", "none such"));
+      const consumer = client.consumer();
+      const names = [1, 2, 3].map((partition) => ({ topic: "t", partition }));
+      consumer.assign([{ topic: "t", partition: 0 }]);
+      // Those that are looked up with it, and others.
+      if (added) consumer.assignAdded("t", 1);
+      else consumer.assign(names);
+      consumer.assign([{ topic: "nope", partition: 0 }]);
+      const { seen, done } = collect(world, consumer);
+      await world.run(world.now + 60_000, () => {
+        // At once, and those that are added as soon as they are.
+        for (const topic of ["t", "nope"]) consumer.unassign([{ topic, partition: topic === "t" ? 2 : 0 }]);
+        return seen.length === 30;
+      });
+      assert.deepEqual(
+        [0, 1, 2, 3].map((partition) => offsetsOf(seen, partition).length),
+        [10, 10, 0, 10],
+      );
+      // One that is wanted ends it still.
+      consumer.assign([{ topic: "t", partition: 2 }]);
+      await assert.rejects(world.until(done), { code: "UNKNOWN_PARTITION" });
+    }
   });
 
   it("refuses a place no log can have", () => {

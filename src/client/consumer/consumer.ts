@@ -10,7 +10,7 @@ import type { ConsumedBatch } from "./consumed-batch.ts";
 import type { ConsumedRecord } from "./consumed-record.ts";
 import { Feed, type FeedOwner } from "./feed.ts";
 import { Intake } from "./intake.ts";
-import { locate, locateAdded, lookUpError } from "./locate.ts";
+import { locateAdded, locateWanted, lookUpError } from "./locate.ts";
 import {
   type Assignment,
   type ConsumerOptions,
@@ -95,7 +95,7 @@ export class Consumer implements AsyncIterable<ConsumedRecord> {
     this.#checkOpen();
     for (const assignment of assignments) checkAssignment(assignment);
     for (const ofTopic of byTopic(this.#replace(assignments)).values()) {
-      locate(this.#core, (ofTopic[0] as AssignedPartition).topic, ofTopic).then(
+      locateWanted(this.#core, (ofTopic[0] as AssignedPartition).topic, ofTopic).then(
         () => this.#located(),
         (error: unknown) => this.#fail(lookUpError(error)),
       );

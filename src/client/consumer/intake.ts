@@ -10,6 +10,8 @@ interface Slot {
   readonly part: AssignedPartition;
   readonly wireBytes: number;
   batch: ConsumedBatch | undefined;
+  /** It could not be inflated. */
+  lost: boolean;
 }
 
 /**
@@ -71,10 +73,10 @@ export class Intake {
     const plain = fetched.records;
     if (plain !== undefined || fetched.compressedRecords.length === 0) {
       const records = plain ?? fetched.compressedRecords;
-      this.#push({ part, wireBytes: records.length, batch: new ConsumedBatch(part, place, records, skip) });
+      this.#push({ part, wireBytes: records.length, batch: new ConsumedBatch(part, place, records, skip), lost: false });
       return;
     }
-    const slot: Slot = { part, wireBytes: fetched.compressedRecords.length, batch: undefined };
+    const slot: Slot = { part, wireBytes: fetched.compressedRecords.length, batch: undefined, lost: false };
     this.#push(slot);
     this.#inflateInto(slot, fetched, (records) => new ConsumedBatch(part, place, records, skip));
   }
@@ -91,10 +93,17 @@ export class Intake {
         `Cannot read ${slot.part.topic}/${slot.part.partition}: codec ${fetched.compression}`,
       );
     }
+    // Nobody waits for the records of a partition that was taken away: what they failed of ends nothing.
+    const failed = (error: MillraceError): void => {
+      if (slot.part.gone) return;
+      slot.lost = true;
+      this.#failed(error);
+      this.#changed();
+    };
     this.#inflate.gunzip(fetched.compressedRecords, this.#inflatedBytesMax).then(
       (result) => {
         if ("failed" in result) {
-          this.#failed(
+          failed(
             new MillraceError(
               "DATA_LOSS",
               `A batch of ${slot.part.topic}/${slot.part.partition} at ${fetched.baseOffset} cannot be inflated: ${result.failed}`,
@@ -105,13 +114,15 @@ export class Intake {
         slot.batch = make(result.bytes);
         this.#changed();
       },
-      (error: unknown) => this.#failed(new MillraceError("INTERNAL", `Inflating failed: ${String(error)}`)),
+      (error: unknown) => failed(new MillraceError("INTERNAL", `Inflating failed: ${String(error)}`)),
     );
   }
 
   /** The next batch, if it is ready. */
   give(): ConsumedBatch | undefined {
     for (let slot = this.#slots.peek(); slot !== undefined; slot = this.#slots.peek()) {
+      // What stands behind one that is lost is never handed out.
+      if (slot.lost && !slot.part.gone) return this.#clear();
       if (slot.batch === undefined && !slot.part.gone) return undefined;
       this.#slots.shift();
       this.#bytes -= slot.wireBytes;
@@ -120,5 +131,10 @@ export class Intake {
       return slot.batch;
     }
     return undefined;
+  }
+
+  #clear(): undefined {
+    while (this.#slots.shift() !== undefined);
+    this.#bytes = 0;
   }
 }

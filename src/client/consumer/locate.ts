@@ -58,13 +58,36 @@ export async function listOffsets(
  *
  * @throws {MillraceError} TopicDeleted; what a broker refused with, or the last failure once `timeoutMs` is over
  */
-export async function locate(core: ClientCore, topic: string, parts: readonly AssignedPartition[], timeoutMs = LOCATE_MS): Promise<void> {
+async function locate(core: ClientCore, topic: string, parts: readonly AssignedPartition[], timeoutMs = LOCATE_MS): Promise<void> {
   const topicId = parts[0]?.topicId ?? (await core.metadata.loadAnew(topic, timeoutMs)).topicId;
   for (const part of parts) part.topicId = topicId;
   try {
     await locateIn(core, { topic, topicId }, parts, timeoutMs);
   } catch (error) {
     throw error instanceof MillraceError ? ofDeletedTopic(error, topic, topicId) : error;
+  }
+}
+
+/**
+ * As `locate`, of those that are still wanted: what a look-up fails of may be of a partition that was taken away meanwhile, and says nothing of
+ * the others. Nothing of it is thrown when all were.
+ *
+ * @throws {MillraceError} as `locate`
+ */
+export async function locateWanted(
+  core: ClientCore,
+  topic: string,
+  parts: readonly AssignedPartition[],
+  timeoutMs?: number,
+): Promise<void> {
+  for (let wanted = parts; wanted.length > 0; ) {
+    try {
+      return await locate(core, topic, wanted, timeoutMs);
+    } catch (error) {
+      const left = wanted.filter((part) => !part.gone);
+      if (left.length === wanted.length) throw error;
+      wanted = left;
+    }
   }
 }
 
@@ -107,12 +130,12 @@ export interface AddedOwner {
 }
 
 /**
- * As `locate`, for partitions that nobody asked for by number: they must not end the reading of the others, so they are looked up for as
+ * As `locateWanted`, for partitions that nobody asked for by number: they must not end the reading of the others, so they are looked up for as
  * long as it takes, unless they can never be read.
  */
 export function locateAdded(core: ClientCore, topic: string, parts: readonly AssignedPartition[], owner: AddedOwner, failures = 1): void {
   const { clock, random, telemetry } = core.ports;
-  locate(core, topic, parts, LOCATE_ADDED_MS).then(
+  locateWanted(core, topic, parts, LOCATE_ADDED_MS).then(
     () => owner.located(),
     (thrown: unknown) => {
       const error = lookUpError(thrown);
