@@ -9,8 +9,8 @@ import { run } from "./cluster.ts";
 import { compareDumps } from "./damage/dumps.ts";
 import { Ledger } from "./damage/ledger.ts";
 import { naming, quickCells, type Row, rows, type State } from "./damage/matrix.ts";
-import { folderOf, places, snapshotsOf } from "./damage/places.ts";
-import { DAMAGES, type Damage, type Wound, wound } from "./damage/wounds.ts";
+import { folderOf, type Groups, places, snapshotsOf } from "./damage/places.ts";
+import { DAMAGES, type Damage, type Spot, type Wound, wound } from "./damage/wounds.ts";
 import { Draws } from "./draws.ts";
 import { drawSeed, Flags } from "./flags.ts";
 import { freePort } from "./free-ports.ts";
@@ -134,8 +134,7 @@ async function attempt(row: Row, damage: Damage, state: State): Promise<string> 
     const how = await brokers.end(victim, state === "killed" ? "SIGKILL" : "SIGTERM");
     if (state === "stopped" && how !== "exit 0") throw new Error(`broker ${victim} ended by SIGTERM with ${how}`);
   }
-  const spot = await places[row.place](brokers.data(victim), own, draws);
-  if (spot === undefined) throw new Error(`broker ${victim} has no ${row.place} just now`);
+  const spot = await spotOf(row, own, state);
   const mark = brokers.mark(victim);
   const done = wound(brokers.data(victim), spot, damage, draws);
   if (row.place === "meta.json") return refusal(mark);
@@ -147,6 +146,19 @@ async function attempt(row: Row, damage: Damage, state: State): Promise<string> 
   await equalHashes(row);
   const position = `${line["path"]} at byte ${line["position"]}`;
   return `${how}: ${line.event} ${position}; hit at ${done.at}; whole after ${((performance.now() - since) / 1000).toFixed(1)} s`;
+}
+
+/** A broker that runs may be in the middle of a file, whose first bytes are then missing: what is unreadable must be readable soon. */
+async function spotOf({ place }: Row, own: Groups, state: State): Promise<Spot> {
+  let spot: Spot | undefined;
+  const look = async (): Promise<boolean> => {
+    spot = await places[place](brokers.data(victim), own, draws);
+    return true;
+  };
+  if (state === "running") await until(`where the ${place} of broker ${victim} lies`, look);
+  else await look();
+  if (spot === undefined) throw new Error(`broker ${victim} has no ${place} just now`);
+  return spot;
 }
 
 /** At the start, by a read, by a scrub: whichever comes first. */
@@ -242,7 +254,7 @@ async function close(): Promise<void> {
   await client.close();
 }
 
-async function groupsNow(): Promise<{ readonly group: number; readonly sibling: number }> {
+async function groupsNow(): Promise<Groups> {
   const [topic] = await admin.describeTopics([TOPIC]);
   const [group, sibling] = (topic?.partitions ?? []).map(({ groupId }) => groupId);
   return { group: group as number, sibling: sibling as number };
