@@ -35,8 +35,8 @@ export class HeardMember {
   /** What was committed when it asked, and since when; of these no record was begun with yet. */
   readonly #asked = new Map<string, { readonly tInv: number; readonly tRet: number; readonly offset: number | undefined }>();
   readonly #starts = new Map<string, number>();
-  /** How far each partition that it knows the place of is committed. */
-  readonly #committed = new Map<string, number>();
+  /** How far each partition that it knows the place of is committed, and since when it knows. */
+  readonly #committed = new Map<string, { readonly offset: number; readonly at: number }>();
   /** Of calls that have not ended. */
   readonly #open = new Set<Note>();
 
@@ -78,7 +78,7 @@ export class HeardMember {
       places: told.map((name) => ({ name })),
       steady: told.length === this.#owned.length && told.every((name) => this.#owned.includes(name) && this.#committed.has(name)),
       holdOf: (group: string, name: string) => {
-        const committed = group === this.group.id && told.includes(name) ? this.#committed.get(name) : undefined;
+        const committed = group === this.group.id && told.includes(name) ? this.#committed.get(name)?.offset : undefined;
         return committed === undefined ? undefined : { committed };
       },
     };
@@ -150,8 +150,10 @@ export class HeardMember {
     return (said) => {
       const ended = "answer" in said ? { answer: CommitOffsetsResponse.decode(said.answer) } : said;
       const outcomes = noteCommit(this.#context, commit, tInv, ended);
+      const at = this.#context.world.now;
       for (const { name, offset } of named)
-        if (outcomes.get(name) === undefined) this.#committed.set(name, Math.max(offset, this.#committed.get(name) ?? 0));
+        if (outcomes.get(name) === undefined)
+          this.#committed.set(name, { offset: Math.max(offset, this.#committed.get(name)?.offset ?? 0), at });
     };
   }
 
@@ -166,7 +168,8 @@ export class HeardMember {
         const found = offset === undefined ? {} : { offset };
         history.group({ f: "committed", proc: this.proc, group, partition: name, ...found }, tInv, "ok");
         this.#asked.set(name, { tInv, tRet: world.now, offset });
-        this.#committed.set(name, offset ?? 0);
+        // What ended while it asked may be newer than what it is told.
+        if ((this.#committed.get(name)?.at ?? 0) <= tInv) this.#committed.set(name, { offset: offset ?? 0, at: world.now });
       }
     };
   }
