@@ -103,7 +103,7 @@ export const errors = {
   ),
   LOG_TRUNCATED: refused(
     "OUT_OF_RANGE",
-    "The record before the offset is not the one of that term (`last_term`): the log lost its end, by `recover` for example, and was written anew below the place the reader has. `diverging_offset` says from where on its records are others than those that were read; with a `diverging_term` other than `term`, at the latest. Read again from there, or from the start.",
+    "The record before the offset is not the one of that term (`last_term`): the log lost its end, by `recover` for example, and was written anew below the place the reader has. `diverging_offset` says from where on its records are others than those that were read; with a `diverging_term` other than `term`, at the latest; without one, as far as can be told: the rest was trimmed away or is damaged. Read again from there, or from the start.",
   ),
   // Consumer groups
   UNKNOWN_GROUP: refused("NOT_FOUND", "No consumer group of this name."),

@@ -491,4 +491,7 @@ class Raft<P> implements RaftCore<P> {
   termAt(index: LogIndex): Term | undefined {
     return this.#state.log.termAt(index);
   }
+  unprovedAt(index: LogIndex): LogIndex | undefined {
+    return this.#state.log.unprovedAt(index);
+  }
 }

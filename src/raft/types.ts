@@ -392,5 +392,8 @@ export interface RaftCore<P> {
   progress(replica: ReplicaId): Progress | undefined;
   /** Leader: this learner would be taken as a voter now (scenario 60). */
   caughtUp(learner: ReplicaId, now: number): boolean;
+  /** In a hole it may be a guess: see `unprovedAt`. */
   termAt(index: LogIndex): Term | undefined;
+  /** The first entry of the hole that this one is in, whose term no frame here proves; undefined: its term is proved. */
+  unprovedAt(index: LogIndex): LogIndex | undefined;
 }

@@ -1,6 +1,6 @@
 import { MillraceError } from "../../base/errors.ts";
 import type { LogIndex, Offset, Term } from "../../base/ids.ts";
-import { FrameType, nextOffsetOf, PayloadFormat } from "../../records/frame-types.ts";
+import { type Frame, FrameType, nextOffsetOf, PayloadFormat } from "../../records/frame-types.ts";
 import type { ReadablePartition } from "./reader.ts";
 
 /** Terms that are remembered: readers are in the newest, or pass through the others in order. */
@@ -10,7 +10,10 @@ const TERMS_MAX = 32;
 export interface Divergence {
   /** Offset behind the last record of that term or, when the log has none, of an earlier one. */
   readonly offset: Offset;
-  /** That term: it parts exactly here. An earlier one: here at the latest. Undefined: all of it was trimmed away. */
+  /**
+   * That term: it parts exactly here. An earlier one: here at the latest. Undefined: as far as can be told, because what would tell more was
+   * trimmed away or cannot be read now.
+   */
   readonly term: Term | undefined;
 }
 
@@ -60,9 +63,23 @@ export class ReadTerms {
     return this.#termAt(place, stopped).then((found) => found === undefined || found === term || (found < term && this.#holds(term)));
   }
 
-  /** No log holds both entries of a term and, below them, another record than the leader of the term had there. */
+  /**
+   * No log holds both entries of a term and, below them, another record than the leader of the term had there. Yes where its entries would lie in
+   * a hole: until that is filled, their terms are guesses.
+   */
   #holds(term: Term): boolean {
-    return this.#partition.replica.core.termAt(this.#lastAtMost(term)) === term;
+    const { index, certain } = this.#lastProved(term);
+    return !certain || this.#partition.replica.core.termAt(index) === term;
+  }
+
+  /** The last committed entry that is proved to be of this term or an earlier one. `certain`: there is none behind it that may be. */
+  #lastProved(term: Term): { readonly index: LogIndex; readonly certain: boolean } {
+    const { core } = this.#partition.replica;
+    const last = this.#lastAtMost(term);
+    let index: number = last;
+    for (let hole = core.unprovedAt(last); hole !== undefined; hole = core.unprovedAt(index as LogIndex)) index = hole - 1;
+    const next = (last + 1) as LogIndex;
+    return { index: index as LogIndex, certain: index === last && (last >= core.commit || core.unprovedAt(next) === undefined) };
   }
 
   /** The last committed entry of this term or an earlier one: terms never fall along the log. */
@@ -97,17 +114,30 @@ export class ReadTerms {
   /** Where this log parts from one that has records of `term` which this one does not have. */
   async divergence(term: Term): Promise<Divergence> {
     const { logStartOffset, highWatermark, replica } = this.#partition;
-    const { core, log } = replica;
-    const last = this.#lastAtMost(term);
-    const lastTerm = core.termAt(last);
-    if (last >= core.commit) return { offset: highWatermark, term: lastTerm };
-    let offset = logStartOffset;
+    const { index, certain } = this.#lastProved(term);
+    const lastTerm = replica.core.termAt(index);
+    if (certain && index >= replica.core.commit) return { offset: highWatermark, term: lastTerm };
+    const end = await this.#endOf(index);
+    const known = certain && end !== undefined && lastTerm !== undefined && lastTerm <= term;
+    return { offset: Math.max(logStartOffset, end ?? 0) as Offset, term: known ? lastTerm : undefined };
+  }
+
+  /** Offset behind the records up to this entry, which is where the next one begins. @returns undefined: neither can be read */
+  async #endOf(index: LogIndex): Promise<Offset | undefined> {
+    const next = await this.#frameAt((index + 1) as LogIndex);
+    if (next !== undefined) return next.baseOffset;
+    const last = index > this.#partition.replica.log.start.index ? await this.#frameAt(index) : undefined;
+    return last === undefined ? undefined : nextOffsetOf(last);
+  }
+
+  async #frameAt(index: LogIndex): Promise<Frame | undefined> {
+    const { log, core } = this.#partition.replica;
     try {
-      const next = await log.read((last + 1) as LogIndex, 1, core.commit);
-      if (next.kind === "frames" && next.frames[0] !== undefined) offset = Math.max(offset, next.frames[0].baseOffset) as Offset;
+      const read = await log.read(index, 1, core.commit);
+      return read.kind === "frames" ? read.frames[0] : undefined;
     } catch (error) {
       if (!(error instanceof MillraceError)) throw error;
+      return undefined;
     }
-    return { offset, term: lastTerm !== undefined && lastTerm <= term ? lastTerm : undefined };
   }
 }

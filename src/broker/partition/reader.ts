@@ -18,7 +18,13 @@ export interface ReadablePartition {
   readonly logStartOffset: Offset;
   readonly replica: {
     readonly serves: boolean;
-    readonly core: { readonly commit: LogIndex; readonly term: Term; termAt(index: LogIndex): Term | undefined };
+    readonly core: {
+      readonly commit: LogIndex;
+      readonly term: Term;
+      termAt(index: LogIndex): Term | undefined;
+      /** The first entry of the hole in which this one's term is only a guess. */
+      unprovedAt(index: LogIndex): LogIndex | undefined;
+    };
     readonly log: Pick<GroupLog, "readFrom" | "findTime" | "read"> & { readonly start: { readonly index: LogIndex } };
   };
   notLeader(): MillraceError;

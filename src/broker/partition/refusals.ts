@@ -161,7 +161,8 @@ export function outOfRange(log: ReadLog, offset: Offset, parted?: Divergence): M
 
 /** @param lastTerm of the record before `offset`, as the reader got it */
 export function logTruncated(log: ReadLog, offset: Offset, lastTerm: Term, parted: Divergence): MillraceError {
-  const where = parted.term === lastTerm ? `from offset ${parted.offset} on` : `from offset ${parted.offset} on at the latest`;
+  const said = parted.term === undefined ? " as far as can be told now" : parted.term === lastTerm ? "" : " at the latest";
+  const where = `from offset ${parted.offset} on${said}`;
   const text = `Cannot go on at offset ${offset} of ${log.name}: the record before it is not the one of term ${lastTerm} that was read. The log lost its end and was written anew, ${where}`;
   return new MillraceError("LOG_TRUNCATED", text, { ...rangeOf(log), term: String(lastTerm), ...divergenceSaid(parted) });
 }

@@ -29,6 +29,12 @@ function partition() {
     confirmed: true,
     cold: undefined as Promise<void> | undefined,
     reads: 0,
+    /** First and last entry of each. */
+    holes: [] as (readonly [number, number])[],
+    /** What is said of terms in holes, where it is wrong. */
+    guesses: new Map<number, Term>(),
+    /** Entries that the disk does not give, and no hole is known of. */
+    unreadable: new Set<number>(),
     /** Of the last read. */
     stopped: undefined as (() => boolean) | undefined,
     inflated: undefined as Uint8Array | undefined,
@@ -65,12 +71,17 @@ function partition() {
         get term() {
           return state.term;
         },
-        termAt: (index) => (index === 0 ? (0 as Term) : frames[index - 1]?.term),
+        termAt: (index) => state.guesses.get(index) ?? (index === 0 ? (0 as Term) : frames[index - 1]?.term),
+        unprovedAt: (index) => state.holes.find(([first, last]) => first <= index && index <= last)?.[0] as LogIndex | undefined,
       },
       log: {
         readFrom,
         start: { index: 0 as LogIndex },
-        read: (index, _maxBytes, upTo) => ({ kind: "frames", frames: frames.slice(index - 1, upTo) }),
+        read: (index, _maxBytes, upTo) => {
+          if (state.holes.some(([first, last]) => first <= index && index <= last) || state.unreadable.has(index))
+            throw new MillraceError("DATA_LOSS", "damaged");
+          return { kind: "frames", frames: frames.slice(index - 1, upTo) };
+        },
         findTime: async (time, upTo) => frames.slice(0, upTo).find((frame) => frame.recordCount > 0 && frame.maxTimestamp >= time),
       },
     },
@@ -388,6 +399,58 @@ describe("A read that names the term of the record before its offset", () => {
     const damaged = it.read(at(8, 3));
     await it.pass(1);
     assert.deepEqual(damaged.reply.batches, []);
+  });
+
+  it("is not compared with terms that are guessed, because their entries lie in a hole", async () => {
+    // Entries: 1 no-op, 2 and 3 of 7; 4 no-op, 5 of 9; 6 no-op, 7 and 8 of 12.
+    for (const [hole, guess] of [
+      // As if they were of the one before, or behind; the other half of the hole may be of the term as well.
+      [[4, 5], 7],
+      [[4, 5], 12],
+      [[3, 5], 7],
+      [[4, 7], 12],
+      [[5, 5], 12],
+      [[4, 4], 7],
+    ] as const) {
+      const it = threeTerms();
+      it.state.holes.push(hole);
+      for (let index = hole[0]; index <= hole[1]; index++) it.state.guesses.set(index, guess as Term);
+      // The record before is of 7, its leader was of term 9, and of that all there was may lie in the hole.
+      const read = it.read(at(1, 9));
+      await it.pass(1);
+      assert.equal(read.reply.batches[0]?.baseOffset, 1, `hole ${hole}, taken for ${guess}`);
+    }
+    const it = threeTerms();
+    it.state.holes.push([7, 7]);
+    for (const [offset, term] of [
+      [1, 8],
+      [5, 11],
+      [5, 7],
+    ] as const) {
+      const read = it.read(at(offset, term));
+      await it.pass(1);
+      assert.equal(read.error.code, "LOG_TRUNCATED", "no entry of that term can lie in the hole");
+    }
+  });
+
+  it("is told where the log parts for certain only where that can be read", async () => {
+    const parted = async (change: (state: ReturnType<typeof threeTerms>["state"]) => void, offset: number, term: number) => {
+      const it = threeTerms();
+      change(it.state);
+      const read = it.read(at(offset, term));
+      await it.pass(1);
+      const { code, metadata } = read.error;
+      return [code, metadata["diverging_offset"], metadata["diverging_term"]];
+    };
+    // The next entry cannot be read, but the one before ends where it begins.
+    assert.deepEqual(await parted((state) => state.unreadable.add(4), 6, 7), ["LOG_TRUNCATED", "4", "7"]);
+    assert.deepEqual(await parted((state) => state.unreadable.add(4).add(3), 6, 7), ["LOG_TRUNCATED", "0", undefined]);
+    // There may be more of term 7 in the hole: what is known to be of it ends further back.
+    assert.deepEqual(await parted((state) => state.holes.push([3, 4]), 6, 7), ["LOG_TRUNCATED", "2", undefined]);
+    assert.deepEqual(await parted((state) => state.holes.push([4, 4]), 6, 7), ["LOG_TRUNCATED", "4", undefined]);
+    assert.deepEqual(await parted((state) => state.holes.push([1, 4]), 6, 7), ["LOG_TRUNCATED", "0", undefined]);
+    // A hole elsewhere changes nothing.
+    assert.deepEqual(await parted((state) => state.holes.push([1, 2], [7, 8]), 6, 7), ["LOG_TRUNCATED", "4", "7"]);
   });
 
   it("looks the term up once, not for each read that goes on behind another", async () => {
