@@ -24,6 +24,11 @@ export class Configurations {
     return this.#newest.index;
   }
 
+  /** What the one in force replaced, while the latter is not known to be committed. */
+  get replaced(): Configuration | undefined {
+    return this.#placed.at(-2)?.configuration;
+  }
+
   append(index: LogIndex, configuration: Configuration): void {
     invariant(index > this.index, () => `a configuration at ${index} follows one at ${this.index}`);
     invariant(configuration.voters.length > 0, "a configuration has voters");

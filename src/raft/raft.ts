@@ -82,7 +82,7 @@ class Raft<P> implements RaftCore<P> {
     state.resetElection(now);
     // Alone, nobody else could ask first.
     const { voters, old } = state.configuration;
-    if (voters.length === 1 && old === undefined && state.electable) state.electionAt = now;
+    if (voters.length === 1 && voters[0] === state.self && old === undefined && state.electable) state.electionAt = now;
   }
 
   // Inputs

@@ -85,9 +85,14 @@ export class ReplicaState<P> {
   get termDurable(): boolean {
     return this.log.writes.durableTerm === this.#term;
   }
-  /** May ask for votes. */
+  /**
+   * May ask for votes. Whoever votes no more still asks until the configuration that says so is known to be committed (dissertation §4.2.2):
+   * those that have not got it may need this replica's vote, and cannot have it, because its log is longer. It does not count itself.
+   */
   get electable(): boolean {
-    return !this.quarantined && isVoter(this.configuration, this.self);
+    const { current, replaced } = this.log.configurations;
+    if (this.quarantined) return false;
+    return isVoter(current, this.self) || (replaced !== undefined && isVoter(replaced, this.self));
   }
 
   setTerm(term: Term): void {

@@ -191,6 +191,42 @@ describe("A change of members", () => {
     assert.equal(cluster.leaders().length, 1);
   });
 
+  /** Replica 1 led two voters to one that is not it, and nobody else has the last configuration: then both start anew. */
+  function leftAlone(): TestCluster {
+    const cluster = TestCluster.of([1, 2]);
+    const leader = cluster.elect(1);
+    cluster.advance(300);
+    cluster.loses = ({ message }) =>
+      message.kind === "append" && message.entries.some(({ configuration: of }) => of !== undefined && of.old === undefined);
+    assert.equal(leader.change([2]).kind, "accepted");
+    cluster.advance(200);
+    assert.deepEqual([leader.core.configuration, cluster.at(2).core.configuration], [configuration([2]), configuration([2], [1, 2])]);
+    assert.ok(leader.core.commit < leader.core.configurationIndex);
+    for (const each of cluster.replicas.values()) each.crash();
+    cluster.heal();
+    for (const each of cluster.replicas.values()) each.restart();
+    return cluster;
+  }
+
+  it("that takes the vote from its leader ends when nobody else has the last of it: who is needed until it is committed asks for votes", () => {
+    const cluster = leftAlone();
+    cluster.until(() => cluster.at(2).core.role === "leader", 5000);
+    assert.deepEqual(cluster.at(2).core.configuration, configuration([2]));
+    cluster.at(2).propose("alone");
+    assert.equal(cluster.at(2).core.commit, cluster.at(2).core.lastIndex);
+    // It was needed for that only: it asks no more.
+    cluster.advance(3000);
+    assert.equal(cluster.at(1).core.nextDeadline, Number.POSITIVE_INFINITY);
+  });
+
+  it("that takes the vote from its leader leaves it without a vote: it asks, and its own does not count", () => {
+    const cluster = leftAlone();
+    cluster.isolate(1);
+    cluster.advance(5000);
+    assert.notEqual(cluster.at(1).core.role, "leader");
+    assert.ok(cluster.sent.some(({ from, message }) => from === 1 && message.kind === "preVote"));
+  });
+
   it("scenario 55: a second one is refused while the first is not committed, joint or not", () => {
     const { cluster, leader } = withLearner();
     for (const id of [2, 3]) cluster.cut(id, 1);
