@@ -159,7 +159,10 @@ export class TestReplica {
   /** Performs Readies until there is none. */
   pump(): void {
     if (!this.up) return;
-    for (let ready = this.core.drain(); ready !== undefined; ready = this.core.drain()) {
+    for (;;) {
+      this.cluster.beforeDrain?.(this);
+      const ready = this.core.drain();
+      if (ready === undefined) return;
       this.readies.push(ready);
       if (ready.quarantineBegan) this.amnesiac = true;
       if (ready.quarantineEnded) this.amnesiac = false;
@@ -370,6 +373,8 @@ export class TestCluster {
   sent: Packet[] = [];
   /** A packet it says true to is lost. */
   loses: (packet: Packet) => boolean = () => false;
+  /** A core took an input, and has not yet put out what follows from it. */
+  beforeDrain: ((of: TestReplica) => void) | undefined;
   onReady: ((of: TestReplica, ready: Ready<string>) => void) | undefined;
   onDelivered: ((packet: Packet) => void) | undefined;
   readonly #cut = new Set<string>();

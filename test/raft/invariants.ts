@@ -35,6 +35,7 @@ export class Invariants {
 
   constructor(cluster: TestCluster) {
     this.#cluster = cluster;
+    cluster.beforeDrain = (of) => this.#checkLeaderCommits(of);
   }
 
   onReady(of: TestReplica, ready: Ready<string>): void {
@@ -139,12 +140,21 @@ export class Invariants {
     const { commit } = of.core;
     for (let at = Math.min(from, this.committed.length); at < commit; at++) {
       const entry = this.#entryOf(of, at);
-      if (at < this.committed.length) {
-        assert.deepEqual(entry, this.committed[at], `R1: ${of.id} commits another entry ${at + 1}`);
-        continue;
-      }
-      // Newly committed: a majority of each voter set has it on disk now.
-      for (const set of [of.core.configuration.voters, of.core.configuration.old]) {
+      assert.ok(at < this.committed.length, `R8: ${of.id} commits entry ${at + 1}@${entry?.term}, which no leader has committed`);
+      assert.deepEqual(entry, this.committed[at], `R1: ${of.id} commits another entry ${at + 1}`);
+    }
+  }
+
+  /**
+   * Newly committed: a majority of each voter set has it on disk now. Judged at the leader, who decides it, and before what it appends next:
+   * its configuration is the one in force when it counted. A follower learns of it with another one in force, an earlier one or a later.
+   */
+  #checkLeaderCommits(of: TestReplica): void {
+    const { commit, configuration, role } = of.core;
+    if (role !== "leader") return;
+    for (let at = this.committed.length; at < commit; at++) {
+      const entry = this.#entryOf(of, at);
+      for (const set of [configuration.voters, configuration.old]) {
         if (set === undefined) continue;
         // What a disk forgot after it was acknowledged was durable when it counted.
         const holders = set.filter((voter) => {
@@ -153,7 +163,7 @@ export class Invariants {
         });
         assert.ok(
           holders.length >= majorityOf(set.length),
-          `R8: entry ${at + 1}@${entry?.term} is committed and durable only on ${holders}`,
+          `R8: entry ${at + 1}@${entry?.term} is committed by ${of.id} and durable only on ${holders} of ${set}`,
         );
       }
       this.committed.push(entry as Written);
