@@ -41,7 +41,8 @@ describe("A batch or a read that names the topic by its id", () => {
         { correlationId: 2, request: batch("late", former) },
       ],
     });
-    const [taken, late] = await stream.answered(2);
+    const answers = await stream.answered(2);
+    const [taken, late] = [1, 2].map((id) => answers.find(({ correlationId }) => correlationId === id));
     assert.equal(taken?.response?.baseOffset, 4);
     assert.equal(late?.error === undefined ? "" : errorOf(late.error)?.code, "UNKNOWN_TOPIC");
     stream.cancel();

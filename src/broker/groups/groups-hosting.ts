@@ -17,6 +17,7 @@ import { MachineSnapshots } from "../machine/machine-snapshots.ts";
 import { MachineView } from "../machine/machine-view.ts";
 import type { PartitionMachine, PartitionMachines } from "../machine/partition-machine.ts";
 import type { SnapshotNotices } from "../machine/snapshot-keeper.ts";
+import type { Ask } from "../machine/turn-reads.ts";
 import type { Partition } from "../partition/partition.ts";
 import type { PeerLinks } from "../peers/peer-links.ts";
 import type { GroupsView, MakeShardLeader, OpenShards, Shard, ShardLeader } from "./shards.ts";
@@ -106,7 +107,9 @@ export class GroupsHosting<Leader extends ShardLeader> implements PartitionMachi
     const { clock, makeLeader, changed } = this.#ports;
     const { number, view, snapshots } = hosted;
     const admit: Admission = (bytes) => partition.refuseFrame(bytes);
-    const leader = makeLeader({ shard: number, groupId, replica, view, admit, changed: () => changed(groupId) });
+    const reads = new Set<() => void>();
+    const parts = { confirmed: confirmedFrom(confirmed, reads), changed: () => changed(groupId) };
+    const leader = makeLeader({ shard: number, groupId, replica, view, admit, ...parts });
     const machine = new MachineReplica(replica, {
       clock,
       view,
@@ -116,7 +119,6 @@ export class GroupsHosting<Leader extends ShardLeader> implements PartitionMachi
       roleChanged: () => {},
       failed: (error) => this.#failed(hosted, error),
     });
-    const reads = new Set<() => void>();
     const shard = { shard: number, groupId, replica, view, admit, leader, read: readFrom(view, confirmed, reads) };
     hosted.shard = shard;
     return {
@@ -177,6 +179,19 @@ function readFrom(
     return () => {
       if (reads.delete(lost)) forget();
     };
+  };
+}
+
+/** @param reads as of `readFrom` */
+function confirmedFrom(confirmed: (done: (index: LogIndex | undefined) => void) => void, reads: Set<() => void>): Ask<LogIndex> {
+  return (done) => {
+    const end = (index: LogIndex | undefined): void => {
+      if (reads.delete(lost)) done(index);
+    };
+    const lost = (): void => end(undefined);
+    reads.add(lost);
+    confirmed(end);
+    return () => void reads.delete(lost);
   };
 }
 

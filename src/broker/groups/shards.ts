@@ -9,6 +9,7 @@ import type { GroupFacts } from "../../consumer-groups/facts.ts";
 import type { GroupsImage } from "../../consumer-groups/image.ts";
 import type { Admission } from "../machine/decider.ts";
 import type { MachineView } from "../machine/machine-view.ts";
+import type { Ask } from "../machine/turn-reads.ts";
 import type { MetadataGroup } from "../metadata/metadata-group.ts";
 import type { Replica } from "../replica.ts";
 
@@ -36,6 +37,8 @@ export interface ShardParts {
   readonly view: GroupsView;
   /** For the `Decider`: why a frame of so many bytes may not be appended now (full disk or ring, handing over, too large). */
   readonly admit: Admission;
+  /** Asks others whether the replica leads still; undefined: it does not, or it is closed. */
+  readonly confirmed: Ask<LogIndex>;
   /** `active` may have changed: held calls are routed again. */
   readonly changed: () => void;
 }
@@ -43,7 +46,7 @@ export interface ShardParts {
 export type MakeShardLeader<Leader extends ShardLeader> = (parts: ShardParts) => Leader;
 
 /** A shard of which a replica is open on this broker. */
-export interface Shard<Leader extends ShardLeader> extends Omit<ShardParts, "changed"> {
+export interface Shard<Leader extends ShardLeader> extends Omit<ShardParts, "changed" | "confirmed"> {
   readonly leader: Leader;
   /** What was committed when this was asked, once the view holds it. @param done undefined: this replica does not lead. @returns forgets who asked */
   read(done: (image: GroupsImage | undefined) => void): () => void;

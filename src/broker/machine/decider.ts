@@ -8,11 +8,14 @@ import { Codec, type FrameDraft, FrameType, PayloadFormat } from "../../records/
 import { type Indexed, IndexFifo } from "../partition/index-fifo.ts";
 import type { Replica } from "../replica.ts";
 import type { Answer, ClonedImage, Machine } from "./machine.ts";
+import { type Ask, TurnReads } from "./turn-reads.ts";
 
 /** As much of a machine's replica as its leader needs. */
 export interface LedReplica extends Pick<Replica, "serves" | "propose"> {
   readonly core: Pick<Replica["core"], "role" | "term" | "lastIndex">;
 }
+
+export type DeciderClock = Pick<Clock, "monotonic" | "wall" | "soon">;
 
 /** The committed image, and how far it is. */
 export interface CommittedImage<Image> {
@@ -34,18 +37,24 @@ export interface DeciderHooks {
   ended(): void;
 }
 
-interface Waiting<Reply> extends Indexed {
-  readonly answer: Answer<Reply>;
-  readonly done: (answer: Answer<Reply>) => void;
+interface Waiting extends Indexed {
+  /** False: this leader decides no more, and what was appended is committed by others or by nobody. */
+  readonly done: (committed: boolean) => void;
 }
+
+const NOTHING = (): void => {};
 
 /**
  * Decides commands of a machine while its replica leads (design §7), on an image that includes what it appended but what is not yet
  * committed, and answers each, also a refusal, when everything the answer rests on is committed. There is no rollback: when leadership
  * or an append is lost, the image and all waits are thrown away, and a later one starts from the committed image.
+ *
+ * A commit also proves that nobody else led before it. What recorded nothing has no such proof: it is answered when a read index asked
+ * afterwards has confirmed this leader, so that one that was deposed and does not know it yet refuses nothing for what its successor has
+ * changed. Those of one turn share it. They may be overtaken by answers to later commands, as those of two connections are.
  */
 export class Decider<Image extends ClonedImage<Fact, Image>, Command, Fact, Reply> {
-  readonly #clock: Pick<Clock, "monotonic" | "wall">;
+  readonly #clock: DeciderClock;
   readonly #replica: LedReplica;
   readonly #committed: CommittedImage<Image>;
   readonly #machine: Machine<Image, Command, Fact, Reply>;
@@ -55,14 +64,17 @@ export class Decider<Image extends ClonedImage<Fact, Image>, Command, Fact, Repl
   #speculative: Image | undefined;
   #term: Term | undefined;
   #lastAppended = 0 as LogIndex;
-  readonly #waiting = new IndexFifo<Waiting<Reply>>();
+  readonly #waiting = new IndexFifo<Waiting>();
+  readonly #leads: TurnReads<LogIndex>;
 
+  /** @param confirmed asks others whether the replica leads still: `ReadIndexes.ask` */
   constructor(
-    clock: Pick<Clock, "monotonic" | "wall">,
+    clock: DeciderClock,
     replica: LedReplica,
     committed: CommittedImage<Image>,
     machine: Machine<Image, Command, Fact, Reply>,
     hooks: DeciderHooks,
+    confirmed: Ask<LogIndex>,
     admit: Admission = () => undefined,
   ) {
     this.#clock = clock;
@@ -71,6 +83,7 @@ export class Decider<Image extends ClonedImage<Fact, Image>, Command, Fact, Repl
     this.#machine = machine;
     this.#hooks = hooks;
     this.#admit = admit;
+    this.#leads = new TurnReads(clock, confirmed);
   }
 
   /** Decides: leads, its no-op is committed and replayed. */
@@ -100,7 +113,7 @@ export class Decider<Image extends ClonedImage<Fact, Image>, Command, Fact, Repl
       this.#lastAppended = this.#committed.applied;
       this.#hooks.began();
     }
-    for (const { done, answer } of this.#waited(this.#committed.applied)) done(answer);
+    for (const { done } of this.#waited(this.#committed.applied)) done(true);
   }
 
   /** `done` is called exactly once. @returns forgets who asked; what was decided stays */
@@ -108,28 +121,51 @@ export class Decider<Image extends ClonedImage<Fact, Image>, Command, Fact, Repl
     const machine = this.#machine;
     if (this.#speculative === undefined) {
       done({ error: machine.refusals.notLeading() });
-      return () => {};
+      return NOTHING;
     }
     const decided = machine.decide(this.#speculative, command, { monotonic: this.#clock.monotonic(), wall: this.#clock.wall() });
-    if ("error" in decided) return this.#answer({ error: decided.error }, done);
-    if (decided.facts.length > 0) {
+    if ("error" in decided) return this.#confirm({ error: decided.error }, done);
+    const recorded = decided.facts.length > 0;
+    if (recorded) {
       const draft = this.#draft(decided.facts);
       // It rests on nothing: what was decided before stays, and is answered as ever.
       const error = this.#admit(frameBytesOf(draft)) ?? (this.#append(decided.facts, draft) ? undefined : machine.refusals.steppingDown());
       if (error !== undefined) {
         done({ error });
-        return () => {};
+        return NOTHING;
       }
     }
-    return this.#answer({ reply: decided.reply, index: this.#lastAppended }, done);
+    const answer = { reply: decided.reply, index: this.#lastAppended };
+    const { refusals } = machine;
+    if (recorded) return this.#whenCommitted((committed) => done(committed ? answer : { error: refusals.outcomeUnknown() }));
+    if (machine.bearsStale?.(command) !== true) return this.#confirm(answer, done);
+    return this.#whenCommitted((committed) => done(committed ? answer : { error: refusals.notLeading() }));
   }
 
-  #answer(answer: Answer<Reply>, done: (answer: Answer<Reply>) => void): () => void {
+  /** Answers what recorded nothing: whoever does not lead any more has done nothing, and the caller may ask another one. */
+  #confirm(answer: Answer<Reply>, done: (answer: Answer<Reply>) => void): () => void {
+    const term = this.#term;
+    const { refusals } = this.#machine;
+    let forget = NOTHING;
+    // Asked when all is committed: what was appended before may have been acknowledged before another one led.
+    const giveUp = this.#whenCommitted((committed) => {
+      if (!committed) return done({ error: refusals.notLeading() });
+      // A later term of this same replica says nothing of what others did between the two.
+      forget = this.#leads.read((index) => done(index !== undefined && this.#term === term ? answer : { error: refusals.notLeading() }));
+    });
+    return () => {
+      giveUp();
+      forget();
+    };
+  }
+
+  /** @param done called once, at once if nothing is open @returns forgets it */
+  #whenCommitted(done: (committed: boolean) => void): () => void {
     if (this.#lastAppended <= this.#committed.applied) {
-      done(answer);
-      return () => {};
+      done(true);
+      return NOTHING;
     }
-    const waiting: Waiting<Reply> = { index: this.#lastAppended, gone: false, answer, done };
+    const waiting: Waiting = { index: this.#lastAppended, gone: false, done };
     this.#waiting.add(waiting);
     return () => {
       if (!waiting.gone) this.#waiting.remove(waiting);
@@ -183,12 +219,12 @@ export class Decider<Image extends ClonedImage<Fact, Image>, Command, Fact, Repl
     this.#term = undefined;
     const waited = this.#waited(Number.MAX_SAFE_INTEGER as LogIndex);
     this.#hooks.ended();
-    for (const { done } of waited) done({ error: this.#machine.refusals.outcomeUnknown() });
+    for (const { done } of waited) done(false);
   }
 
   /** Takes them all before the first of them is answered: an answer may submit the next command. */
-  #waited(upTo: LogIndex): readonly Waiting<Reply>[] {
-    const taken: Waiting<Reply>[] = [];
+  #waited(upTo: LogIndex): readonly Waiting[] {
+    const taken: Waiting[] = [];
     for (let next = this.#waiting.takeUpTo(upTo); next !== undefined; next = this.#waiting.takeUpTo(upTo)) {
       next.gone = true;
       taken.push(next);

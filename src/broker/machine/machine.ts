@@ -48,7 +48,7 @@ export interface Now {
 /** What to record, and what to answer once it is committed; or why not. A refusal, too, rests on facts that may not be committed yet. */
 export type Decided<Fact, Reply> = { readonly facts: readonly Fact[]; readonly reply: Reply } | { readonly error: MillraceError };
 
-/** What is answered, once all that it rests on is committed. @see Decider.submit */
+/** What is answered, once all that it rests on is committed, and no later leader can have changed it before this was asked. @see Decider.submit */
 export type Answer<Reply> =
   | { readonly reply: Reply /** Of the facts it made, or of the last one it rests on. */; readonly index: LogIndex }
   | { readonly error: MillraceError };
@@ -72,4 +72,9 @@ export interface Machine<Image extends ClonedImage<Fact, Image>, Command, Fact, 
   readonly refusals: LeaderRefusals;
   /** Reads the image, changes nothing. @param image all that was decided, also what is not committed yet */
   decide(image: Image, command: Command, now: Now): Decided<Fact, Reply>;
+  /**
+   * An answer to this command, that is no refusal and recorded nothing, may come from a leader that was deposed and does not know it yet:
+   * nobody loses anything by it. Absent: none may.
+   */
+  bearsStale?(command: Command): boolean;
 }

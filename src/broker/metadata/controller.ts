@@ -1,10 +1,11 @@
-import type { Clock } from "../../base/ports/clock.ts";
+import type { LogIndex } from "../../base/ids.ts";
 import type { Command } from "../../cluster/commands.ts";
 import type { DecideLimits } from "../../cluster/decision.ts";
 import type { Fact } from "../../cluster/facts.ts";
 import type { MetadataImage } from "../../cluster/image.ts";
 import type { CommandAnswer, Reply } from "../../cluster/replies.ts";
-import { type CommittedImage, Decider, type LedReplica } from "../machine/decider.ts";
+import { type CommittedImage, Decider, type DeciderClock, type LedReplica } from "../machine/decider.ts";
+import type { Ask } from "../machine/turn-reads.ts";
 import { metadataMachine } from "./metadata-machine.ts";
 
 export type { LedReplica };
@@ -14,15 +15,19 @@ export type AnswerDone = (answer: CommandAnswer) => void;
 export class Controller {
   readonly #decider: Decider<MetadataImage, Command, Fact, Reply>;
 
-  /** @param activated called when this broker begins to act as the controller */
+  /**
+   * @param confirmed asks others whether the replica leads still
+   * @param activated called when this broker begins to act as the controller
+   */
   constructor(
-    clock: Pick<Clock, "monotonic" | "wall">,
+    clock: DeciderClock,
     replica: LedReplica,
     committed: CommittedImage<MetadataImage>,
     limits: DecideLimits,
+    confirmed: Ask<LogIndex>,
     activated: () => void,
   ) {
-    this.#decider = new Decider(clock, replica, committed, metadataMachine(limits), { began: activated, ended() {} });
+    this.#decider = new Decider(clock, replica, committed, metadataMachine(limits), { began: activated, ended() {} }, confirmed);
   }
 
   /** Acts as the controller: leads, its no-op is committed and replayed. */

@@ -9,6 +9,7 @@ import { type CommandAnswer, decodeAnswer, encodeAnswer, type Reply } from "../.
 import { isVoter } from "../../raft/quorum.ts";
 import { MachineReplica } from "../machine/machine-replica.ts";
 import type { MachineSnapshots } from "../machine/machine-snapshots.ts";
+import type { Ask } from "../machine/turn-reads.ts";
 import type { PeerLinks } from "../peers/peer-links.ts";
 import type { Replica } from "../replica.ts";
 import type { ReplicaOwner } from "../replica-host.ts";
@@ -76,11 +77,12 @@ export class MetadataGroup {
 
   /** Gives the group its local replica. */
   own(replica: Replica, snapshots: MachineSnapshots): ReplicaOwner {
-    const controller = new Controller(this.#clock, replica, this.view, this.#limits, () => {
+    const confirmed: Ask<LogIndex> = (done) => owner.readIndex(done);
+    const controller = new Controller(this.#clock, replica, this.view, this.#limits, confirmed, () => {
       this.#telemetry.log("info", "controller.active", { term: replica.core.term });
       this.#changed();
     });
-    this.#local = new MachineReplica(replica, {
+    const owner: MachineReplica<Controller> = new MachineReplica(replica, {
       clock: this.#clock,
       view: this.view,
       snapshots,
@@ -91,7 +93,8 @@ export class MetadataGroup {
       },
       failed: this.#failed,
     });
-    return this.#local;
+    this.#local = owner;
+    return owner;
   }
 
   get snapshots(): MachineSnapshots | undefined {

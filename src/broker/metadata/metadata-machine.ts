@@ -21,7 +21,14 @@ const refusals: LeaderRefusals = {
     new MillraceError("METADATA_OUTCOME_UNKNOWN", "The controller lost its leadership while the command was being recorded"),
 };
 
+/**
+ * A broker that was heard, and whose registration is as it was, goes on as before: that is all it is told, and were it wrong by now, the next
+ * heartbeat goes to the later controller, which gave every broker a full session. Heartbeats are sent for ever, and a cluster at rest
+ * is to be silent (ADR 0016).
+ */
+const bearsStale = ({ kind }: Command): boolean => kind === "brokerHeartbeat";
+
 /** The cluster metadata as a machine (design §7). */
 export function metadataMachine(limits: DecideLimits): Machine<MetadataImage, Command, Fact, Reply> {
-  return { facts: metadataFacts, refusals, decide: (image, command, now) => decide(image, command, now, limits) };
+  return { facts: metadataFacts, refusals, bearsStale, decide: (image, command, now) => decide(image, command, now, limits) };
 }

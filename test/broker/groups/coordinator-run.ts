@@ -117,6 +117,10 @@ export class CoordinatorRun implements LedReplica {
         view: this.view,
         admit: () =>
           this.drafts.length >= this.room ? new MillraceError("PENDING_FULL", "there is no room for another frame") : undefined,
+        confirmed: (done) => {
+          done(this.serves ? this.view.applied : undefined);
+          return () => {};
+        },
         changed: () => {
           this.changes += 1;
         },

@@ -146,14 +146,15 @@ export class TallyRun {
       },
     });
     const hooks = { began: () => void this.told.push("began"), ended: () => void this.told.push("ended") };
-    this.#owner = new MachineReplica(replica, {
+    const owner: MachineReplica<TallyDecider> = new MachineReplica(replica, {
       clock: this.#clock,
       view: this.view,
       snapshots: this.snapshots,
-      leader: new Decider(this.#clock, replica, this.view, tallyMachine, hooks),
+      leader: new Decider(this.#clock, replica, this.view, tallyMachine, hooks, (done) => owner.readIndex(done)),
       roleChanged: () => {},
       failed: (error) => assert.fail(String(error)),
     });
+    this.#owner = owner;
     replica.start();
   }
 }

@@ -67,6 +67,6 @@ export const tallyMachine: Machine<Tally, Add, Added, number> = {
   decide: (tally, { name, by, atMost = Number.MAX_SAFE_INTEGER }) => {
     const sum = tally.sum(name) + by;
     if (sum > atMost) return { error: new MillraceError("INVALID_REQUEST", `${name} would be ${sum}`) };
-    return { facts: [{ name, by }], reply: sum };
+    return { facts: by === 0 ? [] : [{ name, by }], reply: sum };
   },
 };

@@ -43,7 +43,11 @@ function controlled() {
   };
   const view = { image: new Superstitious(), applied: index(3) };
   const limits = { partitionsPerTopicMax: 10, partitionsMax: 10, defaultPartitions: 1, defaultReplicas: 1 };
-  const controller = new Controller(clock, replica, view, limits, () => {});
+  const confirmed = (done: (at: LogIndex) => void) => {
+    done(view.applied);
+    return () => {};
+  };
+  const controller = new Controller(clock, replica, view, limits, confirmed, () => {});
   controller.advanced();
   return { controller, appended: () => lastIndex - 3 };
 }

@@ -11,6 +11,7 @@ import type { GroupSettings } from "../../../consumer-groups/settings.ts";
 import type { Verdict } from "../../../consumer-groups/verdict.ts";
 import { Decider, type LedReplica } from "../../machine/decider.ts";
 import type { Answer } from "../../machine/machine.ts";
+import { TurnReads } from "../../machine/turn-reads.ts";
 import type { Shard, ShardLeader, ShardParts } from "../shards.ts";
 import { Expiry } from "./expiry.ts";
 import { groupsMachine, notCoordinator } from "./groups-machine.ts";
@@ -19,7 +20,6 @@ import { MemberTimers } from "./member-timers.ts";
 import { type MemberNews, MemberWatches } from "./member-watches.ts";
 import type { GroupTopics } from "./topic-directory.ts";
 import { TopicSweep } from "./topic-sweep.ts";
-import { TurnReads } from "./turn-reads.ts";
 
 export interface CoordinatorPorts {
   readonly clock: Clock;
@@ -71,7 +71,7 @@ export class Coordinator implements ShardLeader {
     this.#parts = parts;
     const machine = groupsMachine(topics, settings, trusted, (groupId, memberId, now) => this.#tenure?.timers.seen(groupId, memberId, now));
     const hooks = { began: () => this.#began(), ended: () => this.#ended() };
-    this.#decider = new Decider(clock, parts.replica, parts.view, machine, hooks, parts.admit);
+    this.#decider = new Decider(clock, parts.replica, parts.view, machine, hooks, parts.confirmed, parts.admit);
     this.#deaf = parts.view.onChange((facts) => this.#replayed(facts));
   }
 

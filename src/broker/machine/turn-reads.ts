@@ -1,4 +1,4 @@
-import type { Clock } from "../../../base/ports/clock.ts";
+import type { Clock } from "../../base/ports/clock.ts";
 
 /** @param answer undefined: nobody can answer here @returns forgets who asked */
 export type Ask<T> = (done: (answer: T | undefined) => void) => () => void;
