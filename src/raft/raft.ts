@@ -3,6 +3,7 @@ import { invariant, unreachable } from "../base/invariant.ts";
 import { FrameType } from "../records/frame-types.ts";
 import type { Candidate } from "./candidate.ts";
 import { configurationBytes } from "./membership.ts";
+import { termAfterRecovery } from "./recovery-term.ts";
 import { ReplicaState } from "./replica-state.ts";
 import { Roles } from "./roles.ts";
 import { answerOlderTerm, declineRest, ruleOfLaterTerm, type TermMessage } from "./term-rules.ts";
@@ -202,8 +203,8 @@ class Raft<P> implements RaftCore<P> {
     state.now = now;
     if (this.#failed || state.takingBulk) return false;
     state.quarantine = undefined;
-    // A term that nobody voted in here: no leader of the old configuration can have had this replica's vote in it.
-    this.#roles.follow((Math.max(state.term, after) + 1) as Term, undefined, now);
+    // A term that nobody voted in, here or elsewhere: leaders of the old configuration may have come and gone unheard of here.
+    this.#roles.follow(termAfterRecovery(Math.max(state.term, after) as Term, state.options.draw), undefined, now);
     const configuration = { voters: [state.self], learners: [] };
     state.log.appendNew(state.term, FrameType.config, configurationBytes(configuration), undefined, configuration);
     state.attempts = 0;

@@ -304,8 +304,8 @@ export interface RaftCore<P> {
    */
   changeMembership(change: MembershipChange, now: number): ChangeResult;
   /**
-   * An operator has given up the other voters (ADR 0014): this replica alone is the configuration from now on, in an entry of a term above
-   * `after` and above its own, and asks for votes at once. It is in quarantine no more: nobody is left whose word could end it. False: not
+   * An operator has given up the other voters (ADR 0014): this replica alone is the configuration from now on, in an entry of a term far above
+   * `after` and its own (`termAfterRecovery`), and asks for votes at once. It is in quarantine no more: nobody is left whose word could end it. False: not
    * now, frames are being written past the WAL, or its storage failed.
    */
   recover(after: Term, now: number): boolean;

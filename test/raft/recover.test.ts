@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { TERMS_OF_RECOVERY, termAfterRecovery } from "../../src/raft/recovery-term.ts";
 import { FrameType } from "../../src/records/frame-types.ts";
 import { replica, type TestReplica, term } from "./harness.ts";
 import { lone, messagesOf, outOf, vote } from "./lone.ts";
@@ -24,10 +25,11 @@ describe("A replica whose operator gave up the others (ADR 0014, scenario 62)", 
     assert.equal(survivor.core.role, "leader");
     assert.deepEqual(survivor.core.configuration, { voters: [replica(1)], learners: [] });
     assert.deepEqual(types(survivor).slice(3), [FrameType.config, FrameType.noop]);
-    assert.deepEqual(
-      survivor.log.map((entry) => entry.term),
-      [1, 1, 3, 10, 11],
-    );
+    const terms = survivor.log.map((entry) => entry.term);
+    assert.deepEqual(terms.slice(0, 3), [1, 1, 3]);
+    const [forced = 0, led = 0] = terms.slice(3);
+    assert.ok(forced > 9, `${forced}`);
+    assert.equal(led, forced + 1);
     assert.equal(survivor.core.commit, 5);
     assert.deepEqual(
       outOf(survivor).filter(({ message }) => message.kind !== "preVote"),
@@ -37,9 +39,43 @@ describe("A replica whose operator gave up the others (ADR 0014, scenario 62)", 
   });
 
   it("is above its own term where that is higher, also when it had voted in it", () => {
-    const survivor = recovered(lone({ log: [2], term: 7, votedFor: 3 }), 4);
-    assert.equal(survivor.log[1]?.term, 8);
+    const away = 1_000_000;
+    const survivor = recovered(lone({ log: [2], term: TERMS_OF_RECOVERY + 7, votedFor: 3 }), 4);
+    assert.ok((survivor.log[1]?.term ?? 0) > TERMS_OF_RECOVERY + 7 + away);
     assert.equal(survivor.core.role, "leader");
+  });
+
+  it("is above the terms of leaders that it has not heard of: nobody else has a vote to give in them", () => {
+    const survivor = recovered(lone({ log: [1, 1, 3], commit: 1 }), 3);
+    assert.ok((survivor.log[3]?.term ?? 0) > 1_000_000, `${survivor.log[3]?.term}`);
+  });
+
+  it("goes on in terms of its own also where another one was gone on from, of which it has not heard", () => {
+    const of = (draw: number): number[] => {
+      const survivor = recovered(lone({ log: [1, 1, 3], commit: 1, options: { draw: () => draw } }), 3);
+      // And once more, the operator being as unlucky again.
+      return recovered(survivor, 0)
+        .log.map(({ term }) => term)
+        .slice(3);
+    };
+    const [one, other] = [of(0.25), of(0.25 + 2 ** -20)];
+    assert.equal(new Set([...one, ...other]).size, one.length + other.length, `${one} and ${other}`);
+    const apart = Math.min(...one.flatMap((a) => other.map((b) => Math.abs(a - b))));
+    assert.ok(apart > 2 ** 15, "and so do thousands of leaders after it");
+  });
+
+  it("stays a whole number that every format holds, however often it is done", () => {
+    const last = Number.MAX_SAFE_INTEGER;
+    const most = (known: number): number => termAfterRecovery(term(known), () => 1 - 2 ** -32);
+    let known = 0;
+    let times = 0;
+    for (let next = most(known); next - known > 1; next = most(known)) {
+      assert.ok(Number.isSafeInteger(next) && next < last - 2 ** 15);
+      known = next;
+      times += 1;
+    }
+    assert.ok(times > 100_000, `${times}`);
+    assert.equal(most(known), known + 1, "then there is no wide gap left to take");
   });
 
   it("leaves quarantine: nobody is left who could end it", () => {
