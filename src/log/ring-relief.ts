@@ -209,6 +209,8 @@ export class RingRelief {
     const { clock, failure } = this.#ports;
     const now: Moment = { at: clock.monotonic(), rounds: this.#rounds };
     const known = this.#waits.get(groupId);
+    // Of a leader that another one has followed: what it sent may come late, and says nothing of now.
+    if (known !== undefined && term < known.term) return;
     const same = known?.term === term && (known.lasts || known.index === index);
     const wait: Wait = same ? known : { term, index, since: now, last: now.at, lasts: false };
     this.#waits.set(groupId, wait);

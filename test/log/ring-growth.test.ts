@@ -92,6 +92,17 @@ describe("A ring whose oldest file is kept by what nobody commits", () => {
     assert.equal(store.walFilesMax, FILES);
   });
 
+  it("grows for what a leader inherited though appends of the one before it come late, and gives them nothing", async () => {
+    const { store, refuse } = await pinned();
+    let asked = 0;
+    const late = { ...inherited(1), term: term(1) };
+    await refuse(() => (asked++ % 2 === 1 ? late : inherited(1)));
+    assert.equal(store.walFilesMax, FILES + 1);
+    store.refusedAppend(late);
+    assert.ok(store.takes(3_900, inherited(1)), "it keeps its files");
+    assert.ok(!store.takes(3_900, late));
+  });
+
   it("does not grow for two refusals that are a minute apart", async () => {
     const { store, fill, tick } = await pinned();
     await fill();
