@@ -77,6 +77,11 @@ export interface OffsetToCommit {
   /** High watermark of the partition, known to be at least as new as the commit; undefined: not known, and nothing is judged by it. */
   readonly highWatermark: number | undefined;
   /**
+   * The topic that was asked for the high watermark. It says nothing of a topic that was made under the name since. Absent: it is of the topic
+   * that has the name when the commit is decided.
+   */
+  readonly endOf?: TopicId;
+  /**
    * What was committed here (0: nothing) before the high watermark was asked for. Only if it still is may a commit go back, where the log has
    * lost its end: a high watermark below a commit that came after it was asked for says nothing. Absent: it may not.
    */

@@ -95,7 +95,8 @@ function refuseOffset(
   taken: ReadonlyMap<TopicId, ReadonlyMap<number, unknown>>,
   { offsetMetadataBytesMax }: GroupSettings,
 ): MillraceError | undefined {
-  const { partition, offset, term, metadata, highWatermark, seen, truncated } = each;
+  const { partition, offset, term, metadata, seen, truncated, endOf = topic.id } = each;
+  const highWatermark = endOf === topic.id ? each.highWatermark : undefined;
   if (partition < 0 || partition >= topic.partitions) return unknownPartition(topic.name, partition, topic.partitions);
   if (offset < 0) return invalid("offset", `${offset} is below 0`);
   if (term < -1) return invalid("term", `${term} is below -1`);

@@ -75,19 +75,19 @@ export function memberMessage(
 }
 
 /** What is known of a partition to judge a commit by. @see OffsetToCommit */
-export type KnownEnd = Pick<OffsetToCommit, "seen" | "truncated"> & { readonly highWatermark: number };
+export type KnownEnd = Pick<OffsetToCommit, "seen" | "truncated"> & { readonly highWatermark: number; readonly endOf: TopicId };
 
-/** @param end of a partition, where it is known to be at least as new as the call */
+/** @param end of the partition that is named at a place of the request, where it is known to be at least as new as the call */
 export function commitCommand(
   { groupId, memberId, memberEpoch, offsets }: CommitOffsetsRequest,
-  end: (topic: string, partition: number) => KnownEnd | undefined,
+  end: (at: number) => KnownEnd | undefined,
 ): CommitOffsets | MillraceError {
   if (memberId === "" && memberEpoch !== -1) return invalid("member_id", "it is empty; a commit from outside has member_epoch -1");
   return {
     kind: "commitOffsets",
     groupId,
     member: memberId === "" ? undefined : { id: memberId, epoch: memberEpoch },
-    offsets: offsets.map(({ topic, topicId, partition, offset, metadata, term }) => ({
+    offsets: offsets.map(({ topic, topicId, partition, offset, metadata, term }, at) => ({
       topic,
       topicId: topicId === "" ? undefined : (topicId as TopicId),
       partition,
@@ -95,7 +95,7 @@ export function commitCommand(
       term: term ?? -1,
       metadata,
       highWatermark: undefined,
-      ...end(topic, partition),
+      ...end(at),
     })),
   };
 }

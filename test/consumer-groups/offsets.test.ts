@@ -85,6 +85,19 @@ describe("commits of a group", () => {
     assert.equal(c.committed("g", id, 0), 3);
   });
 
+  it("are not judged by the end of a topic that had the name before", () => {
+    const c = new Coordinator();
+    const former = c.topics.make("t", 4);
+    c.topics.drop("t");
+    const id = c.topics.make("t", 4);
+    // Beyond what the former one held.
+    assert.deepEqual(c.commit("g", undefined, offset("t", 0, 20, { highWatermark: 7, seen: 0, endOf: former })), ["ok"]);
+    // Its end lies below what is committed: of a log that lost its end.
+    assert.deepEqual(c.commit("g", undefined, offset("t", 0, 3, { highWatermark: 7, seen: 20, endOf: former })), ["COMMIT_BEHIND"]);
+    assert.equal(c.committed("g", id, 0), 20);
+    assert.deepEqual(c.commit("g", undefined, offset("t", 0, 3, { highWatermark: 7, seen: 20, endOf: id })), ["ok"]);
+  });
+
   it("of a partition that is being given back are taken until it is", () => {
     const { c, a } = one();
     c.told(joining("g", "b", ["t"]));

@@ -75,8 +75,8 @@ describe("requests of a member", () => {
 
 describe("commits on the wire", () => {
   const commit = (fields: MessageInput<typeof CommitOffsetsRequest>) =>
-    commitCommand(CommitOffsetsRequest.decode(CommitOffsetsRequest.encode(fields)), (topic) =>
-      topic === "t" ? { highWatermark: 9, seen: 2 } : undefined,
+    commitCommand(CommitOffsetsRequest.decode(CommitOffsetsRequest.encode(fields)), (at) =>
+      at === 0 ? { endOf: topicUuid(1), highWatermark: 9, seen: 2 } : undefined,
     );
 
   it("are of a member, or from outside with no member and epoch -1", () => {
@@ -91,7 +91,7 @@ describe("commits on the wire", () => {
     assert.ok("kind" in outside);
     assert.equal(outside.member, undefined);
     assert.deepEqual(outside.offsets, [
-      { topic: "t", topicId: undefined, partition: 0, offset: 3, term: -1, metadata: "m", highWatermark: 9, seen: 2 },
+      { topic: "t", topicId: undefined, partition: 0, offset: 3, term: -1, metadata: "m", endOf: topicUuid(1), highWatermark: 9, seen: 2 },
       { topic: "u", topicId: "i", partition: 0, offset: 0, term: -1, metadata: "", highWatermark: undefined },
     ]);
     const member = commit({ groupId: "g", memberId: "a", memberEpoch: 7 });

@@ -161,9 +161,12 @@ export class FakeGroups extends FakeCluster {
   }
 
   #commit(request: Uint8Array): Uint8Array {
-    const command = commitCommand(CommitOffsetsRequest.decode(request), (topic, partition) => {
+    const asked = CommitOffsetsRequest.decode(request);
+    const command = commitCommand(asked, (at) => {
+      const { topic = "", partition = 0 } = asked.offsets[at] ?? {};
       const log = this.logs(topic)[partition];
-      return log === undefined ? undefined : { highWatermark: log.end - this.unheard };
+      const endOf = this.coordinator.topics.byName(topic)?.id;
+      return log === undefined || endOf === undefined ? undefined : { highWatermark: log.end - this.unheard, endOf };
     });
     if (command instanceof MillraceError) throw command;
     if (this.#silenced.has(command.member?.id ?? "")) throw new MillraceError("NOT_READY", "nothing of it arrives");

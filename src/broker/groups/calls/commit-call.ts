@@ -1,7 +1,7 @@
 import { MillraceError } from "../../../base/errors.ts";
 import { commitAnswer } from "../../../consumer-groups/answers.ts";
 import type { CommittedOffset } from "../../../consumer-groups/group-state.ts";
-import { groupTopics } from "../../../consumer-groups/group-topics.ts";
+import { groupTopics, namedTopic } from "../../../consumer-groups/group-topics.ts";
 import { commitCommand, type KnownEnd } from "../../../consumer-groups/wire.ts";
 import { CommitOffsetsRequest, CommitOffsetsResponse, type OffsetCommit } from "../../../protocol/public/group-service.ts";
 import type { LogPlace } from "../../services/log-service.ts";
@@ -25,15 +25,13 @@ export const commitOffsets: GroupMethod = {
       const asked = offsets.map(({ topic, topicId, partition }) => ({ topic, topicId, partitions: [partition] }));
       await topicsKnown(asked, call, call.shard.view.image.group(request.groupId));
     }
-    const ends = few ? await endsOf(call, request.groupId, offsets) : new Map<string, KnownEnd>();
-    const command = commitCommand(request, (topic, partition) => ends.get(keyOf(topic, partition)));
+    const ends = few ? await endsOf(call, request.groupId, offsets) : new Map<number, KnownEnd>();
+    const command = commitCommand(request, (at) => ends.get(at));
     if (command instanceof MillraceError) throw command;
     const { refused } = await decided(call, command, "offsets");
     return CommitOffsetsResponse.encode(commitAnswer(offsets, refused));
   },
 };
-
-const keyOf = (topic: string, partition: number): string => `${partition}:${topic}`;
 
 /** Undefined: it was not said of which history of the log. */
 function placeOf(committed: CommittedOffset | undefined): LogPlace | undefined {
@@ -43,15 +41,17 @@ function placeOf(committed: CommittedOffset | undefined): LogPlace | undefined {
 /**
  * Of those partitions whose commit cannot be judged by what this broker has: what it knows to be committed is committed, but a commit
  * beyond it, or one that goes back, is judged by the leader (only a log that lost its end lets a commit go back, ADR 0017).
+ *
+ * @returns by place in `offsets`; each with the id of the topic it is of, since the name may stand for another one when the commit is decided
  */
-async function endsOf(call: GroupCall, groupId: string, offsets: readonly OffsetCommit[]): Promise<ReadonlyMap<string, KnownEnd>> {
+async function endsOf(call: GroupCall, groupId: string, offsets: readonly OffsetCommit[]): Promise<ReadonlyMap<number, KnownEnd>> {
   const { topics, ends, clock } = call.parts;
   const ofGroup = groupTopics(call.shard.view.image.group(groupId), topics);
-  const known = new Map<string, KnownEnd>();
+  const known = new Map<number, KnownEnd>();
   const asking: Promise<void>[] = [];
-  for (const { topic: name, partition, offset } of offsets) {
-    const topic = ofGroup.byName(name);
-    if (topic === undefined || partition < 0 || partition >= topic.partitions) continue;
+  for (const [at, { topic: name, topicId, partition, offset }] of offsets.entries()) {
+    const topic = namedTopic(ofGroup, name, topicId);
+    if (topic instanceof MillraceError || partition < 0 || partition >= topic.partitions) continue;
     // One that this broker has not heard of: what it could ask would be asked about another one of the name.
     if (topics.byId(topic.id) === undefined) continue;
     const committed = call.shard.leader.offsetOf(groupId, topic.id, partition);
@@ -60,7 +60,7 @@ async function endsOf(call: GroupCall, groupId: string, offsets: readonly Offset
     const until = { ...call.until, deadline: Math.min(call.until.deadline, clock.monotonic() + ENDS_MS) };
     asking.push(
       ends.of(name, partition, { topicId: topic.id, place: offset < seen ? placeOf(committed) : undefined }, until).then(
-        ({ highWatermark, truncated = false }) => void known.set(keyOf(name, partition), { highWatermark, seen, truncated }),
+        ({ highWatermark, truncated = false }) => void known.set(at, { endOf: topic.id, highWatermark, seen, truncated }),
         (error: unknown) => {
           // Its leader cannot be asked: the commit waits for nobody else.
           if (!(error instanceof MillraceError) || error.code === "CALL_CANCELLED") throw error;
