@@ -85,6 +85,10 @@ export class PeerProgress implements Progress {
   asked = false;
   /** Probe: the question is asked again, so without entries: the first one may still be waiting for a slow disk there. */
   again = false;
+  /** Probe: the open question carries entries. */
+  carries = false;
+  /** Probe: it was answered, and none of its entries taken. It is asked with entries again, but not before a heartbeat is answered. */
+  withheld = false;
   /** Match at the last heartbeat reply: no move since, with appends in flight, hints at a lost append. */
   matchAtBeat = -1;
   /** Extend: the frames after the first, up to the second, were asked for. */
@@ -147,6 +151,7 @@ export class PeerProgress implements Progress {
     this.window.reset();
     this.asked = false;
     this.again = false;
+    this.withheld = false;
   }
 
   toReplicate(): void {
@@ -155,6 +160,7 @@ export class PeerProgress implements Progress {
     this.window.reset();
     this.asked = false;
     this.again = false;
+    this.withheld = false;
     this.matchAtBeat = -1;
   }
 
@@ -176,5 +182,6 @@ export class PeerProgress implements Progress {
     this.#next = Math.max(Math.min(refusedPrev, hint + 1), this.#match + 1);
     this.asked = false;
     this.again = false;
+    this.withheld = false;
   }
 }

@@ -51,11 +51,20 @@ export class Replication<P> {
   onAppendReply(from: ReplicaId, peer: PeerProgress, reply: AppendReply): void {
     if (peer.suspected !== undefined) return;
     this.#heardOf(peer, reply.impaired);
-    this.#told(peer, reply.durable);
+    const moved = this.#told(peer, reply.durable);
     this.#spareReset(peer);
     if (reply.refused !== undefined) this.#onRefusal(from, peer, reply.refused);
-    else if (peer.mode === "probe" && reply.durable >= peer.match) peer.toReplicate();
+    else if (peer.mode === "probe" && reply.durable >= peer.match) this.#onMatch(peer, moved);
     else if (peer.mode === "extend" && peer.match >= peer.extendUpTo) peer.toReplicate();
+  }
+
+  /**
+   * The question was answered: the logs match there. If it carried entries and none was taken, the follower has no room for them, or bulk
+   * frames are being written there: the whole window sent at once would be refused at once, and so on, as fast as messages go.
+   */
+  #onMatch(peer: PeerProgress, moved: boolean): void {
+    if (!moved && peer.asked && peer.carries && peer.match === peer.next - 1) peer.withheld = true;
+    else peer.toReplicate();
   }
 
   #told(peer: PeerProgress, durable: LogIndex): boolean {
@@ -147,7 +156,8 @@ export class Replication<P> {
       } else if (peer.asked) {
         // The question or its answer may be lost: ask again.
         peer.asked = false;
-        peer.again = true;
+        peer.again = !peer.withheld;
+        peer.withheld = false;
       }
     } else if (peer.mode === "replicate" && peer.match < peer.next - 1) {
       // In flight and not moving: if an append was lost, this question is refused and probing starts; if the disk there is
@@ -175,7 +185,13 @@ export class Replication<P> {
 
   hold(replica: ReplicaId, held: boolean): void {
     const peer = this.peers.get(replica);
-    if (peer !== undefined) peer.held = held;
+    if (peer === undefined) return;
+    // What was asked before the hold says nothing of what is taken now.
+    if (peer.held && !held && peer.withheld) {
+      peer.asked = false;
+      peer.withheld = false;
+    }
+    peer.held = held;
   }
 
   // Bulk catch-up
@@ -287,7 +303,8 @@ export class Replication<P> {
     if (hole !== undefined && hole <= peer.match && log.holeAt(peer.match + 1) !== undefined) return;
     if (hole !== undefined && peer.next - 1 > peer.match) peer.backTo(peer.next - 1, Math.max(peer.match, hole - 1));
     peer.asked = true;
-    if (peer.again || peer.held || peer.next > log.lastIndex || peer.next < log.inMemoryFrom) this.#ask(replica, peer);
+    peer.carries = !(peer.again || peer.held || peer.next > log.lastIndex || peer.next < log.inMemoryFrom);
+    if (!peer.carries) this.#ask(replica, peer);
     else this.#append(replica, peer, peer.next, log.fit(peer.next, log.lastIndex, options.appendBytesMax));
   }
 

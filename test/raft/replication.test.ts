@@ -325,6 +325,80 @@ describe("Raft replication", () => {
     assert.equal(cluster.sent.filter(({ to, message }) => to === 3 && message.kind === "append").length, 4);
   });
 
+  it("a question of which no entry was taken is asked again with entries when a heartbeat is answered, and not before", () => {
+    const leader = leading();
+    leader.propose(...Array.from({ length: 30 }, (_, at) => `p${at}`));
+    outOf(leader);
+    const entries = () => messagesOf(leader, "append").map((each) => each.entries.length);
+    const beat = (durable: number) => leader.step(2, { kind: "heartbeatReply", term: leader.core.term, round: 0, durable: index(durable) });
+    leader.step(2, appendReply(leader.core.term, 0));
+    assert.deepEqual(entries(), [], "no room: neither the window nor the question again");
+    leader.step(2, appendReply(leader.core.term, 0));
+    assert.deepEqual(entries(), []);
+    for (let beats = 0; beats < 3; beats++) {
+      beat(0);
+      assert.deepEqual(entries(), [9], "one question with what an append holds");
+      leader.step(2, appendReply(leader.core.term, 0));
+      assert.deepEqual(entries(), []);
+    }
+    beat(0);
+    outOf(leader);
+    leader.step(2, appendReply(leader.core.term, 4));
+    assert.deepEqual(entries(), [10, 10, 7], "room: the window, at once");
+  });
+
+  it("a question that found no place, or carried nothing, is followed at once", () => {
+    const leader = leading({ log: [1, 1, 1, 1], term: 1 });
+    outOf(leader);
+    const atTerm = leader.core.term;
+    const refused = { prevIndex: index(4), hintIndex: index(2), hintTerm: term(1) };
+    leader.step(2, { kind: "appendReply", term: atTerm, durable: index(0), refused });
+    const again = messagesOf(leader, "append");
+    assert.deepEqual(
+      again.map((each) => [each.prevIndex, each.entries.length]),
+      [[2, 1]],
+    );
+    // Nothing is heard of that one: it is asked without entries, and the answer opens the window.
+    leader.step(2, { kind: "heartbeatReply", term: atTerm, round: 0, durable: index(0) });
+    assert.deepEqual(
+      messagesOf(leader, "append").map((each) => [each.prevIndex, each.entries.length]),
+      [[2, 0]],
+    );
+    leader.step(2, appendReply(atTerm, 2));
+    assert.deepEqual(
+      messagesOf(leader, "append").map((each) => [each.prevIndex, each.entries.length]),
+      [
+        [2, 1],
+        [3, 1],
+        [4, 1],
+      ],
+    );
+  });
+
+  it("a follower that has no room is sent an append with each heartbeat, and all it lacks once it has some", () => {
+    const cluster = TestCluster.of([1, 2, 3]);
+    const leader = cluster.elect(1);
+    cluster.advance(300);
+    let full = true;
+    const follower = cluster.at(3);
+    const step = follower.core.step.bind(follower.core);
+    follower.core.step = (from, message, now) => {
+      const first = message.kind === "append" ? message.entries[0] : undefined;
+      if (!full || first === undefined || message.kind !== "append" || message.prevIndex > follower.core.lastIndex)
+        step(from, message, now);
+      else step(from, { ...message, entries: [], withheld: { index: first.index, term: first.term } }, now);
+    };
+    leader.propose(...Array.from({ length: 50 }, (_, at) => `p${at}`));
+    cluster.advance(500);
+    cluster.sent = [];
+    cluster.advance(1000);
+    const toIt = cluster.sent.filter(({ to, message }) => to === 3 && message.kind === "append");
+    assert.ok(toIt.length >= 8 && toIt.length <= 12, `${toIt.length} appends in ten heartbeats`);
+    full = false;
+    cluster.advance(110);
+    assert.equal(follower.core.lastIndex, leader.core.lastIndex);
+  });
+
   it("scenario 43, core half: a replica whose storage failed stops, and never acknowledges", () => {
     const cluster = TestCluster.of([1, 2, 3]);
     const leader = cluster.elect(1);
