@@ -29,6 +29,8 @@ export class ReadTerms {
   readonly #partition: ReadablePartition;
   /** Offsets known to be of a term: from … before `to`. */
   readonly #known = new Map<Term, { from: number; to: number }>();
+  /** Leaders' terms that the log has entries of, and the last place read from such a leader: all below it is of that term or an earlier one. */
+  readonly #led = new Map<Term, number>();
   /** In which all of it was learned. */
   #learnedIn = -1;
 
@@ -38,9 +40,7 @@ export class ReadTerms {
 
   /** Committed records from `from` to before `to` are of `term`. */
   learn(from: number, to: number, term: Term): void {
-    const { term: now } = this.#partition.replica.core;
-    if (now !== this.#learnedIn) this.#known.clear();
-    this.#learnedIn = now;
+    this.#forget();
     const known = this.#known.get(term);
     if (known !== undefined) {
       known.from = Math.min(known.from, from);
@@ -51,6 +51,15 @@ export class ReadTerms {
     this.#known.set(term, { from, to });
   }
 
+  /** What was learned under another leader. */
+  #forget(): void {
+    const { term } = this.#partition.replica.core;
+    if (term === this.#learnedIn) return;
+    this.#known.clear();
+    this.#led.clear();
+    this.#learnedIn = term;
+  }
+
   /**
    * Whether the record before `offset`, which is at most the high watermark, is of `term`, or was read from its leader; yes when that cannot be
    * told, because it was trimmed away or cannot be read.
@@ -58,18 +67,26 @@ export class ReadTerms {
   agrees(offset: Offset, term: Term, stopped?: () => boolean): boolean | Promise<boolean> {
     const place = (offset - 1) as Offset;
     if (place < this.#partition.logStartOffset) return true;
-    const known = this.#learnedIn === this.#partition.replica.core.term ? this.#known.get(term) : undefined;
+    this.#forget();
+    const known = this.#known.get(term);
     if (known !== undefined && known.from <= place && place < known.to) return true;
-    return this.#termAt(place, stopped).then((found) => found === undefined || found === term || (found < term && this.#holds(term)));
+    if (place <= (this.#led.get(term) ?? -1)) return true;
+    return this.#termAt(place, stopped).then(
+      (found) => found === undefined || found === term || (found < term && this.#holds(place, term)),
+    );
   }
 
   /**
    * No log holds both entries of a term and, below them, another record than the leader of the term had there. Yes where its entries would lie in
    * a hole: until that is filled, their terms are guesses.
    */
-  #holds(term: Term): boolean {
+  #holds(place: Offset, term: Term): boolean {
     const { index, certain } = this.#lastProved(term);
-    return !certain || this.#partition.replica.core.termAt(index) === term;
+    if (this.#partition.replica.core.termAt(index) !== term) return !certain;
+    this.#forget();
+    if (this.#led.size === TERMS_MAX && !this.#led.has(term)) this.#led.clear();
+    this.#led.set(term, Math.max(place, this.#led.get(term) ?? -1));
+    return true;
   }
 
   /** The last committed entry that is proved to be of this term or an earlier one. `certain`: there is none behind it that may be. */

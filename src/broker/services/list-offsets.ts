@@ -10,6 +10,7 @@ import { waitWithin } from "./fetch-codec.ts";
 import type { LogBackend, OffsetsOf } from "./log-service.ts";
 import { requireDistinct } from "./named-partitions.ts";
 import { OffsetLookups } from "./offset-lookups.ts";
+import type { SubscribedRange } from "./subscription.ts";
 
 /**
  * `ListOffsets`: each partition has its offsets or an error of its own. What is not known shortly before the deadline has one too, so that
@@ -67,11 +68,11 @@ export async function positionsOf(
   backend: LogBackend,
   lookups: OffsetLookups,
   until: Until,
-): Promise<{ readonly from: number; readonly until: number | undefined }> {
+): Promise<SubscribedRange> {
   const { deadline } = until;
   const target = await backend.resolve(topic, start.partition, until, topicId);
   const at = (timeMs: number | undefined): Promise<OffsetsOf> => lookups.offsets(backend, target, timeMs, { deadline, direct: false });
-  let from = start.offset;
+  let { offset: from, lastTerm } = start;
   for (const [field, value] of [
     ["offset", from],
     ["time_ms", start.timeMs],
@@ -88,12 +89,16 @@ export async function positionsOf(
   if (start.timeMs !== undefined) {
     const offsets = await at(start.timeMs);
     from = offsets.found?.offset ?? offsets.highWatermark;
-  } else if (start.end === true) from = (await at(undefined)).highWatermark;
-  else if (from === undefined) from = (await at(undefined)).logStartOffset;
+    lastTerm = offsets.term;
+  } else if (start.end === true) {
+    const offsets = await at(undefined);
+    from = offsets.highWatermark;
+    lastTerm = offsets.term;
+  } else if (from === undefined) from = (await at(undefined)).logStartOffset;
   let end = start.untilOffset;
   if (start.untilTimeMs !== undefined) {
     const offsets = await at(start.untilTimeMs);
     end = offsets.found?.offset ?? offsets.highWatermark;
   } else if (start.untilEnd === true) end = (await at(undefined)).highWatermark;
-  return { from, until: end };
+  return { from, until: end, lastTerm };
 }

@@ -28,6 +28,13 @@ export interface SubscriptionFetch extends SubscribedTopic {
   readonly accept: SubscribeRequest["accept"];
 }
 
+export interface SubscribedRange {
+  readonly from: number;
+  readonly until: number | undefined;
+  /** Of the record before `from`, or of the leader that told where that is; undefined: nobody said. */
+  readonly lastTerm: number | undefined;
+}
+
 export interface SubscriptionBackend {
   /** @param topicId what the name must stand for; empty: anything @throws {MillraceError} */
   topicOf(topic: string, topicId: string): Promise<{ readonly topicId: string }>;
@@ -36,7 +43,7 @@ export interface SubscriptionBackend {
   /** Waits for records; `done` exactly once unless cancelled. */
   read(request: SubscriptionFetch, done: (outcome: FetchResponse | MillraceError) => void): () => void;
   /** Turns the ends of one partition into offsets. @throws {MillraceError} */
-  positions(topic: SubscribedTopic, start: SubscribeStart): Promise<{ readonly from: number; readonly until: number | undefined }>;
+  positions(topic: SubscribedTopic, start: SubscribeStart): Promise<SubscribedRange>;
 }
 
 /** Bytes of one message of a subscription; a stub that did not raise its limit takes 4 MiB. */
@@ -68,7 +75,7 @@ interface Pump {
   /** Where it began: an end below it ends it at once, and does not move its reader back. */
   readonly begun: number;
   offset: number;
-  /** Of the record before `offset`, as this stream, or its reader before, got it. */
+  /** Of the record before `offset`, as this stream, or its reader before, got it; or of the leader that said there is nothing behind it. */
   lastTerm: number | undefined;
   readonly until: number | undefined;
   /** As last told: below it there are records to be had at once. */
@@ -184,7 +191,7 @@ export class Subscription {
           partition: start.partition,
           begun: at.from,
           offset: at.from,
-          lastTerm: start.lastTerm,
+          lastTerm: at.lastTerm,
           until: at.until,
           highWatermark: UNKNOWN,
           cancel: undefined,
@@ -307,6 +314,8 @@ export class Subscription {
       );
       if (!room) this.#fill();
     }
+    // Nothing comes behind its place yet: the log of this leader is the one it goes on in. 0: not said.
+    else if (fetched.term > 0) pump.lastTerm ??= fetched.term;
     // Not at once: a partition with a long backlog must let the others, and everything else, have their turn.
     this.#clock.soon(() => this.#next(pump));
   }

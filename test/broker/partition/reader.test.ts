@@ -475,6 +475,26 @@ describe("A read that names the term of the record before its offset", () => {
     assert.equal(it.state.reads, 9);
   });
 
+  it("looks a leader's term up once for all places up to the one that was read from it", async () => {
+    const it = threeTerms();
+    const named = async (offset: number, term: number): Promise<number> => {
+      const before = it.state.reads;
+      const read = it.read({ ...at(offset, term), maxBytes: 1 });
+      await it.pass(1);
+      assert.equal(read.outcomes.length, 1);
+      return it.state.reads - before;
+    };
+    assert.deepEqual([await named(3, 9), await named(3, 9), await named(2, 9)], [2, 1, 1]);
+    // Further on it may be another one's.
+    assert.equal(await named(4, 9), 2);
+    assert.equal(await named(6, 7), 1);
+    const refused = it.read(at(6, 7));
+    await it.pass(1);
+    assert.equal(refused.error.code, "LOG_TRUNCATED");
+    it.state.term = 13 as Term;
+    assert.equal(await named(3, 9), 2);
+  });
+
   it("compares also while it waits for more", async () => {
     const it = threeTerms();
     it.batch(["i"]);

@@ -18,7 +18,7 @@ interface Open {
 /** One subscription; its fetches stay open until the test answers them. Positions are 10 to `until`, or refused. */
 function subscription(
   input: MessageInput<typeof SubscribeRequest>,
-  options: { until?: number; refused?: MillraceError; heard?: () => string; latest?: () => Promise<string> } = {},
+  options: { until?: number; refused?: MillraceError; heard?: () => string; latest?: () => Promise<string>; lastTerm?: number } = {},
 ) {
   const world = new World(1);
   const { clock } = world.machine("a").boot();
@@ -33,9 +33,9 @@ function subscription(
   const backend = {
     topicOf: async (_topic: string, topicId: string) => ({ topicId: topicId === "" ? (options.heard?.() ?? "") : topicId }),
     latestOf: async () => ({ topicId: (await options.latest?.()) ?? "" }),
-    positions: async () => {
+    positions: async (_topic: unknown, start: { readonly lastTerm: number | undefined }) => {
       if (options.refused !== undefined) throw options.refused;
-      return { from: 10, until: options.until };
+      return { from: 10, until: options.until, lastTerm: options.lastTerm ?? start.lastTerm };
     },
     read: (request: SubscriptionFetch, done: Open["done"]) => {
       const open: Open = { request, done, cancelled: false };
@@ -64,13 +64,17 @@ function subscription(
       made.drained();
     },
     /** Answers the newest open fetch of a partition with these records, from where it asked. */
-    answer: (values: readonly string[], partition = 0) => {
+    answer: (values: readonly string[], partition = 0, term = 0) => {
       const open = reads.filter(({ request }) => request.partition === partition).at(-1);
       assert.ok(open !== undefined);
       const { offset } = open.request;
       const batches =
         values.length === 0 ? [] : [{ baseOffset: offset, recordCount: values.length, records: recordSet(values), term: offset }];
-      open.done(FetchResponse.decode(FetchResponse.encode({ batches, nextOffset: offset + values.length, highWatermark: 99 })));
+      open.done(
+        FetchResponse.decode(
+          FetchResponse.encode({ batches, nextOffset: offset + values.length, highWatermark: values.length === 0 ? offset : 99, term }),
+        ),
+      );
     },
     turn: (ms = 2) => world.scheduler.run(world.now + ms),
   };
@@ -80,6 +84,31 @@ const one: MessageInput<typeof SubscribeRequest> = { topic: "t", partitions: [{ 
 const two: MessageInput<typeof SubscribeRequest> = { topic: "t", partitions: [{ partition: 0 }, { partition: 1 }] };
 
 describe("Subscription", () => {
+  it("names the term of the leader that told its place while it has passed nothing on, and none before", async () => {
+    const termOf = (it: ReturnType<typeof subscription>): unknown => it.reads.at(-1)?.request.lastTerm;
+    // At the end, whose leader is known; and at an offset that nobody said the term of.
+    const ended = subscription(one, { lastTerm: 5 });
+    const said = subscription(one);
+    for (const it of [ended, said]) await it.turn();
+    assert.deepEqual([termOf(ended), termOf(said)], [5, undefined]);
+    for (const it of [ended, said]) it.answer([], 0, 6);
+    await ended.turn();
+    await said.turn();
+    assert.deepEqual([termOf(ended), termOf(said)], [5, 6], "the first that is known is the one it goes on in");
+    for (const it of [ended, said]) it.answer([], 0, 7);
+    await said.turn();
+    assert.equal(termOf(said), 6);
+    said.answer(["a"], 0, 7);
+    await said.turn();
+    assert.equal(termOf(said), 10, "that of the record");
+    // A broker that does not say it.
+    const old = subscription(one);
+    await old.turn();
+    old.answer([]);
+    await old.turn();
+    assert.deepEqual([old.reads.length, termOf(old)], [2, undefined]);
+  });
+
   it("lets so many bytes wait for its reader as the request says, and never more than the broker", () => {
     assert.equal(subscription(one).stream.unsentBytesMax, 4_000_000);
     assert.equal(subscription({ ...one, creditBytes: 100_000 }).stream.unsentBytesMax, 100_000);
