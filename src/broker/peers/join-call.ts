@@ -1,10 +1,12 @@
 import { MillraceError } from "../../base/errors.ts";
-import type { Clock } from "../../base/ports/clock.ts";
-import type { Transport } from "../../base/ports/transport.ts";
-import { type PeerIdentity, shakeHands } from "./hello.ts";
-import { PeerCalls } from "./peer-calls.ts";
+import type { Clock, Timer } from "../../base/ports/clock.ts";
+import type { Connection, Transport } from "../../base/ports/transport.ts";
+import { type Greeted, type PeerIdentity, shakeHands } from "./hello.ts";
+import { type IncomingCall, PeerCalls } from "./peer-calls.ts";
 
 export const DIAL_TIMEOUT_MS = 1_000;
+/** A "join" connection on which nobody waits for anything is closed after so long. */
+const IDLE_MS = 2_000;
 
 export interface JoinCall {
   readonly address: string;
@@ -54,5 +56,51 @@ export async function callOnce(
     });
   } finally {
     connection.close("answered");
+  }
+}
+
+/**
+ * The side that accepted "join" connections. They bear one call and are not probed, so the one whose dialer died without a word would stay
+ * for ever: each ends some time after its call must have.
+ */
+export class ServedJoins {
+  readonly #clock: Clock;
+  readonly #open = new Set<Connection>();
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /**
+   * Sets the handlers of the connection.
+   *
+   * @param guarded runs what takes a message: bytes that are none end the connection
+   */
+  serve(
+    { connection, broker }: Pick<Greeted, "connection" | "broker">,
+    take: (call: IncomingCall) => void,
+    guarded: (take: () => boolean) => void,
+  ): void {
+    const endIn = (ms: number): Timer => this.#clock.after(ms, () => connection.close("nothing is asked on it any more"));
+    let timer = endIn(IDLE_MS);
+    const calls = new PeerCalls(connection, this.#clock, broker, (call) => {
+      timer.cancel();
+      timer = endIn(Math.max(0, call.deadline - this.#clock.monotonic()) + IDLE_MS);
+      take(call);
+    });
+    this.#open.add(connection);
+    connection.handlers = {
+      message: (kind, body) => guarded(() => calls.message(kind, body)),
+      drain() {},
+      closed: () => {
+        timer.cancel();
+        this.#open.delete(connection);
+        calls.closed();
+      },
+    };
+  }
+
+  close(): void {
+    for (const connection of [...this.#open]) connection.close("broker stops");
   }
 }

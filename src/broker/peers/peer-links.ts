@@ -9,7 +9,7 @@ import type { Frame } from "../../records/frame-types.ts";
 import { AppendQueue } from "./append-queue.ts";
 import { DiskMemories } from "./disk-memory.ts";
 import { type Greeted, type LinkKind, type PeerIdentity, shakeHands, TAKEN } from "./hello.ts";
-import { callOnce, DIAL_TIMEOUT_MS } from "./join-call.ts";
+import { callOnce, DIAL_TIMEOUT_MS, ServedJoins } from "./join-call.ts";
 import { newPeer, type Peer, takenBy } from "./peer.ts";
 import { type CallDone, type IncomingCall, PeerCalls } from "./peer-calls.ts";
 import { ProbeKind, Probes, sequenceIn } from "./probes.ts";
@@ -80,7 +80,7 @@ export class PeerLinks {
   readonly #reconnectGraceMs: number;
   readonly #unsentBytesMax: number;
   readonly #peers = new Map<BrokerId, Peer>();
-  readonly #joins = new Set<Connection>();
+  readonly #joins: ServedJoins;
   readonly #probes: Probes;
   readonly #disks = new DiskMemories();
   #listener: Listener | undefined;
@@ -101,6 +101,7 @@ export class PeerLinks {
     this.#reconnectGraceMs = reconnectGraceMs;
     this.#events = events;
     this.#probes = new Probes(ports.clock, () => identity().durableBlockSequence);
+    this.#joins = new ServedJoins(ports.clock);
   }
 
   async listen(address: string): Promise<string> {
@@ -215,7 +216,7 @@ export class PeerLinks {
       peer.grace?.cancel();
       for (const connection of [peer.control, peer.log?.connection, peer.bulk?.connection]) connection?.close("broker stops");
     }
-    for (const connection of [...this.#joins]) connection.close("broker stops");
+    this.#joins.close();
     await this.#listener?.close();
   }
 
@@ -442,20 +443,15 @@ export class PeerLinks {
     };
   }
 
-  #serveJoin({ connection, broker }: Greeted): void {
-    const calls = new PeerCalls(connection, this.#ports.clock, broker, (call) => this.#events.call(call, "join"));
-    this.#joins.add(connection);
-    connection.handlers = {
-      message: (kind, body) =>
-        this.#guarded(connection, () => {
-          if (!calls.message(kind, body)) throw new BadPeerMessage(`message ${kind} on a join connection`);
+  #serveJoin(greeted: Greeted): void {
+    this.#joins.serve(
+      greeted,
+      (call) => this.#events.call(call, "join"),
+      (take) =>
+        this.#guarded(greeted.connection, () => {
+          if (!take()) throw new BadPeerMessage("a message that is no call on a join connection");
         }),
-      drain() {},
-      closed: () => {
-        this.#joins.delete(connection);
-        calls.closed();
-      },
-    };
+    );
   }
 
   /** Of a pair the higher id dials. */
