@@ -193,8 +193,9 @@ export class Wal {
   /** Begins the next file now, so that its checkpoint is the last thing replay has to read. Resolves when durable. */
   async checkpoint(): Promise<void> {
     await this.barrier();
-    // Not into a file that is kept free: a log that is stuck may be closed many times.
-    if (!this.#ring.mayBegin("data") || this.#stopped || this.#checkpoint.length > 0) return;
+    // Not into a file that is kept free, or that the ring grew by for what was inherited: a log that is stuck may be closed many times.
+    const plenty = this.#ring.ready - (this.#starting ? 0 : this.#ring.grown) > FILES_KEPT.data;
+    if (!plenty || this.#stopped || this.#checkpoint.length > 0) return;
     this.#wanted = "next";
     await this.barrier();
   }

@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { Inherited } from "../../src/log/types.ts";
+import { file } from "./damaged.ts";
 import { append, draft, EMPTY, group, index, replica, term, text } from "./frames.ts";
 import { KiB, Machine } from "./machine.ts";
 
 const FILES = 6;
+const RING = { walFilesMax: FILES, walFileBytes: 64 * KiB, segmentBytes: 1024 * KiB };
 
 /** What the leader of this group has from leaders before it. */
 function inherited(groupId: number, at = 11): Inherited {
@@ -14,7 +16,7 @@ function inherited(groupId: number, at = 11): Inherited {
 /** A group of which nobody commits what fills the oldest file of a ring, and one of which all is committed at once, until it finds no room. */
 async function pinned() {
   const machine = new Machine(3);
-  const store = await machine.open({ walFilesMax: FILES, walFileBytes: 64 * KiB, segmentBytes: 1024 * KiB });
+  const store = await machine.open(RING);
   const stuck = await machine.run(store.create(group(1), replica(1), EMPTY, text("")));
   const healthy = await machine.run(store.create(group(2), replica(2), EMPTY, text("")));
   const tick = (ms: number) => machine.scheduler.run(machine.scheduler.now + ms);
@@ -76,6 +78,38 @@ describe("A ring whose oldest file is kept by what nobody commits", () => {
     await refuse(() => inherited(1), 1_000_000);
     assert.equal(store.walFilesMax, 2 * FILES);
     assert.equal(machine.events.filter((event) => event.startsWith("log.ring_outgrown")).length, 1);
+  });
+
+  it("keeps such files through closes: none of them is begun for a checkpoint", async () => {
+    const { machine, store, refuse } = await pinned();
+    await refuse(() => inherited(1));
+    const used = store.walFilesUsed;
+    let open = store;
+    for (let n = 0; n < 3; n += 1) {
+      await machine.run(open.close());
+      open = await machine.open(RING);
+      assert.equal(open.walFilesUsed, used, `after ${n + 1} closes`);
+      assert.ok(!open.takes(3_900));
+      for (let look = 0; look < 60 && !open.takes(3_900, inherited(1)); look += 1) {
+        open.refusedAppend(inherited(1));
+        await machine.scheduler.run(machine.scheduler.now + 100);
+      }
+      assert.ok(open.takes(3_900, inherited(1)));
+    }
+    assert.equal(open.walFilesMax, FILES + 1);
+  });
+
+  it("gives one to the checkpoint of a start that found damage", async () => {
+    const { machine, store, refuse } = await pinned();
+    await refuse(() => inherited(1));
+    const used = store.walFilesUsed;
+    await machine.run(store.close());
+    file(machine, "wal/01").flipBit(5 * 4096 + 300, 1);
+    const salvaged = (): number => machine.events.filter((event) => event.startsWith("log.wal_salvaged")).length;
+    const found = await machine.open(RING);
+    assert.equal(salvaged(), 1);
+    assert.equal(found.walFilesUsed, used + 1);
+    await machine.run(found.close());
   });
 
   it("does not grow for a group of which something else is refused each time: others commit it without this broker", async () => {
@@ -234,7 +268,7 @@ const ROOM = BATCH + 200;
  */
 async function contest(lacks: number, others: number) {
   const machine = new Machine(3);
-  const store = await machine.open({ walFilesMax: FILES, walFileBytes: 64 * KiB, segmentBytes: 1024 * KiB });
+  const store = await machine.open(RING);
   const stuck = await machine.run(store.create(group(1), replica(1), EMPTY, text("")));
   const healthy = await machine.run(store.create(group(2), replica(2), EMPTY, text("")));
   const tick = (ms: number) => machine.scheduler.run(machine.scheduler.now + ms);
