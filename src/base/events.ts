@@ -323,7 +323,7 @@ export const events = {
     level: "warn",
     fields: ["bytes", "files"],
     means: "Much of the oldest file of the write-ahead log waits to be committed, so the file cannot be used again yet.",
-    todo: "See which followers are slow or gone (`cluster health`); if they are well, raise `wal.files.max`.",
+    todo: "See which followers are slow or gone (`cluster health`) and bring those back; if that cannot be, or they are well, start this broker again, with a larger `wal.files.max`.",
   },
   "log.segment_examined": {
     level: "warn",
