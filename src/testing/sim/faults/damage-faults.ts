@@ -31,7 +31,10 @@ export const damageFaults: readonly Fault[] = [
       if (!context.mayLoseDisk() || !machine.running || neededBlocks(machine).length === 0) return undefined;
       context.forgets(machine, () => {
         for (let flips = random.between(1, 3); flips > 0; flips--) {
-          const { path, file, at, bytes } = random.pick(neededBlocks(machine));
+          const blocks = neededBlocks(machine);
+          // A bit of a header takes its block, and those that it alone needs, off the list.
+          if (blocks.length === 0) return;
+          const { path, file, at, bytes } = random.pick(blocks);
           flip(world, machine, { path, file }, at + random.below(bytes), random);
         }
       });
