@@ -155,6 +155,12 @@ it("A lossy link loses no message and changes no order: what is lost comes later
     await scheduler.run(scheduler.now + 5);
   }
   assert.ok(other.seen.messages.length < 20);
+  const last = network.lastArrival;
+  await scheduler.run(last - 0.001);
+  assert.ok(other.seen.messages.length < 20);
+  await scheduler.run(last);
+  assert.equal(other.seen.messages.length, 20);
+  assert.equal(network.lastArrival, 0);
   await scheduler.run(began + 60_000);
   assert.deepEqual(
     other.seen.messages.map(({ kind }) => kind),

@@ -19,6 +19,9 @@ export interface Quiet {
 /** Everything is healed, and nothing is under way: so it stays for a while (V2). */
 export async function quiet(run: Run): Promise<Quiet> {
   const { world, cluster, witness, clients } = run;
+  // What was lost on its way five times in a row is sent again after six seconds, and what was said since stands behind it.
+  const late = world.network.lastArrival - world.now;
+  if (late > SETTLE_MS) await run.pass(late);
   for (let settles = 0, before = ""; settles < SETTLES_MAX && before !== termsOf(run); settles++) {
     before = termsOf(run);
     await run.pass(SETTLE_MS);

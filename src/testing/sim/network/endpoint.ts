@@ -73,6 +73,11 @@ export class Endpoint {
     return this.#unsentBytes;
   }
 
+  /** When the last of what is under way from here arrives; 0: nothing is. */
+  get lastArrival(): number {
+    return this.#closed === undefined && this.#underWay > 0 ? this.#lastArrival : 0;
+  }
+
   get isClosed(): boolean {
     return this.#closed !== undefined;
   }

@@ -91,6 +91,13 @@ export class SimNetwork {
     return sum;
   }
 
+  /** When the last of what is under way now arrives; in the past or 0: nothing is. */
+  get lastArrival(): number {
+    let last = 0;
+    for (const endpoints of this.#endpoints.values()) for (const endpoint of endpoints) last = Math.max(last, endpoint.lastArrival);
+    return last;
+  }
+
   /** Connections with another host that this one has not closed. */
   connections(host: string, other: string): number {
     let count = 0;
