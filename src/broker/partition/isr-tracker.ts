@@ -117,7 +117,7 @@ export class IsrTracker {
 
   /** @param record as the local image shows it; it may be old */
   constructor(options: IsrOptions, record: IsrRecord, now: number) {
-    invariant(options.voters.includes(options.self), "only a voter leads");
+    invariant(options.voters.includes(options.self), "only a voter keeps an ISR");
     this.#options = options;
     this.#voters = options.voters;
     this.#record = record;

@@ -1,7 +1,7 @@
 import type { MillraceError } from "../../base/errors.ts";
 import { type BrokerId, type LogIndex, NO_PRODUCER, type Offset, type ReplicaId, type Term } from "../../base/ids.ts";
 import { invariant } from "../../base/invariant.ts";
-import { votersOf } from "../../raft/quorum.ts";
+import { isVoter, votersOf } from "../../raft/quorum.ts";
 import { frameBytesOf } from "../../records/frame.ts";
 import type { FrameDraft } from "../../records/frame-types.ts";
 import type { PartitionMachine } from "../machine/partition-machine.ts";
@@ -270,7 +270,9 @@ export class Partition {
       this.#isrTerm = undefined;
       // A handover that began ends here; the core says how (`transferEnded`).
     }
-    if (core.role === "leader" && core.noopIndex !== undefined && this.#isr === undefined) {
+    // One that is left out may have to lead once more, until that is committed (dissertation §4.2.2): it serves nobody, and is in no ISR.
+    const votes = isVoter(core.configuration, core.self);
+    if (core.role === "leader" && votes && core.noopIndex !== undefined && this.#isr === undefined) {
       this.#isrTerm = core.term;
       this.#isr = new IsrTracker(
         {
