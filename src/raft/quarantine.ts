@@ -1,5 +1,5 @@
 import type { LogIndex, ReplicaId } from "../base/ids.ts";
-import { membersOf } from "./quorum.ts";
+import { votersOf } from "./quorum.ts";
 import type { ReplicaState } from "./replica-state.ts";
 
 /**
@@ -15,7 +15,9 @@ import type { ReplicaState } from "./replica-state.ts";
  * In the term in which it ends, the vote goes to the leader of that term, and is durable before anything is acknowledged: after a
  * restart, in good standing, it could otherwise give its vote in that term a second time.
  *
- * The voters asked are those of the configuration in force when the second condition holds: one that was forgotten is back by then.
+ * The voters asked are those of the configuration in force when the second condition holds: one that was forgotten is back by then. While it
+ * is not known to be committed, those of the one it replaced are asked as well: whoever is left out may have the forgotten vote, and be elected by
+ * those that have not got it. Once it is committed, a majority without this replica has it, and elects nobody who has not.
  */
 export class Quarantine<P> {
   readonly #state: ReplicaState<P>;
@@ -62,7 +64,9 @@ export class Quarantine<P> {
   }
 
   get #silent(): ReplicaId[] {
-    const { configuration, self } = this.#state;
-    return membersOf({ ...configuration, learners: [] }).filter((voter) => voter !== self && !this.#told.has(voter));
+    const { log, self } = this.#state;
+    const { current, replaced } = log.configurations;
+    const voters = new Set([...votersOf(current), ...(replaced === undefined ? [] : votersOf(replaced))]);
+    return [...voters].filter((voter) => voter !== self && !this.#told.has(voter));
   }
 }
