@@ -193,9 +193,8 @@ export class Wal {
   /** Begins the next file now, so that its checkpoint is the last thing replay has to read. Resolves when durable. */
   async checkpoint(): Promise<void> {
     await this.barrier();
-    // Not into a file that is kept free, or that the ring grew by for what was inherited: a log that is stuck may be closed many times.
-    const plenty = this.#ring.ready - (this.#starting ? 0 : this.#ring.grown) > FILES_KEPT.data;
-    if (!plenty || this.#stopped || this.#checkpoint.length > 0) return;
+    // A log that is stuck may be closed many times.
+    if (!this.#plenty || this.#stopped || this.#checkpoint.length > 0) return;
     this.#wanted = "next";
     await this.barrier();
   }
@@ -280,7 +279,8 @@ export class Wal {
   #systemFor(need: RingNeed): BlockBuilder | undefined {
     const asked = this.#need(need);
     const block = this.#ring.mayWrite(asked) ? this.#filled(need === "vote") : undefined;
-    return block ?? (this.#ring.mayBegin(asked) ? this.#begin() : undefined);
+    const begins = asked === "data" ? this.#plenty : this.#ring.mayBegin(asked);
+    return block ?? (begins ? this.#begin() : undefined);
   }
 
   #releasing(): BlockBuilder | undefined {
@@ -303,6 +303,11 @@ export class Wal {
     const block = new BlockBuilder(this.#scratch);
     const added = this.#system.fill(block, (bytes) => bytes <= this.#blockMax && this.#fits(bytes), urgent);
     return added > 0 ? this.#withCallbacks(block) : undefined;
+  }
+
+  /** A file is free besides those that are kept free, and those that the ring grew by for what was inherited. A start takes any. */
+  get #plenty(): boolean {
+    return this.#ring.ready - (this.#starting ? 0 : this.#ring.grown) > FILES_KEPT.data;
   }
 
   #need(need: RingNeed): RingNeed {

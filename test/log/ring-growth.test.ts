@@ -99,6 +99,22 @@ describe("A ring whose oldest file is kept by what nobody commits", () => {
     assert.equal(open.walFilesMax, FILES + 1);
   });
 
+  it("keeps such files from what is said of segments, one mark after the other, of which none lets the oldest file go", async () => {
+    const { machine, store, refuse, tick } = await pinned();
+    const slow = await machine.run(store.create(group(3), replica(3), EMPTY, text("")));
+    for (let n = 0; n < 40; n += 1) append(slow, term(1), [draft(n, 100)]);
+    await refuse(() => inherited(1));
+    const used = store.walFilesUsed;
+    for (let at = 1; at <= slow.lastIndex; at += 1) {
+      slow.commit(index(at));
+      slow.push();
+      await tick(100);
+      assert.equal(store.walFilesUsed, used, `after ${at} marks`);
+    }
+    assert.equal(store.walFilesMax, FILES + 1);
+    assert.ok(store.takes(3_900, inherited(1)));
+  });
+
   it("gives one to the checkpoint of a start that found damage", async () => {
     const { machine, store, refuse } = await pinned();
     await refuse(() => inherited(1));
