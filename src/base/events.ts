@@ -130,6 +130,13 @@ export const events = {
     means: "The log does not hold the committed offset any more; the group goes on at `offset`, as `outOfRange` says.",
     todo: "See whether retention is long enough for how far the group is behind.",
   },
+  "consumer.report_failed": {
+    level: "warn",
+    fields: ["group", "topic", "partition", "offset", "to", "code", "reason"],
+    means:
+      "A record its handler could not take could not be written to the topic that `skipAndReportTo` names, `to`. The handler is called again with it, and nothing behind it is handled.",
+    todo: "See `code` in docs/errors.md: make the topic, or let it take what is as large as the record and its headers.",
+  },
   "consumer.revoked": {
     level: "info",
     fields: ["group", "partitions"],

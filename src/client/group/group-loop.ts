@@ -75,7 +75,7 @@ export class GroupLoop {
     this.#callbacks = new Callbacks(spec.settings.group, telemetry, this.#scope);
     this.#ending = new Ending(clock, () => this.#step({ kind: "abandon" }));
     const { onError } = spec.run;
-    this.#report = typeof onError === "object" ? new Report(client, spec.settings.group, onError.skipAndReportTo) : undefined;
+    this.#report = typeof onError === "object" ? new Report(client, { ...spec.settings, topic: onError.skipAndReportTo }) : undefined;
     this.#lanes = new Lanes(spec.run, client.ports, this.#scope, {
       took: ({ id }) => this.#step({ kind: "took", tenure: id }),
       entered: ({ id }, offset, term) => this.#step({ kind: "entered", tenure: id, offset, term }),
@@ -380,15 +380,8 @@ export class GroupLoop {
       this.fail(error);
       return "stopped";
     }
-    if (this.#report === undefined) return "again";
-    return this.#report.write(record, error).then(
-      () => {
-        telemetry.log("warn", "consumer.skipped", { group, topic, partition, offset });
-        return "done";
-      },
-      // It is not done with before it is put aside; the handler may have better luck meanwhile.
-      () => "again",
-    );
+    // It is not done with before it is put aside; the handler may have better luck meanwhile.
+    return this.#report?.write(record, error) ?? "again";
   }
 
   #end(): void {

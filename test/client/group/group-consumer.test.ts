@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { MillraceError } from "../../../src/base/errors.ts";
 import { silentTelemetry } from "../../../src/base/ports/telemetry.ts";
+import type { ConsumedRecord } from "../../../src/client/consumer/consumed-record.ts";
 import { HandlerTimedOut, NoCommittedOffset, OffsetOutOfRange } from "../../../src/client/errors.ts";
 import type { HandlerContext } from "../../../src/client/group/options.ts";
 import { noFaults } from "../fake/cluster.ts";
@@ -267,6 +268,38 @@ describe("GroupConsumer on a fake cluster with the real coordinator's machine", 
       "millrace-offset=2",
       "millrace-cause=Error: poison",
     ]);
+  });
+
+  it("says why a record cannot be put aside, and gives its partition back in time all the same", async () => {
+    const scene = new Scene(9, 1);
+    scene.fill(5);
+    scene.cluster.make("aside", 1);
+    // Nobody says yes or no: the in-sync replicas are not there, for example.
+    scene.cluster.judges = (batch) => (batch.topic === "aside" ? new MillraceError("NOT_ENOUGH_REPLICAS", "one of two") : undefined);
+    const said: string[] = [];
+    const telemetry = {
+      ...silentTelemetry,
+      log(_: string, event: string, fields?: { readonly code?: unknown }) {
+        if (event === "consumer.report_failed") said.push(String(fields?.code));
+      },
+    };
+    const poison = (record: ConsumedRecord): void => {
+      if (record.offset === 2) throw new Error("poison");
+    };
+    const a = scene.member(
+      "a",
+      { instanceId: "z", assignor: "range", rebalanceTimeoutMs: 20_000 },
+      { onError: { skipAndReportTo: "aside" }, handler: poison },
+      telemetry,
+    );
+    await scene.world.run(3_000, () => false);
+    const b = scene.member("b", { instanceId: "a", assignor: "range" });
+    assert.ok(await scene.world.run(60_000, () => scene.settled()));
+    assert.deepEqual([scene.offsets(0, "a"), scene.offsets(0, "b")], [range(0, 2), range(2, 5)]);
+    assert.ok(scene.told.includes("a revoked 0"), scene.told.join("; "));
+    assert.ok(!scene.told.some((each) => each.startsWith("a lost")), scene.told.join("; "));
+    assert.ok(said.length > 0, "it was said why");
+    await scene.world.until(Promise.all([a.consumer.close(), b.consumer.close()]));
   });
 
   it("gives up a partition whose handler does not come back, and handles its record again as another member", async () => {
