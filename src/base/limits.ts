@@ -55,6 +55,10 @@ export const limits = {
     value: 2 ** 31 - 2 ** 24,
     doc: "Epochs of a consumer group, which it takes two thousand million joins to use up: `TOO_MANY_REQUESTS` to who joins.",
   },
+  "session.first.heartbeat.ms": {
+    value: 45_000,
+    doc: "Time a `Session` has for its first heartbeat; then it is ended: `DEADLINE_PASSED`, and nothing was changed.",
+  },
   "session.heartbeats.waiting": { value: 64, doc: "Heartbeats of one `Session` that were read and not answered: `TOO_MANY_REQUESTS`." },
   "group.answer.max.bytes": {
     value: 3 * MiB,

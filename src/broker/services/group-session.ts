@@ -1,6 +1,6 @@
 import { MillraceError } from "../../base/errors.ts";
 import { limits } from "../../base/limits.ts";
-import type { Clock } from "../../base/ports/clock.ts";
+import type { Clock, Timer } from "../../base/ports/clock.ts";
 import type { ServerStream } from "../../base/ports/rpc-server.ts";
 import { type Caller, pause, Scope, type Until } from "../../base/until.ts";
 import { invalid } from "../../consumer-groups/refusals.ts";
@@ -23,6 +23,8 @@ const AGAIN_MS = 50;
 const AGAIN_MAX_MS = 500;
 /** Messages of a stream that were read while an earlier one was answered; reading stops at the first. */
 const WAITING_MAX = limits["session.heartbeats.waiting"].value;
+/** Who opened a stream and never says who it is keeps one of its connection's for nothing; whoever has said so has a session timeout. */
+const FIRST_MS = limits["session.first.heartbeat.ms"].value;
 
 /** The coordinator moved, or could not be reached, or what became of it is not known: the same heartbeat is sent to whoever coordinates next. */
 const goesOn: ReadonlySet<string> = new Set([
@@ -56,6 +58,8 @@ export class GroupSession {
   readonly #life = new Scope();
   readonly #waiting: Uint8Array[] = [];
   #over: () => void = () => {};
+  /** Runs until the first message. */
+  #first: Timer | undefined;
   #told: Told | undefined;
   #watch: Scope | undefined;
   #busy = false;
@@ -83,6 +87,18 @@ export class GroupSession {
       },
     };
     this.#stream.call.onCancel(() => this.#gone());
+    if (this.#closed) return;
+    this.#first = this.#clock.after(FIRST_MS, () =>
+      this.close(
+        new MillraceError(
+          "DEADLINE_PASSED",
+          `No heartbeat came on this session for ${FIRST_MS} ms; open another one, and send one at once`,
+          {
+            limit: "session.first.heartbeat.ms",
+          },
+        ),
+      ),
+    );
   }
 
   /** @param error undefined: the caller is done */
@@ -95,6 +111,7 @@ export class GroupSession {
   #gone(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#first?.cancel();
     this.#life.end();
     this.#watch?.end();
     this.#over();
@@ -102,6 +119,7 @@ export class GroupSession {
 
   #message(bytes: Uint8Array): void {
     if (this.#closed) return;
+    this.#first?.cancel();
     this.#waiting.push(bytes);
     if (this.#waiting.length > WAITING_MAX)
       return this.close(

@@ -97,6 +97,15 @@ describe("A session", () => {
     assert.equal(await a.over(), "UNKNOWN_MEMBER");
   });
 
+  it("ends with an error when nothing ever says whose it is", async () => {
+    const a = groups.session(2);
+    await groups.cluster.pass(40_000);
+    assert.equal(a.closed, false);
+    await groups.cluster.pass(10_000);
+    assert.equal(a.closed, true);
+    assert.equal(await a.over(), "DEADLINE_PASSED");
+  });
+
   it("goes with the coordinator when that moves: nobody is fenced, nothing is given back, and news comes as before", async () => {
     const [a, b] = [groups.session(1), groups.session(2)];
     a.send(joining("moves", "a"));
