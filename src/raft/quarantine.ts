@@ -1,12 +1,12 @@
 import type { LogIndex, ReplicaId } from "../base/ids.ts";
-import { votersOf } from "./quorum.ts";
+import { membersOf } from "./quorum.ts";
 import type { ReplicaState } from "./replica-state.ts";
 
 /**
  * The way out of quarantine (design §4, *Damage*; scenario 16). A replica whose disk forgot may have voted for a candidate nobody
  * knows it voted for, and may have acknowledged entries that were committed because of it. So:
  *
- * 1. *Votes.* Every other voter tells its durable term, asked after the restart. Whoever got a forgotten vote made its own term durable
+ * 1. *Votes.* Every other member tells its durable term, asked after the restart. Whoever got a forgotten vote made its own term durable
  *    before it asked, so the highest term told is at least that of every forgotten vote. This replica takes it, and gives no vote in any
  *    term up to the one in which its quarantine ends.
  * 2. *Entries.* A leader of that or a later term has committed an entry of its own term (only then is its commit index at least that
@@ -15,9 +15,10 @@ import type { ReplicaState } from "./replica-state.ts";
  * In the term in which it ends, the vote goes to the leader of that term, and is durable before anything is acknowledged: after a
  * restart, in good standing, it could otherwise give its vote in that term a second time.
  *
- * The voters asked are those of the configuration in force when the second condition holds: one that was forgotten is back by then. While it
- * is not known to be committed, those of the one it replaced are asked as well: whoever is left out may have the forgotten vote, and be elected by
- * those that have not got it. Once it is committed, a majority without this replica has it, and elects nobody who has not.
+ * Asked are all members of the configuration in force when the second condition holds: one that was forgotten is back by then, also the one in
+ * which a candidate that votes only by a change this replica has not got is a learner. While the configuration is not known to be committed,
+ * those of the one it replaced are asked as well: whoever is left out may have the forgotten vote, and be elected by those that have not got
+ * it. Once it is committed, a majority without this replica has it, and elects nobody who has not.
  */
 export class Quarantine<P> {
   readonly #state: ReplicaState<P>;
@@ -40,11 +41,11 @@ export class Quarantine<P> {
   tick(now: number): void {
     if (now < this.#askAt) return;
     this.#askAt = now + this.#state.options.electionMinMs;
-    for (const voter of this.#silent)
-      this.#state.outbox.send(voter, { kind: "askTerm", term: this.#state.log.writes.durableTerm, session: this.#session });
+    for (const member of this.#silent)
+      this.#state.outbox.send(member, { kind: "askTerm", term: this.#state.log.writes.durableTerm, session: this.#session });
   }
 
-  /** A voter told its durable term; the caller has taken it. */
+  /** A member told its durable term; the caller has taken it. */
   told(by: ReplicaId, session: number): void {
     if (session === this.#session) this.#told.add(by);
   }
@@ -66,7 +67,7 @@ export class Quarantine<P> {
   get #silent(): ReplicaId[] {
     const { log, self } = this.#state;
     const { current, replaced } = log.configurations;
-    const voters = new Set([...votersOf(current), ...(replaced === undefined ? [] : votersOf(replaced))]);
-    return [...voters].filter((voter) => voter !== self && !this.#told.has(voter));
+    const members = new Set([...membersOf(current), ...(replaced === undefined ? [] : membersOf(replaced))]);
+    return [...members].filter((member) => member !== self && !this.#told.has(member));
   }
 }

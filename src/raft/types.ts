@@ -368,7 +368,7 @@ export interface RaftCore<P> {
   /** Index of the entry it is in; 0 when it was given at the start. */
   readonly configurationIndex: LogIndex;
   /**
-   * No vote, no candidacy, acknowledgements do not count. Ends when every other voter (of both sets while joint) has told its durable term
+   * No vote, no candidacy, acknowledgements do not count. Ends when every other member (of both sets while joint) has told its durable term
    * in answer to a question asked after the restart, the highest was taken and no vote was given in it, and a leader of that or a later
    * term is seen to have committed an entry of its own term up to which this replica has everything durable.
    */

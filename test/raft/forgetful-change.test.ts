@@ -103,4 +103,57 @@ describe("A vote that was forgotten while the voters are exchanged", () => {
     assert.equal(leader.core.commit, leader.core.lastIndex);
     assert.equal(forgetful.core.quarantined, false);
   });
+
+  it("is not given again in its term to who lost the change, though the configuration in force knows who has it for a learner only", () => {
+    const cluster = TestCluster.of([1, 2, 3], {}, [4]);
+    const leader = cluster.elect(1);
+    cluster.advance(300);
+    const [second, forgetful, comes] = [cluster.at(2), cluster.at(3), cluster.at(4)];
+    // Only replica 4 gets the joint configuration: not even the leader's disk has it.
+    leader.slowDisk = true;
+    cluster.loses = ({ to, message }) => to !== 4 && message.kind === "append";
+    assert.equal(leader.change([1, 2, 4]).kind, "accepted");
+    cluster.settle();
+    assert.equal(comes.core.configuration.old?.length, 3);
+    cluster.now += 1_100;
+    comes.timeOut();
+    for (const packet of take(cluster, ({ to }) => to !== 1)) cluster.deliver(packet);
+    for (const packet of take(cluster, ({ to }) => to === 4)) cluster.deliver(packet);
+    const asked = take(cluster, ({ to, message }) => to === 2 && message.kind === "vote");
+    between(cluster, 3, 4);
+    assert.deepEqual([comes.core.role, asked.length, forgetful.disk.votedFor], ["candidate", 1, replica(4)]);
+    cluster.queue = [];
+    forgetful.forget(0);
+    forgetful.restart();
+    leader.tick();
+    leader.core.peerGone(forgetful.id, cluster.now);
+    leader.core.peerBack(forgetful.id, cluster.now);
+    // It has no room for the joint configuration.
+    const deliver = cluster.deliver.bind(cluster);
+    cluster.loses = ({ to, message }) => to === 2 && message.kind === "append";
+    cluster.deliver = (packet) => {
+      const { to, message } = packet;
+      const first = message.kind === "append" ? message.entries[0] : undefined;
+      if (to !== 3 || message.kind !== "append" || first === undefined) deliver(packet);
+      else deliver({ ...packet, message: { ...message, entries: [], withheld: { index: first.index, term: first.term } } });
+    };
+    for (let beats = 0; beats < 5; beats++) {
+      cluster.now += 100;
+      for (const each of [leader, forgetful]) each.tick();
+      between(cluster, 1, 2, 3);
+    }
+    assert.equal(forgetful.core.configuration.old, undefined);
+    second.core.peerGone(leader.id, cluster.now);
+    for (const packet of asked) cluster.deliver(packet);
+    between(cluster, 2, 4);
+    assert.equal(comes.core.role, "leader");
+    leader.crash();
+    leader.slowDisk = false;
+    forgetful.core.peerGone(leader.id, cluster.now);
+    leader.restart();
+    leader.timeOut();
+    between(cluster, 1, 3);
+    const led = cluster.leaders().map(({ id, core }) => `${id} leads term ${core.term}`);
+    assert.deepEqual(led, [`4 leads term ${comes.core.term}`]);
+  });
 });
