@@ -10,15 +10,11 @@ export function configurationBytes({ voters, old, learners }: Configuration): nu
  * What to append first for a change: joint when other replicas shall vote, at once when only learners come or go, or the order of the
  * voters changes (their majorities are the same).
  *
- * A voter does not become a learner: it could ask for votes while it gets all that is committed, until it hears that it is none, and one
- * that forgot its vote for it asks the voters only (`Quarantine`). It leaves, and another replica comes.
- *
- * @returns undefined when it names no voters, somebody twice, a voter as a learner, or what is in force
+ * @returns undefined when it names no voters, somebody twice, or what is in force
  */
 export function firstStep(current: Configuration, { voters, learners }: MembershipChange): Configuration | undefined {
   const all = [...voters, ...learners];
   if (voters.length === 0 || new Set(all).size !== all.length) return undefined;
-  if (learners.some((learner) => current.voters.includes(learner))) return undefined;
   if (sameOrder(voters, current.voters) && sameSet(learners, current.learners)) return undefined;
   return sameSet(voters, current.voters) ? { voters, learners } : { voters, old: current.voters, learners };
 }

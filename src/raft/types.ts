@@ -262,7 +262,7 @@ export type ChangeResult =
         | "transferring"
         /** A new voter is no learner, or lacks more than one window of entries, or is impaired, gone or silent (scenario 60). */
         | "not-caught-up"
-        /** No voters, one named twice, a voter as a learner, or nothing would change. */
+        /** No voters, one named twice, or nothing would change. */
         | "invalid";
     };
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { type Packet, replica, TestCluster, type TestReplica } from "./harness.ts";
+import { type Packet, TestCluster, type TestReplica } from "./harness.ts";
 
 /** Takes the packets on their way for which this holds, in order. */
 function take(cluster: TestCluster, which: (packet: Packet) => boolean): Packet[] {
@@ -14,6 +14,44 @@ function between(cluster: TestCluster, ...ids: readonly number[]): void {
   const inside = ({ from, to }: Packet): boolean => ids.includes(from) && ids.includes(to);
   for (let packets = take(cluster, inside); packets.length > 0; packets = take(cluster, inside))
     for (const packet of packets) cluster.deliver(packet);
+}
+
+/** While the leader stands still, this one asks for votes, and has that of `voter`. @returns its question to replica 2, which is under way */
+function hasTheVote(cluster: TestCluster, candidate: TestReplica, voter: TestReplica): Packet[] {
+  const rest = [2, voter.id];
+  cluster.now += 1_100;
+  candidate.timeOut();
+  for (const packet of take(cluster, ({ to }) => rest.includes(to))) cluster.deliver(packet);
+  for (const packet of take(cluster, ({ to }) => to === candidate.id)) cluster.deliver(packet);
+  const asked = take(cluster, ({ to, message }) => to === 2 && message.kind === "vote");
+  between(cluster, candidate.id, voter.id);
+  assert.deepEqual([candidate.core.role, asked.length, voter.disk.votedFor], ["candidate", 1, candidate.id]);
+  cluster.queue = [];
+  return asked;
+}
+
+/** Its disk does not know the vote, nor the term of it, any more. The leader goes on. */
+function forgets(cluster: TestCluster, leader: TestReplica, forgetful: TestReplica): void {
+  forgetful.forget(0);
+  forgetful.restart();
+  assert.deepEqual([forgetful.core.quarantined, forgetful.core.term], [true, leader.core.term]);
+  leader.tick();
+  leader.core.peerGone(forgetful.id, cluster.now);
+  leader.core.peerBack(forgetful.id, cluster.now);
+}
+
+/** The former leader starts anew and asks for votes, as soon as the forgetful one knows that it was gone. */
+function leadsAgain(cluster: TestCluster, leader: TestReplica, forgetful: TestReplica): void {
+  leader.crash();
+  leader.slowDisk = false;
+  forgetful.core.peerGone(leader.id, cluster.now);
+  leader.restart();
+  leader.timeOut();
+  between(cluster, leader.id, forgetful.id);
+}
+
+function leadersOf(cluster: TestCluster): string[] {
+  return cluster.leaders().map(({ id, core }) => `${id} leads term ${core.term}`);
 }
 
 interface Story {
@@ -35,30 +73,18 @@ function forgottenVote(): Story {
   const leader = cluster.elect(3);
   cluster.advance(300);
   const [first, second, forgetful] = [cluster.at(1), cluster.at(2), cluster.at(4)];
-  const inTerm = leader.core.term;
   assert.equal(leader.change([2, 3, 4]).kind, "accepted");
   for (const packet of take(cluster, ({ from }) => from === 3)) cluster.deliver(packet);
   for (const each of [first, second, forgetful]) assert.equal(each.core.configuration.old?.length, 3);
   const answer = take(cluster, ({ from, to, message }) => from === 2 && to === 3 && message.kind === "appendReply");
   cluster.queue = [];
-  cluster.now += 1_100;
-  first.tick();
-  for (const packet of take(cluster, ({ to }) => to !== 3)) cluster.deliver(packet);
-  for (const packet of take(cluster, ({ to }) => to === 1)) cluster.deliver(packet);
-  const asked = take(cluster, ({ to, message }) => to === 2 && message.kind === "vote");
-  between(cluster, 1, 4);
-  assert.deepEqual([first.core.role, asked.length, forgetful.disk.votedFor], ["candidate", 1, replica(1)]);
-  cluster.queue = [];
-  forgetful.forget(0);
-  forgetful.restart();
-  assert.deepEqual([forgetful.core.quarantined, forgetful.core.term], [true, inTerm]);
-  leader.core.peerGone(forgetful.id, cluster.now);
-  leader.core.peerBack(forgetful.id, cluster.now);
+  const asked = hasTheVote(cluster, first, forgetful);
+  forgets(cluster, leader, forgetful);
   return { cluster, first, second, leader, forgetful, asked, answer };
 }
 
 /** The leader goes on, and hears these. */
-function goesOn({ cluster, leader, forgetful }: Story, ...hears: readonly number[]): void {
+function goesOn({ cluster, leader, forgetful }: Pick<Story, "cluster" | "leader" | "forgetful">, ...hears: readonly number[]): void {
   for (let beats = 0; beats < 5; beats++) {
     cluster.now += 100;
     for (const each of [leader, forgetful]) each.tick();
@@ -81,13 +107,8 @@ describe("A vote that was forgotten while the voters are exchanged", () => {
     for (const packet of asked) cluster.deliver(packet);
     between(cluster, 1, 2);
     assert.equal(first.core.role, "leader");
-    leader.crash();
-    forgetful.core.peerGone(leader.id, cluster.now);
-    leader.restart();
-    leader.timeOut();
-    between(cluster, 3, 4);
-    const led = cluster.leaders().map(({ id, core }) => `${id} leads term ${core.term}`);
-    assert.deepEqual(led, [`1 leads term ${first.core.term}`]);
+    leadsAgain(cluster, leader, forgetful);
+    assert.deepEqual(leadersOf(cluster), [`1 leads term ${first.core.term}`]);
     assert.equal(forgetful.core.quarantined, true);
     cluster.heal();
     cluster.until(() => !forgetful.core.quarantined, 5_000);
@@ -115,19 +136,8 @@ describe("A vote that was forgotten while the voters are exchanged", () => {
     assert.equal(leader.change([1, 2, 4]).kind, "accepted");
     cluster.settle();
     assert.equal(comes.core.configuration.old?.length, 3);
-    cluster.now += 1_100;
-    comes.timeOut();
-    for (const packet of take(cluster, ({ to }) => to !== 1)) cluster.deliver(packet);
-    for (const packet of take(cluster, ({ to }) => to === 4)) cluster.deliver(packet);
-    const asked = take(cluster, ({ to, message }) => to === 2 && message.kind === "vote");
-    between(cluster, 3, 4);
-    assert.deepEqual([comes.core.role, asked.length, forgetful.disk.votedFor], ["candidate", 1, replica(4)]);
-    cluster.queue = [];
-    forgetful.forget(0);
-    forgetful.restart();
-    leader.tick();
-    leader.core.peerGone(forgetful.id, cluster.now);
-    leader.core.peerBack(forgetful.id, cluster.now);
+    const asked = hasTheVote(cluster, comes, forgetful);
+    forgets(cluster, leader, forgetful);
     // It has no room for the joint configuration.
     const deliver = cluster.deliver.bind(cluster);
     cluster.loses = ({ to, message }) => to === 2 && message.kind === "append";
@@ -137,23 +147,41 @@ describe("A vote that was forgotten while the voters are exchanged", () => {
       if (to !== 3 || message.kind !== "append" || first === undefined) deliver(packet);
       else deliver({ ...packet, message: { ...message, entries: [], withheld: { index: first.index, term: first.term } } });
     };
-    for (let beats = 0; beats < 5; beats++) {
-      cluster.now += 100;
-      for (const each of [leader, forgetful]) each.tick();
-      between(cluster, 1, 2, 3);
-    }
+    goesOn({ cluster, leader, forgetful }, 1, 2, 3);
     assert.equal(forgetful.core.configuration.old, undefined);
     second.core.peerGone(leader.id, cluster.now);
     for (const packet of asked) cluster.deliver(packet);
     between(cluster, 2, 4);
     assert.equal(comes.core.role, "leader");
-    leader.crash();
-    leader.slowDisk = false;
-    forgetful.core.peerGone(leader.id, cluster.now);
-    leader.restart();
-    leader.timeOut();
-    between(cluster, 1, 3);
-    const led = cluster.leaders().map(({ id, core }) => `${id} leads term ${core.term}`);
-    assert.deepEqual(led, [`4 leads term ${comes.core.term}`]);
+    leadsAgain(cluster, leader, forgetful);
+    assert.deepEqual(leadersOf(cluster), [`4 leads term ${comes.core.term}`]);
+  });
+
+  it("is not given again in its term when who has it goes on as a learner, and has not heard that this is committed", () => {
+    const cluster = TestCluster.of([1, 2, 3], {}, [4]);
+    const leader = cluster.elect(3);
+    cluster.advance(300);
+    const [first, second, forgetful] = [cluster.at(1), cluster.at(2), cluster.at(4)];
+    // All have the last configuration, of which nobody has heard that it is committed; nor has the leader.
+    cluster.loses = ({ message }) => message.kind === "heartbeat";
+    assert.equal(leader.change([2, 3, 4], [1]).kind, "accepted");
+    const joint = leader.core.configurationIndex;
+    const passes = ({ from, message }: Packet): boolean => from === 3 || (message.kind === "appendReply" && message.durable <= joint);
+    for (let packets = take(cluster, passes); packets.length > 0; packets = take(cluster, passes))
+      for (const packet of packets) cluster.deliver(packet);
+    for (const { core } of [first, second, forgetful]) assert.deepEqual([core.configuration.learners, core.commit], [[1], joint]);
+    const answer = take(cluster, ({ from, to, message }) => from === 2 && to === 3 && message.kind === "appendReply");
+    cluster.queue = [];
+    cluster.heal();
+    const asked = hasTheVote(cluster, first, forgetful);
+    forgets(cluster, leader, forgetful);
+    for (const packet of answer) cluster.deliver(packet);
+    goesOn({ cluster, leader, forgetful }, 2, 3, 4);
+    assert.equal(forgetful.core.commit, leader.core.lastIndex);
+    second.core.peerGone(leader.id, cluster.now);
+    for (const packet of asked) cluster.deliver(packet);
+    between(cluster, 1, 2);
+    leadsAgain(cluster, leader, forgetful);
+    assert.deepEqual(leadersOf(cluster), [`1 leads term ${first.core.term}`]);
   });
 });
