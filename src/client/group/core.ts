@@ -317,7 +317,7 @@ export class GroupCore {
     if (this.#phase === "idle" || this.#phase === "lost") return this.#leave();
     if (this.#phase !== "member") return;
     this.#phase = "closing";
-    for (const tenure of this.#tenures.values()) this.#halt(tenure, "closed");
+    for (const tenure of this.#tenures.values()) this.#halt(tenure, this.#begins ? "revoked" : "closed");
   }
 
   /** Its handler does not come back. Only by leaving a member lets go of what it was not asked for: so it gives back the others, and leaves. */

@@ -174,7 +174,7 @@ describe("GroupCore", () => {
     const [stuck, other] = [told.tenure(0).id, told.tenure(1).id];
     const error = new MillraceError("HANDLER_TIMED_OUT", "too long");
     told.step({ kind: "processed", tenure: stuck, offset: 0 });
-    const steps = ["halt 0 lost", "commit 1 at 1: 0:1", "lost 0", "halt 1 closed"];
+    const steps = ["halt 0 lost", "commit 1 at 1: 0:1", "lost 0", "halt 1 revoked"];
     assert.deepEqual(told.step({ kind: "giveUp", tenure: stuck, error }), steps, "what it had done before is committed");
     assert.deepEqual(told.step({ kind: "idle", tenure: other }), ["revoked 1"]);
     assert.deepEqual(told.step({ kind: "told", tenures: [other] }), ["leave", "begins"]);

@@ -333,6 +333,39 @@ describe("GroupConsumer on a fake cluster with the real coordinator's machine", 
     await scene.world.until(a.consumer.close());
   });
 
+  it("tells the others of a member that begins anew that they are asked back, not that the consumer is closed", async () => {
+    const scene = new Scene(10, 2);
+    scene.fill(3);
+    const reasons: unknown[] = [];
+    let stuck = true;
+    const a = scene.member(
+      "a",
+      {},
+      {
+        handlerTimeoutMs: 5_000,
+        concurrency: 2,
+        handler: async (record, { signal }) => {
+          if (!stuck) return;
+          if (record.partition === 1) await new Promise(() => undefined);
+          if (record.offset === 1) {
+            signal.addEventListener("abort", () => reasons.push(signal.reason));
+            await scene.sleep(4_900);
+          }
+          if (record.offset === 0) await scene.sleep(2_000);
+        },
+      },
+    );
+    await scene.world.run(6_000, () => reasons.length > 0);
+    stuck = false;
+    assert.deepEqual(
+      reasons.map((reason) => (reason as MillraceError).code),
+      ["PARTITION_NOT_OWNED"],
+    );
+    assert.ok(await scene.world.run(30_000, () => scene.settled()));
+    assert.deepEqual([scene.offsets(0), scene.offsets(1)], [range(0, 3), range(0, 3)]);
+    await scene.world.until(a.consumer.close());
+  });
+
   it("begins where the options say when nothing is committed, and an end is committed at once", async () => {
     const scene = new Scene(11, 1);
     scene.fill(5);
