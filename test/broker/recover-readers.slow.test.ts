@@ -164,6 +164,25 @@ describe("A group whose log lost its end by recover and was written anew beyond 
     scene.close();
   });
 
+  it("a reader that waits at the end and has read nothing yet does not go on there either", async () => {
+    const scene = await Scene.start(74);
+    await scene.grow();
+    const { cluster, client, partition, told } = scene;
+    const consumer = client.consumer();
+    consumer.assign([{ topic: "t", partition, from: "end" }]);
+    const read = (async () => {
+      for await (const { value } of consumer) told.push(Buffer.from(value ?? []).toString());
+    })().catch((error: unknown) => error);
+    await cluster.pass(3_000);
+    await scene.recover(true);
+    const ended = await cluster.settle(Promise.race([read, cluster.pass(30_000)]));
+    assert.deepEqual(told, []);
+    assert.ok(ended instanceof LogTruncated, String(ended));
+    assert.deepEqual([ended.offset, ended.divergingOffset], [30, 10]);
+    consumer.close();
+    scene.close();
+  });
+
   it("is told where it parted also while it ends below its place", async () => {
     const scene = await Scene.start(73);
     const member = scene.member();

@@ -11,7 +11,7 @@ export class AssignedPartition {
   topicId: string | undefined;
   /** Offset to ask the broker for next; undefined until `from` was looked up. */
   next: number | undefined;
-  /** Of the record before `next`, where it is known. */
+  /** Of the record before `next`, or of the leader that told where that is; undefined: not known. */
   lastTerm: number | undefined;
   /** Offset of the next record to be handed out. */
   position: number | undefined;
@@ -35,7 +35,6 @@ export class AssignedPartition {
     this.from = assignment.from ?? "start";
     this.until = assignment.until;
     this.topicId = assignment.topicId;
-    if (typeof this.from === "object" && "term" in this.from) this.lastTerm = this.from.term;
   }
 
   get located(): boolean {
@@ -48,8 +47,9 @@ export class AssignedPartition {
   }
 
   /** Takes the places that were looked up. */
-  locate(next: number, untilOffset: number | undefined): void {
+  locate(next: number, lastTerm: number | undefined, untilOffset: number | undefined): void {
     this.next = next;
+    this.lastTerm = lastTerm;
     this.position = next;
     this.untilOffset = untilOffset;
     this.received = untilOffset !== undefined && next >= untilOffset;

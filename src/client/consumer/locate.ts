@@ -107,18 +107,21 @@ async function locateIn(
     }
   }
   for (const part of parts) {
-    const offsetOf = (place: From | Until): number => {
-      if (typeof place === "object" && "offset" in place) return place.offset;
-      if (typeof place === "object") {
-        const at = byTime.get(place.timeMs)?.get(part.partition);
-        // No such record yet: behind the last one.
-        return at?.offset ?? at?.highWatermark ?? 0;
-      }
-      const at = plain.get(part.partition);
-      return (place === "start" ? at?.logStartOffset : at?.highWatermark) ?? 0;
+    const placeOf = (place: From | Until): { readonly offset: number; readonly term: number | undefined } => {
+      if (typeof place === "object" && "offset" in place) return { offset: place.offset, term: "term" in place ? place.term : undefined };
+      if (place === "start") return { offset: plain.get(part.partition)?.logStartOffset ?? 0, term: undefined };
+      const at = typeof place === "object" ? byTime.get(place.timeMs)?.get(part.partition) : plain.get(part.partition);
+      // No record of that time yet: behind the last one.
+      return { offset: at?.offset ?? at?.highWatermark ?? 0, term: termOf(at) };
     };
-    part.locate(offsetOf(part.from), part.until === undefined ? undefined : offsetOf(part.until));
+    const { offset, term } = placeOf(part.from);
+    part.locate(offset, term, part.until === undefined ? undefined : placeOf(part.until).offset);
   }
+}
+
+/** Of the leader that told a place, which says of which history of the log it is (ADR 0023); undefined: not said. */
+export function termOf(at: Pick<PartitionOffsets, "term"> | undefined): number | undefined {
+  return at === undefined || at.term <= 0 ? undefined : at.term;
 }
 
 /** Who wants to read partitions that were added. */

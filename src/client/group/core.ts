@@ -81,7 +81,7 @@ export class GroupCore {
       case "located":
         return this.#located(input);
       case "moved":
-        return this.#moved(input.tenure, input.offset);
+        return this.#moved(input);
       case "took":
       case "idle":
         return this.#setBusy(input.tenure, input.kind === "took");
@@ -181,12 +181,12 @@ export class GroupCore {
     this.#effects.push({ kind: "begin", tenure, offset, term });
   }
 
-  #moved(id: number, offset: number): void {
+  #moved({ tenure: id, offset, term }: Extract<GroupInput, { kind: "moved" }>): void {
     const tenure = this.#byId.get(id);
     if (tenure?.stage !== "running" || tenure.busy) return;
-    tenure.move(offset);
+    tenure.move(offset, term);
     this.#commitsNow = true;
-    this.#effects.push({ kind: "begin", tenure, offset, term: undefined });
+    this.#effects.push({ kind: "begin", tenure, offset, term });
   }
 
   #setBusy(id: number, busy: boolean): void {

@@ -98,7 +98,7 @@ export class GroupLoop {
         const { partition, ...at } = place;
         this.#step({ kind: "located", tenure: partition.id, ...at, keep });
       },
-      moved: ({ id }, offset) => this.#step({ kind: "moved", tenure: id, offset }),
+      moved: ({ id }, to) => this.#step({ kind: "moved", tenure: id, ...to }),
       again: (tenure) => this.#fetching.begin(tenure, tenure.processed, tenure.termBefore(tenure.processed)),
       failed: (error) => this.fail(error),
     });

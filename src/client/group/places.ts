@@ -2,7 +2,7 @@ import { MillraceError } from "../../base/errors.ts";
 import { invariant } from "../../base/invariant.ts";
 import { GroupService } from "../../protocol/methods.ts";
 import { FetchOffsetsRequest, FetchOffsetsResponse } from "../../protocol/public.ts";
-import { listOffsets } from "../consumer/locate.ts";
+import { listOffsets, termOf } from "../consumer/locate.ts";
 import type { ClientCore } from "../core.ts";
 import { NoCommittedOffset, TopicDeleted } from "../errors.ts";
 import type { StartPlace } from "./options.ts";
@@ -13,7 +13,7 @@ const CALL_MS = 10_000;
 export interface Place<T extends GroupPartition> {
   readonly partition: T;
   readonly offset: number;
-  /** Of the record before it, as it was committed; undefined: that was not said. */
+  /** Of the record before it, as it was committed, or of the leader that told the end; undefined: that was not said. */
   readonly term: number | undefined;
   /** The group has committed it. */
   readonly committed: boolean;
@@ -50,12 +50,12 @@ export async function locateCommitted<T extends GroupPartition>(
   for (const each of offsets) if (each.offset !== undefined) committed.set(keyOf(each), { offset: each.offset, term: each.term });
   const missing = partitions.filter((partition) => !committed.has(keyOf(partition)));
   if (start === "fail" && missing[0] !== undefined) throw new NoCommittedOffset(group, missing[0].topic, missing[0].partition);
-  const ends = start === "fail" ? new Map<string, number>() : await locateEnds(core, missing, start);
+  const ends = start === "fail" ? new Map<string, LogEnd>() : await locateEnds(core, missing, start);
   return partitions.map((partition) => {
-    const place = committed.get(keyOf(partition));
-    const offset = place?.offset ?? ends.get(keyOf(partition));
-    invariant(offset !== undefined, () => `${keyOf(partition)} has a place`);
-    return { partition, offset, term: place?.term, committed: place !== undefined };
+    const known = committed.get(keyOf(partition));
+    const place = known ?? ends.get(keyOf(partition));
+    invariant(place !== undefined, () => `${keyOf(partition)} has a place`);
+    return { partition, offset: place.offset, term: place.term, committed: known !== undefined };
   });
 }
 
@@ -88,18 +88,25 @@ function byTopicId<T extends GroupPartition>(partitions: readonly T[]): Readonly
   return found;
 }
 
+export interface LogEnd {
+  readonly offset: number;
+  /** Of the leader that said that the log ends there; undefined: not said, or it is where the log begins. */
+  readonly term: number | undefined;
+}
+
 /** Where logs begin or end now, by key: of each of `partitions`. @throws {MillraceError} */
 export async function locateEnds(
   core: ClientCore,
   partitions: readonly GroupPartition[],
   place: "start" | "end",
-): Promise<ReadonlyMap<string, number>> {
-  const found = new Map<string, number>();
+): Promise<ReadonlyMap<string, LogEnd>> {
+  const found = new Map<string, LogEnd>();
   for (const [topicId, ofTopic] of byTopicId(partitions)) {
     const { topic } = ofTopic[0] as GroupPartition;
     const numbers = ofTopic.map(({ partition }) => partition);
     for (const [partition, at] of await listOffsets(core, { topic, topicId }, numbers, undefined, CALL_MS)) {
-      found.set(keyOf({ topicId, partition }), place === "start" ? at.logStartOffset : at.highWatermark);
+      const end = place === "start" ? { offset: at.logStartOffset, term: undefined } : { offset: at.highWatermark, term: termOf(at) };
+      found.set(keyOf({ topicId, partition }), end);
     }
   }
   for (const each of partitions)

@@ -4,7 +4,7 @@ import { backoffMs } from "../backoff.ts";
 import type { ClientCore } from "../core.ts";
 import { NoCommittedOffset, OffsetOutOfRange, TopicDeleted } from "../errors.ts";
 import type { GroupSettings } from "./options.ts";
-import { locateCommitted, locateEnds, type Place } from "./places.ts";
+import { type LogEnd, locateCommitted, locateEnds, type Place } from "./places.ts";
 import type { Tenure } from "./tenure.ts";
 
 /** A partition that cannot be read, although it is ours, is tried again. */
@@ -19,7 +19,7 @@ export interface PlacingHost {
   coordinator(): string | undefined;
   /** @param keep commit the place itself */
   located(place: Place<Tenure>, keep: boolean): void;
-  moved(tenure: Tenure, offset: number): void;
+  moved(tenure: Tenure, to: LogEnd): void;
   /** Fetch it once more, from where it is. */
   again(tenure: Tenure): void;
   failed(error: MillraceError): void;
@@ -85,12 +85,18 @@ export class Placing {
     if (outOfRange === "fail") return this.#host.failed(error);
     locateEnds(this.#core, [tenure], outOfRange).then(
       (ends) => {
-        const offset = ends.get(tenure.key);
-        invariant(offset !== undefined, () => `${tenure.key} has an end`);
+        const end = ends.get(tenure.key);
+        invariant(end !== undefined, () => `${tenure.key} has an end`);
         if (!this.#isRunning(tenure)) return;
         const { topic, partition } = tenure;
-        this.#core.ports.telemetry.log("warn", "consumer.offset_reset", { group, topic, partition, from: error.offset, offset });
-        this.#host.moved(tenure, offset);
+        this.#core.ports.telemetry.log("warn", "consumer.offset_reset", {
+          group,
+          topic,
+          partition,
+          from: error.offset,
+          offset: end.offset,
+        });
+        this.#host.moved(tenure, end);
       },
       () => this.#later(tenure, () => this.#outOfRange(tenure, error)),
     );

@@ -42,7 +42,7 @@ export type GroupInput =
       readonly keep: boolean;
     }
   /** Nothing is being handled, and it goes on at another place: the log does not hold its own any more. */
-  | { readonly kind: "moved"; readonly tenure: number; readonly offset: number }
+  | { readonly kind: "moved"; readonly tenure: number; readonly offset: number; readonly term: number | undefined }
   /** A handler begins. */
   | { readonly kind: "took"; readonly tenure: number }
   /** What is handled from the record at `offset` on is of `term`. */

@@ -96,11 +96,11 @@ export class Tenure implements GroupPartition {
   }
 
   /** It goes on elsewhere, which may be further back: the log has lost what was committed. The place is worth a commit. */
-  move(offset: number): void {
+  move(offset: number, term: number | undefined): void {
     invariant(!this.busy, () => `${this.key} is not being worked on`);
     this.#processed = offset;
     this.#wanted = offset;
-    this.#terms = [{ from: offset - 1, term: -1 }];
+    this.#terms = [{ from: offset - 1, term: term ?? -1 }];
     // What was refused, and for good too, was of another place.
     this.frozen = undefined;
     this.#refused = undefined;

@@ -188,7 +188,7 @@ export class FakeCluster implements RpcClient {
         const refusal = log && this.refusals.get(log);
         if (refusal !== undefined) return { partition, error: statusOf(refusal) };
         if (log === undefined) return { partition, error: statusOf(new MillraceError("UNKNOWN_PARTITION", `no partition ${partition}`)) };
-        return { partition, logStartOffset: log.logStart, highWatermark: log.end };
+        return { partition, logStartOffset: log.logStart, highWatermark: log.end, term: log.term };
       }),
     });
   }

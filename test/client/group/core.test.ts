@@ -210,7 +210,7 @@ describe("GroupCore", () => {
       for (let offset = 90; offset < 100; offset++) told.step({ kind: "processed", tenure, offset });
       assert.deepEqual(told.step({ kind: "idle", tenure }, { kind: "commitDue" }), ["commit 1 at 1: 0:100"]);
       told.step({ kind: "commitAnswered", id: 1, outcome: beyond(80) });
-      assert.deepEqual(told.step({ kind: "moved", tenure, offset: 80 }), ["begin 0 at 80"]);
+      assert.deepEqual(told.step({ kind: "moved", tenure, offset: 80, term: undefined }), ["begin 0 at 80"]);
       assert.deepEqual(told.step({ kind: "commitDue" }), ["commit 2 at 1: 0:80"]);
       told.step({ kind: "commitAnswered", id: 2, outcome: taken }, { kind: "took", tenure }, { kind: "processed", tenure, offset: 80 });
       assert.deepEqual(told.step({ kind: "commitDue" }), ["commit 3 at 1: 0:81"]);
@@ -247,7 +247,7 @@ describe("GroupCore", () => {
       told.step({ kind: "processed", tenure, offset: 95 }, { kind: "processed", tenure, offset: 96 });
       assert.deepEqual(due(), [97, 5]);
       // Elsewhere nothing is known of what is before.
-      told.step({ kind: "idle", tenure }, { kind: "moved", tenure, offset: 40 });
+      told.step({ kind: "idle", tenure }, { kind: "moved", tenure, offset: 40, term: undefined });
       assert.deepEqual(commit(), [40, undefined]);
       told.step({ kind: "commitAnswered", id: ++id, outcome: taken });
       told.step({ kind: "took", tenure }, { kind: "entered", tenure, offset: 40, term: 4 }, { kind: "processed", tenure, offset: 40 });
@@ -261,7 +261,10 @@ describe("GroupCore", () => {
       const gone = { kind: "taken", refused: [{ at: 0, error: new MillraceError("UNKNOWN_PARTITION", "gone") }] } as const;
       assert.deepEqual(told.step({ kind: "commitAnswered", id: 1, outcome: gone }), ["commitRefused 0 UNKNOWN_PARTITION"]);
       assert.deepEqual(told.step({ kind: "commitDue" }), [], "it would come again");
-      assert.deepEqual(told.step({ kind: "idle", tenure }, { kind: "moved", tenure, offset: 0 }), ["begin 0 at 0", "commit 2 at 1: 0:0"]);
+      assert.deepEqual(told.step({ kind: "idle", tenure }, { kind: "moved", tenure, offset: 0, term: undefined }), [
+        "begin 0 at 0",
+        "commit 2 at 1: 0:0",
+      ]);
     });
 
     it("gives it back all the same", () => {

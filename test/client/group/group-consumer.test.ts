@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { MillraceError } from "../../../src/base/errors.ts";
+import type { TopicId } from "../../../src/base/ids.ts";
 import { silentTelemetry } from "../../../src/base/ports/telemetry.ts";
 import type { ConsumedRecord } from "../../../src/client/consumer/consumed-record.ts";
 import { HandlerTimedOut, NoCommittedOffset, OffsetOutOfRange } from "../../../src/client/errors.ts";
@@ -374,6 +375,8 @@ describe("GroupConsumer on a fake cluster with the real coordinator's machine", 
       await scene.world.run(10_000, () => scene.cluster.committed("g", "t")[0] === 5),
       "what comes next is not left out by the next start",
     );
+    const { term } = scene.cluster.coordinator.group("g").offsets.get(scene.cluster.topicId("t") as TopicId, 0) ?? {};
+    assert.equal(term, 1, "of the leader that told the end: a log that is written anew below it is found out");
     scene.fill(1);
     assert.ok(await scene.world.run(20_000, () => scene.settled()));
     assert.deepEqual(scene.offsets(0), [5]);
