@@ -97,7 +97,7 @@ describe("A session", () => {
     assert.equal(await a.over(), "UNKNOWN_MEMBER");
   });
 
-  it("ends with an error when nothing ever says whose it is", async () => {
+  it("ends with an error when nothing ever says whose it is: session.first.heartbeat.ms", async () => {
     const a = groups.session(2);
     await groups.cluster.pass(40_000);
     assert.equal(a.closed, false);

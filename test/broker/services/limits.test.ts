@@ -78,6 +78,7 @@ const elsewhere: Readonly<Record<string, string>> = {
   "request.headers.max.bytes": "grpc/limits.test.ts",
   "request.headers.max": "grpc/limits.test.ts",
   "probe.request.max.bytes": "grpc/services.test.ts",
+  "session.first.heartbeat.ms": "broker/groups/session.test.ts",
   "group.name.max": "consumer-groups/limits.test.ts",
   "group.member.id.max": "consumer-groups/limits.test.ts",
   "group.epochs.max": "consumer-groups/limits.test.ts",
