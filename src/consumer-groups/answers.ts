@@ -49,7 +49,7 @@ export function fetchAnswer(fetched: readonly FetchedOffset[], topics: TopicDire
       if (topic === undefined) return [];
       if (committed === undefined) return [{ topic, topicId, partition }];
       const { offset, metadata, committedAtMs, term } = committed;
-      return [{ topic, topicId, partition, offset, metadata, committedAtMs: knownTime(committedAtMs), ...(term >= 0 ? { term } : {}) }];
+      return [{ topic, topicId, partition, offset, metadata, committedAtMs: knownTime(committedAtMs), ...(term > 0 ? { term } : {}) }];
     }),
   };
 }

@@ -99,7 +99,7 @@ function refuseOffset(
   const highWatermark = endOf === topic.id ? each.highWatermark : undefined;
   if (partition < 0 || partition >= topic.partitions) return unknownPartition(topic.name, partition, topic.partitions);
   if (offset < 0) return invalid("offset", `${offset} is below 0`);
-  if (term < -1) return invalid("term", `${term} is below -1`);
+  if (term < -1 || term === 0) return invalid("term", `no record is of term ${term}; leave it out when it is not known`);
   if (taken.get(topic.id)?.has(partition) === true) return invalid("offsets", `partition ${partition} of ${topic.name} is given twice`);
   // Three bytes per unit at most: what is far too long is not measured.
   if (metadata.length > offsetMetadataBytesMax || utf8Length(metadata) > offsetMetadataBytesMax) {

@@ -132,6 +132,7 @@ describe("A producer whose log has another sequence than it (OUT_OF_ORDER_SEQUEN
           baseSequence,
           records: sent ?? assert.fail(),
           compressed: false,
+          term: log.term,
         });
         log.end += 1;
         return new MillraceError("NOT_ENOUGH_REPLICAS_AFTER_APPEND", "appended");

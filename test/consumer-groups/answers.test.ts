@@ -44,6 +44,11 @@ describe("answers about groups", () => {
       { topic: "t", topicId: id, partition: 0, offset: 0, metadata: "m", committedAtMs: c.wall, term: undefined },
       { topic: "t", topicId: id, partition: 1, offset: undefined, metadata: "", committedAtMs: 0, term: undefined },
     ]);
+    const termOf = (term: number) =>
+      fetchAnswer([{ topicId: id, partition: 0, committed: { offset: 3, metadata: "", committedAtMs: 1, term } }], c.topics).offsets?.[0]
+        ?.term;
+    // 0 could be committed once, and no record is of it: whoever sent it along would be refused.
+    assert.deepEqual([-1, 0, 1].map(termOf), [undefined, undefined, 1]);
     const steps = [{ topicId: id, partition: 1, before: undefined, after: 4 }];
     assert.deepEqual(SeekGroupResponse.decode(SeekGroupResponse.encode(seekAnswer(steps, c.topics))).results, [
       { topic: "t", partition: 1, before: undefined, after: 4 },

@@ -46,10 +46,10 @@ export function readRequestOf(request: FetchRequest, limits: BrokerLimits, now: 
     ["max_bytes", request.maxBytes],
     ["min_bytes", request.minBytes],
     ["max_wait_ms", request.maxWaitMs],
-    ["last_term", request.lastTerm ?? 0],
   ] as const) {
     if (value < 0) throw new MillraceError("INVALID_REQUEST", `Cannot fetch: ${field} must not be negative: got ${value}`, { field });
   }
+  refuseNoTerm("fetch", request.lastTerm);
   const maxBytes = Math.min(request.maxBytes === 0 ? limits.fetchDefaultBytes : request.maxBytes, limits.fetchMaxBytes);
   return {
     offset: toOffset(request.offset),
@@ -59,6 +59,13 @@ export function readRequestOf(request: FetchRequest, limits: BrokerLimits, now: 
     waitUntil: Math.min(now + Math.min(request.maxWaitMs, waitMaxMs), deadline),
     accept: acceptOf(request.accept),
   };
+}
+
+/** @throws {MillraceError} INVALID_REQUEST: terms begin at 1, and a 0 that was said is one that was not known */
+export function refuseNoTerm(what: "fetch" | "subscribe", lastTerm: number | undefined): void {
+  if (lastTerm === undefined || lastTerm > 0) return;
+  const text = `Cannot ${what}: no record is of term ${lastTerm}, which last_term says; leave it out when it is not known`;
+  throw new MillraceError("INVALID_REQUEST", text, { field: "last_term" });
 }
 
 /** @returns how long a long poll may wait here or behind a hop, so that "nothing yet" is an answer in time */

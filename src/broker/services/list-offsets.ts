@@ -6,7 +6,7 @@ import { callerGone, type Until } from "../../base/until.ts";
 import type { MessageInput } from "../../protocol/codec/index.ts";
 import type { ListOffsetsRequest, PartitionOffsets, SubscribeStart } from "../../protocol/public.ts";
 import { statusOf } from "../../protocol/rpc-status.ts";
-import { waitWithin } from "./fetch-codec.ts";
+import { refuseNoTerm, waitWithin } from "./fetch-codec.ts";
 import type { LogBackend, OffsetsOf } from "./log-service.ts";
 import { requireDistinct } from "./named-partitions.ts";
 import { OffsetLookups } from "./offset-lookups.ts";
@@ -78,10 +78,10 @@ export async function positionsOf(
     ["time_ms", start.timeMs],
     ["until_offset", start.untilOffset],
     ["until_time_ms", start.untilTimeMs],
-    ["last_term", start.lastTerm],
   ] as const)
     if (value !== undefined && value < 0)
       throw new MillraceError("INVALID_REQUEST", `Cannot subscribe: ${field} must not be negative: got ${value}`, { field });
+  refuseNoTerm("subscribe", start.lastTerm);
   if (start.lastTerm !== undefined && from === undefined)
     throw new MillraceError("INVALID_REQUEST", "Cannot subscribe: last_term is of the record before offset, and goes with it", {
       field: "last_term",

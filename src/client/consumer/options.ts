@@ -7,7 +7,7 @@ export interface OffsetPlace {
   readonly offset: number;
   /**
    * Of the record before it, as `ConsumedBatch.term` or `ConsumedRecord.term` said it, for who remembers more than the number: reading fails with
-   * `LogTruncated` where the log has another record there, because it lost its end and was written anew. Absent: nothing is compared.
+   * `LogTruncated` where the log has another record there, because it lost its end and was written anew. At least 1. Absent: nothing is compared.
    */
   readonly term?: number | undefined;
 }
@@ -60,14 +60,17 @@ export function checkAssignment(assignment: Assignment): void {
     ["until", assignment.until],
   ] as const) {
     if (place === undefined || typeof place === "string") continue;
-    const term = name === "from" && "term" in place ? (place.term ?? 0) : 0;
-    for (const value of ["offset" in place ? place.offset : place.timeMs, term]) {
-      if (Number.isSafeInteger(value) && value >= 0) continue;
-      throw new MillraceError(
-        "INVALID_REQUEST",
-        `${name} of ${assignment.topic}/${assignment.partition} must be a whole number >= 0: got ${value}`,
-        { field: name },
-      );
-    }
+    const { offset, timeMs, term }: { readonly offset?: number; readonly timeMs?: number; readonly term?: number | undefined } = place;
+    // Terms begin at 1.
+    const [part, value, least] =
+      name === "from" && term !== undefined && !(Number.isSafeInteger(term) && term >= 1)
+        ? (["term", term, 1] as const)
+        : ([offset === undefined ? "timeMs" : "offset", offset ?? timeMs, 0] as const);
+    if (value !== undefined && Number.isSafeInteger(value) && value >= least) continue;
+    throw new MillraceError(
+      "INVALID_REQUEST",
+      `${name}.${part} of ${assignment.topic}/${assignment.partition} must be a whole number >= ${least}: got ${value}${part === "term" ? "; leave it out when it is not known" : ""}`,
+      { field: name },
+    );
   }
 }

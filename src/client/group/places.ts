@@ -47,7 +47,8 @@ export async function locateCommitted<T extends GroupPartition>(
     );
   }
   const committed = new Map<string, { readonly offset: number; readonly term: number | undefined }>();
-  for (const each of offsets) if (each.offset !== undefined) committed.set(keyOf(each), { offset: each.offset, term: each.term });
+  for (const each of offsets)
+    if (each.offset !== undefined) committed.set(keyOf(each), { offset: each.offset, term: each.term === 0 ? undefined : each.term });
   const missing = partitions.filter((partition) => !committed.has(keyOf(partition)));
   if (start === "fail" && missing[0] !== undefined) throw new NoCommittedOffset(group, missing[0].topic, missing[0].partition);
   const ends = start === "fail" ? new Map<string, LogEnd>() : await locateEnds(core, missing, start);

@@ -202,6 +202,7 @@ const uncommitted: readonly (readonly [what: string, code: ErrorCode, says: RegE
   ["of a partition that is not there", "UNKNOWN_PARTITION", /it has 2/, { topic: "t", partition: 2, offset: 0 }],
   ["below 0", "INVALID_REQUEST", /below 0/, { topic: "t", partition: 0, offset: -1 }],
   ["of a term below none", "INVALID_REQUEST", /term/, { topic: "t", partition: 0, offset: 0, term: -2 }],
+  ["of the term 0, which no record is of", "INVALID_REQUEST", /term: .*leave it out/, { topic: "t", partition: 0, offset: 0, term: 0 }],
   [
     "with too much beside it (case 49)",
     "OFFSET_METADATA_TOO_LARGE",

@@ -9,6 +9,7 @@ export interface StoredBatch {
   /** A plain record set, or a compressed one. */
   readonly records: Uint8Array;
   readonly compressed: boolean;
+  readonly term: number;
 }
 
 interface ProducerState {
@@ -42,6 +43,7 @@ export class PartitionLog {
       baseSequence: batch.baseSequence,
       records: batch.records.slice(),
       compressed: batch.compressed,
+      term: this.term,
     };
     if (batch.producerId !== undefined) {
       if (batch.baseSequence < 0) throw new MillraceError("INVALID_REQUEST", "base_sequence must be 0 to 2^31 - 1");

@@ -1,3 +1,4 @@
+import assert from "node:assert/strict";
 import { MillraceError } from "../../../src/base/errors.ts";
 import { Compression, SubscribeRequest, SubscribeResponse, type SubscribeStart } from "../../../src/protocol/public.ts";
 import { cutRecordSet } from "../../../src/records/record-set.ts";
@@ -111,15 +112,17 @@ export class FakeSubscribeStream implements ServerSide {
 }
 
 function cursorOf(start: SubscribeStart): Cursor {
+  assert.notEqual(start.lastTerm, 0, "no record is of term 0");
   return { partition: start.partition, next: start.offset ?? 0, until: start.untilOffset, done: false };
 }
 
 /** @param cuts a broker may cut a plain batch at the front; a compressed one it cannot */
 function fetched(batch: StoredBatch, from: number, cuts: boolean) {
   const skip = Math.max(0, from - batch.baseOffset);
-  if (!batch.compressed && !cuts) return { baseOffset: batch.baseOffset, recordCount: batch.count, records: batch.records };
+  const { term } = batch;
+  if (!batch.compressed && !cuts) return { baseOffset: batch.baseOffset, recordCount: batch.count, records: batch.records, term };
   const baseOffset = batch.baseOffset + skip;
   const recordCount = batch.count - skip;
-  if (!batch.compressed) return { baseOffset, recordCount, records: cutRecordSet(batch.records, skip) };
-  return { baseOffset, recordCount, compressedRecords: batch.records, compression: Compression.gzip, skipRecords: skip };
+  if (!batch.compressed) return { baseOffset, recordCount, records: cutRecordSet(batch.records, skip), term };
+  return { baseOffset, recordCount, compressedRecords: batch.records, compression: Compression.gzip, skipRecords: skip, term };
 }

@@ -63,6 +63,12 @@ describe("locateCommitted", () => {
         [7, 3],
       ],
     );
+    // A coordinator of before may hold a term that no record is of.
+    const [old] = await located(
+      [0, 1].map((partition) => ({ ...ours, partition, offset: 7, term: 0 })),
+      "start",
+    );
+    assert.equal(old?.term, undefined);
     const refused = (metadata: Readonly<Record<string, string>>) => located(new MillraceError("UNKNOWN_TOPIC", "no", metadata), "start");
     await assert.rejects(refused({ topic: "t", topic_id: "new" }), TopicDeleted);
     await assert.rejects(refused({ topic: "t" }), (error) => !(error instanceof TopicDeleted));

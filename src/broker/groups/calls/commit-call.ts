@@ -35,7 +35,7 @@ export const commitOffsets: GroupMethod = {
 
 /** Undefined: it was not said of which history of the log. */
 function placeOf(committed: CommittedOffset | undefined): LogPlace | undefined {
-  return committed === undefined || committed.term < 0 ? undefined : committed;
+  return committed === undefined || committed.term <= 0 ? undefined : committed;
 }
 
 /**
