@@ -34,6 +34,8 @@ export class HeardMember {
   #owned: readonly string[] = [];
   /** What was committed when it asked, and since when; of these no record was begun with yet. */
   readonly #asked = new Map<string, { readonly tInv: number; readonly tRet: number; readonly offset: number | undefined }>();
+  /** When it began to ask what it was answered last, of each partition. */
+  readonly #answered = new Map<string, number>();
   readonly #starts = new Map<string, number>();
   /** How far each partition that it knows the place of is committed, and since when it knows. */
   readonly #committed = new Map<string, { readonly offset: number; readonly at: number }>();
@@ -167,6 +169,9 @@ export class HeardMember {
         const name = this.nameOf({ topic, topicId, partition });
         const found = offset === undefined ? {} : { offset };
         history.group({ f: "committed", proc: this.proc, group, partition: name, ...found }, tInv, "ok");
+        // A question of when it was a member before may be answered after a newer one: it goes by that no more.
+        if (tInv < (this.#answered.get(name) ?? 0)) continue;
+        this.#answered.set(name, tInv);
         this.#asked.set(name, { tInv, tRet: world.now, offset });
         // What ended while it asked may be newer than what it is told.
         if ((this.#committed.get(name)?.at ?? 0) <= tInv) this.#committed.set(name, { offset: offset ?? 0, at: world.now });
