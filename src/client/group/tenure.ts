@@ -95,7 +95,7 @@ export class Tenure implements GroupPartition {
     if (committed || keep) this.#wanted = offset;
   }
 
-  /** It goes on elsewhere, which may be further back: the log has lost what was committed. The place is worth a commit. */
+  /** It goes on elsewhere, which may be further back, or the offset that is committed in another term: the log has lost that. The place is worth a commit. */
   move(offset: number, term: number | undefined): void {
     invariant(!this.busy, () => `${this.key} is not being worked on`);
     this.#processed = offset;
@@ -104,7 +104,7 @@ export class Tenure implements GroupPartition {
     // What was refused, and for good too, was of another place.
     this.frozen = undefined;
     this.#refused = undefined;
-    if (offset < this.#committed) this.#committed = -1;
+    if (offset <= this.#committed) this.#committed = -1;
   }
 
   /** Its records from `offset` on, which is the next to be processed, are of `term`. */

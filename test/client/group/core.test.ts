@@ -254,6 +254,16 @@ describe("GroupCore", () => {
       assert.deepEqual(due(), [41, 4]);
     });
 
+    it("commits the place it was moved to also when it has the offset of what is committed: its term is another", () => {
+      const told = new Told();
+      told.step({ kind: "join" }, { kind: "heard", life: 1, memberEpoch: 1, assignment: partitions(0) });
+      const { id: tenure } = told.tenure(0);
+      told.step({ kind: "located", tenure, offset: 10, term: 5, committed: true, keep: false });
+      assert.deepEqual(told.step({ kind: "moved", tenure, offset: 10, term: 7 }), ["begin 0 at 10", "commit 1 at 1: 0:10"]);
+      const [position] = told.effects.flatMap((effect) => (effect.kind === "commit" ? [effect.positions[0]] : [])).slice(-1);
+      assert.equal(position?.term, 7);
+    });
+
     it("commits on where it was moved also when nothing of it could be committed before", () => {
       const told = Told.at(0);
       const { id: tenure } = told.tenure(0);
